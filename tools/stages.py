@@ -1,0 +1,184 @@
+"""Run the stages of `make check` or `make test` one after the other, all of them, and say at the end how each one went.
+
+usage: stages.py check|test [STAGE ...]
+
+A stage is a command. It passes with exit code 0 and fails with any other, but 77 says "left out", with the reason on its
+last line; on CI that counts as a failure. The last line counts tests: those of pytest by its own report, every other
+stage as one.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import xml.etree.ElementTree as ET
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+LEFT_OUT = 77
+COLLECTIONS = "playbooks/collections"
+PLUGINS = "ansible_collections.media_ops.runbook.plugins"
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One command, run at `cwd` below the root; `check` puts it into the fast set."""
+
+    name: str
+    command: tuple[str, ...]
+    cwd: str = "."
+    check: bool = False
+    limit_s: int = 900
+
+    @property
+    def is_pytest(self) -> bool:
+        return self.command[0] == "pytest"
+
+
+def pytest(name: str, *args: str, check: bool = False, limit_s: int = 900) -> Stage:
+    """A stage of tests, on both cores."""
+    return Stage(name, ("pytest", "-q", "-n", "2", *args), check=check, limit_s=limit_s)
+
+
+STAGES = (
+    Stage("ruff", ("ruff", "check", "--no-cache", "."), check=True),
+    Stage("ruff-format", ("ruff", "format", "--no-cache", "--check", "."), check=True),
+    Stage("yamllint", ("yamllint", "--strict", "."), check=True),
+    Stage("shellcheck", ("tools/shellcheck.sh",), check=True),
+    Stage(
+        "types-plugins", ("mypy", "--config-file", "../../pyproject.toml", "-p", PLUGINS), cwd=COLLECTIONS, check=True
+    ),
+    Stage("types", ("mypy", "sandbox", "tools", "tests"), check=True),
+    Stage("changelog", ("antsibull-changelog", "lint"), check=True),
+    Stage("runbook-map", ("python", "tools/runbook_map.py", "--check"), check=True),
+    pytest("unit", "tests/unit", "tests/meta", check=True),
+    Stage("ansible-lint", ("tools/ansible_lint.sh",)),
+    pytest("sandbox", "tests/sandbox"),
+    pytest("playbooks", "tests/playbooks", limit_s=1800),
+    Stage("sanity", ("tools/sanity.sh",), limit_s=1200),
+    Stage("docs", ("tools/ansible_doc.sh",)),
+    Stage("galaxy", ("tools/galaxy.sh",)),
+    Stage("molecule", ("tools/molecule.sh",), limit_s=2400),
+)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a stage ended. `counts` has passed, failed and skipped tests."""
+
+    stage: Stage
+    state: str
+    seconds: float
+    counts: Counter[str]
+    last_line: str = ""
+
+
+def environment() -> dict[str, str]:
+    """The tools of the environment first on PATH; no setting of the caller's own Ansible or git may change a result."""
+    env = {
+        key: value for key, value in os.environ.items() if not key.startswith(("ANSIBLE_", "GIT_", "MAKE", "MFLAGS"))
+    }
+    env["PATH"] = f"{Path(sys.executable).parent}:{env.get('PATH', os.defpath)}"
+    env["NO_COLOR"] = "1"
+    return env
+
+
+def follow(stage: Stage, command: list[str]) -> tuple[int, str]:
+    """Run a command, passing its output on; its exit code and the last line it wrote."""
+    process = subprocess.Popen(
+        command, cwd=ROOT / stage.cwd, env=environment(), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT, start_new_session=True,
+    )  # fmt: skip
+    timed_out = False
+
+    def stop(*_: object) -> None:
+        nonlocal timed_out
+        timed_out = True
+        os.killpg(process.pid, signal.SIGTERM)
+
+    signal.signal(signal.SIGALRM, stop)
+    signal.alarm(stage.limit_s)
+    tail = b""
+    try:
+        assert process.stdout
+        while chunk := os.read(process.stdout.fileno(), 65536):
+            os.write(1, chunk)
+            tail = (tail + chunk)[-4096:]
+        code = process.wait()
+    except KeyboardInterrupt:
+        os.killpg(process.pid, signal.SIGTERM)
+        raise
+    finally:
+        signal.alarm(0)
+    last = tail.decode(errors="replace").strip().rpartition("\n")[2]
+    return (1, f"no end within {stage.limit_s} s") if timed_out else (code, last)
+
+
+def count_tests(report: Path) -> Counter[str]:
+    """Tests of a pytest run by its JUnit report; an error in a fixture is a failure."""
+    counts: Counter[str] = Counter()
+    if report.exists():
+        for suite in ET.parse(report).getroot().iter("testsuite"):  # noqa: S314 (pytest wrote it just now)
+            total, failures, errors, skipped = (
+                int(suite.get(key, 0)) for key in ("tests", "failures", "errors", "skipped")
+            )
+            counts.update(failed=failures + errors, skipped=skipped, passed=total - failures - errors - skipped)
+    return counts
+
+
+def run(stage: Stage) -> Outcome:
+    """Run one stage."""
+    print(f"\n=== {stage.name}: {' '.join(stage.command)}", flush=True)
+    started = time.monotonic()
+    with tempfile.TemporaryDirectory() as scratch:
+        report = Path(scratch, "junit.xml")
+        code, last = follow(stage, [*stage.command, *([f"--junitxml={report}"] if stage.is_pytest else [])])
+        counts = count_tests(report)
+    left_out = code == LEFT_OUT and not os.environ.get("CI")
+    state = "ok" if code == 0 else "left out" if left_out else "FAILED"
+    if state == "FAILED":
+        counts["failed"] = counts["failed"] or 1
+    elif not stage.is_pytest:
+        counts["skipped" if left_out else "passed"] += 1
+    return Outcome(stage, state, time.monotonic() - started, counts, "" if code == 0 else last)
+
+
+def main(argv: list[str]) -> int:
+    """Run what was asked for; 0 when every stage passed or was left out."""
+    if not argv or argv[0] not in {"check", "test"}:
+        print(__doc__, file=sys.stderr)
+        return 2
+    chosen = [stage for stage in STAGES if stage.check or argv[0] == "test"]
+    if unknown := set(argv[1:]) - {stage.name for stage in chosen}:
+        print(
+            f"error: no stage {', '.join(sorted(unknown))}; there are: {' '.join(stage.name for stage in chosen)}",
+            file=sys.stderr,
+        )
+        return 2
+    outcomes = [run(stage) for stage in chosen if len(argv) == 1 or stage.name in argv[1:]]
+
+    print(f"\n=== summary of make {argv[0]}")
+    for outcome in outcomes:
+        tests = ", ".join(f"{n} {what}" for what, n in outcome.counts.items() if n) if outcome.stage.is_pytest else ""
+        print(
+            f"{outcome.state:9} {outcome.seconds:7.1f} s  {outcome.stage.name:14} {outcome.last_line or tests}".rstrip()
+        )
+    total = sum((outcome.counts for outcome in outcomes), Counter[str]())
+    print(
+        f"\n{total['passed']} passed, {total['failed']} failed"
+        + (f", {total['skipped']} skipped" if total["skipped"] else "")
+    )
+    return int(any(outcome.state == "FAILED" for outcome in outcomes))
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except KeyboardInterrupt:
+        sys.exit(130)
