@@ -20,6 +20,7 @@ HEALTH_LEVELS = ("healthy", "warning", "critical", "unknown")
 
 _LIST_MAX = 50
 _METRICS_MAX = 300
+_SAMPLE_INTERVAL_S = 300  # how often the service takes a sample: a fact of its API
 
 
 def observe(result: object, *, age_max_s: float, skew_max_s: float) -> dict[str, Observation]:
@@ -131,18 +132,22 @@ class _Clock:
         self._age_max = timedelta(seconds=age_max_s)
         self._skew_max = timedelta(seconds=skew_max_s)
 
-    def fresh(self, answer: _Answer, key: str) -> datetime:
+    def fresh(self, answer: _Answer, key: str) -> str:
         moment = from_text(answer.get(key))
         if moment is None:
             raise _FaultError("wrong_type", f"{answer.name}: '{key}' is {one_line(repr(answer.get(key)), 40)}, not a time")
+        return self.recent(answer, moment)
+
+    def recent(self, answer: _Answer, moment: datetime, every_s: float = 0) -> str:
+        """The moment as text, when it is recent for something that is renewed every so many seconds."""
         if answer.fetched_at is None:
             raise _FaultError("invalid", f"{answer.name}: the time of the answer is not known")
         age = answer.fetched_at - moment
-        if age > self._age_max:
+        if age > self._age_max + timedelta(seconds=every_s):
             raise _FaultError("stale", f"{answer.name} is dated {to_text(moment)}, {_ago(age)} before it was read")
         if -age > self._skew_max:
             raise _FaultError("stale", f"{answer.name} is dated {to_text(moment)}, {_ago(-age)} ahead of the host's clock")
-        return moment
+        return to_text(moment)
 
 
 def _ago(age: timedelta) -> str:
@@ -157,13 +162,11 @@ def _mapping(value: object) -> Mapping[str, Any]:
 def _host(result: object) -> Observation:
     raw = _mapping(result)
     message = one_line(raw.get("msg") or "")
-    streams = f"{raw.get('module_stdout', '')} {raw.get('module_stderr', '')} {message}"
     if raw.get("unreachable"):
         fault, reason = "host_unreachable", message or "no connection to the host"
-    elif raw.get("failed") and raw.get("missing_library"):
-        fault, reason = "module_failed", message
-    elif raw.get("failed") and (raw.get("rc") == 127 or "interpreter" in streams or "python: not found" in streams):
-        fault, reason = "no_python", f"no Python that runs on the host ({one_line(streams, 120)})"
+    elif raw.get("failed") and raw.get("rc") in (126, 127):
+        streams = f"{raw.get('module_stdout', '')} {raw.get('module_stderr', '')}"
+        fault, reason = "no_python", f"no Python that runs on the host: {one_line(streams, 120)}"
     elif raw.get("failed"):
         fault, reason = "module_failed", message or "the module failed without a message"
     elif not isinstance(raw.get("endpoints"), Mapping):
@@ -183,7 +186,7 @@ def _health(endpoints: Json, clock: _Clock) -> dict[str, Observation]:
     try:
         answer.require()
         status, note = _overall(answer)
-        at = to_text(clock.fresh(answer, "timestamp"))
+        at = clock.fresh(answer, "timestamp")
         found["overall_status"] = _observation(status, "state", note=note, at=at, endpoint=answer.name)
         for component in components(answer.data):
             name = f"component_{component['component']}"
@@ -268,7 +271,7 @@ def _stats(answer: _Answer, clock: _Clock) -> dict[str, Observation]:
         window = answer.number("time_period_hours")
         if window != hours:
             raise _FaultError("unknown_value", f"stats of {window:g} h came where {hours} h were asked for")
-        return to_text(clock.fresh(answer, "generated_at"))
+        return clock.fresh(answer, "generated_at")
 
     def rate(key: str) -> Any:
         total, ratio = answer.count("total_operations"), answer.number(key, 0, 1)
@@ -316,19 +319,25 @@ def _alerts(answer: _Answer, clock: _Clock) -> dict[str, Observation]:
         notes += [f"newest of {to_text(newest)}: {one_line(_mapping(rows[0]).get('title') or '', 80)}"] if newest else []
         return {"value": total, "note": "; ".join(notes)}
 
-    return _each(answer, lambda: to_text(clock.fresh(answer, "generated_at")), {f"{level}_alerts": ("count", count)})
+    return _each(answer, lambda: clock.fresh(answer, "generated_at"), {f"{level}_alerts": ("count", count)})
 
 
 def _metrics(answer: _Answer, clock: _Clock) -> dict[str, Observation]:
-    def peak(key: str) -> Any:
-        top = max(metrics(answer.data), key=lambda row: number(row[key]) or 0, default=None)
-        if top is None:
+    samples = metrics(answer.data)
+
+    def trust() -> None:
+        newest = from_text(samples[-1]["at"]) if samples else None
+        if newest is None:
             raise _FaultError("missing", "metrics has no sample that can be read")
+        clock.recent(answer, newest, _SAMPLE_INTERVAL_S)
+
+    def peak(key: str) -> dict[str, Any]:
+        top = max(samples, key=lambda sample: sample[key])
         return {"value": top[key], "at": top["at"]}
 
     return _each(
         answer,
-        lambda: None,
+        trust,
         {"cpu_peak": ("percent", lambda: peak("cpu_percent")), "memory_peak": ("percent", lambda: peak("memory_percent"))},
     )
 
@@ -364,8 +373,8 @@ def metrics(data: Json) -> list[dict[str, Any]]:
     found = []
     for row in rows[-_METRICS_MAX:] if isinstance(rows, list) else []:
         at = from_text(_mapping(row).get("timestamp"))
-        sample = {ours: number(_mapping(row).get(theirs)) for theirs, ours in names.items()}
-        if at and sample["cpu_percent"] is not None and sample["memory_percent"] is not None:
+        sample: dict[str, Any] = {ours: number(_mapping(row).get(theirs)) for theirs, ours in names.items()}
+        if at and all(sample[key] is not None and 0 <= sample[key] <= 100 for key in ("cpu_percent", "memory_percent")):
             found.append({"at": to_text(at), **sample})
     return sorted(found, key=lambda sample: str(sample["at"]))
 

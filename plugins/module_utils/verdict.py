@@ -1,0 +1,204 @@
+# Copyright: (c) 2026, media_ops.runbook contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From observations to verdicts by the check table of role ``policy``. Pure: data in, data out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from .errors import MediaOpsError
+from .shapes import STATES, Json, Observation, Verdict, number, one_line, worst_state
+
+# How a bound of the table compares, and how it reads. The border itself belongs to at_least and at_most.
+_BOUNDS = {
+    "above": (lambda value, bound: value > bound, "above"),
+    "at_least": (lambda value, bound: value >= bound, "at least"),
+    "below": (lambda value, bound: value < bound, "below"),
+    "at_most": (lambda value, bound: value <= bound, "at most"),
+}
+_RISING = ("above", "at_least")
+_UNITS = ("ratio", "count", "s", "min", "percent", "state")
+
+
+def judge(observations: Mapping[str, Observation], checks: Sequence[Json], procedure: str) -> list[Verdict]:
+    """One verdict for each row of the check table that belongs to the procedure, worst first.
+
+    An observation that is missing, faulty or of the wrong kind gives ``unknown``, never ``ok``.
+
+    Args:
+        observations: by name, as :func:`observations.observe` gives them.
+        checks: the rows of ``policy_checks``.
+        procedure: morning, evening, watch ...
+
+    Raises:
+        PolicyError: the table contradicts itself, or has no row for the procedure.
+    """
+    require_sound(checks)
+    rows = [row for row in checks if procedure in row["procedures"]]
+    if not rows:
+        raise PolicyError([f"policy_checks has no check for the procedure {procedure!r}"])
+    verdicts = [_judge_row(observations, row) for row in rows]
+    return sorted(verdicts, key=lambda verdict: -STATES.index(verdict["state"]))
+
+
+def _judge_row(observations: Mapping[str, Observation], row: Json) -> Verdict:
+    seen = observations.get(row["observation"])
+    host = observations.get("host")
+    if seen is None and host is not None and host["fault"]:
+        seen = host
+    verdict: Verdict = {
+        "check": row["check"],
+        "title": row["title"],
+        "step": row["step"],
+        "state": "unknown",
+        "observed": None,
+        "unit": row["unit"],
+        "threshold": _threshold(row),
+        "message": "",
+        "fault": "",
+        "note": "",
+        "at": None,
+        "since": None,
+        "action": "",
+        "playbook": "",
+    }
+    if seen is None:
+        verdict.update(fault="missing", message=f"{row['title']} was not observed")
+    elif seen["fault"]:
+        verdict.update(fault=seen["fault"], message=one_line(f"{row['title']} is not known: {seen['reason']}", 300))
+    elif not seen["applicable"]:
+        verdict.update(state="ok", note=seen["note"], at=seen["at"], message=f"{row['title']}: {seen['note']}")
+    else:
+        verdict.update(_judge_value(seen, row))
+    if verdict["state"] in ("critical", "warning"):
+        verdict.update(action=row.get("action", ""), playbook=row.get("playbook", ""))
+    elif verdict["state"] == "unknown":
+        verdict.update(action=_ACTIONS.get(verdict["fault"], "Find out why the answer cannot be trusted, then run the check again"))
+    return verdict
+
+
+_ACTIONS = {
+    "host_unreachable": "Check that the host is up and that ssh reaches it",
+    "no_python": "Install python3 on the host (playbook prepare_hosts)",
+    "module_failed": "Read the message; a missing library is installed by playbook prepare_hosts",
+    "unreachable": "Check that the service runs and listens: systemctl status, then playbook incident_critical_system",
+    "timeout": "The service hangs or the host is overloaded: playbook incident_critical_system",
+    "auth": "Renew the API token (media_ops_api_token): it is missing, expired or not accepted",
+    "stale": "Compare the clocks of host and service; a service that repeats old answers hangs",
+}
+
+
+def _judge_value(seen: Observation, row: Json) -> dict[str, Any]:
+    value = seen["value"]
+    figure = number(value)
+    state: str | None
+    if "levels" in row:
+        state = row["levels"].get(value) if isinstance(value, str) else None
+        fault, shown = "unknown_value", one_line(value, 40)
+    elif figure is not None:
+        state, fault, shown = _by_bounds(figure, row), "", as_text(figure, row["unit"])
+    else:
+        state, fault, shown = None, "wrong_type", ""
+    if state is None:
+        return {"fault": fault, "message": f"{row['title']} is {one_line(repr(value), 60)}, which cannot be judged"}
+    message = f"{row['title']} is {shown}" + (f": {seen['note']}" if seen["note"] else "")
+    return {"state": state, "observed": value, "note": seen["note"], "at": seen["at"], "message": one_line(message, 300)}
+
+
+def _by_bounds(figure: float, row: Json) -> str:
+    for state in ("critical", "warning"):
+        for kind, bound in row.get(state, {}).items():
+            if _BOUNDS[kind][0](figure, float(bound)):
+                return state
+    return "ok"
+
+
+def _threshold(row: Json) -> str:
+    """What is not ok, for people: "warning at least 10 %, critical above 10 %"."""
+    if "levels" in row:
+        return ", ".join(f"{state} when {value}" for value, state in row["levels"].items() if state not in ("ok", "unknown"))
+    return ", ".join(
+        f"{state} {_BOUNDS[kind][1]} {as_text(float(bound), row['unit'])}"
+        for state in ("warning", "critical")
+        for kind, bound in row.get(state, {}).items()
+    )
+
+
+def as_text(figure: float, unit: str) -> str:
+    """A figure with its unit, for people: 0.1 of unit ratio is "10 %"."""
+    if unit == "ratio":
+        return f"{figure * 100:.4g} %"
+    suffix = {"percent": " %", "s": " s", "min": " min"}.get(unit, "")
+    return f"{figure:.6g}{suffix}"
+
+
+class PolicyError(MediaOpsError):
+    """The policy contradicts itself. Names every option that is wrong, with its value."""
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        super().__init__("the policy cannot be used: " + "; ".join(problems))
+        self.problems = list(problems)
+
+
+def require_sound(checks: Sequence[Json]) -> None:
+    """Raise PolicyError when rows of the check table cannot be judged by, or contradict themselves."""
+    problems = [problem for row in checks for problem in _row_problems(row)]
+    if problems:
+        raise PolicyError(problems)
+
+
+def _row_problems(row: Json) -> list[str]:
+    lacking = [key for key in ("check", "title", "step", "procedures", "observation", "unit") if not row.get(key)]
+    if lacking:
+        return [f"policy_checks: the row {one_line(dict(row), 80)} lacks {', '.join(lacking)}"]
+    if row["unit"] not in _UNITS:
+        return [f"policy_checks: check '{row['check']}' has the unit {row['unit']!r}, which is none of {', '.join(_UNITS)}"]
+    if "levels" in row:
+        unknown = sorted({str(state) for state in row["levels"].values()} - set(STATES))
+        return [f"policy_checks: check '{row['check']}' gives the state {', '.join(unknown)}"] if unknown else []
+    problems: list[str] = []
+    read: dict[str, tuple[str, float]] = {}
+    for state in ("warning", "critical"):
+        bounds = row.get(state, {})
+        for kind, raw in bounds.items():
+            option = f"{row.get('option', 'policy_checks: ' + row['check'])}_{state}"
+            bound = _bound(raw)
+            high = {"ratio": 1.0, "percent": 100.0}.get(row["unit"], float("inf"))
+            if kind not in _BOUNDS or len(bounds) != 1:
+                problems.append(f"check '{row['check']}', {state}: one of {', '.join(_BOUNDS)} is needed, not {', '.join(bounds)}")
+            elif bound is None:
+                problems.append(f"option '{option}' is {raw!r}: a number is needed")
+            elif not 0 <= bound <= high:
+                hint = " (10 % is 0.10)" if row["unit"] == "ratio" else ""
+                problems.append(f"option '{option}' is {raw!r}: 0 to {high:g} is possible{hint}")
+            else:
+                read[state] = (kind, bound)
+    if len(read) == 2:
+        (kind, warning), (critical_kind, critical) = read["warning"], read["critical"]
+        rising = kind in _RISING
+        if rising != (critical_kind in _RISING):
+            problems.append(f"check '{row['check']}': warning is '{kind}' and critical is '{critical_kind}', which go opposite ways")
+        elif (warning > critical) if rising else (warning < critical):
+            option = row.get("option", row["check"])
+            problems.append(
+                f"option '{option}_warning' is {warning:g}, {'above' if rising else 'below'} "
+                f"'{option}_critical', which is {critical:g}: the warning would never come first"
+            )
+    return problems
+
+
+def _bound(raw: object) -> float | None:
+    """A bound as a number. ``-e name=0.2`` arrives as text, so text that is a number counts."""
+    if isinstance(raw, str):
+        try:
+            return number(float(raw))
+        except ValueError:
+            return None
+    return number(raw)
+
+
+def host_state(verdicts: Sequence[Verdict]) -> str:
+    """The state of a host: its worst verdict; unknown when there is none."""
+    return worst_state(verdict["state"] for verdict in verdicts)
