@@ -379,11 +379,12 @@ def metrics(data: Json) -> list[dict[str, Any]]:
     return sorted(found, key=lambda sample: str(sample["at"]))
 
 
-def details(result: object) -> dict[str, Any]:
+def details(result: object, log: object = None) -> dict[str, Any]:
     """What reports draw from: the parts of the answers that can be read, bounded in number and length.
 
     Args:
         result: what the task with pipeline_info registered.
+        log: what a task with log_digest_info registered, counting error codes.
     """
     endpoints = _mapping(_mapping(result).get("endpoints"))
     answers = {name: _Answer(name, raw) for name, raw in endpoints.items()}
@@ -421,6 +422,7 @@ def details(result: object) -> dict[str, Any]:
         "components": components(data.get("health_detailed") or data.get("health") or {}),
         "alerts": _details_alerts(data.get("alerts", {})),
         "sessions": _details_sessions(data.get("sessions", {})),
+        "log": _details_log(_mapping(log)),
     }
 
 
@@ -453,3 +455,34 @@ def _details_sessions(data: Json) -> list[dict[str, Any]]:
         }
         for row in _rows(data, "active_sessions")
     ]
+
+
+def _details_log(log: Json) -> dict[str, Any]:
+    rows = [row for rows in _mapping(log.get("counts")).values() if isinstance(rows, list) for row in rows[:_LIST_MAX]]
+    return {
+        "errors": {one_line(row.get("value"), 60): number(row.get("count")) for row in rows if isinstance(row, Mapping)},
+        "lines": number(log.get("lines")),
+        "bad_lines": number(log.get("bad_lines")),
+    }
+
+
+def observe_log(result: object) -> Observation:
+    """The number of matching log entries, with the most frequent codes as a note.
+
+    Args:
+        result: what a task with log_digest_info registered.
+    """
+    raw = _mapping(result)
+    state = raw.get("state")
+    matched = number(raw.get("matched"))
+    if raw.get("unreachable") or state is None:
+        reason = one_line(raw.get("msg") or "the log was not read")
+        return _observation(None, "count", fault="host_unreachable" if raw.get("unreachable") else "module_failed", reason=reason)
+    if state != "ok" or matched is None:
+        return _observation(None, "count", fault="missing", reason=one_line(raw.get("reason") or f"the log is {state}"))
+    counts = _mapping(raw.get("counts"))
+    rows = [row for rows in counts.values() if isinstance(rows, list) for row in rows[:5] if isinstance(row, Mapping)]
+    codes = ", ".join(f"{one_line(row.get('value'), 40)} {row.get('count')}" for row in rows)
+    bad = number(raw.get("bad_lines")) or 0
+    notes = ([codes] if codes else []) + ([f"{bad} lines could not be read"] if bad else [])
+    return _observation(int(matched), "count", note="; ".join(notes))

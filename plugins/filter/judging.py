@@ -1,0 +1,90 @@
+# Copyright: (c) 2026, media_ops.runbook contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Filters of the way from a module's result to the result document. Documentation is in the YAML files beside this one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import wraps
+from typing import Any
+
+from ansible.errors import AnsibleFilterError
+
+from ..module_utils.errors import MediaOpsError, OptionError
+from ..module_utils.observations import details, observe, observe_log
+from ..module_utils.routing import route
+from ..module_utils.shapes import STATES
+from ..module_utils.verdict import judge, require_sound
+from ..plugin_utils.result import build, summarise
+
+
+def _observations(result: Any, log: Any = None, *, age_max: Any = 300, skew_max: Any = 120) -> Any:
+    found = observe(result, age_max_s=_positive("age_max", age_max), skew_max_s=_positive("skew_max", skew_max))
+    return found if log is None else {**found, "log_errors": observe_log(log)}
+
+
+def _positive(option: str, raw: Any) -> float:
+    try:
+        value = float(raw)
+    except (TypeError, ValueError):
+        value = -1
+    if not 0 < value < float("inf"):
+        raise OptionError(option, raw, "a number of seconds above 0 is needed")
+    return value
+
+
+def _verdicts(observations: Any, checks: Any, procedure: str) -> Any:
+    return judge(observations, checks, procedure)
+
+
+def _incidents(verdicts: Any, table: Any, details: Any = None, error_causes: Any = None) -> Any:
+    return route(verdicts, table, details or {}, error_causes or {})
+
+
+def _policy_problems(checks: Any) -> list[str]:
+    try:
+        require_sound(checks)
+    except MediaOpsError as error:
+        return [str(error)]
+    return []
+
+
+def _result_document(hosts: Any, *, run: Any, contacts: Any = (), fail_on: Any = ("critical", "unknown"), previous: Any = None) -> Any:
+    wrong = [state for state in fail_on if state not in STATES]
+    if wrong:
+        raise OptionError("policy_fail_on", wrong[0], f"one of {', '.join(STATES)} is needed")
+    return build(hosts, run=run, contacts=contacts, fail_on=fail_on, previous=previous)
+
+
+def _result_summary(document: Any, reports: Any = ()) -> Any:
+    return summarise(document, reports)
+
+
+def _shown(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A domain error becomes the filter's error, with its own words."""
+
+    @wraps(function)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return function(*args, **kwargs)
+        except MediaOpsError as error:
+            raise AnsibleFilterError(str(error)) from error
+
+    return call
+
+
+class FilterModule:
+    """Filters over observations, verdicts and incidents."""
+
+    def filters(self) -> Mapping[str, Callable[..., Any]]:
+        """The filters by name."""
+        return {
+            "observations": _shown(_observations),
+            "observed_details": _shown(details),
+            "verdicts": _shown(_verdicts),
+            "incidents": _shown(_incidents),
+            "policy_problems": _shown(_policy_problems),
+            "result_document": _shown(_result_document),
+            "result_summary": _shown(_result_summary),
+        }
