@@ -2,9 +2,9 @@
 
 usage: stages.py check|test [STAGE ...]
 
-A stage is a command. It passes with exit code 0 and fails with any other, but 77 says "left out", with the reason on its
-last line; on CI that counts as a failure. The last line counts tests: those of pytest by its own report, every other
-stage as one.
+A stage is a command. It passes with exit code 0 and fails with any other, but 77 says "left out", with the reason on
+its last line; on CI that counts as a failure. The last line counts tests: those of pytest by its own report, every
+other stage as one.
 """
 
 from __future__ import annotations
