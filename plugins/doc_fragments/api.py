@@ -1,0 +1,81 @@
+# Copyright: (c) 2026, media_ops.runbook contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Options that every module of the action group ``api`` has; the argument spec is in module_utils/argspec.py."""
+
+from __future__ import annotations
+
+
+class ModuleDocFragment:
+    DOCUMENTATION = r"""
+requirements:
+  - requests (Debian package C(python3-requests)) on the host
+options:
+  api_url:
+    description:
+      - Base address of the monitoring API, as seen from the host.
+      - Must begin with V(http://) or V(https://), and have no credentials, query or fragment in it.
+    type: str
+    default: http://localhost:8000/api/v1/monitoring
+  api_token:
+    description:
+      - Bearer token for the API.
+      - An empty text counts as none, so that a lookup of an unset variable may be given.
+      - Where there is neither this nor O(api_token_file), the environment variable E(MEDIA_OPS_API_TOKEN) of the host
+        is used.
+      - A token that has characters other than visible ASCII is refused, and never shown.
+    type: str
+  api_token_file:
+    description:
+      - File on the host that holds the bearer token. Read only where there is no O(api_token).
+      - The module fails where the file cannot be read or is empty, and warns where everybody may read it.
+    type: path
+  ca_path:
+    description:
+      - File (PEM) or directory of the certificate authorities to trust for an V(https://) address.
+      - Without it, those that the library requests trusts. E(REQUESTS_CA_BUNDLE) and the like are not looked at.
+    type: path
+  client_cert:
+    description: File (PEM) of the certificate to show to the API, with the key in it unless O(client_key) is set.
+    type: path
+  client_key:
+    description: File (PEM) of the key of O(client_cert). It must not be encrypted.
+    type: path
+  validate_certs:
+    description: Whether the API's certificate and name are checked. V(false) gives the token to whoever answers.
+    type: bool
+    default: true
+  connect_timeout:
+    description: Seconds to wait for a connection, 0.05 to 600.
+    type: float
+    default: 3
+  read_timeout:
+    description: Seconds to wait for the next part of an answer, 0.05 to 600.
+    type: float
+    default: 10
+  total_timeout:
+    description:
+      - Seconds for one endpoint, with its retries and with name resolution, 0.05 to 600.
+      - An answer that comes drop by drop ends here.
+    type: float
+    default: 20
+  overall_timeout:
+    description:
+      - Seconds for all endpoints of one task together, 0.05 to 3600.
+      - What is not asked by then has the state V(timeout).
+    type: float
+    default: 45
+  retries:
+    description:
+      - How often to ask again, 0 to 10, after a connection that failed or broke off, and after the statuses 502, 503
+        and 504 that came without the document asked for. Pauses are 0.2 s, 0.4 s, 0.8 s and so on, up to 2 s.
+      - Only reading is repeated, never what changes something.
+      - After an endpoint that could not be reached, the next ones are asked once, until one answers.
+    type: int
+    default: 2
+  max_body_bytes:
+    description: Bytes of one answer, as sent and as unpacked, beyond which it is not read on, 1024 to 1073741824.
+    type: int
+    default: 8388608
+"""

@@ -1,0 +1,216 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, media_ops.runbook contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: pipeline_info
+short_description: Ask the monitoring API of a media pipeline
+version_added: 0.1.0
+author:
+  - media_ops.runbook contributors (@media-ops)
+description:
+  - Asks any part of the monitoring API in one call and one HTTP session, on the host.
+  - A probe. A service that is down, slow, or answers what makes no sense is a value of the result, with its reason; the
+    module fails only for options that cannot be right, and for a missing library.
+  - Every endpoint has a result of its own; one that fails hides no other.
+  - Judges nothing. What the values mean is for the policy to say.
+  - Redirects are not followed, and proxies and C(.netrc) of the environment are not used.
+  - Without a token, endpoints that need one are asked all the same, since a service may not require it; a service that
+    does answers 401 or 403, which gives the state V(auth).
+requirements:
+  - jmespath (Debian package C(python3-jmespath)) on the host, for O(query) only
+extends_documentation_fragment:
+  - media_ops.runbook.api
+  - ansible.builtin.action_common_attributes
+attributes:
+  check_mode:
+    support: full
+    details: Nothing is changed, so check mode does the same.
+  diff_mode:
+    support: none
+  platform:
+    platforms: posix
+options:
+  gather:
+    description:
+      - The endpoints to ask, in this order. At least one.
+      - V(health_detailed) is asked as well, once, where V(health) gives an HTTP status of 500 or more without its
+        document.
+    type: list
+    elements: str
+    choices: [health, health_detailed, stats, alerts, metrics, sessions]
+    default: [health, stats, alerts, sessions]
+  stats_hours:
+    description: Window of V(stats) in hours, 1 to 168.
+    type: int
+    default: 24
+  metrics_hours:
+    description: Window of V(metrics) in hours, 1 to 168.
+    type: int
+    default: 24
+  alerts_level:
+    description: Level of the V(alerts) to ask for.
+    type: str
+    choices: [info, warning, error, critical]
+    default: critical
+  alerts_limit:
+    description: How many V(alerts) to ask for at most, the newest, 1 to 200.
+    type: int
+    default: 200
+  query:
+    description:
+      - JMESPath expression over an object of endpoint name to document; RV(query_result) is what it gives.
+      - The document of an endpoint that did not answer is null.
+      - An expression that is none fails the module before anything is asked.
+    type: str
+seealso:
+  - name: JMESPath
+    description: The language of O(query).
+    link: https://jmespath.org/specification.html
+"""
+
+EXAMPLES = r"""
+- name: Ask for what the morning check needs
+  media_ops.runbook.pipeline_info:
+    api_token: "{{ media_ops_api_token }}"
+  register: pipeline
+
+- name: Ask for the fresh health document only, which names the component that fails
+  media_ops.runbook.pipeline_info:
+    api_url: https://media1.example.com/api/v1/monitoring
+    api_token_file: /etc/media-ops/token
+    ca_path: /etc/ssl/certs/internal-ca.pem
+    gather: [health_detailed]
+
+- name: Show the components that are not healthy
+  media_ops.runbook.pipeline_info:
+    gather: [health]
+    query: "health.checks[?status != 'healthy'].{component: component, message: message}"
+  register: pipeline
+
+- name: Say why there is no answer
+  ansible.builtin.debug:
+    msg: "{{ pipeline.endpoints.health.state }}: {{ pipeline.endpoints.health.reason }}"
+  when: pipeline.endpoints.health.state != 'ok'
+"""
+
+RETURN = r"""
+endpoints:
+  description: What came of each endpoint of O(gather), by its name, and of V(health_detailed) where it was added.
+  type: dict
+  returned: success
+  contains:
+    state:
+      description:
+        - V(ok), the document is in RV(endpoints.data).
+        - V(unreachable), the connection was refused or broke, the name does not resolve, no route, or TLS failed.
+        - V(timeout), no connection, no answer, or no end of the answer in time.
+        - V(auth), HTTP status 401 or 403.
+        - V(http_error), another HTTP status than 200, redirects included.
+        - V(invalid), an answer that is not HTTP, not an object in JSON, broken off, too large, nested deeper than 64
+          levels, or with NaN or infinite numbers.
+      type: str
+    reason:
+      description: Why there is no document, in one line for people. Empty when RV(endpoints.state) is V(ok).
+      type: str
+    http_status:
+      description: The HTTP status, also of an answer that could not be used. Null where none came.
+      type: int
+    elapsed_ms:
+      description: Milliseconds from the first try to the end of the last.
+      type: int
+    attempts:
+      description: How often the endpoint was asked. 0 when O(overall_timeout) had passed before.
+      type: int
+    bytes:
+      description: Bytes of the answer that were read.
+      type: int
+    fetched_at:
+      description: When the answer was complete, in UTC, by the clock of the host.
+      type: str
+    url:
+      description: The address that was asked.
+      type: str
+    hours:
+      description: The window asked for, in hours.
+      type: int
+      returned: for V(stats) and V(metrics)
+    data:
+      description:
+        - The document as the service gave it, the token replaced where it should occur.
+        - Null unless RV(endpoints.state) is V(ok).
+        - The health document can come with HTTP status 500 or more, when the service is critical; it is unwrapped where
+          it is under C(detail).
+      type: dict
+  sample:
+    health:
+      state: ok
+      reason: ""
+      http_status: 200
+      elapsed_ms: 41
+      attempts: 1
+      bytes: 1893
+      fetched_at: "2026-11-24T06:00:00Z"
+      url: http://localhost:8000/api/v1/monitoring/health
+      data:
+        overall_status: healthy
+        timestamp: "2026-11-24T05:59:41.120911"
+        checks: []
+    stats:
+      state: auth
+      reason: "HTTP 401: token expired or not accepted (Token has expired)"
+      http_status: 401
+      elapsed_ms: 6
+      attempts: 1
+      bytes: 30
+      fetched_at: "2026-11-24T06:00:00Z"
+      url: http://localhost:8000/api/v1/monitoring/stats?hours=24
+      hours: 24
+      data: null
+query_result:
+  description: What O(query) gave. Null also where RV(query_error) says that it did not fit the answers.
+  type: raw
+  returned: when O(query) is set
+  sample: [{component: ffmpeg, message: "ffmpeg not found"}]
+query_error:
+  description:
+    - Why O(query) could not be carried out on these answers; C(length(alerts.alerts)) with no alerts document, for one.
+    - Else empty.
+  type: str
+  returned: when O(query) is set
+  sample: ""
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ..module_utils.argspec import api_argument_spec
+from ..module_utils.endpoints import PATHS, pipeline_info
+from ..module_utils.errors import run_module
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            **api_argument_spec(),
+            "gather": {
+                "type": "list",
+                "elements": "str",
+                "choices": list(PATHS),
+                "default": ["health", "stats", "alerts", "sessions"],
+            },
+            "stats_hours": {"type": "int", "default": 24},
+            "metrics_hours": {"type": "int", "default": 24},
+            "alerts_level": {"type": "str", "choices": ["info", "warning", "error", "critical"], "default": "critical"},
+            "alerts_limit": {"type": "int", "default": 200},
+            "query": {"type": "str"},
+        },
+        supports_check_mode=True,
+    )
+    run_module(module, lambda: pipeline_info(module.params, warn=module.warn, hide=module.no_log_values.add))
+
+
+if __name__ == "__main__":
+    main()
