@@ -1,0 +1,107 @@
+# Copyright: (c) 2026, media_ops.runbook contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The HTTP side: the monitoring API and the jobs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import Depends, FastAPI, HTTPException, Query, Request
+from fastapi.responses import JSONResponse
+
+from . import jobs as jobs_
+from .config import JOBS, MONITORING
+from .health import Health
+from .jobs import Jobs
+from .logs import application, utc_text
+from .monitor import LEVELS, Monitor
+from .tokens import TokenError, check
+
+
+def make(monitor: Monitor, jobs: Jobs, health: Health) -> FastAPI:
+    """Return the application."""
+    app = FastAPI(title="media pipeline", docs_url=None, redoc_url=None, openapi_url=None)
+    settings = monitor.settings
+
+    def user(request: Request) -> None:
+        scheme, _, token = request.headers.get("authorization", "").partition(" ")
+        if scheme.lower() != "bearer" or not token.strip():
+            raise HTTPException(403, "Not authenticated")
+        try:
+            check(token.strip(), settings.jwt_secret)
+        except TokenError as error:
+            raise HTTPException(401, str(error), {"WWW-Authenticate": "Bearer"}) from error
+
+    protected: Any = [Depends(user)]
+
+    def monitoring(path: str) -> Any:
+        return app.get(MONITORING + path, dependencies=protected)
+
+    @app.get(MONITORING + "/health")
+    def get_health() -> JSONResponse:
+        document = health.cached()
+        if document["overall_status"] != "critical":
+            return JSONResponse(document)
+        if settings.health_hides_document:
+            application.error("Health check failed: %s", document["summary"], extra={"details": document})
+            return JSONResponse({"detail": "Health check failed"}, 500)
+        return JSONResponse({"detail": document}, 503)
+
+    @monitoring("/health/detailed")
+    def get_detailed() -> JSONResponse:
+        return JSONResponse(health.detailed())
+
+    @monitoring("/stats")
+    def get_stats(hours: int = Query(24, ge=1, le=168)) -> JSONResponse:
+        return JSONResponse(monitor.stats(hours))
+
+    @monitoring("/alerts")
+    def get_alerts(level: str = Query(""), limit: int = Query(50, ge=1, le=200)) -> JSONResponse:
+        if level and level not in LEVELS:
+            raise HTTPException(400, f"Invalid alert level: {level}. Valid levels: {', '.join(LEVELS)}")
+        alerts = monitor.alerts(level or None, limit)
+        counted = {"total_returned": len(alerts), "filter_level": level or None, "generated_at": utc_text()}
+        return JSONResponse({"alerts": alerts, **counted})
+
+    @monitoring("/metrics/system")
+    def get_metrics(hours: int = Query(24, ge=1, le=168)) -> JSONResponse:
+        samples = monitor.samples(hours)
+        return JSONResponse({"metrics_count": len(samples), "metrics": samples})
+
+    @monitoring("/sessions/active")
+    def get_active() -> JSONResponse:
+        active = monitor.active()
+        return JSONResponse({"active_sessions": active, "total_active": len(active)})
+
+    @app.post(MONITORING + "/cleanup", dependencies=protected)
+    def post_cleanup() -> JSONResponse:
+        operations, samples, alerts = monitor.forget_old()
+        return JSONResponse(
+            {
+                "message": "Monitoring data cleanup completed",
+                "cleaned_processing_metrics": operations,
+                "cleaned_system_metrics": samples,
+                "cleaned_alerts": alerts,
+                "cleaned_at": utc_text(),
+            }
+        )
+
+    @app.post(JOBS, dependencies=protected)
+    async def post_job(request: Request) -> JSONResponse:
+        try:
+            job = jobs_.parse(await request.json(), settings.upload_dir)
+        except ValueError as error:
+            raise HTTPException(422, str(error)) from error
+        jobs.submit(job)
+        return JSONResponse({"session_id": job.session_id, "status": job.status}, 202)
+
+    @app.get(JOBS + "/{session_id}", dependencies=protected)
+    def get_job(session_id: str) -> JSONResponse:
+        job = jobs.get(session_id)
+        if job is None:
+            raise HTTPException(404, "Session not found")
+        return JSONResponse(job.document())
+
+    return app
