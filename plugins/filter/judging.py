@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, media_ops.runbook contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Filters of the way from a module's result to the result document. Documentation is in the YAML files beside this one."""
+"""Filters of the way from a module's result to the result document; documented in the YAML files beside."""
 
 from __future__ import annotations
 
@@ -50,7 +50,9 @@ def _policy_problems(checks: Any) -> list[str]:
     return []
 
 
-def _result_document(hosts: Any, *, run: Any, contacts: Any = (), fail_on: Any = ("critical", "unknown"), previous: Any = None) -> Any:
+def _result_document(
+    hosts: Any, *, run: Any, contacts: Any = (), fail_on: Any = ("critical", "unknown"), previous: Any = None
+) -> Any:
     wrong = [state for state in fail_on if state not in STATES]
     if wrong:
         raise OptionError("policy_fail_on", wrong[0], f"one of {', '.join(STATES)} is needed")

@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """From the answers of the monitoring API to observations: values with units, or the reason why there is none.
 
-Nothing here trusts the service: wrong types, rates over 1, stale timestamps and contradictions become faults, never values.
-Pure functions; no threshold is held here, ages that make an answer stale come from role ``policy``.
+Nothing here trusts the service: wrong types, rates over 1, stale timestamps and contradictions become faults, never
+values. Pure functions; no threshold is held here, ages that make an answer stale come from role ``policy``.
 """
 
 from __future__ import annotations
@@ -135,7 +135,9 @@ class _Clock:
     def fresh(self, answer: _Answer, key: str) -> str:
         moment = from_text(answer.get(key))
         if moment is None:
-            raise _FaultError("wrong_type", f"{answer.name}: '{key}' is {one_line(repr(answer.get(key)), 40)}, not a time")
+            raise _FaultError(
+                "wrong_type", f"{answer.name}: '{key}' is {one_line(repr(answer.get(key)), 40)}, not a time"
+            )
         return self.recent(answer, moment)
 
     def recent(self, answer: _Answer, moment: datetime, every_s: float = 0) -> str:
@@ -146,7 +148,9 @@ class _Clock:
         if age > self._age_max + timedelta(seconds=every_s):
             raise _FaultError("stale", f"{answer.name} is dated {to_text(moment)}, {_ago(age)} before it was read")
         if -age > self._skew_max:
-            raise _FaultError("stale", f"{answer.name} is dated {to_text(moment)}, {_ago(-age)} ahead of the host's clock")
+            raise _FaultError(
+                "stale", f"{answer.name} is dated {to_text(moment)}, {_ago(-age)} ahead of the host's clock"
+            )
         return to_text(moment)
 
 
@@ -164,15 +168,13 @@ def _host(result: object) -> Observation:
     message = one_line(raw.get("msg") or "")
     if raw.get("unreachable"):
         fault, reason = "host_unreachable", message or "no connection to the host"
-    elif raw.get("failed") and raw.get("rc") in (126, 127):
+    elif isinstance(raw.get("endpoints"), Mapping):
+        return _observation("reached", "state")
+    elif raw.get("rc") in (126, 127):
         streams = f"{raw.get('module_stdout', '')} {raw.get('module_stderr', '')}"
         fault, reason = "no_python", f"no Python that runs on the host: {one_line(streams, 120)}"
-    elif raw.get("failed"):
-        fault, reason = "module_failed", message or "the module failed without a message"
-    elif not isinstance(raw.get("endpoints"), Mapping):
+    else:  # the task says failed_when: false, so the message is all that tells a failed module
         fault, reason = "module_failed", message or "the host gave no result"
-    else:
-        return _observation("reached", "state")
     return _observation(None, "state", fault=fault, reason=reason)
 
 
@@ -180,7 +182,7 @@ def _health(endpoints: Json, clock: _Clock) -> dict[str, Observation]:
     answers = [_Answer(name, endpoints[name]) for name in ("health_detailed", "health") if name in endpoints]
     if not answers:
         return {}
-    # The detailed answer is fresh where the plain one may be a minute old; when neither came, the plain one's reason counts.
+    # The detailed answer is fresh, the plain one may be a minute old; when neither came, the plain one's reason counts.
     answer = next((a for a in answers if a.ok), answers[-1])
     found: dict[str, Observation] = {}
     try:
@@ -190,7 +192,9 @@ def _health(endpoints: Json, clock: _Clock) -> dict[str, Observation]:
         found["overall_status"] = _observation(status, "state", note=note, at=at, endpoint=answer.name)
         for component in components(answer.data):
             name = f"component_{component['component']}"
-            found[name] = _observation(component["status"], "state", note=component["message"], at=at, endpoint=answer.name)
+            found[name] = _observation(
+                component["status"], "state", note=component["message"], at=at, endpoint=answer.name
+            )
     except _FaultError as error:
         reasons = [error.reason, *_reasons(a for a in answers if a is not answer)]
         found["overall_status"] = _observation(
@@ -210,7 +214,10 @@ def _reasons(answers: Iterator[_Answer]) -> Iterator[str]:
 def _overall(answer: _Answer) -> tuple[str, str]:
     status = answer.get("overall_status")
     if not isinstance(status, str) or status not in HEALTH_LEVELS:
-        raise _FaultError("unknown_value", f"overall_status is {one_line(repr(status), 40)}, which is none of {', '.join(HEALTH_LEVELS)}")
+        raise _FaultError(
+            "unknown_value",
+            f"overall_status is {one_line(repr(status), 40)}, which is none of {', '.join(HEALTH_LEVELS)}",
+        )
     listed = components(answer.data)
     bad = [c for c in listed if c["status"] != "healthy"]
     if status in ("healthy", "warning"):
@@ -243,7 +250,9 @@ def components(data: Json) -> list[dict[str, str]]:
 _Reader = Callable[[], Any]
 
 
-def _each(answer: _Answer, trust: Callable[[], str | None], readers: Mapping[str, tuple[str, _Reader]]) -> dict[str, Observation]:
+def _each(
+    answer: _Answer, trust: Callable[[], str | None], readers: Mapping[str, tuple[str, _Reader]]
+) -> dict[str, Observation]:
     """Observations of one answer. A fault of the whole answer is the fault of each; else each has its own.
 
     Args:
@@ -316,7 +325,9 @@ def _alerts(answer: _Answer, clock: _Clock) -> dict[str, Observation]:
         total = max(listed, answer.count("total_returned") if len(rows) == listed else 0)
         newest = from_text(_mapping(rows[0]).get("timestamp")) if rows else None
         notes = [f"at least, {limit} were asked for"] if total >= limit else []
-        notes += [f"newest of {to_text(newest)}: {one_line(_mapping(rows[0]).get('title') or '', 80)}"] if newest else []
+        notes += (
+            [f"newest of {to_text(newest)}: {one_line(_mapping(rows[0]).get('title') or '', 80)}"] if newest else []
+        )
         return {"value": total, "note": "; ".join(notes)}
 
     return _each(answer, lambda: clock.fresh(answer, "generated_at"), {f"{level}_alerts": ("count", count)})
@@ -338,11 +349,14 @@ def _metrics(answer: _Answer, clock: _Clock) -> dict[str, Observation]:
     return _each(
         answer,
         trust,
-        {"cpu_peak": ("percent", lambda: peak("cpu_percent")), "memory_peak": ("percent", lambda: peak("memory_percent"))},
+        {
+            "cpu_peak": ("percent", lambda: peak("cpu_percent")),
+            "memory_peak": ("percent", lambda: peak("memory_percent")),
+        },
     )
 
 
-def _sessions(answer: _Answer, clock: _Clock) -> dict[str, Observation]:
+def _sessions(answer: _Answer, _clock: _Clock) -> dict[str, Observation]:
     def count() -> int:
         # Entries and total should agree; where they do not, the larger is the safer.
         return max(answer.count("total_active"), len(answer.rows("active_sessions")))
@@ -460,7 +474,9 @@ def _details_sessions(data: Json) -> list[dict[str, Any]]:
 def _details_log(log: Json) -> dict[str, Any]:
     rows = [row for rows in _mapping(log.get("counts")).values() if isinstance(rows, list) for row in rows[:_LIST_MAX]]
     return {
-        "errors": {one_line(row.get("value"), 60): number(row.get("count")) for row in rows if isinstance(row, Mapping)},
+        "errors": {
+            one_line(row.get("value"), 60): number(row.get("count")) for row in rows if isinstance(row, Mapping)
+        },
         "lines": number(log.get("lines")),
         "bad_lines": number(log.get("bad_lines")),
     }
@@ -477,7 +493,9 @@ def observe_log(result: object) -> Observation:
     matched = number(raw.get("matched"))
     if raw.get("unreachable") or state is None:
         reason = one_line(raw.get("msg") or "the log was not read")
-        return _observation(None, "count", fault="host_unreachable" if raw.get("unreachable") else "module_failed", reason=reason)
+        return _observation(
+            None, "count", fault="host_unreachable" if raw.get("unreachable") else "module_failed", reason=reason
+        )
     if state != "ok" or matched is None:
         return _observation(None, "count", fault="missing", reason=one_line(raw.get("reason") or f"the log is {state}"))
     counts = _mapping(raw.get("counts"))

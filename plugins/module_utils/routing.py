@@ -11,10 +11,12 @@ from typing import Any
 from .shapes import Incident, Json, Verdict, number
 
 
-def route(verdicts: Sequence[Verdict], table: Sequence[Json], details: Json, error_causes: Mapping[str, str]) -> list[Incident]:
+def route(
+    verdicts: Sequence[Verdict], table: Sequence[Json], details: Json, error_causes: Mapping[str, str]
+) -> list[Incident]:
     """The incidents that the verdicts call for, most urgent first, one per cause.
 
-    Two rows of the table that find the same cause are one incident: the more urgent stays and takes the other's evidence.
+    Rows of the table that find the same cause are one incident: the most urgent stays and takes the others' evidence.
 
     Args:
         verdicts: of one host.
@@ -51,7 +53,7 @@ def _causes(trigger: Json, details: Json, error_causes: Mapping[str, str]) -> li
     elif trigger.get("cause_from") == "errors":
         counts: Mapping[str, Any] = details.get("errors", {})
         most = max(counts, key=lambda code: number(counts[code]) or 0, default=None)
-        causes = [error_causes[most]] if most in error_causes else []
+        causes = [error_causes[most]] if most is not None and most in error_causes else []
     return causes or [trigger["cause"]]
 
 

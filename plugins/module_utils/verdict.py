@@ -5,18 +5,19 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Callable, cast
 
 from .errors import MediaOpsError
 from .shapes import STATES, Json, Observation, Verdict, number, one_line, worst_state
 
 # How a bound of the table compares, and how it reads. The border itself belongs to at_least and at_most.
-_BOUNDS = {
-    "above": (lambda value, bound: value > bound, "above"),
-    "at_least": (lambda value, bound: value >= bound, "at least"),
-    "below": (lambda value, bound: value < bound, "below"),
-    "at_most": (lambda value, bound: value <= bound, "at most"),
+_BOUNDS: dict[str, tuple[Callable[[float, float], bool], str]] = {
+    "above": (operator.gt, "above"),
+    "at_least": (operator.ge, "at least"),
+    "below": (operator.lt, "below"),
+    "at_most": (operator.le, "at most"),
 }
 _RISING = ("above", "at_least")
 _UNITS = ("ratio", "count", "s", "min", "percent", "state")
@@ -48,7 +49,22 @@ def _judge_row(observations: Mapping[str, Observation], row: Json) -> Verdict:
     host = observations.get("host")
     if seen is None and host is not None and host["fault"]:
         seen = host
-    verdict: Verdict = {
+    parts: dict[str, Any]
+    if seen is None:
+        parts = {"fault": "missing", "message": f"{row['title']} was not observed"}
+    elif seen["fault"]:
+        reason = one_line(f"{row['title']} is not known: {seen['reason']}", 300)
+        parts = {"fault": seen["fault"], "message": reason}
+    elif not seen["applicable"]:
+        parts = {"state": "ok", "note": seen["note"], "at": seen["at"], "message": f"{row['title']}: {seen['note']}"}
+    else:
+        parts = _judge_value(seen, row)
+    state = parts.get("state", "unknown")
+    if state in ("critical", "warning"):
+        parts.update(action=row.get("action", ""), playbook=row.get("playbook", ""))
+    elif state == "unknown":
+        parts.update(action=_ACTIONS.get(parts.get("fault", ""), _FIND_OUT))
+    blank: Verdict = {
         "check": row["check"],
         "title": row["title"],
         "step": row["step"],
@@ -64,21 +80,10 @@ def _judge_row(observations: Mapping[str, Observation], row: Json) -> Verdict:
         "action": "",
         "playbook": "",
     }
-    if seen is None:
-        verdict.update(fault="missing", message=f"{row['title']} was not observed")
-    elif seen["fault"]:
-        verdict.update(fault=seen["fault"], message=one_line(f"{row['title']} is not known: {seen['reason']}", 300))
-    elif not seen["applicable"]:
-        verdict.update(state="ok", note=seen["note"], at=seen["at"], message=f"{row['title']}: {seen['note']}")
-    else:
-        verdict.update(_judge_value(seen, row))
-    if verdict["state"] in ("critical", "warning"):
-        verdict.update(action=row.get("action", ""), playbook=row.get("playbook", ""))
-    elif verdict["state"] == "unknown":
-        verdict.update(action=_ACTIONS.get(verdict["fault"], "Find out why the answer cannot be trusted, then run the check again"))
-    return verdict
+    return cast("Verdict", {**blank, **parts})
 
 
+_FIND_OUT = "Find out why the answer cannot be trusted, then run the check again"
 _ACTIONS = {
     "host_unreachable": "Check that the host is up and that ssh reaches it",
     "no_python": "Install python3 on the host (playbook prepare_hosts)",
@@ -104,7 +109,13 @@ def _judge_value(seen: Observation, row: Json) -> dict[str, Any]:
     if state is None:
         return {"fault": fault, "message": f"{row['title']} is {one_line(repr(value), 60)}, which cannot be judged"}
     message = f"{row['title']} is {shown}" + (f": {seen['note']}" if seen["note"] else "")
-    return {"state": state, "observed": value, "note": seen["note"], "at": seen["at"], "message": one_line(message, 300)}
+    return {
+        "state": state,
+        "observed": value,
+        "note": seen["note"],
+        "at": seen["at"],
+        "message": one_line(message, 300),
+    }
 
 
 def _by_bounds(figure: float, row: Json) -> str:
@@ -118,7 +129,9 @@ def _by_bounds(figure: float, row: Json) -> str:
 def _threshold(row: Json) -> str:
     """What is not ok, for people: "warning at least 10 %, critical above 10 %"."""
     if "levels" in row:
-        return ", ".join(f"{state} when {value}" for value, state in row["levels"].items() if state not in ("ok", "unknown"))
+        return ", ".join(
+            f"{state} when {value}" for value, state in row["levels"].items() if state not in ("ok", "unknown")
+        )
     return ", ".join(
         f"{state} {_BOUNDS[kind][1]} {as_text(float(bound), row['unit'])}"
         for state in ("warning", "critical")
@@ -153,40 +166,52 @@ def _row_problems(row: Json) -> list[str]:
     lacking = [key for key in ("check", "title", "step", "procedures", "observation", "unit") if not row.get(key)]
     if lacking:
         return [f"policy_checks: the row {one_line(dict(row), 80)} lacks {', '.join(lacking)}"]
+    named = f"policy_checks: check '{row['check']}'"
     if row["unit"] not in _UNITS:
-        return [f"policy_checks: check '{row['check']}' has the unit {row['unit']!r}, which is none of {', '.join(_UNITS)}"]
+        return [f"{named} has the unit {row['unit']!r}, which is none of {', '.join(_UNITS)}"]
     if "levels" in row:
         unknown = sorted({str(state) for state in row["levels"].values()} - set(STATES))
-        return [f"policy_checks: check '{row['check']}' gives the state {', '.join(unknown)}"] if unknown else []
-    problems: list[str] = []
-    read: dict[str, tuple[str, float]] = {}
-    for state in ("warning", "critical"):
-        bounds = row.get(state, {})
-        for kind, raw in bounds.items():
-            option = f"{row.get('option', 'policy_checks: ' + row['check'])}_{state}"
-            bound = _bound(raw)
-            high = {"ratio": 1.0, "percent": 100.0}.get(row["unit"], float("inf"))
-            if kind not in _BOUNDS or len(bounds) != 1:
-                problems.append(f"check '{row['check']}', {state}: one of {', '.join(_BOUNDS)} is needed, not {', '.join(bounds)}")
-            elif bound is None:
-                problems.append(f"option '{option}' is {raw!r}: a number is needed")
-            elif not 0 <= bound <= high:
-                hint = " (10 % is 0.10)" if row["unit"] == "ratio" else ""
-                problems.append(f"option '{option}' is {raw!r}: 0 to {high:g} is possible{hint}")
-            else:
-                read[state] = (kind, bound)
-    if len(read) == 2:
-        (kind, warning), (critical_kind, critical) = read["warning"], read["critical"]
-        rising = kind in _RISING
-        if rising != (critical_kind in _RISING):
-            problems.append(f"check '{row['check']}': warning is '{kind}' and critical is '{critical_kind}', which go opposite ways")
-        elif (warning > critical) if rising else (warning < critical):
-            option = row.get("option", row["check"])
-            problems.append(
-                f"option '{option}_warning' is {warning:g}, {'above' if rising else 'below'} "
-                f"'{option}_critical', which is {critical:g}: the warning would never come first"
-            )
-    return problems
+        return [f"{named} gives the state {', '.join(unknown)}"] if unknown else []
+    problems = [
+        text for state in ("warning", "critical") if state in row for text in _bound_problems(row, state, named)
+    ]
+    return problems or _order_problems(row, named)
+
+
+def _option(row: Json, state: str) -> str:
+    return f"{row.get('option', 'policy_checks: ' + row['check'])}_{state}"
+
+
+def _bound_problems(row: Json, state: str, named: str) -> list[str]:
+    bounds = row[state]
+    if len(bounds) != 1 or not set(bounds) <= set(_BOUNDS):
+        return [f"{named}, {state}: one of {', '.join(_BOUNDS)} is needed, not {', '.join(bounds)}"]
+    (raw,) = bounds.values()
+    bound = _bound(raw)
+    if bound is None:
+        return [f"option '{_option(row, state)}' is {raw!r}: a number is needed"]
+    high = {"ratio": 1.0, "percent": 100.0}.get(row["unit"], float("inf"))
+    if not 0 <= bound <= high:
+        hint = " (10 % is 0.10)" if row["unit"] == "ratio" else ""
+        return [f"option '{_option(row, state)}' is {raw!r}: 0 to {high:g} is possible{hint}"]
+    return []
+
+
+def _order_problems(row: Json, named: str) -> list[str]:
+    if "warning" not in row or "critical" not in row:
+        return []
+    ((kind, warning),) = row["warning"].items()
+    ((critical_kind, critical),) = row["critical"].items()
+    rising = kind in _RISING
+    if rising != (critical_kind in _RISING):
+        return [f"{named}: warning is '{kind}' and critical is '{critical_kind}', opposite ways"]
+    if (float(warning) > float(critical)) if rising else (float(warning) < float(critical)):
+        first, second = _option(row, "warning"), _option(row, "critical")
+        where = "above" if rising else "below"
+        return [
+            f"option '{first}' is {warning}, {where} '{second}', which is {critical}: the warning would never come first"
+        ]
+    return []
 
 
 def _bound(raw: object) -> float | None:

@@ -103,7 +103,9 @@ def _fleet_incidents(hosts: Sequence[Json], prefix: str) -> list[dict[str, Any]]
     merged: dict[tuple[str, str], dict[str, Any]] = {}
     for host in hosts:
         for incident in host["incidents"]:
-            entry = merged.setdefault((incident["incident"], incident["cause"]), {**incident, "evidence": [], "hosts": []})
+            entry = merged.setdefault(
+                (incident["incident"], incident["cause"]), {**incident, "evidence": [], "hosts": []}
+            )
             entry["hosts"].append(host["host"])
             entry["evidence"] += [f"{host['host']}: {line}" for line in incident["evidence"]]
     for entry in merged.values():
@@ -124,7 +126,11 @@ def _next(hosts: Sequence[Json], incidents: Sequence[Json]) -> list[dict[str, st
     todo: dict[str, list[str]] = {}
     for host in hosts:
         for verdict in host["verdicts"]:
-            if verdict["state"] == "unknown" and verdict["action"] and host["host"] not in todo.setdefault(verdict["action"], []):
+            if (
+                verdict["state"] == "unknown"
+                and verdict["action"]
+                and host["host"] not in todo.setdefault(verdict["action"], [])
+            ):
                 todo[verdict["action"]].append(host["host"])
     for action, names in todo.items():
         steps[f"{action} ({_some(names)})", ""] = None
@@ -136,7 +142,7 @@ def _some(names: Sequence[str]) -> str:
 
 
 def summarise(document: Json, reports: Sequence[str]) -> dict[str, Any]:
-    """The few lines of a result document that go to set_stats: for the verdict table, AWX workflows and Event-Driven Ansible."""
+    """What of a result document goes to set_stats: for the verdict table, AWX workflows and Event-Driven Ansible."""
 
     def worst(host: Json) -> Json:
         return max(host["verdicts"], key=lambda verdict: STATES.index(verdict["state"]))
@@ -148,7 +154,8 @@ def summarise(document: Json, reports: Sequence[str]) -> dict[str, Any]:
         "failed": document["failed"],
         "summary": document["summary"],
         "hosts": [
-            {"host": h["host"], "state": h["state"], "check": worst(h)["check"], "message": worst(h)["message"]} for h in document["hosts"]
+            {"host": h["host"], "state": h["state"], "check": worst(h)["check"], "message": worst(h)["message"]}
+            for h in document["hosts"]
         ],
         "incidents": [
             {key: i[key] for key in ("incident", "priority", "cause", "hosts", "playbook", "respond_within_s")}

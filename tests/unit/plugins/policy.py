@@ -1,0 +1,30 @@
+"""The check and incident tables of role policy, with the defaults filled in, as Ansible would."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+from jinja2.nativetypes import NativeEnvironment
+
+_DEFAULTS = Path(__file__).parents[3] / "roles" / "policy" / "defaults" / "main"
+
+
+def policy(**changes: Any) -> dict[str, Any]:
+    raw: dict[str, Any] = {}
+    for path in sorted(_DEFAULTS.glob("*.yml")):
+        raw.update(yaml.safe_load(path.read_text(encoding="utf-8")))
+    raw.update(changes)
+    environment = NativeEnvironment()
+
+    def fill(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: fill(item) for key, item in value.items()}
+        if isinstance(value, list):
+            return [fill(item) for item in value]
+        if isinstance(value, str) and "{{" in value:
+            return fill(environment.from_string(value).render(raw))
+        return value
+
+    return {key: fill(value) for key, value in raw.items()}
