@@ -57,15 +57,11 @@ def pipeline_info(
             waiting += [] if "health_detailed" in (*replies, *waiting) else ["health_detailed"]
     result: dict[str, Any] = {
         "changed": False,
-        "endpoints": {name: {**vars(reply), **_hours(queries.get(name))} for name, reply in replies.items()},
+        "endpoints": {name: {**vars(reply), "params": queries.get(name, {})} for name, reply in replies.items()},
     }
     if search:
         result.update(search({name: reply.data for name, reply in replies.items()}))
     return result
-
-
-def _hours(query: Mapping[str, str | int] | None) -> dict[str, str | int]:
-    return {"hours": query["hours"]} if query and "hours" in query else {}
 
 
 def _accept_health(status: int, document: Document) -> Document | None:

@@ -208,9 +208,7 @@ def _order_problems(row: Json, named: str) -> list[str]:
     if (float(warning) > float(critical)) if rising else (float(warning) < float(critical)):
         first, second = _option(row, "warning"), _option(row, "critical")
         where = "above" if rising else "below"
-        return [
-            f"option '{first}' is {warning}, {where} '{second}', which is {critical}: the warning would never come first"
-        ]
+        return [f"option '{first}' is {warning}, {where} '{second}', which is {critical}: the warning would come last"]
     return []
 
 

@@ -134,10 +134,9 @@ endpoints:
     url:
       description: The address that was asked.
       type: str
-    hours:
-      description: The window asked for, in hours.
-      type: int
-      returned: for V(stats) and V(metrics)
+    params:
+      description: What the endpoint was asked for, C(hours), or C(level) and C(limit). Empty for the others.
+      type: dict
     data:
       description:
         - The document as the service gave it, the token replaced where it should occur.
@@ -155,6 +154,7 @@ endpoints:
       bytes: 1893
       fetched_at: "2026-11-24T06:00:00Z"
       url: http://localhost:8000/api/v1/monitoring/health
+      params: {}
       data:
         overall_status: healthy
         timestamp: "2026-11-24T05:59:41.120911"
@@ -168,7 +168,7 @@ endpoints:
       bytes: 30
       fetched_at: "2026-11-24T06:00:00Z"
       url: http://localhost:8000/api/v1/monitoring/stats?hours=24
-      hours: 24
+      params: {hours: 24}
       data: null
 query_result:
   description: What O(query) gave. Null also where RV(query_error) says that it did not fit the answers.
