@@ -290,7 +290,7 @@ class Collection:
         if relative.parts[:2] == ("plugins", "modules"):
             modules, files = {path.stem}, self.users(path.stem)
         elif relative.parts[0] == "plugins":
-            raise MapError(f"{where} the place for that is the module, or the task that uses this")
+            raise MapError(f"{where} that is said at the module or task using this")
         elif path in self.role_tasks or path in self.playbooks:
             modules, files = self.modules_of([task] if task else tasks, path), {path}
         else:

@@ -204,7 +204,7 @@ def test_remark_is_shown_and_does_not_carry_out(write: Write) -> None:
         ),
         (
             {"plugins/module_utils/client.py": "# runbook: DM-1\n"},
-            "plugins/module_utils/client.py:1: names DM-1, but that is said at the module, or at the task that uses this",
+            "plugins/module_utils/client.py:1: names DM-1, but that is said at the module or task using this",
         ),
     ],
 )
