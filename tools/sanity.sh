@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# ansible-test sanity without an ignore file. It refuses the collection's own symbolic link, so it runs in a copy of the tracked files,
-# which stays in the cache: with its virtual environments there, later runs take seconds. Arguments go to ansible-test sanity.
+# ansible-test sanity of the collection and its tests, without an ignore file. It refuses the collection's own symbolic
+# link, so it runs in a copy of the tracked files, which stays in the cache: with its virtual environments there, later
+# runs take seconds. sandbox/ and tools/ are no part of the collection. Arguments go to ansible-test sanity.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 root=$PWD
@@ -9,7 +10,7 @@ python=${python%/ansible-test}/python
 version=$("$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])')
 core=$("$python" -c 'import ansible; print(ansible.__version__)')
 
-# ansible-test bootstraps pip with a script of its own from its maintainers' server. pip from Python itself does as well,
+# ansible-test bootstraps pip with a script that it downloads from its maintainers. Python's own ensurepip does as well,
 # and then nothing but the package index is needed.
 pip=$("$python" - <<'PY'
 import pathlib, re, ansible_test
@@ -46,8 +47,9 @@ flock 9
 "$python" - "$root" "$tree" <<'PY'
 import pathlib, shutil, subprocess, sys
 root, tree = map(pathlib.Path, sys.argv[1:])
-listed = subprocess.run(["git", "-C", root, "ls-files", "-z"], check=True, capture_output=True, text=True).stdout
-wanted = {name for name in listed.split("\0") if name and not name.startswith("playbooks/collections/") and (root / name).is_file()}
+command = ["git", "-C", root, "ls-files", "-z", "--", ":!playbooks/collections", ":!sandbox", ":!tools"]
+listed = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+wanted = {name for name in listed.split("\0") if name and (root / name).is_file()}
 for path in sorted(tree.rglob("*"), reverse=True):
     name = path.relative_to(tree)
     if name.parts[0] == ".git" or name.parts[:2] == ("tests", "output"):
