@@ -6,9 +6,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
 
-from fastapi import Depends, FastAPI, HTTPException, Query, Request
+from fastapi import APIRouter, Depends, FastAPI, HTTPException, Query, Request
 from fastapi.responses import JSONResponse
 
 from . import jobs as jobs_
@@ -23,41 +23,54 @@ from .tokens import TokenError, check
 def make(monitor: Monitor, jobs: Jobs, health: Health) -> FastAPI:
     """Return the application."""
     app = FastAPI(title="media pipeline", docs_url=None, redoc_url=None, openapi_url=None)
-    settings = monitor.settings
+    protected = [Depends(_bearer(monitor.settings.jwt_secret))]
+    app.include_router(_open(health), prefix=MONITORING)
+    app.include_router(_monitoring(monitor, health), prefix=MONITORING, dependencies=protected)
+    app.include_router(_jobs(jobs), prefix=JOBS, dependencies=protected)
+    return app
 
-    def user(request: Request) -> None:
+
+def _bearer(secret: str) -> Callable[[Request], None]:
+    def bearer(request: Request) -> None:
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
         if scheme.lower() != "bearer" or not token.strip():
             raise HTTPException(403, "Not authenticated")
         try:
-            check(token.strip(), settings.jwt_secret)
+            check(token.strip(), secret)
         except TokenError as error:
             raise HTTPException(401, str(error), {"WWW-Authenticate": "Bearer"}) from error
 
-    protected: Any = [Depends(user)]
+    return bearer
 
-    def monitoring(path: str) -> Any:
-        return app.get(MONITORING + path, dependencies=protected)
 
-    @app.get(MONITORING + "/health")
+def _open(health: Health) -> APIRouter:
+    router = APIRouter()
+
+    @router.get("/health")
     def get_health() -> JSONResponse:
         document = health.cached()
         if document["overall_status"] != "critical":
             return JSONResponse(document)
-        if settings.health_hides_document:
+        if health.settings.health_hides_document:
             application.error("Health check failed: %s", document["summary"], extra={"details": document})
             return JSONResponse({"detail": "Health check failed"}, 500)
         return JSONResponse({"detail": document}, 503)
 
-    @monitoring("/health/detailed")
+    return router
+
+
+def _monitoring(monitor: Monitor, health: Health) -> APIRouter:
+    router = APIRouter()
+
+    @router.get("/health/detailed")
     def get_detailed() -> JSONResponse:
         return JSONResponse(health.detailed())
 
-    @monitoring("/stats")
+    @router.get("/stats")
     def get_stats(hours: int = Query(24, ge=1, le=168)) -> JSONResponse:
         return JSONResponse(monitor.stats(hours))
 
-    @monitoring("/alerts")
+    @router.get("/alerts")
     def get_alerts(level: str = Query(""), limit: int = Query(50, ge=1, le=200)) -> JSONResponse:
         if level and level not in LEVELS:
             raise HTTPException(400, f"Invalid alert level: {level}. Valid levels: {', '.join(LEVELS)}")
@@ -65,43 +78,49 @@ def make(monitor: Monitor, jobs: Jobs, health: Health) -> FastAPI:
         counted = {"total_returned": len(alerts), "filter_level": level or None, "generated_at": utc_text()}
         return JSONResponse({"alerts": alerts, **counted})
 
-    @monitoring("/metrics/system")
+    @router.get("/metrics/system")
     def get_metrics(hours: int = Query(24, ge=1, le=168)) -> JSONResponse:
         samples = monitor.samples(hours)
         return JSONResponse({"metrics_count": len(samples), "metrics": samples})
 
-    @monitoring("/sessions/active")
+    @router.get("/sessions/active")
     def get_active() -> JSONResponse:
         active = monitor.active()
         return JSONResponse({"active_sessions": active, "total_active": len(active)})
 
-    @app.post(MONITORING + "/cleanup", dependencies=protected)
+    @router.post("/cleanup")
     def post_cleanup() -> JSONResponse:
-        operations, samples, alerts = monitor.forget_old()
         return JSONResponse(
             {
                 "message": "Monitoring data cleanup completed",
-                "cleaned_processing_metrics": operations,
-                "cleaned_system_metrics": samples,
-                "cleaned_alerts": alerts,
+                **dict(zip(CLEANED, monitor.forget_old(), strict=True)),
                 "cleaned_at": utc_text(),
             }
         )
 
-    @app.post(JOBS, dependencies=protected)
+    return router
+
+
+CLEANED = ("cleaned_processing_metrics", "cleaned_system_metrics", "cleaned_alerts")
+
+
+def _jobs(jobs: Jobs) -> APIRouter:
+    router = APIRouter()
+
+    @router.post("")
     async def post_job(request: Request) -> JSONResponse:
         try:
-            job = jobs_.parse(await request.json(), settings.upload_dir)
+            job = jobs_.parse(await request.json(), jobs.settings.upload_dir)
         except ValueError as error:
             raise HTTPException(422, str(error)) from error
         jobs.submit(job)
         return JSONResponse({"session_id": job.session_id, "status": job.status}, 202)
 
-    @app.get(JOBS + "/{session_id}", dependencies=protected)
+    @router.get("/{session_id}")
     def get_job(session_id: str) -> JSONResponse:
         job = jobs.get(session_id)
         if job is None:
             raise HTTPException(404, "Session not found")
         return JSONResponse(job.document())
 
-    return app
+    return router

@@ -23,14 +23,12 @@ from .config import Settings
 ENDED = ("completed", "failed")
 
 
-def clip(
-    ffmpeg: str, path: Path, seconds: float = 1, size: str = "160x120", title: bytes = b"", video: str = "libx264"
-) -> Path:
+def clip(ffmpeg: str, path: Path, *, seconds: float = 1, size: str = "160x120", title: bytes = b"") -> Path:
     """Make a clip with picture and sound."""
     picture = ["-f", "lavfi", "-i", f"testsrc=size={size}:rate=25:duration={seconds:g}"]
     sound = ["-f", "lavfi", "-i", f"sine=duration={seconds:g}"]
-    codecs = ["-c:v", video, "-preset", "ultrafast", "-pix_fmt", "yuv420p", "-c:a", "aac"]
-    metadata = ["-metadata", b"title=" + title] if title else []
+    codecs = ["-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", "yuv420p", "-c:a", "aac"]
+    metadata: list[str | bytes] = ["-metadata", b"title=" + title] if title else []
     command = [ffmpeg, "-v", "error", "-nostdin", *picture, *sound, *codecs, *metadata, "-y", str(path)]
     subprocess.run(command, check=True, stdin=subprocess.DEVNULL, timeout=120)
     return path
@@ -152,7 +150,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace, settings: Settings) -> int:
     """Feed the service that the environment names; 0 when every job did what its input makes it do."""
-    port = settings.port or int(settings.port_file.read_text(encoding="ascii") if settings.port_file else 0)
+    port = settings.port
+    if settings.port_file and settings.port_file.exists():
+        port = int(settings.port_file.read_text(encoding="ascii"))
     client = Client(settings.host, port, settings.jwt_secret)
     try:
         done = feed(

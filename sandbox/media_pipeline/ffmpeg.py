@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import subprocess
 import threading
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -86,8 +87,9 @@ class Ffmpeg:
             children = list(self._children)
         for child in children:
             child.terminate()
+        end = time.monotonic() + grace
         for child in children:
             try:
-                child.wait(grace)
+                child.wait(max(end - time.monotonic(), 0))
             except subprocess.TimeoutExpired:  # one that waits in open() for a FIFO's writer ignores SIGTERM
                 child.kill()

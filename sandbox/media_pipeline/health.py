@@ -96,7 +96,7 @@ class Health:
         began = time.monotonic()
         try:
             status, message, details = check()
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001  (a check that breaks is unknown, not the end of the answer)
             application.exception("Health check of %s failed", name)
             status, message, details = "unknown", f"check failed: {error}", {}
         self._notice(name, status, message, details)

@@ -56,7 +56,8 @@ class Job:
     session_id: str = field(default_factory=lambda: str(uuid.uuid4()))
     created: float = field(default_factory=time.time)
     status: str = "queued"  # then running, then completed or failed
-    stage: str | None = None
+    running: list[str] = field(default_factory=list)  # stages, in the order of their start
+    last_stage: str | None = None
     ended: float | None = None
     error_code: str | None = None
     error_message: str | None = None
@@ -68,7 +69,7 @@ class Job:
             "session_id": self.session_id,
             "user_id": self.user_id,
             "status": self.status,
-            "stage": self.stage,
+            "stage": next(iter(self.running), self.last_stage),
             "inputs": [str(path) for path in self.inputs],
             "created_at": utc_text(self.created),
             "ended_at": None if self.ended is None else utc_text(self.ended),
@@ -172,7 +173,7 @@ class Session:
         session listed until the restart: the defect of real services that "listed without a process" comes from.
         """
         running = self.monitor.begin(self.job.session_id, self.job.user_id, name)
-        self.job.stage = name
+        self.job.running.append(name)
         clock = _Clock(running, self.settings.processing_timeout)
         try:
             output = work(clock)
@@ -187,22 +188,25 @@ class Session:
             raise failure from error
         self._succeeded(running, output)
 
+    def _end(self, running: Running, error_code: str | None) -> float:
+        self.job.last_stage = running.stage
+        self.job.running.remove(running.stage)
+        return self.monitor.end(running, error_code)
+
     def _details(self, running: Running, duration: float, **more: Any) -> dict[str, Any]:
         memory = round(psutil.Process().memory_info().rss / 2**20, 1)
         details = {"session_id": self.job.session_id, "stage": running.stage, "duration_seconds": duration}
         return {**details, "memory_usage_mb": memory, **more}
 
     def _succeeded(self, running: Running, output: Path | None) -> None:
-        duration = self.monitor.end(running)
+        duration = self._end(running, None)
         size = output.stat().st_size if output else sum(path.stat().st_size for path in self.sources if path.is_file())
-        details = self._details(
-            running, duration, success=True, file_size_bytes=size, video_count=len(self.job.inputs)
-        )
+        details = self._details(running, duration, success=True, file_size_bytes=size, video_count=len(self.job.inputs))
         processing.info("%s completed", running.stage, extra={"details": details})
         self._slow(running, duration)
 
     def _failed(self, running: Running, error: StageError) -> None:
-        duration = self.monitor.end(running, error.code)
+        duration = self._end(running, error.code)
         formats = sorted({path.suffix.lstrip(".") for path in self.job.inputs})
         details = self._details(
             running,

@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import secrets
 import subprocess
 import sys
@@ -22,9 +21,7 @@ from .config import MONITORING
 from .feed import feed
 
 # The machine is shared with the tests themselves, so its load must not decide about the service's health.
-QUIET = {
-    f"PIPELINE_{name}_{level}": "1000" for name in ("CPU", "MEMORY", "DISK") for level in ("WARNING", "CRITICAL")
-}
+QUIET = {f"PIPELINE_{name}_{level}": "1000" for name in ("CPU", "MEMORY", "DISK") for level in ("WARNING", "CRITICAL")}
 
 
 class Pipeline(Client):

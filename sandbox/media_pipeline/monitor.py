@@ -228,7 +228,7 @@ class Monitor:
             try:
                 self.sample()
                 also()
-            except Exception:
+            except Exception:  # noqa: BLE001  (the next sample may succeed)
                 application.exception("Sampling failed")
             if stopping.wait(self.settings.sample_seconds):
                 return
