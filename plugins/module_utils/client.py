@@ -330,8 +330,10 @@ def _redirect(response: requests.Response) -> str:
 
 
 def _detail(document: Document | None) -> str:
-    """The reason that FastAPI puts into an error's body."""
+    """The reason in the body of an error: FastAPI's ``detail``, a text or a list of what is wrong in the request."""
     detail = document.get("detail") if document else None
+    if isinstance(detail, list):
+        detail = "; ".join(f"{e.get('loc')}: {e.get('msg')}" for e in detail[:3] if isinstance(e, dict))
     return f" ({one_line(detail, 200)})" if isinstance(detail, str) and detail else ""
 
 
