@@ -17,9 +17,9 @@ import re
 import selectors
 import signal
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timezone
-from typing import Any, Callable
+from typing import Any, Callable, NamedTuple
 
 from .errors import MissingLibraryError, OptionError
 from .shapes import one_line
@@ -40,7 +40,8 @@ def host_info(params: Mapping[str, Any]) -> dict[str, Any]:
     psutil = _psutil()
     found: dict[str, Any] = {"changed": False, "clock": _clock(psutil)}
     if "load" in parts:
-        found["load"] = dict(zip(("load_1m", "load_5m", "load_15m"), (round(value, 2) for value in os.getloadavg())))
+        minute, five, fifteen = os.getloadavg()
+        found["load"] = {"load_1m": round(minute, 2), "load_5m": round(five, 2), "load_15m": round(fifteen, 2)}
     if "memory" in parts:
         found["memory"] = _memory(psutil)
     if "disks" in parts:
@@ -140,21 +141,24 @@ def file_systems(
     """The file system that each path lies on, in the order of ``paths``."""
     # The mount table is the kernel's own and never hangs.
     mounts = psutil.disk_partitions(all=True)
-    return [
-        {"path": path, **seen, **_mount_of(mounts, seen.pop("real_path", None) or os.path.normpath(path))}
-        if seen["state"] != "missing"
-        else {"path": path, **seen, "mount_point": None, "device": None, "fstype": None}
-        for path, seen in zip(paths, _look_all(paths, timeout, look or _look))
-    ]
+    found = {}
+    for path, seen in _look_all(paths, timeout, look or _look):
+        real = seen.pop("real_path", None) or os.path.normpath(path)
+        found[path] = {"path": path, **seen, **_mount_of(() if seen["state"] == "missing" else mounts, real)}
+    return [found[path] for path in paths]
 
 
-_UNSEEN: dict[str, Any] = {
-    key: None
-    for key in (
-        "total_bytes used_bytes free_bytes available_bytes used_percent "
-        "inodes_total inodes_free inodes_used_percent read_only"
-    ).split()
-}
+_FIGURES = (
+    "total_bytes",
+    "used_bytes",
+    "free_bytes",
+    "available_bytes",
+    "used_percent",
+    "inodes_total",
+    "inodes_free",
+    "inodes_used_percent",
+    "read_only",
+)
 
 
 def _look(path: str) -> dict[str, Any]:
@@ -180,16 +184,17 @@ def _look(path: str) -> dict[str, Any]:
     }
 
 
-def _failed_look(error: OSError) -> dict[str, Any]:
-    states = {errno.ENOENT: "missing", errno.ENOTDIR: "missing", errno.EACCES: "denied", errno.EPERM: "denied"}
-    return {"state": states.get(error.errno or 0, "error"), "reason": error.strerror or str(error), **_UNSEEN}
+_STATES = {errno.ENOENT: "missing", errno.ENOTDIR: "missing", errno.EACCES: "denied", errno.EPERM: "denied"}
+
+
+def _unseen(state: str, reason: str) -> dict[str, Any]:
+    return {"state": state, "reason": reason, **dict.fromkeys(_FIGURES)}
 
 
 def _look_all(
     paths: Sequence[str], timeout: float, look: Callable[[str], dict[str, Any]]
-) -> Iterable[dict[str, Any]]:
+) -> Iterator[tuple[str, dict[str, Any]]]:
     """Look at all paths at once. A look that is not back in time counts as a hung mount."""
-    late = {"state": "timeout", "reason": f"no answer of the file system within {timeout:g} s", **_UNSEEN}
     children = {path: _child(path, look) for path in dict.fromkeys(paths)}
     answers = _read_until({path: pipe for path, (_pid, pipe) in children.items()}, time.monotonic() + timeout)
     for path, (pid, pipe) in children.items():
@@ -199,7 +204,13 @@ def _look_all(
         else:
             # A child that waits in the kernel may not be there to reap for as long as the mount hangs: never wait.
             os.kill(pid, signal.SIGKILL)
-    return [dict(json.loads(answers[path])) if answers.get(path) else dict(late) for path in paths]
+    for path in children:
+        if path not in answers:
+            yield path, _unseen("timeout", f"no answer of the file system within {timeout:g} s")
+        elif not answers[path]:
+            yield path, _unseen("error", "the look at it broke off")
+        else:
+            yield path, json.loads(answers[path])
 
 
 def _child(path: str, look: Callable[[str], dict[str, Any]]) -> tuple[int, int]:
@@ -214,27 +225,32 @@ def _child(path: str, look: Callable[[str], dict[str, Any]]) -> tuple[int, int]:
         for descriptor in (0, 1, 2):
             os.dup2(null, descriptor)
         os.dup2(writer, 3)
-        os.closerange(4, os.sysconf("SC_OPEN_MAX") if os.sysconf("SC_OPEN_MAX") < 65536 else 65536)
+        os.closerange(4, 65536)
         try:
             answer = look(path)
         except OSError as error:
-            answer = _failed_look(error)
-        os.write(3, json.dumps(answer).encode("ascii"))
+            answer = _unseen(_STATES.get(error.errno or 0, "error"), error.strerror or str(error))
+        with os.fdopen(3, "wb") as pipe:
+            pipe.write(json.dumps(answer).encode("ascii"))
     finally:
         os._exit(0)
 
 
 def _read_until(pipes: Mapping[str, int], deadline: float) -> dict[str, bytes]:
-    answers: dict[str, bytes] = {}
+    """What came through each pipe that was closed at its other end by ``deadline``."""
+    partly = dict.fromkeys(pipes, b"")
+    whole = {}
     with selectors.DefaultSelector() as selector:
         for path, pipe in pipes.items():
             selector.register(pipe, selectors.EVENT_READ, path)
         while selector.get_map() and (left := deadline - time.monotonic()) > 0:
             for key, _events in selector.select(left):
-                # One read is the whole answer: it was written at once, and fits a pipe.
-                answers[key.data] = os.read(key.fd, 65536)
-                selector.unregister(key.fd)
-    return answers
+                data = os.read(key.fd, 65536)
+                partly[key.data] += data
+                if not data:
+                    selector.unregister(key.fd)
+                    whole[key.data] = partly[key.data]
+    return whole
 
 
 def _mount_of(mounts: Iterable[Any], path: str) -> dict[str, Any]:
@@ -257,7 +273,7 @@ def _mount_of(mounts: Iterable[Any], path: str) -> dict[str, Any]:
 def _measured(psutil: Any, parts: set[str], params: Mapping[str, Any]) -> dict[str, Any]:
     """Take all counters, wait, take them again; I/O after each interval, the rest over the whole time."""
     cpu_before = psutil.cpu_times()
-    work_before = _cpu_seconds(psutil) if "processes" in parts else {}
+    work_before = _walk(psutil) if "processes" in parts else {}
     start = time.monotonic()
     marks = [(start, _io_counters(psutil) if "io" in parts else {})]
     for number in range(1, params["samples"] + 1):
@@ -304,9 +320,9 @@ def io_rates(marks: Sequence[tuple[float, Mapping[str, Any]]]) -> list[dict[str,
     devices = []
     for name in sorted(set(first) & set(last)):
         samples = [
-            _io_rate(was[name], now[name], later - earlier)
-            for (earlier, was), (later, now) in zip(marks, marks[1:])
-            if name in was and name in now
+            _io_rate(marks[at - 1][1][name], marks[at][1][name], marks[at][0] - marks[at - 1][0])
+            for at in range(1, len(marks))
+            if name in marks[at - 1][1] and name in marks[at][1]
         ]
         devices.append({"device": name, **_io_rate(first[name], last[name], end - start), "samples": samples})
     return devices
@@ -335,87 +351,91 @@ def _io_rate(was: Any, now: Any, seconds: float) -> dict[str, Any]:
 # Processes
 
 
-def _cpu_seconds(psutil: Any) -> dict[tuple[int, float], float]:
-    """CPU seconds so far by process; the start time tells a pid from the one that had it before."""
-    spent = {}
+class _Use(NamedTuple):
+    cpu_s: float
+    rss: int
+
+
+def _walk(psutil: Any) -> dict[tuple[int, float], _Use]:
+    """CPU seconds so far and memory of each process; the start time tells a pid from the one that had it before."""
+    found = {}
     for process in psutil.process_iter():
         try:
             times = process.cpu_times()
-            spent[process.pid, process.create_time()] = times.user + times.system
+            found[process.pid, process.create_time()] = _Use(times.user + times.system, process.memory_info().rss)
         except psutil.Error:  # gone meanwhile, or hidden from this user
             continue
-    return spent
+    return found
 
 
 def _processes(
-    psutil: Any, before: Mapping[tuple[int, float], float], elapsed: float, params: Mapping[str, Any]
+    psutil: Any, before: Mapping[tuple[int, float], _Use], elapsed: float, params: Mapping[str, Any]
 ) -> dict[str, Any]:
-    after = _cpu_seconds(psutil)
-    own = os.getpid()
+    after = _walk(psutil)
     # One that was not there before has started since, with no CPU time.
+    none = _Use(0.0, 0)
     cpu = {
-        pid: round(100 * max(0.0, spent - before.get((pid, started), 0.0)) / elapsed, 1)
-        for (pid, started), spent in after.items()
-        if pid != own
+        key: round(100 * max(0.0, use.cpu_s - before.get(key, none).cpu_s) / elapsed, 1)
+        for key, use in after.items()
+        if key[0] != os.getpid()
     }
-    rss = {pid: value for pid in cpu if (value := _rss(psutil, pid)) is not None}
-    describe = _Describer(psutil, cpu, rss, params["with_arguments"])
+    describe = _Describer(psutil, cpu, after, params["with_arguments"])
     return {
         "count": len(after),
-        "top_cpu": describe.top(sorted(cpu, key=lambda pid: (-cpu[pid], -rss.get(pid, 0), pid)), params["top"]),
-        "top_memory": describe.top(sorted(rss, key=lambda pid: (-rss[pid], pid)), params["top"]),
+        "top_cpu": describe.top(sorted(cpu, key=lambda key: (-cpu[key], -after[key].rss, key)), params["top"]),
+        "top_memory": describe.top(sorted(cpu, key=lambda key: (-after[key].rss, -cpu[key], key)), params["top"]),
     }
-
-
-def _rss(psutil: Any, pid: int) -> int | None:
-    try:
-        return int(psutil.Process(pid).memory_info().rss)
-    except psutil.Error:
-        return None
 
 
 class _Describer:
     """Describes processes, each once."""
 
-    def __init__(self, psutil: Any, cpu: Mapping[int, float], rss: Mapping[int, int], with_arguments: bool) -> None:
+    def __init__(
+        self,
+        psutil: Any,
+        cpu: Mapping[tuple[int, float], float],
+        use: Mapping[tuple[int, float], _Use],
+        with_arguments: bool,
+    ) -> None:
         self._psutil = psutil
         self._cpu = cpu
-        self._rss = rss
+        self._use = use
         self._memory_total = psutil.virtual_memory().total
         self._attributes = ["ppid", "username", "name", "status", "create_time"] + ["cmdline"] * with_arguments
-        self._known: dict[int, dict[str, Any] | None] = {}
+        self._known: dict[tuple[int, float], dict[str, Any] | None] = {}
 
-    def top(self, pids: Iterable[int], limit: int) -> list[dict[str, Any]]:
-        """The first ``limit`` of ``pids`` that are still there."""
+    def top(self, keys: Iterable[tuple[int, float]], limit: int) -> list[dict[str, Any]]:
+        """The first ``limit`` of these processes that are still there."""
         found: list[dict[str, Any]] = []
-        for pid in pids:
+        for key in keys:
             if len(found) >= limit:
                 break
-            if pid not in self._known:
-                self._known[pid] = self._describe(pid)
-            seen = self._known[pid]
+            if key not in self._known:
+                self._known[key] = self._describe(key)
+            seen = self._known[key]
             if seen is not None:
                 found.append(seen)
         return found
 
-    def _describe(self, pid: int) -> dict[str, Any] | None:
+    def _describe(self, key: tuple[int, float]) -> dict[str, Any] | None:
+        pid, started = key
         try:
             # What this user may not see of a process is None.
             facts = self._psutil.Process(pid).as_dict(self._attributes)
         except self._psutil.Error:
             return None
-        started = facts["create_time"]
-        rss = self._rss.get(pid)
+        if facts["create_time"] != started:
+            return None
         return {
             "pid": pid,
             "ppid": facts["ppid"],
             "user": facts["username"] and one_line(facts["username"]),
             "name": facts["name"] and one_line(facts["name"]),
             "status": facts["status"],
-            "cpu_percent": self._cpu[pid],
-            "memory_rss_bytes": rss,
-            "memory_percent": None if rss is None else _percent(rss, self._memory_total),
-            "started_at": started and to_text(datetime.fromtimestamp(started, timezone.utc)),
+            "cpu_percent": self._cpu[key],
+            "memory_rss_bytes": self._use[key].rss,
+            "memory_percent": _percent(self._use[key].rss, self._memory_total),
+            "started_at": to_text(datetime.fromtimestamp(started, timezone.utc)),
             "command_line": one_line(redact(facts["cmdline"]), COMMAND_LINE_MAX) if facts.get("cmdline") else None,
         }
 
@@ -423,53 +443,68 @@ class _Describer:
 # Secrets in command lines
 
 _HIDDEN = "***"
-_SECRET_WORD = (
-    r"(?:pass(?:word|wd|phrase|code)?|pwd|secret|token|credentials?|signature|authorization|cookie|bearer"
-    r"|api[-_]?key|access[-_]?key|private[-_]?key|auth[-_]?key|session[-_]?key|account[-_]?key|encryption[-_]?key)"
+_ARGUMENT_MAX = 4096
+_SECRET_NAME = (  # noqa: S105
+    # ffmpeg's -pass and -passlogfile are none
+    r"(?<![\w.-])(?!-pass(?:logfile)?(?![\w-]))[\w.-]*"
+    r"(?:pass(?!log)|pwd|secret|token|credential|signature|authorization|cookie|bearer"
+    r"|(?:api|access|private|auth|session|account|encryption)[-_.]?key)[\w.-]*"
 )
-_SECRET_NAME = rf"[\w.-]*(?<![a-z]){_SECRET_WORD}(?:s|[-_.]?(?:id|value|data|base64))?"
-_SECRET_OPTION = re.compile(rf"-{{1,2}}{_SECRET_NAME}", re.IGNORECASE)
-_REDACTIONS = (
-    # a URL's user and password
-    (re.compile(r"(?i)\b([a-z][a-z0-9+.-]*://)[^\s/@\"']+@"), rf"\1{_HIDDEN}@"),
-    # the path of a webhook is its secret
-    (re.compile(r"(?i)(hooks\.slack\.com/|/webhook[\w.-]*/)[^\s\"']+"), rf"\1{_HIDDEN}"),
-    # a header: everything to the end of its quotes or line
-    (re.compile(r"(?i)\b((?:proxy-)?authorization|(?:set-)?cookie|x-[\w-]*(?:key|token|auth\w*))\s*:[^\"'\n]+"),
-     rf"\1: {_HIDDEN}"),
-    (re.compile(r"(?i)\b(bearer|basic)\s+[\w.~+/=-]{8,}"), rf"\1 {_HIDDEN}"),
-    # --option value inside of one argument, as in sh -c
-    (re.compile(rf"(?i)(?<![\w-])(--?{_SECRET_NAME}\s+)[^\s\"']+"), rf"\1{_HIDDEN}"),
-    # name=value and "name": "value", also in query strings
-    (re.compile(rf"(?i)({_SECRET_NAME}[\"']?\s*[=:]\s*)(?:\"[^\"]*\"?|'[^']*'?|[^\s&;,\"']+)"), rf"\1{_HIDDEN}"),
-    # shapes: AWS key ids, JSON web tokens, tokens of known services
-    (re.compile(r"\b(?:AKIA|ASIA|AROA|AIDA)[A-Z0-9]{12,}"), _HIDDEN),
-    (re.compile(r"\beyJ[\w-]{8,}\.[\w-]+(?:\.[\w-]*)?"), _HIDDEN),
-    (re.compile(r"\b(?:gh[opsru]_|github_pat_|glpat-|xox[a-z]-|sk-|hvs\.)[\w-]{10,}"), _HIDDEN),
-    # 40 characters of base64 in mixed case with a digit, as AWS secret keys are
-    (re.compile(r"(?<![\w+/=.-])(?=[^\s]{0,39}[a-z])(?=[^\s]{0,39}[A-Z])(?=[^\s]{0,39}\d)[A-Za-z0-9+/]{40}(?![\w+/=.-])"),
-     _HIDDEN),
-)  # fmt: skip
-_USER_OPTIONS = {"-u", "--user", "--proxy-user", "-U"}
+_SECRET_OPTION = re.compile(rf"(?=-){_SECRET_NAME}", re.IGNORECASE)
+_REDACTIONS = tuple(
+    (re.compile(pattern), shown)
+    for pattern, shown in (
+        # a URL's user and password
+        (r"(?i)\b([a-z][a-z0-9+.-]{0,20}://)[^\s/\"']+@", rf"\1{_HIDDEN}@"),
+        # the path of a webhook is its secret
+        (r"(?i)(hooks\.slack\.com/|/webhook[\w.-]*/)[^\s\"']+", rf"\1{_HIDDEN}"),
+        # a header: everything to the end of its quotes or line
+        (
+            r"(?i)\b((?:proxy-)?authorization|(?:set-)?cookie|x-[\w-]{0,40}(?:key|token|auth)\w*)\s*:[^\"'\n]+",
+            rf"\1: {_HIDDEN}",
+        ),
+        (r"(?i)\b(bearer|basic)\s+[\w.~+/=-]{8,}", rf"\1 {_HIDDEN}"),
+        # curl's user:password
+        (r"(?<!\S)(-[uU]\s*|--(?:proxy-)?user[\s=]+)([\"']?[^\s:\"']+):[^\s\"']+", rf"\1\2:{_HIDDEN}"),
+        # --option value inside of one argument, as in sh -c
+        (rf"(?i)((?=-){_SECRET_NAME}\s+[\"']?)[^\s\"']+", rf"\1{_HIDDEN}"),
+        # name=value and "name": "value", also in query strings
+        (rf"(?i)({_SECRET_NAME}[\"']?\s*[=:]\s*)(?:\"[^\"]*\"?|'[^']*'?|[^\s&;,\"']+)", rf"\1{_HIDDEN}"),
+        (r"\b((?:mysql|mariadb|sshpass)[^\n]{0,200}?\s-p)[^\s\"']+", rf"\1{_HIDDEN}"),
+        # shapes: AWS key ids, JSON web tokens, tokens of known services, 40 characters of base64 as AWS secret keys are
+        (r"(?:AKIA|ASIA|AROA|AIDA)[A-Z0-9]{12,}", _HIDDEN),
+        (r"eyJ[\w-]{8,}\.[\w.-]+", _HIDDEN),
+        (r"\b(?:gh[opsru]_|github_pat_|glpat-|xox[a-z]-|sk-|hvs\.)[\w-]{10,}", _HIDDEN),
+        (r"(?<![\w+/.-])(?=\S{0,39}[a-z])(?=\S{0,39}[A-Z])(?=\S{0,39}\d)[A-Za-z0-9+/]{40}(?![\w+/.-])", _HIDDEN),
+    )
+)
+_SECRET_FLAGS = {"sshpass": "-p", "redis-cli": "-a", "ldapsearch": "-w"}
 
 
 def redact(arguments: Sequence[str]) -> str:
     """A command line for people, without what looks like a secret. Hides too much rather than too little."""
+    program = os.path.basename(arguments[0])
     shown: list[str] = []
     previous = ""
     for argument in arguments:
-        shown.append(_redact_one(argument, previous, os.path.basename(arguments[0])))
+        if sum(map(len, shown)) > 4 * COMMAND_LINE_MAX:
+            break
+        if _SECRET_OPTION.fullmatch(previous) or previous == _SECRET_FLAGS.get(program):
+            shown.append(_HIDDEN)
+        elif previous in ("-u", "-U", "--user", "--proxy-user") and ":" in argument:
+            shown.append(f"{argument.partition(':')[0]}:{_HIDDEN}")
+        elif program.startswith(("mysql", "mariadb", "sshpass")) and re.match(r"-p.", argument):
+            shown.append(f"-p{_HIDDEN}")
+        elif len(argument) > _ARGUMENT_MAX:
+            # Nobody reads it, and half of it could hold half of a secret.
+            shown.append(f"({len(argument)} characters)")
+        else:
+            shown.append(_redacted(argument))
         previous = argument
     return " ".join(shown)
 
 
-def _redact_one(argument: str, previous: str, program: str) -> str:
-    if _SECRET_OPTION.fullmatch(previous) or (program == "sshpass" and previous == "-p"):
-        return _HIDDEN
-    if previous in _USER_OPTIONS and ":" in argument:
-        return f"{argument.partition(':')[0]}:{_HIDDEN}"
-    if program.startswith(("mysql", "mariadb", "sshpass")) and re.match(r"-p[^\s]", argument):
-        return f"-p{_HIDDEN}"
+def _redacted(text: str) -> str:
     for pattern, shown in _REDACTIONS:
-        argument = pattern.sub(shown, argument)
-    return argument
+        text = pattern.sub(shown, text)
+    return text

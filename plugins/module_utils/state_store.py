@@ -34,6 +34,8 @@ def state_report(params: Mapping[str, Any], *, check_mode: bool = False, diff: b
     name, date = _name(params["name"]), _date(params["date"])
     if params["keep"] < 1:
         raise OptionError("keep", params["keep"], "must be 1 or more")
+    if not 1024 <= params["max_bytes"] <= 100 << 20:
+        raise OptionError("max_bytes", params["max_bytes"], f"must be 1024 to {100 << 20}")
     data = _document(params["content"], params["max_bytes"])
     mode = int(params["mode"], 8)
     file_name = f"{name}_{date}.json"
@@ -73,18 +75,27 @@ def state_report(params: Mapping[str, Any], *, check_mode: bool = False, diff: b
 
 def _name(given: str) -> str:
     if not _NAME.fullmatch(given) or len(given) > 64:
-        raise OptionError("name", given, "must be a lower case letter, then lower case letters, digits and _, 64 at most")
+        raise OptionError(
+            "name", given, "must be a lower case letter, then lower case letters, digits and _, 64 at most"
+        )
     return given
 
 
 def _date(given: str | None) -> str:
-    text = given or utc_now().strftime("%Y%m%d")
+    if given is None:
+        return utc_now().strftime("%Y%m%d")
+    day = given.replace("-", "")
+    if not _DATE.fullmatch(given) or not _is_day(day):
+        raise OptionError("date", given, "must be a day as YYYYMMDD or YYYY-MM-DD")
+    return day
+
+
+def _is_day(text: str) -> bool:
     try:
-        if not _DATE.fullmatch(text):
-            raise ValueError
-        return datetime.strptime(text.replace("-", ""), "%Y%m%d").strftime("%Y%m%d")  # noqa: DTZ007  a day, no moment
+        datetime.strptime(text, "%Y%m%d")  # noqa: DTZ007  a day, no moment
     except ValueError:
-        raise OptionError("date", given, "must be a day as YYYYMMDD or YYYY-MM-DD") from None
+        return False
+    return True
 
 
 def _document(content: object, max_bytes: int) -> bytes:
@@ -175,7 +186,8 @@ def _without(document: Any, keys: list[str]) -> Any:
 
 def _dated(directory: int, name: str) -> set[str]:
     pattern = re.compile(rf"{name}_([0-9]{{8}})\.json")
-    return {entry.name for entry in _entries(directory) if pattern.fullmatch(entry.name)}
+    found = (pattern.fullmatch(entry.name) for entry in _entries(directory))
+    return {match.group() for match in found if match and _is_day(match.group(1))}
 
 
 def _entries(directory: int) -> Iterator[os.DirEntry[str]]:
@@ -187,7 +199,9 @@ def _entries(directory: int) -> Iterator[os.DirEntry[str]]:
 def _replace(directory: int, file_name: str, data: bytes, mode: int, path: str) -> None:
     temp = f".{file_name}.{secrets.token_hex(8)}.tmp"
     with _failing(f"cannot write {path}", path=path):
-        opened = os.open(temp, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600, dir_fd=directory)
+        opened = os.open(
+            temp, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600, dir_fd=directory
+        )
         try:
             with os.fdopen(opened, "wb") as file:
                 file.write(data)
@@ -216,7 +230,10 @@ def _drop_stale_temps(directory: int, name: str) -> None:
     pattern = re.compile(rf"\.{name}_[0-9]{{8}}\.json\.[0-9a-f]{{16}}\.tmp")
     for entry in _entries(directory):
         with contextlib.suppress(OSError):
-            if pattern.fullmatch(entry.name) and entry.stat(follow_symlinks=False).st_mtime < time.time() - _STALE_TEMP_S:
+            if (
+                pattern.fullmatch(entry.name)
+                and entry.stat(follow_symlinks=False).st_mtime < time.time() - _STALE_TEMP_S
+            ):
                 os.unlink(entry.name, dir_fd=directory)
 
 
