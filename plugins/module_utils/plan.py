@@ -1,0 +1,71 @@
+# Copyright: (c) 2026, media_ops.runbook contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Plans: lists of actions that are shown, hashed, and carried out only if nothing drifted in between."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any, TypedDict
+
+from .errors import MediaOpsError
+
+
+class Action(TypedDict):
+    """One thing to be done, and afterwards what came of it (docs/architecture.md)."""
+
+    action: str
+    target: str
+    why: str
+    steps: list[str]
+    stable: dict[str, Any]
+    proof: dict[str, Any]
+    result: str
+    said: str
+
+
+def planned(
+    action: str,
+    target: str,
+    why: str,
+    steps: Sequence[str],
+    stable: Mapping[str, Any],
+    proof: Mapping[str, Any] | None = None,
+) -> Action:
+    """An action that has not been carried out yet."""
+    return {
+        "action": action,
+        "target": target,
+        "why": why,
+        "steps": list(steps),
+        "stable": dict(stable),
+        "proof": dict(proof or {}),
+        "result": "planned",
+        "said": "",
+    }
+
+
+def plan_hash(plan: Sequence[Action]) -> str:
+    """12 hex digits over what the plan would do, in its order. Equal plans have equal hashes, on any host and Python."""
+    stable = [{"action": action["action"], "stable": action["stable"]} for action in plan]
+    text = json.dumps(stable, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
+    return hashlib.sha256(text.encode("ascii")).hexdigest()[:12]
+
+
+def require_hash(plan: Sequence[Action], approved: str | None) -> None:
+    """Raise where a plan was approved and the plan made anew is another; the error carries the new plan.
+
+    Args:
+        plan: made just now.
+        approved: the hash that a person approved, or None where none is asked for.
+    """
+    found = plan_hash(plan)
+    if approved and approved != found:
+        raise MediaOpsError(
+            f"the plan has drifted: approved was {approved}, now it is {found}; nothing was done. Read the new plan",
+            plan=list(plan),
+            hash=found,
+        )

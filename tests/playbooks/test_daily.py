@@ -1,0 +1,254 @@
+"""The daily checks as a user runs them: real playbooks against a real pipeline and against real faults."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+from media_pipeline.launcher import Pipeline, running_pipeline
+
+from tests.fault_server import fault_server
+from tests.playbooks.conftest import REACHED, ROOT, Play, closed_port
+
+pytestmark = pytest.mark.playbook
+MORNING = "playbooks/daily_morning_health_check.yml"
+EVENING = "playbooks/daily_evening_summary.yml"
+SCHEMA = json.loads((ROOT / "roles/report/files/result.schema.json").read_text(encoding="utf-8"))
+
+
+def on(pipeline: Pipeline, **more: Any) -> dict[str, Any]:
+    """Variables of an inventory host that runs this pipeline."""
+    return {**REACHED, "media_ops_api_url": pipeline.api_url, "policy_base_dir": str(pipeline.base_dir), **more}
+
+
+@pytest.fixture(scope="module")
+def worked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pipeline]:
+    """A pipeline that has merged clips and failed at a broken one."""
+    with running_pipeline(tmp_path_factory.mktemp("worked")) as pipeline:
+        pipeline.feed(12)
+        pipeline.feed(1, fault="broken")
+        yield pipeline
+
+
+@pytest.fixture(scope="module")
+def broken(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pipeline]:
+    """A pipeline whose ffmpeg cannot run."""
+    with running_pipeline(tmp_path_factory.mktemp("broken")) as pipeline:
+        pipeline.break_ffmpeg()
+        yield pipeline
+
+
+# runbook: DM-1, DM-2, DM-3, DM-4
+def test_morning_of_a_healthy_host(play: Play, worked: Pipeline) -> None:
+    run = play(MORNING, {"media1": on(worked)}, token=worked.token())
+    assert run.code == 0, run.output
+    result = run.result()
+    jsonschema.validate(result, SCHEMA)
+    assert run.states() == {"media1": "ok"}
+    assert run.verdict("media1", "error_rate")["observed"] == pytest.approx(1 / 13)
+    assert {verdict["step"] for verdict in result["hosts"][0]["verdicts"]} == {"DM-1", "DM-2", "DM-3", "DM-4"}
+    latest = run.report_dir / "daily_morning" / "latest"
+    assert "<html" in (latest / "report.html").read_text(encoding="utf-8")
+    assert "media1" in (latest / "report.md").read_text(encoding="utf-8")
+    assert str(latest.resolve() / "report.html") in run.output, "the way to the report is shown"
+
+    again = play(MORNING, {"media1": on(worked)}, token=worked.token())
+    assert (again.code, again.changed) == (0, [])
+
+
+def test_morning_in_check_mode_says_the_same_and_writes_nothing(play: Play, worked: Pipeline) -> None:
+    run = play(MORNING, {"media1": on(worked)}, "--check", "--diff", token=worked.token())
+    assert run.code == 0, run.output
+    assert not run.report_dir.exists()
+    assert "OK" in run.output
+
+
+# runbook: DE-1, DE-2, DE-3
+def test_evening_keeps_the_day_on_the_host(play: Play, worked: Pipeline, tmp_path: Path) -> None:
+    state = tmp_path / "state"
+    state.mkdir(mode=0o750)
+    checked = play(EVENING, {"media1": on(worked)}, "--check", "--diff", token=worked.token())
+    assert checked.code == 0, checked.output
+    assert list(state.iterdir()) == []
+
+    run = play(EVENING, {"media1": on(worked)}, token=worked.token())
+    assert run.code == 0, run.output
+    (kept,) = state.glob("daily_report_*.json")
+    day = json.loads(kept.read_text(encoding="utf-8"))
+    assert day["stats"]["total_operations"] == 13
+    assert set(day["stats"]) >= {"success_rate", "error_rate", "average_duration", "stage_breakdown"}
+    assert sum(day["log_errors"]["errors"].values()) >= 1
+    assert 1 <= len(day["resource_peaks"]) <= 3
+    assert run.verdict("media1", "error_log", "daily_evening")["observed"] >= 1
+    jsonschema.validate(run.result("daily_evening"), SCHEMA)
+
+    again = play(EVENING, {"media1": on(worked)}, token=worked.token())
+    assert (again.code, again.changed) == (0, [])
+
+
+def test_evening_with_an_expired_token_keeps_no_figures(play: Play, worked: Pipeline, tmp_path: Path) -> None:
+    (tmp_path / "state").mkdir(mode=0o750)
+    run = play(EVENING, {"media1": on(worked)}, token=worked.token(ttl=-60))
+    assert run.code == 2
+    assert list((tmp_path / "state").iterdir()) == []
+    assert run.verdict("media1", "error_rate", "daily_evening")["fault"] == "auth"
+
+
+@pytest.fixture(scope="module")
+def fleet(worked: Pipeline, broken: Pipeline) -> dict[str, dict[str, Any]]:
+    nowhere = {"ansible_connection": "ssh", "ansible_host": "127.0.0.1", "ansible_port": closed_port()}
+    return {
+        "fine": on(worked, media_ops_api_token=worked.token()),
+        "critical": on(broken, media_ops_api_token=broken.token()),
+        "down": {**on(worked), **nowhere},
+        "bare": on(worked, ansible_python_interpreter="/nonexistent/python3"),
+    }
+
+
+def test_every_host_of_a_fleet_gets_its_verdict(play: Play, fleet: dict[str, dict[str, Any]]) -> None:
+    run = play(MORNING, fleet)
+    assert run.code == 2, run.output
+    assert run.states() == {"critical": "critical", "bare": "unknown", "down": "unknown", "fine": "ok"}
+    assert run.verdict("down", "overall_status")["fault"] == "host_unreachable"
+    assert run.verdict("bare", "overall_status")["fault"] == "no_python"
+    assert "ffmpeg" in run.verdict("critical", "overall_status")["message"]
+    result = run.result()
+    assert [(i["priority"], i["cause"], i["hosts"]) for i in result["incidents"]] == [("P0", "ffmpeg", ["critical"])]
+    assert "incident_critical_system" in result["incidents"][0]["command"]
+    page = (run.report_dir / "daily_morning" / "latest" / "report.html").read_text(encoding="utf-8")
+    for host in fleet:
+        assert host in page
+        assert host in run.output
+
+    limited = play(MORNING, fleet, "--limit", "fine")
+    assert limited.code == 0, limited.output
+    assert limited.states() == {"fine": "ok"}
+
+
+API_FAULTS = {
+    "no_accept": "timeout",
+    "hang": "timeout",
+    "drip_body": "timeout",
+    "closed": "unreachable",
+    "unauthorized": "auth",
+    "forbidden": "auth",
+    "not_found": "http_error",
+    "unprocessable": "http_error",
+    "error_500": "http_error",
+    "redirect": "http_error",
+    "html": "invalid",
+    "short": "invalid",
+    "nan": "invalid",
+    "infinity": "invalid",
+    "huge": "invalid",
+}
+
+
+def test_no_fault_of_the_api_is_ever_ok(play: Play) -> None:
+    limits = {"media_ops_api_read_timeout": 1, "media_ops_api_total_timeout": 2, "media_ops_api_connect_timeout": 1}
+    with ExitStack() as stack:
+        urls = {mode: str(stack.enter_context(fault_server(mode))) for mode in API_FAULTS}
+        urls["refused"] = f"http://127.0.0.1:{closed_port()}"
+        run = play(MORNING, {mode: {**REACHED, "media_ops_api_url": url} for mode, url in urls.items()}, token="t", **limits)
+    assert run.code == 2, run.output
+    assert set(run.states().values()) == {"unknown"}
+    found = {mode: run.verdict(mode, "error_rate")["fault"] for mode in urls}
+    assert found == {**API_FAULTS, "refused": "unreachable"}
+    assert all(run.verdict(mode, "error_rate")["message"] for mode in urls)
+    assert "Traceback" not in run.output
+
+
+def test_critical_under_detail_of_a_503_is_critical(play: Play) -> None:
+    with fault_server("critical_503") as url:
+        run = play(MORNING, {"media1": {**REACHED, "media_ops_api_url": str(url)}}, token="t")
+    assert run.code == 2
+    assert run.verdict("media1", "overall_status")["state"] == "critical"
+
+
+CANARY = "canary-7f3a9b2e5d8c"
+
+
+def test_the_token_is_seen_nowhere(play: Play, worked: Pipeline, broken: Pipeline) -> None:
+    hosts = {"media1": on(worked), "media2": on(broken)}
+    run = play(MORNING, hosts, "-vvvv", token=CANARY)
+    assert run.code == 2
+    assert CANARY not in run.output
+    written = [path for top in (run.artifacts, run.report_dir) for path in top.rglob("*") if path.is_file()]
+    # ansible-runner keeps the environment it was given, which a user's own AWX does not.
+    seen = [str(path) for path in written if CANARY.encode() in path.read_bytes() and path.name != "command"]
+    assert written
+    assert seen == []
+
+
+@pytest.mark.parametrize(
+    ("option", "said"),
+    [
+        ("policy_error_rate_critical=10", "'policy_error_rate_critical' is"),
+        ("policy_error_rate_critical=ten", "policy_error_rate_critical"),
+        ("policy_error_rate_warning=0.5", "'policy_error_rate_warning' is"),
+        ("policy_session_look_minutes=90", "policy_session_look_minutes 90"),
+    ],
+)
+def test_a_policy_that_cannot_be_is_refused_by_name(play: Play, worked: Pipeline, option: str, said: str) -> None:
+    run = play(MORNING, {"media1": on(worked)}, "-e", option, token=worked.token())
+    assert run.code == 2
+    assert said in run.output
+    assert not run.report_dir.exists()
+
+
+def test_a_threshold_from_the_command_line_counts(play: Play, worked: Pipeline) -> None:
+    run = play(MORNING, {"media1": on(worked)}, "-e", "policy_error_rate_warning=0.01", token=worked.token())
+    assert (run.code, run.states()) == (0, {"media1": "warning"})
+
+
+# runbook: TQ-1, TQ-2, TQ-3, TQ-4, TQ-5, QR-CONTACTS, QR-ENDPOINTS, QR-LOGS
+def test_quick_reference_answers_the_one_liners(play: Play, worked: Pipeline) -> None:
+    contacts = [{"area": "Operations", "name": "On call", "contact": "+00 1"}]
+    run = play(
+        "playbooks/quick_reference.yml", {"media1": on(worked)}, token=worked.token(), report_contacts=contacts
+    )
+    assert run.code == 0, run.output
+    shown = run.facts("Show the answers")["media1"]["msg"]
+    assert shown["health"] == "Overall status is healthy"
+    assert shown["alerts"].startswith("Error alerts is 1")
+    assert shown["sessions"] == "Active sessions is 0"
+    assert shown["errors"][-1]["level"] == "ERROR"
+    assert shown["resources"][0]["component"] == "system_resources"
+    assert shown["contacts"] == contacts
+    assert f"{worked.api_url}/alerts?level=critical" in shown["endpoints"]
+    assert [Path(path).exists() for path in shown["logs"]] == [True] * 4
+
+    part = play(
+        "playbooks/quick_reference.yml", {"media1": on(worked)}, "-e", '{"healthcheck_quick_show": ["health"]}',
+        token=worked.token(),
+    )  # fmt: skip
+    assert set(part.facts("Show the answers")["media1"]["msg"]) == {"health"}
+
+
+def test_by_full_name_from_another_directory(worked: Pipeline, tmp_path: Path) -> None:
+    inventory = tmp_path / "hosts.json"
+    hosts = {"media1": on(worked, media_ops_api_token=worked.token())}
+    site = {"report_dir": str(tmp_path / "reports")}
+    inventory.write_text(json.dumps({"media_hosts": {"hosts": hosts, "vars": site}}), encoding="utf-8")
+    done = subprocess.run(
+        ["ansible-playbook", "-i", str(inventory), "media_ops.runbook.daily_morning_health_check"],
+        cwd=tmp_path,
+        env={
+            "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+            "HOME": str(tmp_path),
+            "ANSIBLE_COLLECTIONS_PATH": str(ROOT / "playbooks" / "collections"),
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert (tmp_path / "reports" / "daily_morning" / "latest" / "report.html").exists()
