@@ -14,12 +14,12 @@ setup: ## Make the Python environment
 	@tools/venv.sh dev
 
 demo: ## Run the runbook against the sandbox pipeline; make demo FAULT=NAME breaks it first
-	@venv=$$(tools/venv.sh run) && exec "$$venv/bin/python" sandbox/demo.py FAULT=$(FAULT)
+	@venv=$$(tools/venv.sh run) && exec "$$venv/bin/python" sandbox/demo.py 'FAULT=$(FAULT)'
 
 check: ## Fast checks: lint, types, unit tests (under two minutes)
 	@venv=$$(tools/venv.sh dev) && exec "$$venv/bin/python" tools/stages.py check $(STAGES)
 
-test: ## Everything, as CI runs it; make test STAGES="lint sanity" runs some
+test: ## Everything, as CI runs it; make test STAGES="ansible-lint sanity" runs some
 	@venv=$$(tools/venv.sh dev) && exec "$$venv/bin/python" tools/stages.py test $(STAGES)
 
 bench: ## Measure against the alternatives
