@@ -119,8 +119,6 @@ class Client:
             "timeout", f"not asked: the {settings.overall_timeout:g} s for all endpoints are used up"
         )
         while attempts < tries and time.monotonic() < deadline:
-            if attempts:
-                time.sleep(max(0.0, min(_PAUSE_FIRST * 2 ** (attempts - 1), _PAUSE_MAX, deadline - time.monotonic())))
             attempts += 1
             try:
                 status, size, data = self._attempt(method, url, deadline, accept)
@@ -128,8 +126,11 @@ class Client:
                 break
             except _Fault as error:
                 fault, status, size = error, error.status, error.size
-                if not error.again:
-                    break
+            pause = min(_PAUSE_FIRST * 2 ** (attempts - 1), _PAUSE_MAX)
+            # Where no time is left for another try, the reason that is known says more than "timeout".
+            if not fault.again or attempts == tries or time.monotonic() + pause >= deadline:
+                break
+            time.sleep(pause)
         self._down = fault.down if fault else False
         return Reply(
             state=fault.state if fault else "ok",
