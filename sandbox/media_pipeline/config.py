@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 MONITORING = "/api/v1/monitoring"
@@ -54,8 +54,8 @@ class Storage:
     bucket: str
     region: str
     endpoint_url: str
-    access_key: str
-    secret_key: str
+    access_key: str = field(repr=False)
+    secret_key: str = field(repr=False)
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ class Settings:
     host: str
     port: int
     port_file: Path | None
-    jwt_secret: str
+    jwt_secret: str = field(repr=False)
     ffmpeg: str
     log_level: str
     processing_timeout: float

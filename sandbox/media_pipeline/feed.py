@@ -131,7 +131,7 @@ def feed(
             return job
         stages = {entry["stage"] for entry in client.listed(session_id)} if state == "running" else set()
         if stage in stages and stages <= others | {stage}:
-            return job
+            return client.job(session_id)
         return None
 
     def waited(session_id: str) -> dict[str, Any]:

@@ -32,7 +32,7 @@ class Health:
         self.settings = monitor.settings
         self.ffmpeg = ffmpeg
         self._cached: tuple[float, Document] | None = None
-        self._last: dict[str, str] = {}
+        self._last: dict[str, tuple[float, str]] = {}  # component: when its check began, what it found
         self._lock = threading.Lock()
 
     def cached(self) -> Document:
@@ -99,7 +99,7 @@ class Health:
         except Exception as error:  # noqa: BLE001  (a check that breaks is unknown, not the end of the answer)
             application.exception("Health check of %s failed", name)
             status, message, details = "unknown", f"check failed: {error}", {}
-        self._notice(name, status, message, details)
+        self._notice(name, began, status, message, details)
         return {
             "component": name,
             "status": status,
@@ -108,9 +108,12 @@ class Health:
             "response_time_ms": (time.monotonic() - began) * 1000,
         }
 
-    def _notice(self, name: str, status: str, message: str, details: Document) -> None:
+    def _notice(self, name: str, began: float, status: str, message: str, details: Document) -> None:
         with self._lock:
-            before, self._last[name] = self._last.get(name, "healthy"), status
+            last, before = self._last.get(name, (0.0, "healthy"))
+            if began < last:  # checks run side by side: an older finding says nothing new
+                return
+            self._last[name] = began, status
         if status == "critical" and before != "critical":
             application.error("%s is critical: %s", name, message, extra={"details": details})
             self.monitor.alert("critical", f"{name} is critical", message, metadata={"component": name, **details})

@@ -69,6 +69,14 @@ def test_settings_that_cannot_be_right(pipeline: Pipeline, name: str, value: str
     assert name == "PIPELINE_JWT_SECRET" or value in str(caught.value)
 
 
+def test_secrets_are_not_in_the_settings_text() -> None:
+    env = {"PIPELINE_JWT_SECRET": SECRET, "AWS_S3_BUCKET_NAME": "b", "AWS_SECRET_ACCESS_KEY": "canary-key"}
+    text = repr(config.load(env))
+    assert "bucket='b'" in text
+    assert SECRET not in text
+    assert "canary" not in text
+
+
 def test_a_wrong_setting_ends_the_service_with_a_message(tmp_path: Path) -> None:
     env = {"PYTHONPATH": str(Path(config.__file__).parents[1]), "PIPELINE_JWT_SECRET": SECRET, "LOG_LEVEL": "LOUD"}
     call = [sys.executable, "-m", "media_pipeline"]
