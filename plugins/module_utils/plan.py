@@ -32,6 +32,7 @@ def planned(
     target: str,
     why: str,
     steps: Sequence[str],
+    *,
     stable: Mapping[str, Any],
     proof: Mapping[str, Any] | None = None,
 ) -> Action:
@@ -49,7 +50,7 @@ def planned(
 
 
 def plan_hash(plan: Sequence[Action]) -> str:
-    """12 hex digits over what the plan would do, in its order. Equal plans have equal hashes, on any host and Python."""
+    """12 hex digits over what the plan would do, in its order: equal for equal plans, on any host and Python."""
     stable = [{"action": action["action"], "stable": action["stable"]} for action in plan]
     text = json.dumps(stable, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
     return hashlib.sha256(text.encode("ascii")).hexdigest()[:12]
