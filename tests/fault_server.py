@@ -244,7 +244,7 @@ def gzip_fine(exchange: Exchange) -> None:
 def gzip_bomb(exchange: Exchange) -> None:
     """200 MB of JSON in 200 kB."""
     packer = zlib.compressobj(wbits=31)
-    parts = [packer.compress(b'{"a": "'), *(packer.compress(b"x" * 1_000_000) for _ in range(200))]
+    parts = [packer.compress(b'{"a": "'), *(packer.compress(b"x" * 1_000_000) for _unused in range(200))]
     parts += [packer.compress(b'"}'), packer.flush()]
     exchange.answer(200, b"".join(parts), "Content-Encoding: gzip")
 
@@ -336,7 +336,7 @@ def huge(exchange: Exchange) -> None:
     """200 MB of JSON, as fast as they are read."""
     exchange.stream()
     exchange.send(b'{"a": "')
-    for _ in range(200):
+    for _unused in range(200):
         exchange.send(b"x" * 1_000_000)
     exchange.send(b'"}')
     exchange.close()
@@ -363,7 +363,7 @@ def redirect(exchange: Exchange) -> None:
 @_mode
 def redirect_huge(exchange: Exchange) -> None:
     exchange.send(f"HTTP/1.1 302 Found\r\nLocation: {exchange.url.target}\r\n\r\n".encode())
-    for _ in range(200):
+    for _unused in range(200):
         exchange.send(b"x" * 1_000_000)
     exchange.close()
 
@@ -433,7 +433,7 @@ class _Server:
     def accept(self) -> None:
         with contextlib.suppress(OSError):
             while True:
-                connection, _ = self._listener.accept()
+                connection, _address = self._listener.accept()
                 self._url.connections += 1
                 self._open.append(connection)
                 threading.Thread(target=self._serve, args=[connection], daemon=True).start()
@@ -463,7 +463,7 @@ def _read_request(lines: Any) -> Request | None:
         return None
     headers: dict[str, str] = {}
     while line := lines.readline().decode("latin-1").strip():
-        name, _, value = line.partition(":")
+        name, _colon, value = line.partition(":")
         headers[name.lower()] = value.strip()
     lines.read(int(headers.get("content-length", 0)))
     return Request(head[0], head[1], headers)
@@ -471,7 +471,7 @@ def _read_request(lines: Any) -> Request | None:
 
 def _fill_backlog(address: tuple[str, int], stack: contextlib.ExitStack) -> None:
     """Connect until the kernel drops what comes: then a connection takes for ever."""
-    for _ in range(16):
+    for _unused in range(16):
         waiting = stack.enter_context(socket.socket())
         waiting.settimeout(0.3)
         try:

@@ -70,7 +70,7 @@ def _ports(count: int) -> list[int]:
     # weed derives gRPC ports by adding 10000, so both must be free; all are held until all are known.
     with contextlib.ExitStack() as held:
         found: list[int] = []
-        for _ in range(1000):
+        for _unused in range(1000):
             with contextlib.suppress(OSError):
                 low = held.enter_context(socket.create_server(("127.0.0.1", 0)))
                 port = low.getsockname()[1]

@@ -67,7 +67,7 @@ def api_settings(
     *,
     warn: Callable[[str], None],
     hide: Callable[[str], None],
-    environ: Mapping[str, str] = os.environ,
+    environ: Mapping[str, str] | None = None,
 ) -> ApiSettings:
     """Check the connection options.
 
@@ -75,7 +75,7 @@ def api_settings(
         params: the module's parameters.
         warn: takes a warning for the user.
         hide: takes each secret that must not be in the module's output.
-        environ: where the token may come from.
+        environ: where the token may come from, by default the environment of the process.
     """
     url = _url(params["api_url"], hide)
     for option in ("connect_timeout", "read_timeout", "total_timeout"):
@@ -86,7 +86,7 @@ def api_settings(
     verify, cert = _tls(params) if url.startswith("https:") else (True, None)
     return ApiSettings(
         url=url,
-        token=_token(params, environ, warn, hide),
+        token=_token(params, os.environ if environ is None else environ, warn, hide),
         verify=verify,
         cert=cert,
         connect_timeout=params["connect_timeout"],

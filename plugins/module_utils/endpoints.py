@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from typing import Any, Callable
 
@@ -30,7 +29,7 @@ def pipeline_info(
     *,
     warn: Callable[[str], None],
     hide: Callable[[str], None],
-    environ: Mapping[str, str] = os.environ,
+    environ: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
     """The result of module pipeline_info. Only misuse and a missing library raise, never what the network does."""
     if not params["gather"]:

@@ -199,7 +199,7 @@ def test_all_endpoints_together_end_in_overall_timeout() -> None:
     started = time.monotonic()
     with fault_server("hang") as url:
         client = Client(connection(url, read_timeout=10, overall_timeout=0.6))
-        replies = [client.request("/stats") for _ in range(4)]
+        replies = [client.request("/stats") for _unused in range(4)]
     assert time.monotonic() - started < 8
     assert [reply.state for reply in replies] == ["timeout"] * 4
     assert replies[-1].attempts == 0
