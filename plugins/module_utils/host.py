@@ -444,18 +444,19 @@ class _Describer:
 
 _HIDDEN = "***"
 _ARGUMENT_MAX = 4096
-_SECRET_NAME = (  # noqa: S105
+_VALUE = r"(?:\"[^\"]*\"?|'[^']*'?|[^\s&;,\"']+)"
+_SENSITIVE = (
     # ffmpeg's -pass and -passlogfile are none
     r"(?<![\w.-])(?!-pass(?:logfile)?(?![\w-]))[\w.-]*"
     r"(?:pass(?!log)|pwd|secret|token|credential|signature|authorization|cookie|bearer"
     r"|(?:api|access|private|auth|session|account|encryption)[-_.]?key)[\w.-]*"
 )
-_SECRET_OPTION = re.compile(rf"(?=-){_SECRET_NAME}", re.IGNORECASE)
+_SECRET_OPTION = re.compile(rf"(?=-){_SENSITIVE}", re.IGNORECASE)
 _REDACTIONS = tuple(
     (re.compile(pattern), shown)
     for pattern, shown in (
         # a URL's user and password
-        (r"(?i)\b([a-z][a-z0-9+.-]{0,20}://)[^\s/\"']+@", rf"\1{_HIDDEN}@"),
+        (r"(?i)\b([a-z][a-z0-9+.-]{0,20}://)[^\s\"']+@", rf"\1{_HIDDEN}@"),
         # the path of a webhook is its secret
         (r"(?i)(hooks\.slack\.com/|/webhook[\w.-]*/)[^\s\"']+", rf"\1{_HIDDEN}"),
         # a header: everything to the end of its quotes or line
@@ -467,9 +468,9 @@ _REDACTIONS = tuple(
         # curl's user:password
         (r"(?<!\S)(-[uU]\s*|--(?:proxy-)?user[\s=]+)([\"']?[^\s:\"']+):[^\s\"']+", rf"\1\2:{_HIDDEN}"),
         # --option value inside of one argument, as in sh -c
-        (rf"(?i)((?=-){_SECRET_NAME}\s+[\"']?)[^\s\"']+", rf"\1{_HIDDEN}"),
+        (rf"(?i)((?=-){_SENSITIVE}\s+){_VALUE}", rf"\1{_HIDDEN}"),
         # name=value and "name": "value", also in query strings
-        (rf"(?i)({_SECRET_NAME}[\"']?\s*[=:]\s*)(?:\"[^\"]*\"?|'[^']*'?|[^\s&;,\"']+)", rf"\1{_HIDDEN}"),
+        (rf"(?i)({_SENSITIVE}[\"']?\s*[=:]\s*){_VALUE}", rf"\1{_HIDDEN}"),
         (r"\b((?:mysql|mariadb|sshpass)[^\n]{0,200}?\s-p)[^\s\"']+", rf"\1{_HIDDEN}"),
         # shapes: AWS key ids, JSON web tokens, tokens of known services, 40 characters of base64 as AWS secret keys are
         (r"(?:AKIA|ASIA|AROA|AIDA)[A-Z0-9]{12,}", _HIDDEN),

@@ -17,7 +17,7 @@ import secrets
 import stat
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from datetime import datetime
+from datetime import date
 from typing import Any
 
 from .errors import MediaOpsError, OptionError
@@ -31,14 +31,14 @@ _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 def state_report(params: Mapping[str, Any], *, check_mode: bool = False, diff: bool = False) -> dict[str, Any]:
     """Write one document, and drop the oldest of its name."""
-    name, date = _name(params["name"]), _date(params["date"])
+    name, day = _name(params["name"]), _day(params["date"])
     if params["keep"] < 1:
         raise OptionError("keep", params["keep"], "must be 1 or more")
     if not 1024 <= params["max_bytes"] <= 100 << 20:
         raise OptionError("max_bytes", params["max_bytes"], f"must be 1024 to {100 << 20}")
     data = _document(params["content"], params["max_bytes"])
     mode = int(params["mode"], 8)
-    file_name = f"{name}_{date}.json"
+    file_name = f"{name}_{day}.json"
     path = os.path.join(params["state_dir"], file_name)
     result = {"path": path, "bytes": len(data)}
 
@@ -81,7 +81,7 @@ def _name(given: str) -> str:
     return given
 
 
-def _date(given: str | None) -> str:
+def _day(given: str | None) -> str:
     if given is None:
         return utc_now().strftime("%Y%m%d")
     day = given.replace("-", "")
@@ -92,7 +92,7 @@ def _date(given: str | None) -> str:
 
 def _is_day(text: str) -> bool:
     try:
-        datetime.strptime(text, "%Y%m%d")  # noqa: DTZ007  a day, no moment
+        date(int(text[:4]), int(text[4:6]), int(text[6:]))
     except ValueError:
         return False
     return True
@@ -155,13 +155,16 @@ def _read(directory: int, file_name: str, path: str, max_bytes: int) -> tuple[by
         opened = os.open(file_name, _READ, dir_fd=directory)
     except OSError:  # not there, a symbolic link, or not readable
         return b"", None
-    with os.fdopen(opened, "rb") as file:
+    try:
         facts = os.fstat(opened)
         if stat.S_ISDIR(facts.st_mode):
             raise MediaOpsError(f"{path} is a directory", path=path)
         if not stat.S_ISREG(facts.st_mode) or facts.st_size > max_bytes:
             return b"", None
-        return file.read(max_bytes), stat.S_IMODE(facts.st_mode)
+        with os.fdopen(opened, "rb", closefd=False) as file:
+            return file.read(max_bytes), stat.S_IMODE(facts.st_mode)
+    finally:
+        os.close(opened)
 
 
 def _comparable(data: bytes, volatile: Iterable[str]) -> str | None:
