@@ -1,0 +1,411 @@
+# Copyright: (c) 2026, media_ops.runbook contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From a result document to the text that a person reads, by a Jinja template of role report.
+
+All text of the document is foreign: it is made one line, freed of control characters, and escaped for the template's
+language (HTML or Markdown) unless the template itself says otherwise.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, TemplateError, TemplateNotFound, TemplateSyntaxError
+from markupsafe import Markup
+
+from ..module_utils.errors import MediaOpsError, OptionError
+from ..module_utils.shapes import STATES, Json, number, one_line
+from ..module_utils.times import from_text
+from ..module_utils.verdict import as_text
+from .charts import Chart, NoChartsError, charts_of, require_matplotlib, seconds
+from .fleet import fleet_details
+from .result import SCHEMA_VERSION
+
+WORDS = {"ok": "OK", "warning": "Warning", "unknown": "Unknown", "critical": "Critical"}
+# A shape of its own for each state: colour alone tells some people nothing.
+SYMBOLS = {"ok": "✓", "warning": "▲", "unknown": "?", "critical": "✕"}
+FAULTS = {
+    "host_unreachable": "Ansible could not reach the host",
+    "no_python": "The host has no Python that Ansible can use",
+    "module_failed": "The check did not run to its end on the host",
+    "unreachable": "The service does not accept connections",
+    "timeout": "The service did not answer in time",
+    "auth": "The service did not accept the API token",
+    "http_error": "The service answered with an HTTP error",
+    "invalid": "The answer could not be read",
+    "missing": "The answer lacks the value",
+    "wrong_type": "The value is of the wrong kind",
+    "out_of_range": "The value lies outside of what is possible",
+    "unknown_value": "The value is none that is known",
+    "contradiction": "The answer contradicts itself",
+    "stale": "The answer is too old to prove anything",
+}
+_TEXT_MAX = 500
+_ALL_CHARTED = 8  # a fleet up to this size gets charts of each host
+_CHARTED_MAX = 20  # of a larger one, so many of the hosts that are not ok
+_ROWS_MAX = 30
+_SHOWN_HOSTS = 12
+
+
+def render(document: object, template_path: str) -> str:
+    """The document as the template says; a template named ``*.html.j2`` gets HTML escaping and charts, ``*.md.j2`` Markdown's.
+
+    Raises:
+        OptionError: the document or the template is none that can be used.
+        MediaOpsError: the template fails; names the file, and the line where it is known.
+    """
+    if not isinstance(document, Mapping):
+        raise OptionError("document", one_line(repr(document), 80), "a result document (a dictionary) is needed")
+    if document.get("schema_version") != SCHEMA_VERSION:
+        why = f"{SCHEMA_VERSION} is the version of the result document that this release of the collection renders"
+        raise OptionError("schema_version", document.get("schema_version"), why)
+    path = Path(template_path)
+    environment = _environment(path)
+    cleaned = _clean(document)
+    try:
+        view = view_of(cleaned)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        why = f"it does not keep to roles/report/files/result.schema.json ({type(error).__name__}: {one_line(error)})"
+        raise OptionError("document", one_line(repr(document), 80), why) from error
+    try:
+        return environment.get_template(path.name).render(document=cleaned, view=view, charts=_Charts(view))
+    except TemplateNotFound as error:
+        raise OptionError("template_path", template_path, "there is no such file that can be read") from error
+    except TemplateSyntaxError as error:
+        raise MediaOpsError(f"template {error.filename or path}, line {error.lineno}: {error.message}") from error
+    except TemplateError as error:
+        raise MediaOpsError(f"template {path}: {error}") from error
+
+
+def _environment(path: Path) -> Environment:
+    kinds = {".html.j2": True, ".html": True, ".md.j2": False, ".md": False}
+    html = next((html for suffix, html in kinds.items() if path.name.endswith(suffix)), None)
+    if html is None:
+        raise OptionError("template_path", str(path), f"a name that ends in {', '.join(kinds)} is needed to know how to escape")
+    # Markdown has no autoescape of its own in Jinja: finalize sees the value of each expression instead.
+    environment = Environment(
+        loader=FileSystemLoader(str(path.parent)),
+        autoescape=html,  # noqa: S701  Markdown is escaped by finalize
+        finalize=None if html else _markdown,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters.update(
+        percent=percent,
+        duration=duration,
+        bytes=byte_size,
+        when=when,
+        figure=figure,
+        state_label=state_label,
+        state_symbol=state_symbol,
+        code=_code,
+        code_block=_code_block,
+    )
+    return environment
+
+
+# --- helper filters of the templates ----------------------------------------------------------------------------------
+
+NOTHING = "–"
+
+
+def percent(ratio: object) -> str:
+    """A ratio of 0..1 as per cent: 0.1 is "10 %"."""
+    value = number(ratio)
+    return NOTHING if value is None else as_text(value, "ratio")
+
+
+def duration(value: object) -> str:
+    """Seconds for people, two units at most."""
+    known = number(value)
+    if known is None or abs(known) > 1e11:
+        return NOTHING
+    return ("-" if known < 0 else "") + seconds(abs(known))
+
+
+def byte_size(value: object) -> str:
+    """Bytes for people, in powers of 1024: 1536 is "1.5 KiB"."""
+    size = number(value)
+    if size is None:
+        return NOTHING
+    exponent = min(int(math.log(abs(size), 1024)), 5) if abs(size) >= 1024 else 0
+    return f"{size / 1024**exponent:.3g} {('B', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB')[exponent]}"
+
+
+def when(text: object) -> str:
+    """A time of the document for people: "2026-11-24 06:00 UTC"."""
+    moment = from_text(text)
+    return f"{moment:%Y-%m-%d %H:%M} UTC" if moment else NOTHING
+
+
+def figure(value: object, unit: str = "") -> str:
+    """An observed value with its unit."""
+    known = number(value)
+    if known is None:
+        return NOTHING if value is None or value == "" else str(value)
+    return duration(known) if unit == "s" else as_text(known, unit)
+
+
+def state_label(state: str) -> str:
+    """The word for a state."""
+    return WORDS.get(state, WORDS["unknown"])
+
+
+def state_symbol(state: str) -> str:
+    """The sign of a state, which tells it without colour."""
+    return SYMBOLS.get(state, SYMBOLS["unknown"])
+
+
+_MARKDOWN = re.compile(r"([\\`*_\[\]|~#$])")
+
+
+def _markdown(value: object) -> object:
+    """Foreign text for Markdown: no table, emphasis, link, formula or HTML comes of it."""
+    if isinstance(value, Markup) or not isinstance(value, str):
+        return value
+    text = " ".join(value.split()).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return _MARKDOWN.sub(r"\\\1", text).replace("://", "\\://").replace("www.", "www\\.")
+
+
+def _code(value: object, *, cell: bool = False) -> Markup:
+    """A code span of Markdown. In a cell of a table a pipe must be escaped even there."""
+    text = " ".join(str(value).split())
+    if cell:
+        text = text.replace("|", "\\|")
+    fence = "`" * (_longest_run(text) + 1)
+    pad = " " if text.startswith("`") or text.endswith("`") or not text else ""
+    return Markup(f"{fence}{pad}{text}{pad}{fence}")  # noqa: S704  fenced
+
+
+def _code_block(value: object) -> Markup:
+    fence = "`" * max(3, _longest_run(str(value)) + 1)
+    return Markup(f"{fence}sh\n{' '.join(str(value).split())}\n{fence}")  # noqa: S704  fenced
+
+
+def _longest_run(text: str) -> int:
+    return max((len(run) for run in re.findall(r"`+", text)), default=0)
+
+
+# --- what the templates show ------------------------------------------------------------------------------------------
+
+
+def _clean(value: Any, limit: int = _TEXT_MAX) -> Any:
+    """A copy of plain types: text on one line and bounded, numbers finite, anything else None."""
+    if isinstance(value, str):
+        fine = len(value) <= limit and value.isprintable()
+        return str(value) if fine else one_line(value, limit)
+    if isinstance(value, bool) or value is None:
+        return value
+    if isinstance(value, (int, float)):
+        return number(value)
+    if isinstance(value, Mapping):
+        # A command is to be copied: half of one is worse than a long one.
+        return {one_line(k): _clean(v, 100_000 if k == "command" else limit) for k, v in value.items()}
+    if isinstance(value, Sequence) and not isinstance(value, (bytes, bytearray)):
+        return [_clean(item, limit) for item in value]
+    return None
+
+
+def view_of(document: Json) -> dict[str, Any]:
+    """What both templates show, ready to be laid out: sentences, groups, bounded lists. Pure."""
+    hosts = [_host_view(host, at) for at, host in enumerate(document.get("hosts") or [])]
+    run: Json = document.get("run") or {}
+    return {
+        "title": run.get("title") or "Check",
+        "state": document["state"] if document["state"] in STATES else "unknown",
+        "sentence": _sentence(hosts, document),
+        "outcome": _outcome(document),
+        "at": run.get("finished_at"),
+        "counts": [(state, sum(1 for h in hosts if h["state"] == state)) for state in reversed(STATES)],
+        "hosts": hosts,
+        "troubled": [host for host in hosts if host["state"] != "ok"],
+        "fine": [host for host in hosts if host["state"] == "ok"],
+        "incidents": list(document.get("incidents") or []),
+        "steps": [step for step in document.get("next") or [] if not step.get("command")],
+        "unknowns": _unknowns(hosts),
+        **_fleet_rows(hosts),
+        "contacts": list(document.get("contacts") or []),
+        "facts": _facts(run, document),
+        "coverage": [note for host in hosts for note in _coverage(host)],
+    }
+
+
+def _host_view(host: Json, at: int) -> dict[str, Any]:
+    verdicts: list[Json] = list(host.get("verdicts") or [])
+    state = host["state"] if host["state"] in STATES else "unknown"
+    details: Json = host.get("details") or {}
+    totals: Json = details.get("totals") or {}
+    worst = max(verdicts, key=lambda v: STATES.index(v["state"]), default=None)
+    samples: list[Json] = details.get("metrics") or []
+    peaks = {
+        key: max((v for sample in samples if (v := number(sample.get(key))) is not None), default=None)
+        for key in ("cpu_percent", "memory_percent", "disk_percent")
+    }
+    return {
+        "host": host["host"],
+        "anchor": f"host-{at}",
+        "state": state,
+        "message": worst["message"] if worst else "Nothing was judged",
+        "verdicts": verdicts,
+        "details": details,
+        "figures": [
+            ("Operations", figure(totals.get("total_operations"))),
+            ("Error rate", percent(totals.get("error_rate"))),
+            ("Average duration", duration(totals.get("average_duration_s"))),
+            ("CPU peak", figure(peaks["cpu_percent"], "percent")),
+            ("Memory peak", figure(peaks["memory_percent"], "percent")),
+            ("Disk peak", figure(peaks["disk_percent"], "percent")),
+        ],
+    }
+
+
+def some(names: Sequence[str], most: int = 3) -> str:
+    """The first names, and how many more there are."""
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
+
+
+def _sentence(hosts: Sequence[Json], document: Json) -> str:
+    """One sentence of what is wrong."""
+    if not hosts:
+        return "No host was checked, so nothing is known: look at the inventory and at --limit."
+    parts = []
+    for state in reversed(STATES[1:]):
+        found = [host for host in hosts if host["state"] == state]
+        if found:
+            share = f"{len(found)} of {len(hosts)} hosts" if not parts else f"{len(found)}"
+            said = "is" if len(found) == 1 else "are"
+            first = found[0]["message"].rstrip(".")
+            parts.append(f"{share} {said} {state} ({some([host['host'] for host in found])}: {first})")
+    if parts:
+        return _capital(", ".join(parts)) + "."
+    warned = " Nothing is to be done." if not document.get("incidents") else ""
+    return ("The host is ok." if len(hosts) == 1 else f"All {len(hosts)} hosts are ok.") + warned
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+def _outcome(document: Json) -> str:
+    fail_on = " or ".join(state for state in reversed(STATES) if state in (document.get("fail_on") or []))
+    if document.get("failed"):
+        return f"The run fails (exit code 2): a host that is {fail_on} fails it." if fail_on else "The run fails."
+    return "The run succeeds (exit code 0)" + (f": no host is {fail_on}." if fail_on else ".")
+
+
+def _unknowns(hosts: Iterable[Json]) -> list[dict[str, Any]]:
+    """The unknown verdicts by fault and what to do, with their hosts, most hosts first."""
+    groups: dict[tuple[str, str], dict[str, Any]] = {}
+    for host in hosts:
+        for verdict in host["verdicts"]:
+            if verdict["state"] == "unknown":
+                fault, action = verdict.get("fault") or "", verdict.get("action") or ""
+                group = groups.setdefault(
+                    (fault, action),
+                    {
+                        "meaning": FAULTS.get(fault, "The service itself says unknown"),
+                        "action": action,
+                        "hosts": [],
+                        "reason": verdict["message"],
+                    },
+                )
+                if host["host"] not in group["hosts"]:
+                    group["hosts"].append(host["host"])
+    return sorted(groups.values(), key=lambda group: -len(group["hosts"]))
+
+
+def _fleet_rows(hosts: Sequence[Json]) -> dict[str, Any]:
+    """Components that are not healthy, alerts and sessions over all hosts, bounded, with how many were left out."""
+    components = _rows(hosts, "components")
+    ill = [row for row in components if row.get("status") != "healthy"]
+    ill.sort(key=lambda row: ("warning", "unknown", "critical").index(_level(row)), reverse=True)
+    alerts = sorted(_rows(hosts, "alerts"), key=lambda row: row.get("at") or "", reverse=True)
+    sessions = sorted(_rows(hosts, "sessions"), key=lambda row: -(number(row.get("minutes")) or 0))
+    return {
+        "components": ill[:_ROWS_MAX],
+        "components_left": max(0, len(ill) - _ROWS_MAX),
+        "components_healthy": len(components) - len(ill),
+        "alerts": alerts[:_ROWS_MAX],
+        "alerts_left": max(0, len(alerts) - _ROWS_MAX),
+        "sessions": sessions[:_ROWS_MAX],
+        "sessions_left": max(0, len(sessions) - _ROWS_MAX),
+    }
+
+
+def _level(row: Json) -> str:
+    return row["status"] if row.get("status") in ("warning", "critical") else "unknown"
+
+
+def _rows(hosts: Sequence[Json], key: str) -> list[dict[str, Any]]:
+    return [{"host": host["host"], **row} for host in hosts for row in host["details"].get(key) or []]
+
+
+def _facts(run: Json, document: Json) -> list[tuple[str, str]]:
+    started, finished = from_text(run.get("started_at")), from_text(run.get("finished_at"))
+    facts = [
+        ("Run", run.get("id")),
+        ("Check", run.get("check")),
+        ("Playbook", run.get("playbook")),
+        ("Started", when(run["started_at"]) if started else None),
+        ("Finished", when(run["finished_at"]) if finished else None),
+        ("Took", duration((finished - started) / timedelta(seconds=1)) if started and finished else None),
+        ("Check mode", {True: "yes: nothing was changed", False: "no"}.get(run.get("check_mode"))),  # type: ignore[arg-type]
+        ("Collection media_ops.runbook", run.get("collection_version")),
+        ("ansible-core", run.get("ansible_version")),
+        ("Schema of result.json", document.get("schema_version")),
+    ]
+    return [(label, str(value)) for label, value in facts if value not in (None, "")]
+
+
+def _coverage(host: Json) -> list[str]:
+    """What of the window the host's figures cannot cover, in words."""
+    totals: Json = host["details"].get("totals") or {}
+    log: Json = host["details"].get("log") or {}
+    window, covered = number(totals.get("window_h")), number(totals.get("covered_h"))
+    notes = []
+    if window is not None and covered is not None and covered < window:
+        started = from_text(host["details"].get("service_started_at"))
+        why = f": the service started at {when(host['details']['service_started_at'])}" if started else ""
+        notes.append(f"{host['host']}: figures cover only the last {duration(covered * 3600)} of {window:g} h{why}")
+    bad, lines = number(log.get("bad_lines")), number(log.get("lines"))
+    if bad:
+        of = f" of {lines:g}" if lines else ""
+        notes.append(f"{host['host']}: {bad:g}{of} log lines could not be read and are not counted")
+    return notes
+
+
+class _Charts:
+    """Charts for a template, drawn when it asks for them."""
+
+    def __init__(self, view: Json) -> None:
+        self._view = view
+        drawable = [host for host in view["hosts"] if host["details"]]
+        small = len(view["hosts"]) <= _ALL_CHARTED
+        wanted = drawable if small else [host for host in drawable if host["state"] != "ok"]
+        self.hosts = wanted[:_CHARTED_MAX]
+        self.left = 0 if small else len(drawable) - len(self.hosts)
+        self.problem = ""
+        try:
+            require_matplotlib()
+        except NoChartsError as error:
+            self.problem = str(error)
+
+    def of(self, host: Json) -> list[Chart]:
+        """The charts of one host."""
+        return [] if self.problem else charts_of(host["details"], f"chart-{host['anchor']}")
+
+    def fleet(self) -> list[Chart]:
+        """The charts of all hosts together; none where there is one host only."""
+        found = [host["details"] for host in self._view["hosts"] if host["details"]]
+        return [] if self.problem or len(found) < 2 else charts_of(fleet_details(found), "chart-fleet")
+
+
+Filter = Callable[[object], str]
