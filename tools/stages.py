@@ -9,7 +9,9 @@ other stage as one.
 
 from __future__ import annotations
 
+import contextlib
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -22,6 +24,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 LEFT_OUT = 77
+GRACE_S = 60
 COLLECTIONS = "playbooks/collections"
 PLUGINS = "ansible_collections.media_ops.runbook.plugins"
 
@@ -92,32 +95,42 @@ def environment() -> dict[str, str]:
 def follow(stage: Stage, command: list[str]) -> tuple[int, str]:
     """Run a command, passing its output on; its exit code and the last line it wrote."""
     process = subprocess.Popen(
-        command, cwd=ROOT / stage.cwd, env=environment(), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT, start_new_session=True,
-    )  # fmt: skip
-    timed_out = False
-
-    def stop(*_: object) -> None:
-        nonlocal timed_out
-        timed_out = True
-        os.killpg(process.pid, signal.SIGTERM)
-
-    signal.signal(signal.SIGALRM, stop)
-    signal.alarm(stage.limit_s)
+        command,
+        cwd=ROOT / stage.cwd,
+        env=environment(),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+    )
+    assert process.stdout
     tail = b""
+    deadline = time.monotonic() + stage.limit_s
     try:
-        assert process.stdout
-        while chunk := os.read(process.stdout.fileno(), 65536):
-            os.write(1, chunk)
-            tail = (tail + chunk)[-4096:]
-        code = process.wait()
-    except KeyboardInterrupt:
-        os.killpg(process.pid, signal.SIGTERM)
-        raise
+        while time.monotonic() < deadline:
+            if select.select([process.stdout], [], [], 0.5)[0]:
+                if not (chunk := os.read(process.stdout.fileno(), 65536)):
+                    break
+                os.write(1, chunk)
+                tail = (tail + chunk)[-4096:]
+            elif process.poll() is not None:
+                break  # what it left running still holds the pipe
+        code = process.wait(max(0.0, deadline - time.monotonic()))
+    except subprocess.TimeoutExpired:
+        return 1, f"no end within {stage.limit_s} s"
     finally:
-        signal.alarm(0)
-    last = tail.decode(errors="replace").strip().rpartition("\n")[2]
-    return (1, f"no end within {stage.limit_s} s") if timed_out else (code, last)
+        end(process)
+        process.stdout.close()
+    return code, tail.decode(errors="replace").strip().rpartition("\n")[2]
+
+
+def end(process: subprocess.Popen[bytes]) -> None:
+    """End a stage that still runs, with its process group: politely first, so that it can remove what it made."""
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        if process.poll() is None:
+            os.killpg(process.pid, number)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(GRACE_S)
 
 
 def count_tests(report: Path) -> Counter[str]:

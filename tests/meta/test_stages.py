@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -67,6 +70,20 @@ def test_stage_without_end_is_ended(monkeypatch: pytest.MonkeyPatch, capfd: pyte
     code, lines = summary(monkeypatch, capfd, endless)
     assert (code, lines[-1]) == (1, "0 passed, 1 failed")
     assert any(line.endswith("no end within 1 s") for line in lines)
+
+
+def test_what_a_stage_leaves_running_does_not_hold_the_run(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    code = (
+        "import subprocess, sys;"
+        "print(subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)'], start_new_session=True).pid)"
+    )
+    started = time.monotonic()
+    outcome, lines = summary(monkeypatch, capfd, python("leaves", code))
+    os.kill(int(lines[2]), signal.SIGKILL)
+    assert (outcome, lines[-1]) == (0, "1 passed, 0 failed")
+    assert time.monotonic() - started < 50
 
 
 def test_tests_of_pytest_are_counted(
