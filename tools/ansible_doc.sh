@@ -11,7 +11,8 @@ for type in module filter test lookup inventory callback strategy role; do
   [ -n "${names[*]}" ] || continue
   # ansible-doc warns, or shows nothing, and exits with 0 for documentation that is missing or broken.
   text=$(ansible-doc --type "$type" "${names[@]}" 2>&1) || { echo "$text"; exit 1; }
-  if grep -E '^\[(WARNING|ERROR)' <<<"$text"; then exit 1; fi
+  # (core 2.21 also warns of a collection inside itself.)
+  if grep -E '^\[(WARNING|ERROR)' <<<"$text" | grep -v /ansible/_internal/; then exit 1; fi
   for name in "${names[@]}"; do
     grep -Eq "^> .*$name([^a-z_]|$)" <<<"$text" || { echo "error: ansible-doc -t $type $name shows nothing"; exit 1; }
     shown=$((shown + 1))
