@@ -113,6 +113,9 @@ def demonstrate(fault: str, work: Path) -> int:
         _inventory(inventory, pipeline, state_dir, report_dir)
         code = _check("daily_morning_health_check", inventory, token)
     latest = report_dir / "daily_morning" / "latest"
+    if not (latest / "result.json").exists():
+        _say(f"\nerror: the playbook ended with exit code {code} and made no report; its output above says why")
+        return 1
     state = json.loads((latest / "result.json").read_text(encoding="utf-8"))["state"]
     _say(f"\nThe verdict is {state.upper()}; the playbook ended with exit code {code}. The sandbox is stopped.")
     _say(f"Read the report:   {latest.resolve() / 'report.html'}")

@@ -2,10 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Dated JSON documents in the host's state directory: written whole or not at all, and bounded in number.
-
-Everything is done relative to the open directory, so that a directory swapped meanwhile for a link changes nothing.
-"""
+"""Dated JSON documents in the host's state directory: written whole or not at all, and bounded in number."""
 
 from __future__ import annotations
 
@@ -13,20 +10,18 @@ import contextlib
 import json
 import os
 import re
-import secrets
-import stat
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import date
 from typing import Any
 
-from .errors import MediaOpsError, OptionError
+from .errors import OptionError
+from .state_dir import failing, open_state_dir, read_file, replace_file
 from .times import utc_now
 
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 _DATE = re.compile(r"[0-9]{8}|[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _STALE_TEMP_S = 3600
-_READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
 def state_report(params: Mapping[str, Any], *, check_mode: bool = False, diff: bool = False) -> dict[str, Any]:
@@ -42,13 +37,13 @@ def state_report(params: Mapping[str, Any], *, check_mode: bool = False, diff: b
     path = os.path.join(params["state_dir"], file_name)
     result = {"path": path, "bytes": len(data)}
 
-    directory = _open_directory(params["state_dir"], create=params["create"], check_mode=check_mode)
+    directory = open_state_dir(params["state_dir"], create=params["create"], check_mode=check_mode)
     if directory is None:
         plan = {**result, "changed": True, "created_dir": True, "removed": [], "kept": 1}
         return {**plan, "diff": _diff(path, b"", data)} if diff else plan
     opened, created_dir = directory
     try:
-        old, old_mode = _read(opened, file_name, path, params["max_bytes"])
+        old, old_mode = read_file(opened, file_name, path, params["max_bytes"])
         same = _comparable(old, params["volatile"]) == _comparable(data, params["volatile"])
         written = not same or old_mode != mode
         if same:
@@ -58,7 +53,7 @@ def state_report(params: Mapping[str, Any], *, check_mode: bool = False, diff: b
         surplus = sorted(others[params["keep"] - 1 :])
         if not check_mode:
             if written:
-                _replace(opened, file_name, data, mode, path)
+                replace_file(opened, file_name, data, mode, path)
             _remove(opened, surplus, params["state_dir"])
             _drop_stale_temps(opened, name)
     finally:
@@ -111,62 +106,6 @@ def _document(content: object, max_bytes: int) -> bytes:
     return data
 
 
-def _open_directory(path: str, *, create: bool, check_mode: bool) -> tuple[int, bool] | None:
-    """The directory opened, and whether it was made now; None where check mode would make it."""
-    if not path.startswith("/") or "\0" in path or os.path.normpath(path).strip("/") == "":
-        raise OptionError("state_dir", path, "must be an absolute path, and not /")
-    path = os.path.normpath(path)
-    created = False
-    if create and not os.path.lexists(path):
-        if not os.path.isdir(os.path.dirname(path)):
-            raise OptionError("state_dir", path, "cannot be made: its parent directory does not exist")
-        if check_mode:
-            return None
-        with _failing(f"cannot make the directory {path}"):
-            os.mkdir(path, 0o750)
-        created = True
-    try:
-        opened = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
-    except FileNotFoundError:
-        raise OptionError("state_dir", path, "does not exist (run prepare_hosts, or set create)") from None
-    except OSError as error:
-        kind = "is a symbolic link" if os.path.islink(path) else f"cannot be used: {error.strerror}"
-        raise OptionError("state_dir", path, kind) from error
-    facts = os.fstat(opened)
-    why = _unsafe(facts)
-    if why:
-        os.close(opened)
-        raise OptionError("state_dir", path, why)
-    return opened, created
-
-
-def _unsafe(facts: os.stat_result) -> str:
-    if facts.st_mode & stat.S_IWOTH and not facts.st_mode & stat.S_ISVTX:
-        return f"everybody may write there (mode {stat.S_IMODE(facts.st_mode):04o})"
-    # Root may: it works in the open directory without following links, and gives its files to the directory's owner.
-    if os.geteuid() not in (0, facts.st_uid) and facts.st_uid != 0:
-        return f"belongs to another user (uid {facts.st_uid})"
-    return ""
-
-
-def _read(directory: int, file_name: str, path: str, max_bytes: int) -> tuple[bytes, int | None]:
-    """Content and mode of the document that is there; nothing for what cannot be one, which is then replaced."""
-    try:
-        opened = os.open(file_name, _READ, dir_fd=directory)
-    except OSError:  # not there, a symbolic link, or not readable
-        return b"", None
-    try:
-        facts = os.fstat(opened)
-        if stat.S_ISDIR(facts.st_mode):
-            raise MediaOpsError(f"{path} is a directory", path=path)
-        if not stat.S_ISREG(facts.st_mode) or facts.st_size > max_bytes:
-            return b"", None
-        with os.fdopen(opened, "rb", closefd=False) as file:
-            return file.read(max_bytes), stat.S_IMODE(facts.st_mode)
-    finally:
-        os.close(opened)
-
-
 def _comparable(data: bytes, volatile: Iterable[str]) -> str | None:
     """A text that is equal for equal documents, volatile keys left out; None for what is no document."""
     try:
@@ -199,32 +138,9 @@ def _entries(directory: int) -> Iterator[os.DirEntry[str]]:
         yield from (entry for entry in entries if not entry.is_dir(follow_symlinks=False))
 
 
-def _replace(directory: int, file_name: str, data: bytes, mode: int, path: str) -> None:
-    temp = f".{file_name}.{secrets.token_hex(8)}.tmp"
-    with _failing(f"cannot write {path}", path=path):
-        opened = os.open(
-            temp, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600, dir_fd=directory
-        )
-        try:
-            with os.fdopen(opened, "wb") as file:
-                file.write(data)
-                file.flush()
-                if os.geteuid() == 0:
-                    owner = os.fstat(directory)
-                    os.fchown(opened, owner.st_uid, owner.st_gid)
-                os.fchmod(opened, mode)
-                os.fsync(opened)
-            os.rename(temp, file_name, src_dir_fd=directory, dst_dir_fd=directory)
-        except BaseException:
-            with contextlib.suppress(OSError):
-                os.unlink(temp, dir_fd=directory)
-            raise
-        os.fsync(directory)
-
-
 def _remove(directory: int, names: Iterable[str], state_dir: str) -> None:
     for name in names:
-        with _failing(f"cannot remove the old {os.path.join(state_dir, name)}"):
+        with failing(f"cannot remove the old {os.path.join(state_dir, name)}"):
             os.unlink(name, dir_fd=directory)
 
 
@@ -238,14 +154,6 @@ def _drop_stale_temps(directory: int, name: str) -> None:
                 and entry.stat(follow_symlinks=False).st_mtime < time.time() - _STALE_TEMP_S
             ):
                 os.unlink(entry.name, dir_fd=directory)
-
-
-@contextlib.contextmanager
-def _failing(what: str, **details: Any) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise MediaOpsError(f"{what}: {error.strerror or error}", errno=error.errno, **details) from error
 
 
 def _diff(path: str, before: bytes, after: bytes) -> dict[str, str]:

@@ -1,0 +1,228 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, media_ops.runbook contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: guard
+short_description: Lock, ledger, caps and pause switch of a host
+version_added: 0.1.0
+author:
+  - media_ops.runbook contributors (@media-ops)
+description:
+  - Says whether automation may act on this host, and keeps the record of what it did. Everything lives in
+    O(state_dir) on the host, so it survives the loss of a controller and serves every controller.
+  - Two calls never decide at once, since each holds a kernel lock. Between calls a lease with an owner and an end
+    says who may act. An expired lease is taken over, and RV(took_over) says from whom.
+  - A refusal is a value, RV(permitted) with RV(refusals). The module fails only for misuse, and when the state directory
+    cannot be used.
+  - Bookkeeping in O(state_dir) is not reported as a change; pausing and resuming are.
+extends_documentation_fragment:
+  - ansible.builtin.action_common_attributes
+attributes:
+  check_mode:
+    support: full
+    details: Everything is decided as it would be, and nothing is written.
+  diff_mode:
+    support: none
+  platform:
+    platforms: posix
+options:
+  state:
+    description:
+      - V(observed) only says how the host stands.
+      - V(locked) takes the lease, or renews it for the same O(run_id). It is refused while automation is paused, while
+        another run holds the lease, when the run starts too late (O(scheduled_for)), and when one of O(actions) was
+        carried out too often (O(caps)).
+      - V(released) gives the lease back. A lease of another run is left alone.
+      - V(recorded) appends O(entries) to the ledger; they are on disk when the module returns.
+      - V(paused) stops all automation on the host for O(pause_for) seconds. V(resumed) ends that.
+    type: str
+    choices: [observed, locked, released, recorded, paused, resumed]
+    default: observed
+  state_dir:
+    description: The directory, absolute. It must exist; the playbook C(media_ops.runbook.prepare_hosts) makes it.
+    type: path
+    default: /var/lib/media-ops
+  run_id:
+    description: What names the run. Needed with V(locked), V(released) and V(recorded) of O(state).
+    type: str
+  reason:
+    description: Why, in one line for people. Needed with V(locked) and V(paused) of O(state).
+    type: str
+  owner:
+    description: Who started the run.
+    type: str
+  controller:
+    description: Host name of the controller.
+    type: str
+  controller_pid:
+    description: Process id of the run on the controller.
+    type: int
+  ttl:
+    description: Seconds until the lease ends by itself, unless it is renewed.
+    type: int
+    default: 900
+  take_over:
+    description: O(run_id) of a run that is known to be dead, whose lease may be taken before its end.
+    type: str
+  actions:
+    description: Kinds of action that the run is about to carry out, checked against O(caps).
+    type: list
+    elements: str
+    default: []
+  caps:
+    description: How often an action may be carried out on this host. A run counts once, whatever its number of targets.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      action:
+        description: Kind of action.
+        type: str
+        required: true
+      at_most:
+        description: How many runs may carry it out.
+        type: int
+        required: true
+      within:
+        description: In how many seconds.
+        type: float
+        required: true
+  scheduled_for:
+    description: When a scheduled run was due, ISO 8601, UTC where no zone is given.
+    type: str
+  window:
+    description: How many seconds after O(scheduled_for) the run may still act.
+    type: float
+  entries:
+    description: Entries for the ledger. Each needs C(action); C(at) and C(run_id) are added.
+    type: list
+    elements: dict
+    default: []
+  pause_for:
+    description: How long to pause in seconds, at most 30 days.
+    type: int
+  hours:
+    description: How many hours back RV(recent) looks.
+    type: float
+    default: 24
+  ledger_max_bytes:
+    description: Size at which the ledger is rotated; five rotated files are kept.
+    type: int
+    default: 1048576
+"""
+
+EXAMPLES = r"""
+- name: Who acts on this host, and what was done in the last day?
+  media_ops.runbook.guard:
+  register: stands
+
+- name: Take the host for a restart, unless one was made within the hour
+  media_ops.runbook.guard:
+    state: locked
+    run_id: 20261124T060000Z
+    owner: alice
+    reason: service does not answer
+    actions: [restart]
+    caps:
+      - {action: restart, at_most: 1, within: 3600}
+  register: lease
+
+- name: Stop automation on the host for two hours
+  media_ops.runbook.guard:
+    state: paused
+    owner: alice
+    reason: new disk is being built in
+    pause_for: 7200
+"""
+
+RETURN = r"""
+permitted:
+  description: Whether the run may act.
+  type: bool
+  returned: with O(state=locked)
+refusals:
+  description: Why it may not, in lines for people.
+  type: list
+  elements: str
+  returned: with O(state=locked)
+took_over:
+  description: The expired or dead lease that was taken over, as RV(lock). Null when there was none.
+  type: dict
+  returned: with O(state=locked)
+recorded:
+  description: How many entries were appended.
+  type: int
+  returned: with O(state=recorded)
+lock:
+  description:
+    - The lease, with C(run_id), C(owner), C(controller), C(controller_pid), C(reason), C(taken_at), C(expires_at) and
+      C(expired). Null when there is none.
+  type: dict
+  returned: success
+pause:
+  description: The pause that is on, with C(reason), C(by), C(since) and C(until). Null when there is none.
+  type: dict
+  returned: success
+recent:
+  description: The ledger's entries of the last O(hours), oldest first, the newest 200.
+  type: list
+  elements: dict
+  returned: success
+counts:
+  description: Number of recent entries by action and result.
+  type: dict
+  returned: success
+  sample: {"restart done": 1}
+repeated:
+  description: Actions that more than one recent run carried out, with the number of runs.
+  type: dict
+  returned: success
+bad_lines:
+  description: Lines of the ledger that could not be read.
+  type: int
+  returned: success
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ..module_utils.errors import run_module
+from ..module_utils.guards import guard
+
+
+def main() -> None:
+    cap = {
+        "action": {"type": "str", "required": True},
+        "at_most": {"type": "int", "required": True},
+        "within": {"type": "float", "required": True},
+    }
+    module = AnsibleModule(
+        argument_spec={
+            "state": {
+                "choices": ["observed", "locked", "released", "recorded", "paused", "resumed"],
+                "default": "observed",
+            },
+            "state_dir": {"type": "path", "default": "/var/lib/media-ops"},
+            **{
+                name: {"type": "str"}
+                for name in ("run_id", "reason", "owner", "controller", "take_over", "scheduled_for")
+            },
+            **{name: {"type": "int"} for name in ("controller_pid", "pause_for")},
+            "ttl": {"type": "int", "default": 900},
+            "actions": {"type": "list", "elements": "str", "default": []},
+            "caps": {"type": "list", "elements": "dict", "default": [], "options": cap},
+            "window": {"type": "float"},
+            "entries": {"type": "list", "elements": "dict", "default": []},
+            "hours": {"type": "float", "default": 24},
+            "ledger_max_bytes": {"type": "int", "default": 1048576},
+        },
+        supports_check_mode=True,
+    )
+    run_module(module, lambda: guard(module.params, check_mode=module.check_mode))
+
+
+if __name__ == "__main__":
+    main()
