@@ -16,8 +16,8 @@ description:
     O(state_dir) on the host, so it survives the loss of a controller and serves every controller.
   - Two calls never decide at once, since each holds a kernel lock. Between calls a lease with an owner and an end
     says who may act. An expired lease is taken over, and RV(took_over) says from whom.
-  - A refusal is a value, RV(permitted) with RV(refusals). The module fails only for misuse, and when the state directory
-    cannot be used.
+  - A refusal is a value, RV(permitted) with RV(refusals). The module fails only for misuse, and when the state
+    directory cannot be used.
   - Bookkeeping in O(state_dir) is not reported as a change; pausing and resuming are.
 extends_documentation_fragment:
   - ansible.builtin.action_common_attributes
