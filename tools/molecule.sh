@@ -1,19 +1,27 @@
 #!/usr/bin/env bash
-# Every molecule scenario, one after the other. Its hosts are real ones, which takes root. Arguments go to molecule test.
+# Every molecule scenario, one after the other, or those named. Their hosts are real ones (tools/lab), which takes root.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
-if [ "$(id -u)" != 0 ]; then
-  echo "the molecule scenarios make hosts of their own, for which they need root"
+reason=$(python -c 'from tools.lab.system import missing_reason; print(missing_reason())')
+if [ -n "$reason" ]; then
+  echo "$reason"
   exit 77
 fi
-tools/need.sh mmdebstrap systemd-container iproute2 iptables openssh-client
-found=0
-for scenario in molecule/*/molecule.yml; do
-  [ -e "$scenario" ] || continue
-  found=$((found + 1))
-  molecule test --scenario-name "$(basename "$(dirname "$scenario")")" "$@" </dev/null
-done
-if [ "$found" = 0 ]; then
+if [ $# = 0 ]; then
+  for file in molecule/*/molecule.yml; do
+    [ ! -e "$file" ] || set -- "$@" "$(basename "${file%/molecule.yml}")"
+  done
+fi
+if [ $# = 0 ]; then
   echo "error: there is no scenario below molecule/"
   exit 1
 fi
+failed=()
+for scenario in "$@"; do
+  molecule test --scenario-name "$scenario" </dev/null || failed+=("$scenario")
+done
+if [ "${#failed[@]}" -gt 0 ]; then
+  echo "failed scenarios: ${failed[*]}"
+  exit 1
+fi
+echo "scenarios that passed: $*"
