@@ -1,0 +1,160 @@
+# Copyright: (c) 2026, media_ops.runbook contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Role prepare: what it refuses before it changes anything, and the sudo rule it writes. Real hosts are molecule's."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import ansible_runner
+import pytest
+
+ROOT = Path(__file__).resolve().parents[3]
+KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIKUVx6ww8RwnDMgXb9e/moh720S0KKB/PsXqKIhjz0dS someone@example.com"
+PRIVATE = "-----BEGIN OPENSSH PRIVATE KEY-----"
+
+# By host: the variables of a site, and what the refusal must say.
+REFUSED: dict[str, tuple[dict[str, Any], str]] = {
+    "user": ({"prepare_user": "media ops"}, "prepare_user is 'media ops'"),
+    "user_of_sudo": ({"prepare_user": "ALL"}, "prepare_user is 'ALL'"),
+    "user_break": ({"prepare_user": "ops\nALL ALL=(ALL) NOPASSWD: ALL"}, "prepare_user is 'ops"),
+    "service_root": ({"policy_service_user": "root"}, "policy_service_user is 'root'"),
+    "library": ({"prepare_libraries": ["psutil", "--reinstall"]}, "prepare_libraries is ['psutil', '--reinstall']"),
+    "slash": ({"policy_state_dir": "/"}, "policy_state_dir is '/'"),
+    "dots": ({"policy_state_dir": "/var/../etc"}, "policy_state_dir is '/var/../etc'"),
+    "relative": ({"policy_state_dir": "state"}, "policy_state_dir is 'state'"),
+    "no_arguments": ({"prepare_root_commands": ["/usr/bin/systemctl"]}, '["/usr/bin/systemctl"]'),
+    "wildcard": ({"prepare_root_commands": ["/usr/bin/systemctl restart *"]}, "restart *"),
+    "two_commands": ({"prepare_root_commands": ["/bin/a b, /bin/sh"]}, "/bin/a b, /bin/sh"),
+    "two_lines": ({"prepare_root_commands": ["/bin/a b\nops ALL=ALL"]}, "prepare_root_commands has"),
+    "no_path": ({"prepare_root_commands": ["systemctl restart x"]}, "systemctl restart x"),
+    "unit": ({"policy_service_unit": "media*"}, "restart media*"),
+    "private_key": ({"prepare_authorized_keys": [KEY, PRIVATE]}, "prepare_authorized_keys has 1 entries"),
+    "two_keys": ({"prepare_authorized_keys": [f"{KEY}\n{KEY}"]}, "prepare_authorized_keys has 1 entries"),
+    "fedora": ({"prepare_authorized_keys": [KEY]}, "fedora runs Fedora 41"),
+}
+PLAYBOOK: list[dict[str, Any]] = [
+    {
+        "hosts": "good",
+        "gather_facts": False,
+        "vars_files": [f"{ROOT}/roles/policy/defaults/main/site.yml", f"{ROOT}/roles/prepare/defaults/main.yml"],
+        "tasks": [
+            {
+                "name": "Write the rule",
+                "ansible.builtin.template": {
+                    "src": f"{ROOT}/roles/prepare/templates/sudoers.j2",
+                    "dest": "{{ rule }}",
+                    "mode": "0440",
+                },
+            }
+        ],
+    },
+    # Last: with no host left, a run ends.
+    {
+        "hosts": "refused",
+        "gather_facts": False,
+        "tasks": [
+            {
+                "name": "Be of another distribution",
+                "ansible.builtin.set_fact": {
+                    "os_family": "RedHat",
+                    "distribution": "Fedora",
+                    "distribution_version": "41",
+                    "cacheable": True,
+                },
+            },
+            {"name": "Prepare", "ansible.builtin.import_role": {"name": "media_ops.runbook.prepare"}},
+        ],
+    },
+]
+
+
+@dataclass
+class Played:
+    """One run over all cases: what each host was told when it failed, what changed, and the rule of the good one."""
+
+    rule: Path
+    output: str
+    told: dict[str, str] = field(default_factory=dict)
+    changed: set[tuple[str, str]] = field(default_factory=set)
+
+
+@pytest.fixture(scope="module")
+def played(tmp_path_factory: pytest.TempPathFactory) -> Played:
+    folder = tmp_path_factory.mktemp("prepare")
+    rule = folder / "media-ops"
+    inventory = {
+        "all": {
+            "vars": {"ansible_connection": "local", "ansible_python_interpreter": sys.executable},
+            "children": {
+                "refused": {"hosts": {host: variables for host, (variables, _why) in REFUSED.items()}},
+                "good": {"hosts": {"fine": {"rule": str(rule)}}},
+            },
+        }
+    }
+    run = ansible_runner.run(
+        private_data_dir=str(folder),
+        project_dir=str(ROOT),
+        playbook=PLAYBOOK,
+        inventory=inventory,
+        envvars={"ANSIBLE_CONFIG": str(ROOT / "ansible.cfg")},
+        process_isolation=False,
+        quiet=True,
+        timeout=300,
+    )
+    found = Played(rule, run.stdout.read())
+    for event in run.events:
+        data = event.get("event_data", {})
+        if event["event"] in ("runner_on_failed", "runner_item_on_failed"):
+            # The item's own message comes before the task's, which says only that one failed.
+            found.told.setdefault(data["host"], data["res"]["msg"])
+        if data.get("res", {}).get("changed"):
+            found.changed.add((data["host"], data["task"]))
+    return found
+
+
+@pytest.mark.parametrize("host", REFUSED)
+def test_it_refuses_and_says_why(played: Played, host: str) -> None:
+    assert REFUSED[host][1] in played.told[host]
+
+
+def test_what_is_refused_changes_nothing(played: Played) -> None:
+    assert played.changed == {("fine", "Write the rule")}
+
+
+def test_a_private_key_is_not_shown(played: Played) -> None:
+    assert "private_key" in played.output
+    assert PRIVATE not in played.output
+
+
+def test_the_rule_grants_this_and_no_more(played: Played) -> None:
+    lines = [line for line in played.rule.read_text(encoding="utf-8").splitlines() if not line.startswith("#")]
+    unit = "media-processing-service"
+    assert lines == [
+        "media-ops ALL=(media) NOPASSWD: /bin/sh",
+        *(
+            f"media-ops ALL=(root) NOPASSWD: /usr/bin/systemctl {verb} {unit}"
+            for verb in ("restart", "kill", "start", "reset-failed")
+        ),
+        r"media-ops ALL=(root) NOPASSWD: /usr/bin/apt-get -o APT\:\:Update\:\:Error-Mode\=any update",
+        (
+            r"media-ops ALL=(root) NOPASSWD: /usr/bin/apt-get -o DPkg\:\:Lock\:\:Timeout\=60"
+            " install --reinstall --yes ffmpeg"
+        ),
+    ]
+
+
+def test_visudo_accepts_the_rule(played: Played) -> None:
+    visudo = shutil.which("visudo", path=f"{os.environ['PATH']}:/usr/sbin")
+    if not visudo:
+        pytest.skip("no visudo here: sudo is not installed")
+    done = subprocess.run([visudo, "-cf", played.rule], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
