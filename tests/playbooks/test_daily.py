@@ -53,7 +53,7 @@ def test_morning_of_a_healthy_host(play: Play, worked: Pipeline) -> None:
     result = run.result()
     jsonschema.validate(result, SCHEMA)
     assert run.states() == {"media1": "ok"}
-    assert run.verdict("media1", "error_rate")["observed"] == pytest.approx(1 / 13)
+    assert run.verdict("media1", "error_rate")["observed"] == worked.get("/stats?hours=24")["error_rate"] > 0
     assert {verdict["step"] for verdict in result["hosts"][0]["verdicts"]} == {"DM-1", "DM-2", "DM-3", "DM-4"}
     latest = run.report_dir / "daily_morning" / "latest"
     assert "<html" in (latest / "report.html").read_text(encoding="utf-8")
@@ -83,7 +83,7 @@ def test_evening_keeps_the_day_on_the_host(play: Play, worked: Pipeline, tmp_pat
     assert run.code == 0, run.output
     (kept,) = state.glob("daily_report_*.json")
     day = json.loads(kept.read_text(encoding="utf-8"))
-    assert day["stats"]["total_operations"] == 13
+    assert day["stats"]["total_operations"] == worked.get("/stats?hours=24")["total_operations"]
     assert set(day["stats"]) >= {"success_rate", "error_rate", "average_duration", "stage_breakdown"}
     assert sum(day["log_errors"]["errors"].values()) >= 1
     assert 1 <= len(day["resource_peaks"]) <= 3
@@ -157,7 +157,12 @@ def test_no_fault_of_the_api_is_ever_ok(play: Play) -> None:
     with ExitStack() as stack:
         urls = {mode: str(stack.enter_context(fault_server(mode))) for mode in API_FAULTS}
         urls["refused"] = f"http://127.0.0.1:{closed_port()}"
-        run = play(MORNING, {mode: {**REACHED, "media_ops_api_url": url} for mode, url in urls.items()}, token="t", **limits)
+        run = play(
+            MORNING,
+            {mode: {**REACHED, "media_ops_api_url": url} for mode, url in urls.items()},
+            token="a-token-for-tests",
+            **limits,
+        )
     assert run.code == 2, run.output
     assert set(run.states().values()) == {"unknown"}
     found = {mode: run.verdict(mode, "error_rate")["fault"] for mode in urls}
@@ -168,7 +173,7 @@ def test_no_fault_of_the_api_is_ever_ok(play: Play) -> None:
 
 def test_critical_under_detail_of_a_503_is_critical(play: Play) -> None:
     with fault_server("critical_503") as url:
-        run = play(MORNING, {"media1": {**REACHED, "media_ops_api_url": str(url)}}, token="t")
+        run = play(MORNING, {"media1": {**REACHED, "media_ops_api_url": str(url)}}, token="a-token-for-tests")
     assert run.code == 2
     assert run.verdict("media1", "overall_status")["state"] == "critical"
 
@@ -212,9 +217,7 @@ def test_a_threshold_from_the_command_line_counts(play: Play, worked: Pipeline) 
 # runbook: TQ-1, TQ-2, TQ-3, TQ-4, TQ-5, QR-CONTACTS, QR-ENDPOINTS, QR-LOGS
 def test_quick_reference_answers_the_one_liners(play: Play, worked: Pipeline) -> None:
     contacts = [{"area": "Operations", "name": "On call", "contact": "+00 1"}]
-    run = play(
-        "playbooks/quick_reference.yml", {"media1": on(worked)}, token=worked.token(), report_contacts=contacts
-    )
+    run = play("playbooks/quick_reference.yml", {"media1": on(worked)}, token=worked.token(), report_contacts=contacts)
     assert run.code == 0, run.output
     shown = run.facts("Show the answers")["media1"]["msg"]
     assert shown["health"] == "Overall status is healthy"
