@@ -51,9 +51,9 @@ def _judge_row(observations: Mapping[str, Observation], row: Json) -> Verdict:
         seen = host
     parts: dict[str, Any]
     if seen is None:
-        parts = {"fault": "missing", "message": f"{row['title']} was not observed"}
+        parts = {"fault": "missing", "message": f"{row['title']}: not observed"}
     elif seen["fault"]:
-        reason = one_line(f"{row['title']} is not known: {seen['reason']}", 300)
+        reason = one_line(f"{row['title']}: not known, {seen['reason']}", 300)
         parts = {"fault": seen["fault"], "message": reason}
     elif not seen["applicable"]:
         parts = {"state": "ok", "note": seen["note"], "at": seen["at"], "message": f"{row['title']}: {seen['note']}"}
@@ -107,8 +107,8 @@ def _judge_value(seen: Observation, row: Json) -> dict[str, Any]:
     else:
         state, fault, shown = None, "wrong_type", ""
     if state is None:
-        return {"fault": fault, "message": f"{row['title']} is {one_line(repr(value), 60)}, which cannot be judged"}
-    message = f"{row['title']} is {shown}" + (f": {seen['note']}" if seen["note"] else "")
+        return {"fault": fault, "message": f"{row['title']}: {one_line(repr(value), 60)} cannot be judged"}
+    message = f"{row['title']}: {shown}" + (f" ({seen['note']})" if seen["note"] else "")
     return {
         "state": state,
         "observed": value,

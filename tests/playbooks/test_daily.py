@@ -220,9 +220,9 @@ def test_quick_reference_answers_the_one_liners(play: Play, worked: Pipeline) ->
     run = play("playbooks/quick_reference.yml", {"media1": on(worked)}, token=worked.token(), report_contacts=contacts)
     assert run.code == 0, run.output
     shown = run.facts("Show the answers")["media1"]["msg"]
-    assert shown["health"] == "Overall status is healthy"
-    assert shown["alerts"].startswith("Error alerts is 1")
-    assert shown["sessions"] == "Active sessions is 0"
+    assert shown["health"] == "Overall status: healthy"
+    assert shown["alerts"].startswith("Error alerts: 1")
+    assert shown["sessions"] == "Active sessions: 0"
     assert shown["errors"][-1]["level"] == "ERROR"
     assert shown["resources"][0]["component"] == "system_resources"
     assert shown["contacts"] == contacts

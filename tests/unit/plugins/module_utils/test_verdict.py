@@ -77,7 +77,7 @@ def test_error_alerts_are_shown_and_only_their_absence_is_not_ok() -> None:
 def test_a_verdict_says_threshold_reason_and_way_on() -> None:
     judged = verdicts(stats=f.answer(f.stats(failed=20), hours=24))["error_rate"]
     assert judged["threshold"] == "warning at least 10 %, critical above 10 %"
-    assert judged["message"] == "Error rate of 24 h is 20 %"
+    assert judged["message"] == "Error rate of 24 h: 20 %"
     assert judged["playbook"] == "incident_high_error_rate"
 
 
