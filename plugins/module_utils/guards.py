@@ -37,7 +37,8 @@ def guard(params: Mapping[str, Any], *, check_mode: bool = False) -> dict[str, A
     _check(params)
     now = utc_now()
     opened = open_state_dir(params["state_dir"], create=False, check_mode=check_mode)
-    assert opened is not None, "only create gives None"
+    if opened is None:
+        raise MediaOpsError(f"the directory {params['state_dir']} cannot be opened")
     directory = opened[0]
     try:
         with _alone(directory, params["state_dir"]):
