@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from ansible_collections.media_ops.runbook.plugins.module_utils.observations import details, observe
@@ -14,7 +14,7 @@ from ansible_collections.media_ops.runbook.plugins.plugin_utils.result import bu
 from tests.unit.plugins import factories as f
 from tests.unit.plugins.policy import policy
 
-_END = datetime(2026, 11, 24, 5, 55, tzinfo=timezone.utc)
+_END = datetime(2026, 11, 24, 5, 55, tzinfo=UTC)
 _POLICY = policy()
 CONTACTS = [
     {"area": "Host, network", "name": "System Administrator", "contact": "+00 555 0100"},
@@ -106,8 +106,16 @@ def bad_ffmpeg(seed: int = 1) -> dict[str, Any]:
     )
 
 
-SSH_DOWN = {"unreachable": True, "msg": "Failed to connect to the host via ssh: connect to host port 22: No route to host"}
-NO_PYTHON = {"failed": True, "rc": 127, "module_stdout": "", "msg": "/bin/sh: 1: /usr/bin/python3: not found"}
+SSH_DOWN = {
+    "unreachable": True,
+    "msg": "Failed to connect to the host via ssh: connect to host port 22: No route to host",
+}
+NO_PYTHON = {
+    "failed": True,
+    "rc": 127,
+    "module_stdout": "/bin/sh: 1: /usr/bin/python3: not found\r\n",
+    "msg": "The module interpreter was not found",
+}
 
 
 def found(registered: Any, procedure: str = "morning") -> dict[str, Any]:
@@ -162,7 +170,9 @@ def all_lost() -> dict[str, Any]:
     return document({"media1": {}, "media2": {}})
 
 
-HOSTILE = "<script>alert(1)</script> {{ 7 * 7 }} {% raw %} | `code` [x](http://evil.example) *b* \n# h\x1b[31m " + "W" * 200
+HOSTILE = (
+    "<script>alert(1)</script> {{ 7 * 7 }} {% raw %} | `code` [x](http://evil.example) *b* \n# h\x1b[31m " + "W" * 200
+)
 
 
 def hostile() -> dict[str, Any]:
@@ -171,15 +181,21 @@ def hostile() -> dict[str, Any]:
     health["checks"][1].update(component="<b>ffmpeg|`", message=HOSTILE)
     alerts = f.alerts(1)
     alerts["alerts"][0].update(title=HOSTILE, message=HOSTILE)
-    stats = f.stats(total=10, failed=9, error_breakdown={HOSTILE: 9}, stage_breakdown={"<i>$x$</i>": stages()["upload"]})
+    stats = f.stats(
+        total=10, failed=9, error_breakdown={HOSTILE: 9}, stage_breakdown={"<i>$x$</i>": stages()["upload"]}
+    )
     raw = f.result(
         health=f.answer(health),
         alerts=f.answer(alerts, level="critical", limit=200),
         stats=f.answer(stats, hours=24),
-        sessions=f.answer({"active_sessions": [{"session_id": HOSTILE, "stage": "a|b", "duration_minutes": 3}], "total_active": 1}),
+        sessions=f.answer(
+            {"active_sessions": [{"session_id": HOSTILE, "stage": "a|b", "duration_minutes": 3}], "total_active": 1}
+        ),
     )
     down = {"unreachable": True, "msg": HOSTILE}
-    return document({"<img src=x>": raw, "down|host": down}, contacts=[dict.fromkeys(("area", "name", "contact"), HOSTILE)])
+    return document(
+        {"<img src=x>": raw, "down|host": down}, contacts=[dict.fromkeys(("area", "name", "contact"), HOSTILE)]
+    )
 
 
 CASES = {

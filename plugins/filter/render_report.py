@@ -12,9 +12,11 @@ version_added: 0.1.0
 author:
   - media_ops.runbook contributors (@media-ops)
 description:
-  - Renders the result document by a Jinja template in an environment of its own, in which no Ansible filter or lookup can be used.
+  - Renders the result document by a Jinja template in an environment of its own,
+    in which no Ansible filter or lookup can be used.
   - A variable that is not defined is an error that names the template.
-  - Text of the document is data. It is made one line, shortened, and escaped for HTML or Markdown; nothing in it is evaluated.
+  - Text of the document is data. It is made one line, shortened, and escaped for HTML or Markdown;
+    nothing in it is evaluated.
   - An HTML report holds charts as SVG. Without matplotlib the report is made without charts, and says what to install.
   - The same document gives the same bytes.
 positional: template_path
@@ -27,9 +29,11 @@ options:
     required: true
   template_path:
     description:
-      - Path of the template on the controller. Its name must end in V(.html.j2) or V(.md.j2), which decides how text is escaped.
+      - Path of the template on the controller. Its name must end in V(.html.j2) or V(.md.j2),
+        which decides how text is escaped.
       - The template gets C(document), C(view) (what to show, already grouped and bounded) and C(charts);
-        and the filters C(percent), C(duration), C(bytes), C(when), C(figure), C(state_label), C(state_symbol), C(code) and C(code_block).
+        and the filters C(percent), C(duration), C(bytes), C(when), C(figure), C(state_label), C(state_symbol),
+        C(code) and C(code_block).
     type: path
     required: true
 requirements:

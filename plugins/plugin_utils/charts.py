@@ -14,8 +14,11 @@ import re
 import statistics
 import sys
 import warnings
+import xml.etree.ElementTree as ET
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timezone
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from ..module_utils.errors import MediaOpsError
@@ -26,7 +29,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 # Drawn at about the size they are shown at, on a phone too, so that text keeps its size.
-_WIDTH = 380.0
+_WIDTH = 360.0
 _PEAKS_HEIGHT = 215.0
 _ROW_HEIGHT = 34.0
 _ROWS_MAX = 12
@@ -43,7 +46,7 @@ _VARIABLES = {
     _SECOND: "var(--series-2)",
 }
 _STAGE_LEGEND = (("bar", "average"), ("tick", "longest"))
-_RESOURCE_LEGEND = (("line", "CPU"), ("dash", "memory"), ("peak", "three highest CPU samples"))
+_RESOURCE_LEGEND = (("line", "CPU"), ("dash", "memory"), ("peak", "CPU peaks"))
 
 
 @dataclass(frozen=True)
@@ -66,10 +69,11 @@ def require_matplotlib() -> None:
     """Raise NoChartsError, with what to install, when there is no matplotlib."""
     try:
         import matplotlib.figure  # noqa: F401
-    except Exception as error:  # noqa: BLE001  a broken build of numpy raises anything, and the report must still be made
+    except Exception as error:  # a broken build of numpy raises anything, and the report must still be made
         raise NoChartsError(
-            f"Charts were not drawn: the Python library 'matplotlib' cannot be used ({one_line(error, 120)}). Install it "
-            f"for the Python that runs Ansible: {sys.executable} -m pip install matplotlib (Debian: python3-matplotlib)"
+            f"Charts were not drawn: the Python library 'matplotlib' cannot be used ({one_line(error, 120)}). "
+            f"Install it for the Python that runs Ansible: {sys.executable} -m pip install matplotlib "
+            "(Debian: python3-matplotlib)"
         ) from error
 
 
@@ -95,10 +99,10 @@ def charts_of(details: Json, key: str) -> list[Chart]:
 
 def seconds(value: float) -> str:
     """A duration for people, two units at most: 0.25 s, 12.5 s, 5 min 3 s, 2 h, 3 d 4 h."""
-    if value < 60:
+    if round(value, 1) < 60:
         return f"{value:.3g} s"
     rest = round(value)
-    parts = []
+    parts: list[str] = []
     for size, unit in ((86400, "d"), (3600, "h"), (60, "min"), (1, "s")):
         count, rest = divmod(rest, size)
         if count or parts:
@@ -172,7 +176,9 @@ def _bars(bars: Sequence[_Bar], title: str, description: str, key: str) -> str:
             axes.text(top, at + 0.34, bar.text, color=_MUTED, va="baseline", ha="right")
         axes.axis("off")
 
-    return _svg(draw, _ROW_HEIGHT * len(bars) + 8, (0.005, 0.02, 0.99, 0.97), title, description, key)
+    return _svg(
+        draw, _ROW_HEIGHT * len(bars) + 8, (0.005, 0.02, 0.99, 0.97), title=title, description=description, key=key
+    )
 
 
 @dataclass(frozen=True)
@@ -191,7 +197,7 @@ def _resources(details: Json, key: str) -> Chart | None:
     end = samples[-1].at
     start = min(samples[0].at, end - window_h * 3600) if window_h else samples[0].at
     runs, limit = _runs(samples)
-    gaps = [(before[-1].at, after[0].at) for before, after in zip(runs, runs[1:], strict=False)]
+    gaps = [(before[-1].at, after[0].at) for before, after in pairwise(runs)]
     if samples[0].at - start > limit:
         gaps.insert(0, (start, samples[0].at))
     peaks = _samples(details.get("resource_peaks"))
@@ -223,7 +229,7 @@ def _resources(details: Json, key: str) -> Chart | None:
             axes.spines[side].set_visible(False)
         axes.spines["bottom"].set_color(_LINE)
 
-    title = "CPU and memory"
+    title = "CPU, memory (UTC)"
     rows = tuple((_clock(p.at, day=True), f"{p.cpu:.1f} %", f"{p.memory:.1f} %") for p in peaks)
     highest = peaks[0] if peaks else max(samples, key=lambda sample: sample.cpu)
     description = (
@@ -231,7 +237,7 @@ def _resources(details: Json, key: str) -> Chart | None:
         f"{_clock(highest.at)} UTC. Memory at most {max(s.memory for s in samples):.0f} %."
         + (f" No data in {len(gaps)} part{'s' if len(gaps) > 1 else ''} of the window." if gaps else "")
     )
-    svg = _svg(draw, _PEAKS_HEIGHT, (0.1, 0.11, 0.875, 0.87), title, description, key)
+    svg = _svg(draw, _PEAKS_HEIGHT, (0.11, 0.11, 0.865, 0.87), title=title, description=description, key=key)
     return Chart(title, description, svg, ("CPU peak at (UTC)", "CPU", "Memory"), rows, _RESOURCE_LEGEND)
 
 
@@ -254,7 +260,7 @@ def _thinned(samples: list[_Sample]) -> list[_Sample]:
 
 def _runs(samples: Sequence[_Sample]) -> tuple[list[list[_Sample]], float]:
     """The samples without a gap between them, and how long a gap is: 2.5 of the usual intervals."""
-    between = [after.at - before.at for before, after in zip(samples, samples[1:], strict=False)]
+    between = [after.at - before.at for before, after in pairwise(samples)]
     limit = max(2.5 * statistics.median(between), 60.0) if between else 600.0
     runs = [[samples[0]]]
     for sample, wait in zip(samples[1:], between, strict=True):
@@ -265,8 +271,6 @@ def _runs(samples: Sequence[_Sample]) -> tuple[list[list[_Sample]], float]:
 
 
 def _clock(at: float, *, day: bool = False) -> str:
-    from datetime import datetime, timezone
-
     moment = datetime.fromtimestamp(at, timezone.utc)
     return f"{moment:%Y-%m-%d %H:%M}" if day else f"{moment:%H:%M}"
 
@@ -287,11 +291,12 @@ def _svg(
     draw: Callable[[Axes], None],
     height: float,
     box: tuple[float, float, float, float],
+    *,
     title: str,
     description: str,
     key: str,
 ) -> str:
-    """Draw on axes in the box of the figure (left, bottom, width, height as shares) and give what an HTML page takes."""
+    """Draw on axes in the box of the figure (left, bottom, width, height as shares); give what an HTML page takes."""
     import matplotlib as mpl
     from matplotlib.backends.backend_svg import FigureCanvasSVG
     from matplotlib.figure import Figure
@@ -299,7 +304,7 @@ def _svg(
     settings: dict[Any, Any] = {
         "svg.fonttype": "none",
         "svg.hashsalt": key,
-        "font.size": 11,
+        "font.size": 11.5,
         "text.parse_math": False,  # an error code with two dollar signs is no formula
         "path.simplify": True,
         "axes.unicode_minus": False,
@@ -312,36 +317,28 @@ def _svg(
         axes = figure.add_axes(box)
         axes.patch.set_visible(False)
         draw(axes)
-        FigureCanvasSVG(figure).print_svg(buffer, metadata=dict.fromkeys(("Date", "Creator", "Format", "Type")))
+        FigureCanvasSVG(figure).print_svg(  # type: ignore[no-untyped-call]
+            buffer, metadata=dict.fromkeys(("Date", "Creator", "Format", "Type"))
+        )
     return _for_page(buffer.getvalue(), height, title, description, key)
 
 
-_FONT = re.compile(r"font: ([\d.]+px)[^;]*")
+_FONT = re.compile(r"font: ([\d.]+px)[^;]*|font-family:[^;]*;?\s*")
 _LONG_NUMBER = re.compile(r"-?\d+\.\d{2,}")
 _REFERENCE = re.compile(r"(?:url\(#|^#)([^)]+)")
 
 
 def _for_page(svg: str, height: float, title: str, description: str, key: str) -> str:
     """Strip what only a file of its own needs: namespaces, metadata, styles that would reach the whole page, ids."""
-    import xml.etree.ElementTree as ET  # noqa: N817
-
     root = ET.fromstring(svg)  # noqa: S314  written by matplotlib a moment ago
     for parent in list(root.iter()):
         for child in list(parent):
-            if child.tag.rpartition("}")[2] in ("metadata", "style"):
+            if child.tag.rpartition("}")[2] in {"metadata", "style"}:
                 parent.remove(child)
     for element in root.iter():
         element.tag = element.tag.rpartition("}")[2]
         element.attrib = {name.rpartition("}")[2]: _attribute(value) for name, value in element.attrib.items()}
-    used = {name for element in root.iter() for value in element.attrib.values() for name in _REFERENCE.findall(value)}
-    for element in root.iter():
-        if element.get("id") not in used:
-            element.attrib.pop("id", None)
-        for name, value in element.attrib.items():
-            if name == "id":
-                element.set(name, f"{key}-{value}")
-            elif "#" in value:
-                element.set(name, value.replace("#", f"#{key}-"))
+    _own_ids(root, key)
     root.attrib = {
         "viewBox": f"0 0 {_WIDTH:g} {height:g}",
         "role": "img",
@@ -355,8 +352,18 @@ def _for_page(svg: str, height: float, title: str, description: str, key: str) -
     return ET.tostring(root, encoding="unicode")
 
 
+def _own_ids(root: ET.Element, key: str) -> None:
+    """Keep the ids that are referred to, and make them the page's only ones of that name."""
+    used = {name for element in root.iter() for value in element.attrib.values() for name in _REFERENCE.findall(value)}
+    for element in root.iter():
+        if element.get("id") not in used:
+            element.attrib.pop("id", None)
+        for name, value in element.attrib.items():
+            element.set(name, f"{key}-{value}" if name == "id" else value.replace("#", f"#{key}-"))
+
+
 def _attribute(value: str) -> str:
     for sentinel, variable in _VARIABLES.items():
         value = value.replace(sentinel, variable)
-    value = _FONT.sub(r"font-size: \1", value)
+    value = _FONT.sub(lambda match: f"font-size: {match[1]}" if match[1] else "", value)
     return _LONG_NUMBER.sub(lambda match: f"{float(match[0]):.1f}".removesuffix(".0"), value)

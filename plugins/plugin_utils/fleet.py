@@ -17,7 +17,7 @@ _BUCKET_S = 300  # the service samples every 5 minutes, each host at moments of 
 
 
 def fleet_details(hosts: Sequence[Json]) -> dict[str, Any]:
-    """Errors added up, durations weighted by operations, CPU and memory on average, the three highest CPU samples of all."""
+    """Errors added up, durations weighted by operations, CPU and memory on average, the highest CPU samples of all."""
     samples = [sample for host in hosts for sample in host.get("metrics") or []]
     return {
         "totals": {"window_h": max((w for host in hosts if (w := _window(host)) is not None), default=None)},
@@ -63,7 +63,11 @@ def _averaged(samples: Sequence[Json]) -> list[dict[str, Any]]:
     buckets: dict[int, list[Json]] = {}
     for sample in samples:
         moment = from_text(sample.get("at"))
-        if moment and number(sample.get("cpu_percent")) is not None and number(sample.get("memory_percent")) is not None:
+        if (
+            moment
+            and number(sample.get("cpu_percent")) is not None
+            and number(sample.get("memory_percent")) is not None
+        ):
             buckets.setdefault(int(moment.timestamp()) // _BUCKET_S, []).append(sample)
     return [
         {

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -50,11 +50,10 @@ _TEXT_MAX = 500
 _ALL_CHARTED = 8  # a fleet up to this size gets charts of each host
 _CHARTED_MAX = 20  # of a larger one, so many of the hosts that are not ok
 _ROWS_MAX = 30
-_SHOWN_HOSTS = 12
 
 
 def render(document: object, template_path: str) -> str:
-    """The document as the template says; a template named ``*.html.j2`` gets HTML escaping and charts, ``*.md.j2`` Markdown's.
+    """The document as the template says; ``*.html.j2`` gets HTML's escaping, ``*.md.j2`` Markdown's.
 
     Raises:
         OptionError: the document or the template is none that can be used.
@@ -87,12 +86,12 @@ def _environment(path: Path) -> Environment:
     kinds = {".html.j2": True, ".html": True, ".md.j2": False, ".md": False}
     html = next((html for suffix, html in kinds.items() if path.name.endswith(suffix)), None)
     if html is None:
-        raise OptionError("template_path", str(path), f"a name that ends in {', '.join(kinds)} is needed to know how to escape")
+        raise OptionError("template_path", str(path), f"its name must end in {', '.join(kinds)}, to know how to escape")
     # Markdown has no autoescape of its own in Jinja: finalize sees the value of each expression instead.
     environment = Environment(
         loader=FileSystemLoader(str(path.parent)),
         autoescape=html,  # noqa: S701  Markdown is escaped by finalize
-        finalize=None if html else _markdown,
+        finalize=_unbroken if html else _markdown,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -114,7 +113,7 @@ def _environment(path: Path) -> Environment:
 
 # --- helper filters of the templates ----------------------------------------------------------------------------------
 
-NOTHING = "–"
+NOTHING = "\u2013"
 
 
 def percent(ratio: object) -> str:
@@ -164,6 +163,12 @@ def state_symbol(state: str) -> str:
     return SYMBOLS.get(state, SYMBOLS["unknown"])
 
 
+def _unbroken(value: object) -> object:
+    """A number stays on one line with its unit. What a template has escaped itself (a command) stays exact."""
+    return _UNIT.sub("\u00a0", value) if isinstance(value, str) and not isinstance(value, Markup) else value
+
+
+_UNIT = re.compile(r"(?<=\d) (?=(?:%|(?:s|min|h|d)\b))")
 _MARKDOWN = re.compile(r"([\\`*_\[\]|~#$])")
 
 
@@ -171,7 +176,7 @@ def _markdown(value: object) -> object:
     """Foreign text for Markdown: no table, emphasis, link, formula or HTML comes of it."""
     if isinstance(value, Markup) or not isinstance(value, str):
         return value
-    text = " ".join(value.split()).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    text = re.sub(r"\s*[\r\n]\s*", " ", value).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     return _MARKDOWN.sub(r"\\\1", text).replace("://", "\\://").replace("www.", "www\\.")
 
 
@@ -232,6 +237,7 @@ def view_of(document: Json) -> dict[str, Any]:
         "steps": [step for step in document.get("next") or [] if not step.get("command")],
         "unknowns": _unknowns(hosts),
         **_fleet_rows(hosts),
+        **_fleet_figures(hosts),
         "contacts": list(document.get("contacts") or []),
         "facts": _facts(run, document),
         "coverage": [note for host in hosts for note in _coverage(host)],
@@ -239,7 +245,7 @@ def view_of(document: Json) -> dict[str, Any]:
 
 
 def _host_view(host: Json, at: int) -> dict[str, Any]:
-    verdicts: list[Json] = list(host.get("verdicts") or [])
+    verdicts = _merged(host)
     state = host["state"] if host["state"] in STATES else "unknown"
     details: Json = host.get("details") or {}
     totals: Json = details.get("totals") or {}
@@ -259,7 +265,7 @@ def _host_view(host: Json, at: int) -> dict[str, Any]:
         "figures": [
             ("Operations", figure(totals.get("total_operations"))),
             ("Error rate", percent(totals.get("error_rate"))),
-            ("Average duration", duration(totals.get("average_duration_s"))),
+            ("Duration", duration(totals.get("average_duration_s"))),
             ("CPU peak", figure(peaks["cpu_percent"], "percent")),
             ("Memory peak", figure(peaks["memory_percent"], "percent")),
             ("Disk peak", figure(peaks["disk_percent"], "percent")),
@@ -267,25 +273,32 @@ def _host_view(host: Json, at: int) -> dict[str, Any]:
     }
 
 
-def some(names: Sequence[str], most: int = 3) -> str:
-    """The first names, and how many more there are."""
-    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
+def _merged(host: Json) -> list[Json]:
+    """The verdicts; as one where nothing could be judged because the host gave nothing at all."""
+    verdicts: list[Json] = list(host.get("verdicts") or [])
+    lost: Json = (host.get("observations") or {}).get("host") or {}
+    if not lost.get("fault") or len(verdicts) < 2 or any(v["fault"] != lost["fault"] for v in verdicts):
+        return verdicts
+    merged = {"title": f"All {len(verdicts)} checks", "step": "", "unit": "state", "threshold": ""}
+    return [{**verdicts[0], **merged, "message": _capital(lost.get("reason") or verdicts[0]["message"])}]
 
 
 def _sentence(hosts: Sequence[Json], document: Json) -> str:
     """One sentence of what is wrong."""
     if not hosts:
         return "No host was checked, so nothing is known: look at the inventory and at --limit."
-    parts = []
+    parts: list[str] = []
     for state in reversed(STATES[1:]):
         found = [host for host in hosts if host["state"] == state]
         if found:
-            share = f"{len(found)} of {len(hosts)} hosts" if not parts else f"{len(found)}"
-            said = "is" if len(found) == 1 else "are"
-            first = found[0]["message"].rstrip(".")
-            parts.append(f"{share} {said} {state} ({some([host['host'] for host in found])}: {first})")
+            share = str(len(found)) if parts else f"{len(found)} of {len(hosts)} hosts"
+            one = len(found) == 1
+            said = ("has a" if one else "have a") if state == "warning" else "is" if one else "are"
+            example = f"{found[0]['host']}: {one_line(found[0]['message'], 160).rstrip('.:')}"
+            more = f"; and {len(found) - 1} more" if len(found) > 1 else ""
+            parts.append(f"{share} {said} {state} ({example}{more})")
     if parts:
-        return _capital(", ".join(parts)) + "."
+        return ", ".join(parts).replace("1 of 1 hosts", "The host", 1) + "."
     warned = " Nothing is to be done." if not document.get("incidents") else ""
     return ("The host is ok." if len(hosts) == 1 else f"All {len(hosts)} hosts are ok.") + warned
 
@@ -296,6 +309,8 @@ def _capital(text: str) -> str:
 
 def _outcome(document: Json) -> str:
     fail_on = " or ".join(state for state in reversed(STATES) if state in (document.get("fail_on") or []))
+    if document.get("failed") and not document.get("hosts"):
+        return "The run fails."
     if document.get("failed"):
         return f"The run fails (exit code 2): a host that is {fail_on} fails it." if fail_on else "The run fails."
     return "The run succeeds (exit code 0)" + (f": no host is {fail_on}." if fail_on else ".")
@@ -338,6 +353,23 @@ def _fleet_rows(hosts: Sequence[Json]) -> dict[str, Any]:
         "sessions": sessions[:_ROWS_MAX],
         "sessions_left": max(0, len(sessions) - _ROWS_MAX),
     }
+
+
+def _fleet_figures(hosts: Sequence[Json]) -> dict[str, Any]:
+    """What the charts of the fleet show, as rows."""
+    together = fleet_details([host["details"] for host in hosts])
+    stages = [{"stage": name, **row} for name, row in together["stages"].items()]
+    peaks = _rows(hosts, "resource_peaks")
+    return {
+        "stages": sorted(stages, key=lambda row: -row["average_duration_s"])[:_ROWS_MAX],
+        "errors": _most(together["errors"]),
+        "log_errors": _most(together["log"]["errors"]),
+        "peaks": sorted(peaks, key=lambda row: -(number(row.get("cpu_percent")) or 0))[:3],
+    }
+
+
+def _most(counts: Mapping[str, float]) -> list[tuple[str, float]]:
+    return sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:_ROWS_MAX]
 
 
 def _level(row: Json) -> str:
@@ -406,6 +438,3 @@ class _Charts:
         """The charts of all hosts together; none where there is one host only."""
         found = [host["details"] for host in self._view["hosts"] if host["details"]]
         return [] if self.problem or len(found) < 2 else charts_of(fleet_details(found), "chart-fleet")
-
-
-Filter = Callable[[object], str]
