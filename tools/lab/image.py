@@ -54,6 +54,7 @@ def layers(image: str) -> list[Path]:
     with locked(cache / "images.lock"):
         _drop_old(cache)
         if not _complete(plain).exists():
+            _complete(media).unlink(missing_ok=True)  # a layer fits only what it was made upon
             _make_plain(suite, plain)
         if image == "plain":
             return [plain]

@@ -66,6 +66,7 @@ class Lab:
         self.run_dir = RUN / name
         self.ssh_config = self.run_dir / "ssh_config"
         self._state = self.run_dir / "state.json"
+        self._lock = RUN / f"{name}.lock"
         self._network = Network(name, RUN)
 
     @property
@@ -82,7 +83,7 @@ class Lab:
         if not 1 <= len(names) <= 200 or len(set(names)) != len(names):
             raise LabError(f"hosts {', '.join(names)}: must be 1 to 200 different names")
         lower = images.layers(image)
-        with locked(RUN / f"{self.name}.lock"):
+        with locked(self._lock):
             if self._is_up(names, image):
                 return False
             self._down()
@@ -95,9 +96,10 @@ class Lab:
 
     def down(self) -> bool:
         """End everything of the lab, also what a run that was cut short has left; say whether there was anything."""
-        with locked(RUN / f"{self.name}.lock"):
+        with locked(self._lock):
             there = self._state.exists()
             self._down()
+            self._lock.unlink()
         return there
 
     def inventory(self) -> dict[str, Any]:

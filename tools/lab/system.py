@@ -64,11 +64,15 @@ def wait_for(what: str, condition: Callable[[], bool], deadline: float, interval
 
 @contextlib.contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """Hold a lock between processes; it is free again when its holder dies."""
+    """Hold a lock between processes; it is free again when its holder dies. A holder may remove the file."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w", encoding="ascii") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
+    while True:
+        with path.open("w", encoding="ascii") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            # Whoever waited for a file that was removed meanwhile holds nothing.
+            if path.exists() and path.stat().st_ino == os.fstat(file.fileno()).st_ino:
+                yield
+                return
 
 
 def mounts_below(directory: Path) -> list[str]:

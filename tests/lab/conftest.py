@@ -1,0 +1,92 @@
+# Copyright: (c) 2026, media_ops.runbook contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Real hosts for tests: with systemd, sshd, apt, and where asked for the reference pipeline as their service."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tools.lab import Lab, missing_reason
+from tools.lab.lab import RUN
+
+ROOT = Path(__file__).resolve().parents[2]
+PREFIX = "pytest-"
+
+
+def take_down_orphans() -> None:
+    """End the labs of test runs that died before they could."""
+    for directory in RUN.glob(f"{PREFIX}*/"):
+        pid = directory.name.removeprefix(PREFIX).partition("-")[0]
+        if pid.isdecimal() and not Path("/proc", pid).exists():
+            Lab(directory.name).down()
+
+
+@pytest.fixture(scope="session")
+def lab_name() -> str:
+    """A name for labs of this run that no other run has; the test is skipped where no lab can be made."""
+    if reason := missing_reason():
+        pytest.skip(reason)
+    take_down_orphans()
+    return f"{PREFIX}{os.getpid()}"
+
+
+@pytest.fixture(scope="session")
+def lab_hosts(lab_name: str) -> Iterator[Lab]:
+    """Three hosts with all that a media host needs, media1 to media3, for the whole session."""
+    lab = Lab(lab_name)
+    try:
+        lab.up(["media1", "media2", "media3"], "media")
+        yield lab
+    finally:
+        lab.down()
+
+
+@dataclass(frozen=True)
+class Fleet:
+    """Hosts that run the reference pipeline and were prepared; `inventory` reaches them as user media-ops."""
+
+    lab: Lab
+    inventory: Path
+    token: str
+
+    def playbook(self, playbook: str, *options: str, inventory: Path | None = None) -> subprocess.CompletedProcess[str]:
+        """Run a playbook of the repository with its own ansible.cfg."""
+        command = [str(Path(sys.executable).with_name("ansible-playbook")), "-i", str(inventory or self.inventory)]
+        env = {**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "NO_COLOR": "1"}
+        return subprocess.run(
+            [*command, playbook, *options],
+            cwd=ROOT, env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=300, check=False,
+        )  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def fleet(lab_hosts: Lab, tmp_path_factory: pytest.TempPathFactory) -> Fleet:
+    """The three hosts with the service installed, fed with real jobs, and prepared as a site does it."""
+    scratch = tmp_path_factory.mktemp("fleet")
+    content = lab_hosts.inventory()
+    group = content["all"]["children"]["media_hosts"]["vars"]
+    group |= {
+        "lab_scratch": str(scratch),
+        "report_dir": str(scratch / "reports"),
+        "prepare_authorized_keys": [group["lab_public_key"]],
+        "media_ops_api_token": f"{{{{ lookup('ansible.builtin.file', '{scratch}/api_token') }}}}",
+    }
+    as_root, as_user = scratch / "root.json", scratch / "hosts.json"
+    as_root.write_text(json.dumps(content), encoding="utf-8")
+    group["ansible_user"] = "media-ops"
+    as_user.write_text(json.dumps(content), encoding="utf-8")
+    fleet = Fleet(lab_hosts, as_user, "")
+    for playbook in ("molecule/shared/install_pipeline.yml", "playbooks/prepare_hosts.yml"):
+        done = fleet.playbook(playbook, inventory=as_root)
+        assert done.returncode == 0, done.stdout + done.stderr
+    return Fleet(lab_hosts, as_user, (scratch / "api_token").read_text(encoding="ascii"))
