@@ -151,7 +151,8 @@ class Client:
     def _attempt(self, method: str, url: str, deadline: float, accept: Accept) -> tuple[int, int, Document]:
         """One exchange in a thread of its own, which is left behind when the time is up.
 
-        Only so do name resolution, and headers that come drop by drop, end in time.
+        Only so do name resolution, and an answer that comes drop by drop, end in time. What is left behind reads no
+        more than ``max_body_bytes``, and ends with the process.
         """
         outcome: queue.SimpleQueue[Any] = queue.SimpleQueue()
 
@@ -177,17 +178,17 @@ class Client:
         timeout = (min(settings.connect_timeout, left), min(settings.read_timeout, left))
         try:
             with self._session.request(method, url, timeout=timeout, stream=True, allow_redirects=False) as response:
-                return self._judge(response, deadline, accept)
+                return self._judge(response, accept)
         except _network_errors() as error:
             raise self._explain(error) from error
 
-    def _judge(self, response: requests.Response, deadline: float, accept: Accept) -> tuple[int, int, Document]:
+    def _judge(self, response: requests.Response, accept: Accept) -> tuple[int, int, Document]:
         status = response.status_code
         if 300 <= status < 400:
             raise _Fault("http_error", f"HTTP {status}: {_redirect(response)}", status=status)
         body, document, problem = b"", None, None
         try:
-            body = self._read(response, deadline)
+            body = self._read(response)
             document = _document(self._redacted(body), response.headers.get("Content-Type", ""))
         except _Fault as error:
             # The status is known by now; that the rest did not come does not take it back.
@@ -210,7 +211,7 @@ class Client:
         token = self._settings.token.encode()
         return body.replace(token, b"[token]") if len(token) >= _REDACT_MIN else body
 
-    def _read(self, response: requests.Response, deadline: float) -> bytes:
+    def _read(self, response: requests.Response) -> bytes:
         """The body, read and unpacked in pieces, so that neither can outgrow the bound."""
         limit = self._settings.max_body_bytes
         coding = response.headers.get("Content-Encoding", "identity").strip().lower()
@@ -233,8 +234,6 @@ class Client:
                 raise _Fault("invalid", "the answer is packed, and damaged", size=received) from error
             if max(received, len(body)) > limit:
                 raise _Fault("invalid", f"the answer is larger than {limit} bytes", size=received)
-            if time.monotonic() > deadline:
-                raise _Fault("timeout", "the answer did not end in time", size=received)
         # urllib3 1.26 does not raise for a body that is shorter than announced.
         if response.raw.length_remaining or (unpacker and not unpacker.eof):
             raise _Fault("invalid", f"the answer broke off after {received} bytes", size=received)
@@ -242,7 +241,7 @@ class Client:
 
     def _explain(self, error: BaseException, size: int = 0) -> _Fault:
         """From what requests, urllib3, ssl, http.client and socket raise to a state and a reason of our own words."""
-        from urllib3.exceptions import ConnectTimeoutError, NewConnectionError, ReadTimeoutError
+        from urllib3.exceptions import ConnectTimeoutError, NewConnectionError, ReadTimeoutError, SSLError
 
         where = urlsplit(self._settings.url).netloc
         causes = list(_causes(error))
@@ -251,8 +250,9 @@ class Client:
             return next((cause for cause in causes if isinstance(cause, kinds)), None)
 
         late = first(ConnectTimeoutError) and (first(TimeoutError) or not first(NewConnectionError))
-        if found := first(ssl.SSLError):
-            why = getattr(found, "verify_message", "") or found.reason or "broken off"
+        if found := first(ssl.SSLError, SSLError):
+            # urllib3 1.26 compares names itself, and says so in an exception of its own, the last of the chain.
+            why = getattr(found, "verify_message", "") or getattr(found, "reason", "") or causes[-1]
             fault = _Fault("unreachable", f"TLS: no secure connection to {where}: {why}", down=True)
         elif first(socket.gaierror):
             fault = _Fault("unreachable", f"the name in {where} does not resolve", again=True, down=True)

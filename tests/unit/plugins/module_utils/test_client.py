@@ -115,7 +115,7 @@ def test_drips_end_in_total_timeout(mode: str) -> None:
     with fault_server(mode) as url:
         reply = ask(url, read_timeout=30, total_timeout=0.5)
     assert reply.state == "timeout"
-    assert "0.5 s" in reply.reason or "did not end in time" in reply.reason
+    assert reply.reason == "no complete answer within 0.5 s"
     assert time.monotonic() - started < 10
     assert reply.elapsed_ms >= 400
 
@@ -227,14 +227,14 @@ def test_environment_has_no_say(monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
         assert url.seen[0].headers["authorization"] == f"Bearer {TOKEN}"
 
 
-@pytest.mark.parametrize("mode", ["echo", "echo_error"])
-def test_token_that_the_service_repeats_is_replaced(mode: str) -> None:
+@pytest.mark.parametrize(("mode", "token"), [("echo", TOKEN), ("echo_error", TOKEN), ("echo_error", "abc1234")])
+def test_token_that_the_service_repeats_is_replaced(mode: str, token: str) -> None:
     with fault_server(mode) as url:
-        reply = ask(url, api_token=TOKEN)
-        assert url.seen[0].headers["authorization"] == f"Bearer {TOKEN}"
+        reply = ask(url, api_token=token)
+        assert url.seen[0].headers["authorization"] == f"Bearer {token}"
     assert "[token]" in json.dumps(vars(reply))
-    assert TOKEN not in json.dumps(vars(reply))
-    assert TOKEN not in repr(connection(url, api_token=TOKEN))
+    assert token not in json.dumps(vars(reply))
+    assert token not in repr(connection(url, api_token=token))
 
 
 def test_half_a_surrogate_pair_does_not_reach_the_result() -> None:
@@ -386,7 +386,7 @@ class TestTls:
             ("server", "other_ca", "unreachable", "TLS: no secure connection"),
             ("server", None, "unreachable", "TLS: no secure connection"),
             ("self_signed", None, "unreachable", "self"),
-            ("elsewhere", "ca", "unreachable", "IP address mismatch"),
+            ("elsewhere", "ca", "unreachable", "match"),
         ],
     )
     def test_trust(self, certs: Path, certificate: str, ca: str | None, state: str, reason: str) -> None:
@@ -405,7 +405,7 @@ class TestTls:
     def test_unchecked(self, certs: Path, recwarn: pytest.WarningsRecorder) -> None:
         with fault_server("ok", tls=server_context(certs / "self_signed.pem")) as url:
             assert ask(url, validate_certs=False).state == "ok"
-        assert not recwarn.list
+        assert "Unverified HTTPS request" not in "".join(str(warning.message) for warning in recwarn)
 
     def test_client_certificate(self, certs: Path) -> None:
         context = server_context(certs / "server.pem", client_ca=certs / "ca.pem")
