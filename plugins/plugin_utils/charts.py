@@ -142,7 +142,7 @@ def _stages(stages: Mapping[str, Any], key: str) -> Chart | None:
     title = "Duration by stage"
     description = f"Average duration of {len(bars)} stages. Slowest: {slowest.label} with {slowest.text}."
     svg = _bars(bars, title, description, key)
-    return Chart(title, description, svg, ("Stage", "Operations", "Average", "Longest"), tuple(rows), _STAGE_LEGEND)
+    return Chart(title, description, svg, ("Stage", "Count", "Average", "Longest"), tuple(rows), _STAGE_LEGEND)
 
 
 def _errors(errors: Mapping[str, Any], title: str, key: str) -> Chart | None:

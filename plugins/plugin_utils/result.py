@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from shlex import quote
 from typing import Any
 
 from ..module_utils.shapes import STATES, Json, worst_state
@@ -109,7 +110,7 @@ def _fleet_incidents(hosts: Sequence[Json], prefix: str) -> list[dict[str, Any]]
             entry["hosts"].append(host["host"])
             entry["evidence"] += [f"{host['host']}: {line}" for line in incident["evidence"]]
     for entry in merged.values():
-        entry["command"] = f"{prefix}{_file(entry['playbook'], prefix)} --limit {','.join(entry['hosts'])}"
+        entry["command"] = f"{prefix}{_file(entry['playbook'], prefix)} --limit {quote(','.join(entry['hosts']))}"
     return sorted(merged.values(), key=lambda entry: (entry["priority"], -len(entry["hosts"])))
 
 
