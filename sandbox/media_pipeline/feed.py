@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import struct
 import subprocess
 import uuid
 from collections.abc import Callable
@@ -74,8 +75,13 @@ def noisy(ffmpeg: str, path: Path) -> Path:
     """A clip with damage in every frame: ffmpeg complains until the pipe that nobody reads is full, and blocks."""
     clip(ffmpeg, path, seconds=120)
     with path.open("r+b") as file:
-        for position in range(4096, path.stat().st_size - 65536, 512):
+        position, kind, size = 0, b"", 0
+        while kind != b"mdat":  # the pictures alone: with a damaged index ffmpeg would refuse the file
+            position += size
             file.seek(position)
+            size, kind = struct.unpack(">I4s", file.read(8))
+        for damage in range(position + 1024, position + size - 8, 512):
+            file.seek(damage)
             file.write(b"\xff" * 8)
     return path
 
