@@ -118,7 +118,7 @@ def feed(
     """Post jobs of a kind, wait for the state that is theirs, and return their documents.
 
     Each job has `clips` sound clips, or `clips` - 1 and a faulty one. Jobs that hang or are slow are waited for until
-    they are listed in the preparation (`latin1`: analysis) and then left running.
+    their ffmpeg runs in the preparation (`latin1`: until the worker is gone) and then left so.
     """
     maker, state, options = FAULTS[fault]
     sessions = []
@@ -128,17 +128,22 @@ def feed(
         inputs.append(maker(ffmpeg, stem.with_name(f"{stem.name}_{clips - 1}.mp4")))
         sessions.append(client.submit(inputs, user_id, **options))
 
-    stage = "analysis" if fault == "latin1" else "preparation"
-    others = {"analysis"} if fault in ("slow", "noisy") else set()  # what may go on beside it
+    beside = {"analysis"} if fault in ("slow", "noisy") else set()  # what may go on beside the preparation
+    errors = upload_dir.parent / "temp/logs/errors.log"
+
+    def hangs(session_id: str) -> bool:
+        entries = {entry["stage"]: entry for entry in client.listed(session_id)}
+        if fault == "latin1":  # the log of the worker's end names the session
+            return list(entries) == ["analysis"] and session_id in errors.read_text(encoding="utf-8")
+        if "preparation" not in entries or not entries.keys() <= beside | {"preparation"}:
+            return False
+        return bool(entries["preparation"]["memory_usage_mb"] > 0)  # listed comes before started
 
     def settled(session_id: str) -> dict[str, Any] | None:
         job = client.job(session_id)
         if job["status"] in ENDED:
             return job
-        stages = {entry["stage"] for entry in client.listed(session_id)} if state == "running" else set()
-        if stage in stages and stages <= others | {stage}:
-            return client.job(session_id)
-        return None
+        return client.job(session_id) if state == "running" and hangs(session_id) else None
 
     def waited(session_id: str) -> dict[str, Any]:
         return dict(wait_for(f"session {session_id}", lambda: settled(session_id), deadline))
