@@ -41,6 +41,11 @@ def thread_waits(process: psutil.Process) -> set[str]:
     return {path.read_text() for path in Path(f"/proc/{process.pid}/task").glob("*/wchan")}
 
 
+def waits_for_a_writer(process: psutil.Process) -> None:
+    """Wait until ffmpeg has said what it says at its start, and waits in open() for the FIFO's writer."""
+    wait_for("the wait for a writer", lambda: "wait_for_partner" in thread_waits(process))
+
+
 def test_a_live_source_that_nobody_writes(fresh_pipeline: Pipeline) -> None:
     (job,) = fresh_pipeline.feed(fault="fifo", user_id="carol")
     session_id = job["session_id"]
@@ -55,7 +60,7 @@ def test_a_live_source_that_nobody_writes(fresh_pipeline: Pipeline) -> None:
     assert entry["duration_minutes"] == entry["duration_seconds"] / 60
 
     # No progress: its start-up over, it uses no CPU, and makes no output.
-    wait_for("the wait for a writer", lambda: thread_waits(child) <= {"wait_for_partner", "fifo_open", "0"})
+    waits_for_a_writer(child)
     assert list(directory.iterdir()) == []
 
     # Its process ends: the stage fails, and the session leaves the list.
@@ -146,6 +151,7 @@ def test_slow_work_shows_progress(fresh_pipeline: Pipeline) -> None:
 def test_a_killed_service_leaves_orphans_and_a_stop_does_not(fresh_pipeline: Pipeline) -> None:
     (job,) = fresh_pipeline.feed(fault="fifo")
     (child,) = children(fresh_pipeline, job["session_id"])
+    waits_for_a_writer(child)  # one that still writes would end by SIGPIPE
     fresh_pipeline.kill()
     assert alive(child)
     # A health check's ffmpeg -version may have been left behind too; it ends by itself.
