@@ -251,15 +251,13 @@ class Digest:
         at = _moment(self._time_of(entry))
         if at is None:
             self.undated += 1
-            if self._since is not None:
-                return
-        else:
-            if self._since is not None and at < self._since:
-                return
-            if self._first is None or at < self._first:
-                self._first = at
+        if self._since is not None and (at is None or at < self._since):
+            return
+        if at is not None:
             if self._last_at is None or at > self._last_at:
                 self._last_at = at
+            if self._first is None or at < self._first:
+                self._first = at
         self.matched += 1
         if not self._only_last:
             for get, add in self._picks:

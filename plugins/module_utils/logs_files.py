@@ -10,7 +10,6 @@ All files are opened before any is read, so that a rotation meanwhile neither lo
 from __future__ import annotations
 
 import contextlib
-import gzip
 import hashlib
 import json
 import os
@@ -26,7 +25,7 @@ from .logs_scan import ReadInto
 from .shapes import one_line
 
 HEAD = 4096
-DAMAGED = (EOFError, zlib.error, gzip.BadGzipFile)
+DAMAGED = (EOFError, zlib.error)  # and OSError, of which BadGzipFile is one
 
 _OPEN = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 _FILES_MAX = 500
@@ -56,6 +55,8 @@ class LogFile:
             os.lseek(self.handle, offset, os.SEEK_SET)
             return lambda view: os.readv(self.handle, [view])
         os.lseek(self.handle, 0, os.SEEK_SET)
+        import gzip  # late: few runs need it
+
         content = gzip.GzipFile(fileobj=os.fdopen(self.handle, "rb", closefd=False), mode="rb")
         content.seek(offset)
         return content.readinto

@@ -17,9 +17,10 @@ from typing import Callable
 from .logs_digest import Digest, parse
 from .logs_where import Where
 
-BLOCK = 131_072
+BLOCK = 65_536
 _ANY_OBJECT = b'{"'
-_HOPS_MAX = 400
+_BRACE = 0x7D
+_HOPS_MAX = 200
 _LEARN_FROM = 20
 _LEARN_MAX = 100
 _AFTER_KEY = 12
@@ -130,10 +131,12 @@ class Scanner:
             return
         if self._start == _ANY_OBJECT and self._learned < _LEARN_MAX:
             self._learn(begin, cut)
-        starts = self._unlike(begin, cut)
-        starts.update(self._hits(begin, cut))
-        buffer = self._buffer
-        self._parse([buffer[start : buffer.find(10, start)] for start in sorted(starts)])
+        found = self._hits(begin, cut)
+        unlike = self._unlike(begin, cut)
+        if unlike:
+            buffer = self._buffer
+            found = sorted({*found, *((start, buffer.find(10, start)) for start in unlike)})
+        self._parse([self._buffer[start:end] for start, end in found])
 
     def _parse(self, lines: Iterable[bytes | bytearray]) -> None:
         matches, add = self._matches, self._digest.add
@@ -158,59 +161,85 @@ class Scanner:
     def _unlike(self, begin: int, cut: int) -> set[int]:
         """Count the lines, and find the starts of those that are unlike the others."""
         buffer, start = self._buffer, self._start
+        lines = buffer.count(10, begin, cut)
+        self.lines += lines
+        # The last line end is followed by nothing here.
+        usual = buffer.count(self._usual_end, begin, cut) + 1
         found: set[int] = set()
-        unusual = 0
+        if usual < lines or not buffer.startswith(start, begin) or buffer[cut - 2] != _BRACE:
+            found = self._look_at_ends(begin, cut)
+            if (lines - usual) * 2 > lines > 8:
+                # The start of the lines has changed, as dates do: learn anew.
+                self._expect(_ANY_OBJECT)
+        at = buffer.find(0, begin, cut)
+        while at >= 0:
+            found.add(max(buffer.rfind(10, begin, at) + 1, begin))
+            at = buffer.find(0, buffer.index(10, at), cut)
+        return found
+
+    def _look_at_ends(self, begin: int, cut: int) -> set[int]:
+        """The starts of the lines before and after the unusual line ends that are to blame for them."""
+        buffer, start = self._buffer, self._start
+        found: set[int] = set()
         line = begin
         if not buffer.startswith(start, begin):
             found.add(begin)
         for hit in self._unusual_end.finditer(buffer, begin, cut):
             end = hit.start()
-            unusual += 1
-            if end == 0 or buffer[end - 1] != 0x7D:
+            if end == line or buffer[end - 1] != _BRACE:
                 found.add(max(buffer.rfind(10, line, end) + 1, line))
             line = end + 1
             if line < cut and not buffer.startswith(start, line):
                 found.add(line)
-        lines = unusual + buffer.count(self._usual_end, begin, cut)
-        self.lines += lines
-        if unusual * 2 > lines > 8:
-            # The start of the lines has changed, as dates do: learn anew.
-            self._expect(_ANY_OBJECT)
-        at = buffer.find(0, begin, cut)
-        while at >= 0:
-            found.add(max(buffer.rfind(b"\n", begin, at) + 1, begin))
-            at = buffer.find(0, buffer.index(b"\n", at), cut)
         return found
 
-    def _hits(self, begin: int, cut: int) -> list[int]:
-        """The starts of the lines that hold one of the patterns.
-
-        A single byte is found ten times as fast as anything else. So the rarest byte of the pattern is looked for,
-        until there are so many that the expression is faster.
-        """
+    def _hits(self, begin: int, cut: int) -> list[tuple[int, int]]:
+        """The lines, from start to end, that hold one of the patterns."""
         buffer = self._buffer
-        found: list[int] = []
+        found: list[tuple[int, int]] = []
         for expression, start in self._patterns:
             if start not in self._rare:
                 self._rare[start] = min(start, key=lambda byte: buffer.count(byte, begin, cut))
             rare = self._rare[start]
-            shift = start.index(rare)
-            line = begin
-            at = begin - 1
-            for _hop in range(_HOPS_MAX):
-                at = buffer.find(rare, at + 1, cut)
-                if at < 0:
-                    break
-                if at - shift >= line and expression.match(buffer, at - shift, cut):
-                    found.append(max(buffer.rfind(10, line, at) + 1, line))
-                    at = buffer.find(10, at)
-                    line = at + 1
-            else:
-                for hit in expression.finditer(buffer, line, cut):
-                    at = hit.start()
-                    if at >= line:
-                        found.append(max(buffer.rfind(10, line, at) + 1, line))
-                        line = buffer.find(10, at) + 1
+            more: list[tuple[int, int]] = []
+            left = begin
+            for hit in [*found, (cut, cut)]:
+                if left < hit[0] and buffer.find(rare, left, hit[0]) >= 0:
+                    more += self._lines_with(expression, start, rare, left, hit[0])
+                more.append(hit)
+                left = hit[1] + 1
+            more.pop()
+            found = more
+        return found
+
+    def _lines_with(
+        self, expression: re.Pattern[bytes], start: bytes, rare: int, begin: int, cut: int
+    ) -> list[tuple[int, int]]:
+        """The lines in which an expression, which begins with some bytes, is found.
+
+        A single byte is found ten times as fast as anything else. So the rarest of them is looked for, until there are
+        so many that the expression is faster.
+        """
+        buffer = self._buffer
+        shift = start.index(rare)
+        found: list[tuple[int, int]] = []
+        line = begin
+        at = begin - 1
+        for _hop in range(_HOPS_MAX):
+            at = buffer.find(rare, at + 1, cut)
+            if at < 0:
+                return found
+            if buffer.startswith(start, at - shift if at > shift else 0) and expression.match(buffer, at - shift, cut):
+                end = buffer.find(10, at)
+                found.append((max(buffer.rfind(10, line, at) + 1, line), end))
+                at = end
+                line = end + 1
+        for hit in expression.finditer(buffer, line, cut):
+            at = hit.start()
+            if at >= line:
+                end = buffer.find(10, at)
+                found.append((max(buffer.rfind(10, line, at) + 1, line), end))
+                line = end + 1
         return found
 
 
