@@ -12,7 +12,6 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from .argspec import check_range
 from .errors import MediaOpsError, OptionError
 from .logs_digest import Digest
 from .logs_files import DAMAGED, Cursor, LogFile, Place, open_files
@@ -22,7 +21,14 @@ from .shapes import one_line
 from .state_dir import open_state_dir, read_file, replace_file
 from .times import utc_now
 
-LAST_MAX = 500
+_RANGES = {
+    "hours": (0.001, 87_840),
+    "last": (0, 500),
+    "max_values": (1, 10_000),
+    "max_text": (20, 100_000),
+    "max_line_bytes": (BLOCK, 8 << 20),
+    "max_bytes": (1 << 20, 1 << 50),
+}
 
 _CURSOR_NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
 _CURSOR_MAX = 4096
@@ -106,19 +112,15 @@ def log_digest(params: Mapping[str, Any], *, check_mode: bool = False) -> dict[s
 def _check(params: Mapping[str, Any]) -> datetime | None:
     if not params["path"].startswith("/") or "\0" in params["path"]:
         raise OptionError("path", params["path"], "must be an absolute path")
-    check_range(params, "last", 0, LAST_MAX)
-    check_range(params, "max_values", 1, 10_000)
-    check_range(params, "max_text", 20, 100_000)
-    check_range(params, "max_line_bytes", BLOCK, 8 << 20)
-    if params["max_bytes"] is not None:
-        check_range(params, "max_bytes", 1 << 20, 1 << 50)
+    for option, (low, high) in _RANGES.items():
+        if params[option] is not None and not low <= params[option] <= high:
+            raise OptionError(option, params[option], f"must be {low} to {high}")
     for option in ("where", "count_by", "numeric", "fields"):
         if len(params[option]) > 20:
             raise OptionError(option, f"{len(params[option])} entries", "must have 20 at most")
     _check_together(params)
     if params["hours"] is None:
         return None
-    check_range(params, "hours", 0.001, 24 * 3660)
     return utc_now() - timedelta(hours=params["hours"])
 
 

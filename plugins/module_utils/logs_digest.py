@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+import sys
 from array import array
 from collections import deque
 from collections.abc import Mapping, Sequence
@@ -26,6 +27,7 @@ _VALUE_MAX = 200
 _SHORT_LINE = 4096
 _ENTRY_BUDGET = 16_384
 _DEPTH_MAX = 20
+_EXPONENT_MAX = math.log(sys.float_info.max)
 _LOG_GAMMA = math.log((1 + RELATIVE_ERROR) / (1 - RELATIVE_ERROR))
 
 
@@ -110,9 +112,8 @@ class Counts:
 
     def add(self, value: Any) -> None:
         text = value if type(value) is str and len(value) <= _VALUE_MAX else shown(value)
-        count = self.by_value.get(text)
-        if count is not None:
-            self.by_value[text] = count + 1
+        if text in self.by_value:
+            self.by_value[text] += 1
         elif len(self.by_value) < self.max_values:
             self.by_value[text] = 1
         else:
@@ -191,7 +192,8 @@ class Figures:
         for sign, ordered_exponent in sorted(self.buckets):
             passed += self.buckets[sign, ordered_exponent]
             # The number that is off by the same share from both ends of the bucket.
-            middle = sign * math.exp(min(sign * ordered_exponent * _LOG_GAMMA, 709.0)) * (1 - RELATIVE_ERROR)
+            exponent = sign * ordered_exponent * _LOG_GAMMA + math.log1p(-RELATIVE_ERROR)
+            middle = sign * math.exp(min(exponent, _EXPONENT_MAX))
             for name, rank in ranks.items():
                 if name not in found and passed >= rank:
                     found[name] = min(max(middle, self.low), self.high)
@@ -251,13 +253,16 @@ class Digest:
         at = _moment(self._time_of(entry))
         if at is None:
             self.undated += 1
-        if self._since is not None and (at is None or at < self._since):
+            if self._since is not None:
+                return
+        elif self._since is not None and at < self._since:
             return
-        if at is not None:
-            if self._last_at is None or at > self._last_at:
-                self._last_at = at
-            if self._first is None or at < self._first:
-                self._first = at
+        elif self._first is None or self._last_at is None:
+            self._first = self._last_at = at
+        elif at > self._last_at:
+            self._last_at = at
+        elif at < self._first:
+            self._first = at
         self.matched += 1
         if not self._only_last:
             for get, add in self._picks:

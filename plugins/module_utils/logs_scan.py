@@ -17,7 +17,7 @@ from typing import Callable
 from .logs_digest import Digest, parse
 from .logs_where import Where
 
-BLOCK = 65_536
+BLOCK = 131_072
 _ANY_OBJECT = b'{"'
 _BRACE = 0x7D
 _HOPS_MAX = 200
@@ -136,7 +136,7 @@ class Scanner:
         if unlike:
             buffer = self._buffer
             found = sorted({*found, *((start, buffer.find(10, start)) for start in unlike)})
-        self._parse([self._buffer[start:end] for start, end in found])
+        self._parse(self._buffer[start:end] for start, end in found)
 
     def _parse(self, lines: Iterable[bytes | bytearray]) -> None:
         matches, add = self._matches, self._digest.add
@@ -222,6 +222,7 @@ class Scanner:
         """
         buffer = self._buffer
         shift = start.index(rare)
+        whole = expression.pattern == re.escape(start)
         found: list[tuple[int, int]] = []
         line = begin
         at = begin - 1
@@ -229,7 +230,9 @@ class Scanner:
             at = buffer.find(rare, at + 1, cut)
             if at < 0:
                 return found
-            if buffer.startswith(start, at - shift if at > shift else 0) and expression.match(buffer, at - shift, cut):
+            if at - shift < line or not buffer.startswith(start, at - shift):
+                continue
+            if whole or expression.match(buffer, at - shift, cut):
                 end = buffer.find(10, at)
                 found.append((max(buffer.rfind(10, line, at) + 1, line), end))
                 at = end

@@ -130,7 +130,7 @@ options:
     description: The directory of the cursor, an absolute path. It must exist, and not be writable by everybody.
     type: path
   max_line_bytes:
-    description: Longer lines are skipped without being held in memory, and are bad. 65536 to 8388608.
+    description: Longer lines are skipped without being held in memory, and are bad. 131072 to 8388608.
     type: int
     default: 1048576
   max_bytes:

@@ -32,12 +32,14 @@ def run(options: dict[str, Any], *, python: str = sys.executable) -> tuple[dict[
 def main() -> None:
     """Be the process."""
     sys.path.insert(0, str(ROOT / "playbooks" / "collections"))
-    from ansible.module_utils.testing import patch_module_args
+    from ansible.module_utils import basic
     from ansible_collections.media_ops.runbook.plugins.modules import log_digest_info
 
     try:
-        with patch_module_args(json.load(sys.stdin)):
-            log_digest_info.main()
+        # As the wrapper does on a host; ansible.module_utils.testing imports much that no host does.
+        basic._ANSIBLE_ARGS = json.dumps({"ANSIBLE_MODULE_ARGS": json.load(sys.stdin)}).encode()
+        basic._ANSIBLE_PROFILE = "legacy"
+        log_digest_info.main()
     finally:
         # Not ru_maxrss, in which the memory of the process that forked this one counts.
         status = Path("/proc/self/status").read_text(encoding="ascii")
