@@ -47,7 +47,7 @@ def parse(line: bytes | bytearray) -> dict[str, Any] | None:
         return parse(line.lstrip()) if line[:1].isspace() else None
     except (ValueError, RecursionError):
         return None
-    return entry if type(entry) is dict else None
+    return entry if isinstance(entry, dict) else None
 
 
 def shown(value: Any) -> str:
@@ -111,7 +111,7 @@ class Counts:
         self.other = 0
 
     def add(self, value: Any) -> None:
-        text = value if type(value) is str and len(value) <= _VALUE_MAX else shown(value)
+        text = value if isinstance(value, str) and len(value) <= _VALUE_MAX else shown(value)
         if text in self.by_value:
             self.by_value[text] += 1
         elif len(self.by_value) < self.max_values:

@@ -210,7 +210,7 @@ class Cursor:
                 return cls([], "the cursor belongs to another log: " + one_line(document["log"], 100))
             places = [Place(**place) for place in document["places"]]
             numbers = [n for place in places for n in (place.device, place.inode, place.offset, place.head_bytes)]
-            good = all(type(n) is int and n >= 0 for n in numbers) and 1 <= len(places) <= 2
+            good = all(isinstance(n, int) and n >= 0 for n in numbers) and 1 <= len(places) <= 2
             good = good and all(isinstance(place.head_sha256, str) for place in places)
         except (ValueError, TypeError, KeyError, RecursionError):
             good = False

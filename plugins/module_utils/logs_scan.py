@@ -136,7 +136,7 @@ class Scanner:
         if unlike:
             buffer = self._buffer
             found = sorted({*found, *((start, buffer.find(10, start)) for start in unlike)})
-        self._parse(self._buffer[start:end] for start, end in found)
+        self._parse([self._buffer[start:end] for start, end in found])
 
     def _parse(self, lines: Iterable[bytes | bytearray]) -> None:
         matches, add = self._matches, self._digest.add
@@ -201,6 +201,11 @@ class Scanner:
             if start not in self._rare:
                 self._rare[start] = min(start, key=lambda byte: buffer.count(byte, begin, cut))
             rare = self._rare[start]
+            if buffer.find(rare, begin, cut) < 0:
+                continue
+            if not found:
+                found = self._lines_with(expression, start, rare, begin, cut)
+                continue
             more: list[tuple[int, int]] = []
             left = begin
             for hit in [*found, (cut, cut)]:

@@ -40,7 +40,7 @@ def getter(option: str, field: str) -> Get:
 
     def get(entry: Any) -> Any:
         for key in keys:
-            if type(entry) is not dict:
+            if not isinstance(entry, dict):
                 return None
             entry = entry.get(key)
         return entry
@@ -163,11 +163,8 @@ def _exists(get: Get, _op: str, value: Any, condition: Mapping[str, Any]) -> tup
 def _text(get: Get, op: str, value: Any, condition: Mapping[str, Any]) -> tuple[Test, list[_Raw]]:
     if not isinstance(value, str) or not value.strip():
         raise _refuse(condition, "a text that is not empty")
-    holds: Callable[[str], object] = value.__eq__
-    if op == "contains":
-        holds = lambda text: value in text  # noqa: E731
-    else:
-        holds = re.compile(f"(?<!{_WORD}){re.escape(value)}(?!{_WORD})").search
+    text = re.escape(value)
+    holds = re.compile(f"(?<!{_WORD}){text}(?!{_WORD})" if op == "contains_token" else text).search
 
     def test(entry: Mapping[str, Any]) -> bool:
         found = get(entry)

@@ -140,7 +140,7 @@ options:
         oldest that were not read yet, to go on in the next run.
     type: int
   parse_all:
-    description: Parse every line, so that RV(bad_lines) is exact. Some ten times slower when few entries match.
+    description: Parse every line, so that RV(bad_lines) is exact. Several times slower where few entries match.
     type: bool
     default: false
 seealso:
