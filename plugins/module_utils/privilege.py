@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import contextlib
 import os
+import pwd
 import selectors
 import shutil
 import signal
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from .errors import MediaOpsError
 
@@ -69,6 +70,29 @@ def run(
         cwd: where it runs.
     """
     return _run(list(argv), argv, timeout_s=timeout_s, env=env, cwd=cwd, kill=True)
+
+
+def run_as(user: str, argv: Sequence[str], *, timeout_s: float, env: Mapping[str, str]) -> Ran:
+    """Run a command as the service's user, whom the sudo rule of role ``prepare`` lets us become.
+
+    At the time limit it is killed by a process of that user, since ours may not; ``rc`` is then None.
+
+    Args:
+        user: the user's name.
+        argv: the command.
+        timeout_s: seconds.
+        env: its whole environment. It is seen in the process list: no secrets.
+    """
+    if pwd.getpwuid(os.geteuid()).pw_name == user:
+        return run(argv, timeout_s=timeout_s, env=env, cwd="/")
+    limited = ["env", "-i", *(f"{name}={value}" for name, value in env.items())]
+    limited += ["timeout", "--signal=KILL", f"{timeout_s:g}", *argv]
+    become = ["runuser", "-u", user, "--"] if os.geteuid() == 0 else ["sudo", "-n", "-u", user, "--"]
+    # What sudo allows is /bin/sh, which is how Ansible becomes another user.
+    command = [*become, "/bin/sh", "-c", 'exec "$@"', "sh", *limited]
+    ran = _run(command, argv, timeout_s=timeout_s + _KILL_WAIT_S, env=None, cwd="/", kill=True)
+    killed = ran.rc in (137, -9) and ran.seconds >= timeout_s
+    return replace(ran, rc=None) if killed else ran
 
 
 def run_as_root(argv: Sequence[str], *, timeout_s: float) -> Ran:

@@ -151,7 +151,7 @@ def environment_files(properties: dict[str, str]) -> list[str]:
 
 
 def parse_environment_file(text: str) -> dict[str, str]:
-    """Variables of an EnvironmentFile=, by the rules of systemd.exec(5): quotes, comments, continuations, no expansion."""
+    """Variables of an EnvironmentFile=, by systemd.exec(5): quotes, comments, continuations, no expansion."""
     variables: dict[str, str] = {}
     lines = iter(text.splitlines())
     for raw in lines:

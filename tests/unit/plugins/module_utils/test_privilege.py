@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 import pytest
-from ansible_collections.media_ops.runbook.plugins.module_utils.privilege import run, run_as_root
+from ansible_collections.media_ops.runbook.plugins.module_utils.privilege import run, run_as, run_as_root
 
 
 def test_output_exit_code_and_last_line() -> None:
@@ -72,3 +72,13 @@ def test_root_runs_directly_and_leaves_a_slow_command_alone(tmp_path: Path) -> N
     while not done.exists() and time.monotonic() < deadline:
         time.sleep(0.05)
     assert done.exists()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="becomes another user")
+def test_another_user_with_its_own_environment_and_a_time_limit() -> None:
+    found = run_as("nobody", ["sh", "-c", "id -un; env"], timeout_s=20, env={"PATH": "/usr/bin:/bin"})
+    assert found.rc == 0
+    assert found.out.splitlines()[0] == "nobody"
+    assert [line for line in found.out.splitlines() if line.startswith("PATH=")] == ["PATH=/usr/bin:/bin"]
+    assert run_as("nobody", ["sh", "-c", "exit 7"], timeout_s=20, env={"PATH": "/usr/bin:/bin"}).rc == 7
+    assert run_as("nobody", ["sleep", "300"], timeout_s=0.5, env={"PATH": "/usr/bin:/bin"}).timed_out
