@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import glob
+import itertools
 import os
 import re
 import shlex
@@ -44,7 +45,8 @@ PROPERTIES = (
 )
 # What systemd gives a system service that sets none
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-_CGROUPS = "/sys/fs/cgroup"
+# Where systemd keeps its groups: unified, hybrid, legacy
+_CGROUPS = ("/sys/fs/cgroup", "/sys/fs/cgroup/unified", "/sys/fs/cgroup/systemd")
 _MAX_FILE = 1 << 20
 
 
@@ -91,10 +93,10 @@ def unit_pids(properties: dict[str, str]) -> set[int]:
     if not group.startswith("/") or group.strip("/") == "":
         return set()
     pids: set[int] = set()
-    for root, directories, _files in os.walk(_CGROUPS + group):
-        directories.sort()
-        with contextlib.suppress(OSError), open(os.path.join(root, "cgroup.procs"), encoding="ascii") as file:
-            pids.update(int(line) for line in file if line.strip().isdigit())
+    for root, _directories, files in itertools.chain.from_iterable(os.walk(top + group) for top in _CGROUPS):
+        if "cgroup.procs" in files:
+            with contextlib.suppress(OSError), open(os.path.join(root, "cgroup.procs"), encoding="ascii") as file:
+                pids.update(int(line) for line in file if line.strip().isdigit())
     return pids
 
 

@@ -94,13 +94,35 @@ def test_the_environment_of_the_running_process() -> None:
     assert found.variables == {"PATH": "/usr/bin:/bin", "CANARY": "x=y"}
 
 
-def test_pids_of_a_control_group() -> None:
-    lines = Path("/proc/self/cgroup").read_text().splitlines()
-    own = next((line.split("::", 1)[1] for line in lines if line.startswith("0::")), "/")
-    if own == "/" or not Path(f"/sys/fs/cgroup{own}/cgroup.procs").exists():
-        assert unit_pids({"ControlGroup": "/"}) == set()
-    else:
-        assert os.getpid() in unit_pids({"ControlGroup": own})
-    assert unit_pids({"ControlGroup": ""}) == set()
+@pytest.mark.skipif(os.geteuid() != 0, reason="makes a control group")
+def test_pids_of_a_control_group_and_below_it() -> None:
+    tops = [Path("/sys/fs/cgroup"), Path("/sys/fs/cgroup/unified"), Path("/sys/fs/cgroup/systemd")]
+    top = next((top for top in tops if (top / "cgroup.procs").exists()), None)
+    if top is None:
+        pytest.skip("no control groups here")
+    group = f"/media-ops-test-{os.getpid()}"
+    inner = Path(f"{top}{group}/inner")
+    inner.mkdir(parents=True)
+    sleepers = [subprocess.Popen(["sleep", "300"], start_new_session=True) for _directory in range(2)]
+    try:
+        for directory, sleeper in zip((inner.parent, inner), sleepers, strict=True):
+            (directory / "cgroup.procs").write_text(str(sleeper.pid))
+        assert unit_pids({"ControlGroup": group}) == {sleeper.pid for sleeper in sleepers}
+        assert os.getpid() not in unit_pids({"ControlGroup": group})
+    finally:
+        for sleeper in sleepers:
+            sleeper.kill()
+            sleeper.wait()
+        inner.rmdir()
+        inner.parent.rmdir()
+
+
+@pytest.mark.parametrize("group", ["", "/", "//", "relative"])
+def test_what_is_no_control_group_has_no_pids(group: str) -> None:
+    assert unit_pids({"ControlGroup": group}) == set()
+
+
+def test_the_main_process() -> None:
     assert main_pid({"MainPID": "12"}) == 12
     assert main_pid({"MainPID": ""}) == 0
+    assert main_pid({}) == 0
