@@ -162,18 +162,18 @@ def _errors(errors: Mapping[str, Any], title: str, key: str) -> Chart | None:
 
 def _bars(bars: Sequence[_Bar], title: str, description: str, key: str) -> str:
     """Horizontal bars. The label stands above its bar, so that a long one needs no margin."""
-    top = max(*(bar.marker or 0 for bar in bars), *(bar.value for bar in bars)) or 1
+    top = max(*(row.marker or 0 for row in bars), *(row.value for row in bars)) or 1
 
     def draw(axes: Axes) -> None:
         axes.set_xlim(0, top)
         axes.set_ylim(len(bars) - 0.1, -0.1)
-        for at, bar in enumerate(bars):
+        for at, row in enumerate(bars):
             axes.barh(at + 0.62, top, height=0.24, color=_LINE, alpha=0.45, clip_on=False)
-            axes.barh(at + 0.62, bar.value, height=0.24, color=_FIRST, clip_on=False)
-            if bar.marker is not None:
-                axes.plot([bar.marker] * 2, [at + 0.44, at + 0.8], color=_SECOND, linewidth=2.5, clip_on=False)
-            axes.text(0, at + 0.34, one_line(bar.label, 36), color=_INK, va="baseline", ha="left")
-            axes.text(top, at + 0.34, bar.text, color=_MUTED, va="baseline", ha="right")
+            axes.barh(at + 0.62, row.value, height=0.24, color=_FIRST, clip_on=False)
+            if row.marker is not None:
+                axes.plot([row.marker] * 2, [at + 0.44, at + 0.8], color=_SECOND, linewidth=2.5, clip_on=False)
+            axes.text(0, at + 0.34, one_line(row.label, 36), color=_INK, va="baseline", ha="left")
+            axes.text(top, at + 0.34, row.text, color=_MUTED, va="baseline", ha="right")
         axes.axis("off")
 
     return _svg(

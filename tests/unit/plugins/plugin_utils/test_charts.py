@@ -12,8 +12,6 @@ from ansible_collections.media_ops.runbook.plugins.plugin_utils.charts import No
 
 from tests import result_factory
 
-# runbook: DE-1, DE-2, DE-3
-
 
 def details(**changes: Any) -> dict[str, Any]:
     return {**result_factory.found(result_factory.bad_ffmpeg())["details"], **changes}
@@ -27,6 +25,7 @@ def sample(at: str, cpu: float) -> dict[str, Any]:
     return {"at": at, "cpu_percent": cpu, "memory_percent": 40.0}
 
 
+# runbook: DE-1, DE-2, DE-3
 def test_each_chart_says_the_same_in_words_and_as_a_table() -> None:
     resources, stages, errors = charts_of(details(), "a")
     assert stages.rows[0] == ("upload", "212", "5.88 s", "27.1 s")
