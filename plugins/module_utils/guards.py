@@ -11,24 +11,21 @@ in ``lock.json`` says who may act, and until when.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import os
-import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
 from .errors import MediaOpsError, OptionError
 from .shapes import one_line
-from .state_dir import failing, open_state_dir, read_file, replace_file
+from .state_dir import alone, failing, give_to_owner, open_state_dir, read_file, replace_file
 from .times import from_text, to_text, utc_now
 
 _FLOCK, _LOCK, _PAUSE, _LEDGER = "guard.flock", "lock.json", "pause.json", "ledger.jsonl"
 _SMALL = 65536
 _LEDGER_FILES = 5
-_FLOCK_WAIT_S = 10.0
 _ATTEMPTED = ("done", "failed")
 
 
@@ -41,7 +38,7 @@ def guard(params: Mapping[str, Any], *, check_mode: bool = False) -> dict[str, A
         raise MediaOpsError(f"the directory {params['state_dir']} cannot be opened")
     directory = opened[0]
     try:
-        with _alone(directory, params["state_dir"]):
+        with alone(directory, _FLOCK, params["state_dir"]):
             board = _Board(directory, params, now, dry=check_mode)
             done: dict[str, Any] = getattr(board, params["state"])()
             return {"changed": False, **done, **board.status()}
@@ -62,34 +59,6 @@ def _check(params: Mapping[str, Any]) -> None:
         raise OptionError("pause_for", params.get("pause_for"), "is needed with state=paused: above 0, at most 30 days")
     if params.get("scheduled_for") and from_text(params["scheduled_for"]) is None:
         raise OptionError("scheduled_for", params["scheduled_for"], "is no ISO 8601 time")
-
-
-@contextlib.contextmanager
-def _alone(directory: int, path: str) -> Iterator[None]:
-    """The kernel's lock, which ends with the process whatever happens to it."""
-    with failing(f"cannot open {path}/{_FLOCK}"):
-        held = os.open(_FLOCK, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600, dir_fd=directory)
-        _give_to_owner(held, directory)
-    try:
-        deadline = time.monotonic() + _FLOCK_WAIT_S
-        while True:
-            try:
-                fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if time.monotonic() > deadline:
-                    raise MediaOpsError(f"another process holds {path}/{_FLOCK} for over {_FLOCK_WAIT_S:g} s") from None
-                time.sleep(0.05)
-        yield
-    finally:
-        os.close(held)
-
-
-def _give_to_owner(opened: int, directory: int) -> None:
-    """What root makes must stay usable for the directory's owner."""
-    if os.geteuid() == 0:
-        owner = os.fstat(directory)
-        os.fchown(opened, owner.st_uid, owner.st_gid)
 
 
 class _Board:
@@ -306,7 +275,7 @@ class _Board:
             flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
             opened = os.open(_LEDGER, flags, 0o600, dir_fd=self._directory)
             with os.fdopen(opened, "rb+", buffering=0) as file:
-                _give_to_owner(opened, self._directory)
+                give_to_owner(opened, self._directory)
                 size = os.fstat(opened).st_size
                 # A line that a crash broke off must not swallow the next one.
                 torn = size and os.pread(opened, 1, size - 1) != b"\n"

@@ -10,14 +10,17 @@ Everything is done relative to the open directory, so that a directory swapped m
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import secrets
 import stat
+import time
 from collections.abc import Iterator
 from typing import Any
 
 from .errors import MediaOpsError, OptionError
 
+_FLOCK_WAIT_S = 10.0
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
@@ -88,9 +91,7 @@ def replace_file(directory: int, file_name: str, data: bytes, mode: int, path: s
             with os.fdopen(opened, "wb") as file:
                 file.write(data)
                 file.flush()
-                if os.geteuid() == 0:
-                    owner = os.fstat(directory)
-                    os.fchown(opened, owner.st_uid, owner.st_gid)
+                give_to_owner(opened, directory)
                 os.fchmod(opened, mode)
                 os.fsync(opened)
             os.rename(temp, file_name, src_dir_fd=directory, dst_dir_fd=directory)
@@ -99,6 +100,35 @@ def replace_file(directory: int, file_name: str, data: bytes, mode: int, path: s
                 os.unlink(temp, dir_fd=directory)
             raise
         os.fsync(directory)
+
+
+@contextlib.contextmanager
+def alone(directory: int, file_name: str, path: str) -> Iterator[None]:
+    """The kernel's lock on a file of the directory ``path``; it ends with the process whatever happens to it."""
+    with failing(f"cannot open {path}/{file_name}"):
+        held = os.open(file_name, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600, dir_fd=directory)
+        give_to_owner(held, directory)
+    try:
+        deadline = time.monotonic() + _FLOCK_WAIT_S
+        while True:
+            try:
+                fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() > deadline:
+                    why = f"another process holds {path}/{file_name} for over {_FLOCK_WAIT_S:g} s"
+                    raise MediaOpsError(why) from None
+                time.sleep(0.05)
+        yield
+    finally:
+        os.close(held)
+
+
+def give_to_owner(opened: int, directory: int) -> None:
+    """What root makes must stay usable for the directory's owner."""
+    if os.geteuid() == 0:
+        owner = os.fstat(directory)
+        os.fchown(opened, owner.st_uid, owner.st_gid)
 
 
 @contextlib.contextmanager
