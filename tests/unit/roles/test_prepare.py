@@ -142,7 +142,7 @@ def test_the_rule_grants_this_and_no_more(played: Played) -> None:
         "media-ops ALL=(media) NOPASSWD: /bin/sh",
         *(
             f"media-ops ALL=(root) NOPASSWD: /usr/bin/systemctl {verb} {unit}"
-            for verb in ("restart", "kill", "start", "reset-failed")
+            for verb in ("restart", "kill", r"kill --signal\=SIGKILL", "start", "reset-failed")
         ),
         r"media-ops ALL=(root) NOPASSWD: /usr/bin/apt-get -o APT\:\:Update\:\:Error-Mode\=any update",
         (
