@@ -46,6 +46,18 @@ def guard(params: Mapping[str, Any], *, check_mode: bool = False) -> dict[str, A
         os.close(directory)
 
 
+def ledger(directory: int, params: Mapping[str, Any]) -> tuple[list[dict[str, Any]], int]:
+    """The entries of the last hours, oldest first, and how many lines of the whole ledger could not be read.
+
+    Args:
+        directory: the state directory, opened.
+        params: ``state_dir``, ``hours`` and ``ledger_max_bytes``, as for module guard.
+    """
+    with alone(directory, _FLOCK, params["state_dir"]):
+        board = _Board(directory, params, utc_now(), dry=True)
+    return board.within(params["hours"] * 3600), board.bad_lines
+
+
 def _check(params: Mapping[str, Any]) -> None:
     state = params["state"]
     needed = {"locked": ("run_id", "reason"), "released": ("run_id",), "recorded": ("run_id",), "paused": ("reason",)}
@@ -69,7 +81,7 @@ class _Board:
         self._params = params
         self._now = now
         self._dry = dry
-        self._entries, self._bad_lines = self._read_ledger()
+        self._entries, self.bad_lines = self._read_ledger()
 
     # What module option `state` asks for.
 
@@ -142,7 +154,7 @@ class _Board:
     # What is known of the host.
 
     def status(self) -> dict[str, Any]:
-        recent = self._within(self._params["hours"] * 3600)
+        recent = self.within(self._params["hours"] * 3600)
         counts = Counter(f"{entry['action']} {entry.get('result', '')}".strip() for entry in recent)
         runs = {action: self._runs(action, self._params["hours"] * 3600) for action in {e["action"] for e in recent}}
         return {
@@ -151,7 +163,7 @@ class _Board:
             "recent": recent[-200:],
             "counts": dict(sorted(counts.items())),
             "repeated": {action: len(ids) for action, ids in sorted(runs.items()) if len(ids) > 1},
-            "bad_lines": self._bad_lines,
+            "bad_lines": self.bad_lines,
         }
 
     def _lock(self) -> dict[str, Any] | None:
@@ -207,11 +219,11 @@ class _Board:
         """The runs that carried the action out. A run that does so for several targets counts once."""
         return {
             str(entry.get("run_id"))
-            for entry in self._within(within_s)
+            for entry in self.within(within_s)
             if entry["action"] == action and entry.get("result") in _ATTEMPTED
         }
 
-    def _within(self, seconds: float) -> list[dict[str, Any]]:
+    def within(self, seconds: float) -> list[dict[str, Any]]:
         """Entries not older than that. One dated ahead counts: the clock may have been set back."""
         oldest = self._now - timedelta(seconds=seconds)
         return [entry for entry in self._entries if (from_text(entry.get("at")) or self._now) > oldest]

@@ -1,0 +1,195 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, media_ops.runbook contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# runbook: WP-1, WP-3
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: daily_reports_info
+short_description: Read the reports of days and weeks that a host has kept, and its ledger
+version_added: 0.1.0
+author:
+  - media_ops.runbook contributors (@media-ops)
+description:
+  - Reads C(daily_report_DATE.json) and C(weekly_report_DATE.json) of the last five weeks and the ledger, in one call,
+    and gives their figures. The samples of the days stay on the host; only the peaks of each week travel.
+  - A probe. A document that cannot be read, or that contradicts itself, is listed in RV(unreadable) with the reason,
+    and no figure of it is given.
+  - The documents are those that M(media_ops.runbook.state_report) wrote; P(media_ops.runbook.performance_review#filter)
+    makes the review of a week from the result.
+extends_documentation_fragment:
+  - ansible.builtin.action_common_attributes
+attributes:
+  check_mode:
+    support: full
+    details: Nothing is changed, so check mode does the same.
+  diff_mode:
+    support: none
+  platform:
+    platforms: posix
+options:
+  state_dir:
+    description: The directory, absolute. It must exist; the playbook C(media_ops.runbook.prepare_hosts) makes it.
+    type: path
+    default: /var/lib/media-ops
+  until:
+    description:
+      - The end of the week under review, ISO 8601, UTC where no zone is given. Weeks are counted back from it.
+      - By default now, by the clock of the host.
+    type: str
+  ledger_hours:
+    description: How many hours back the ledger is read, from now, 1 to 8784.
+    type: float
+    default: 168
+  ledger_max_bytes:
+    description: Size at which the ledger is rotated, as for M(media_ops.runbook.guard).
+    type: int
+    default: 1048576
+  max_bytes:
+    description: A document larger than this is not read, 1024 to 104857600.
+    type: int
+    default: 5242880
+seealso:
+  - module: media_ops.runbook.state_report
+  - module: media_ops.runbook.guard
+  - plugin: media_ops.runbook.performance_review
+    plugin_type: filter
+"""
+
+EXAMPLES = r"""
+- name: Read what the host has kept of its days and weeks
+  media_ops.runbook.daily_reports_info:
+    state_dir: /var/lib/media-ops
+  register: kept
+
+- name: Show what was fixed more than once this week
+  ansible.builtin.debug:
+    msg: "{{ kept.actions.rows | selectattr('runs', '>', 1) }}"
+"""
+
+RETURN = r"""
+until:
+  description: The end of the week under review.
+  type: str
+  returned: success
+  sample: "2026-11-27T17:00:00Z"
+days:
+  description: The figures of each daily report, oldest first.
+  type: list
+  elements: dict
+  returned: success
+  contains:
+    file:
+      description: Name of the file.
+      type: str
+    begin:
+      description: From when on the service remembered. Where it was restarted within the window, its start.
+      type: str
+    end:
+      description: When the figures were taken.
+      type: str
+    hours:
+      description: The window that was asked for.
+      type: float
+    assumed:
+      description: Whether nothing proves that the service remembered all of that time, since no samples tell.
+      type: bool
+    restarted_at:
+      description: When the service was started within the window, else null.
+      type: str
+    operations:
+      description: How many operations ended in it.
+      type: float
+    failed:
+      description: How many of them failed.
+      type: float
+    duration_s:
+      description: The sum of their durations.
+      type: float
+    stages:
+      description: The same by stage, with C(count), C(failed), C(duration_s), C(max_s) and C(min_s).
+      type: dict
+    errors:
+      description: Failed operations by error code.
+      type: dict
+    peak_sessions:
+      description: The highest sample of active sessions, at RV(days.peak_at).
+      type: float
+    peak_at:
+      description: When that was.
+      type: str
+weeks:
+  description:
+    - What former reviews say, oldest first, with C(file), C(from), C(to), C(figures), C(share) of the week that their
+      data cover, and C(stages).
+  type: list
+  elements: dict
+  returned: success
+peaks:
+  description:
+    - The highest samples of the last five weeks, the newest week first, with C(sessions), C(cpu_percent) and
+      C(memory_percent), each with its C(..._at). Null where there is no sample.
+  type: list
+  elements: dict
+  returned: success
+actions:
+  description: What automation did, from the ledger.
+  type: dict
+  returned: success
+  contains:
+    attempts:
+      description: Lines of the ledger that say what was carried out, or failed.
+      type: int
+    not_attempted:
+      description: Other lines, of what was planned, skipped or refused.
+      type: int
+    runs:
+      description: How many runs carried out each kind of action.
+      type: dict
+    rows:
+      description:
+        - Actions by C(action), C(cause) and C(target), with C(runs), C(done), C(failed), C(last_at) and C(last_said).
+          Those that most runs repeated come first; 100 at most.
+      type: list
+      elements: dict
+    rows_left:
+      description: How many were left out.
+      type: int
+    bad_lines:
+      description: Lines of the ledger that could not be read.
+      type: int
+unreadable:
+  description: Documents that were left out, with C(file) and C(why), 20 at most.
+  type: list
+  elements: dict
+  returned: success
+unreadable_count:
+  description: How many there are.
+  type: int
+  returned: success
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ..module_utils.errors import run_module
+from ..module_utils.reports_read import daily_reports_info
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "state_dir": {"type": "path", "default": "/var/lib/media-ops"},
+            "until": {"type": "str"},
+            "ledger_hours": {"type": "float", "default": 168},
+            "ledger_max_bytes": {"type": "int", "default": 1048576},
+            "max_bytes": {"type": "int", "default": 5242880},
+        },
+        supports_check_mode=True,
+    )
+    run_module(module, lambda: daily_reports_info(module.params))
+
+
+if __name__ == "__main__":
+    main()
