@@ -1,0 +1,213 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, media_ops.runbook contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: service_control
+short_description: State of the media service, and its verified restart
+version_added: 0.1.0
+author:
+  - media_ops.runbook contributors (@media-ops)
+description:
+  - Says what state a systemd service is really in, and restarts it. That systemd calls it active right after a start
+    proves nothing, so it is looked at several times, and it runs only when one and the same main process was there
+    each time.
+  - Runs as the user of role C(prepare), not as root. What needs root are C(systemctl restart), C(start),
+    C(kill) and C(reset-failed) of this one unit, by the sudo rule of that role.
+  - A service that is broken is a value, RV(service). A restart that did not help is one as well, RV(verified) is then
+    V(false). The module fails for misuse, for an approved plan that has drifted (O(plan_hash)), and where sudo does
+    not allow what is needed.
+  - A masked unit and one that is not there are left alone.
+extends_documentation_fragment:
+  - ansible.builtin.action_common_attributes
+attributes:
+  check_mode:
+    support: full
+    details: The service is observed, and RV(plan) says what would be done. What sudo would refuse is in RV(refusals).
+  diff_mode:
+    support: none
+  platform:
+    platforms: posix
+options:
+  unit:
+    description: The systemd service, written as in the sudo rule.
+    type: str
+    required: true
+  state:
+    description:
+      - V(observed) only looks.
+      - V(started) starts it unless it runs or is being started.
+      - V(restarted) restarts it gracefully. Where C(SIGTERM) does not end it, systemd kills it after the
+        C(TimeoutStopSec) of its unit.
+      - V(force_restarted) sends C(SIGTERM) to all of its processes, C(SIGKILL) where one is left after O(kill_after),
+        and starts it. It takes along what a former run has left behind in its control group.
+      - The limit of starts (C(StartLimitBurst)) is reset before a start, where the service was failing.
+    type: str
+    choices: [observed, started, restarted, force_restarted]
+    default: observed
+  samples:
+    description: How often it is looked at, before and after.
+    type: int
+    default: 3
+  interval:
+    description: Seconds between two looks.
+    type: float
+    default: 2
+  timeout:
+    description: Seconds that the start or restart may take. It should be above C(TimeoutStopSec) and
+      C(TimeoutStartSec) of the unit together.
+    type: float
+    default: 180
+  kill_after:
+    description: Seconds until V(force_restarted) sends C(SIGKILL).
+    type: float
+    default: 10
+  reason:
+    description: Why, in one line for people. By default, what is wrong with the service.
+    type: str
+  steps:
+    description: Steps of the runbook that this carries out. By default V(EM-R1), with V(force_restarted) V(EM-R2).
+    type: list
+    elements: str
+    default: []
+  plan_hash:
+    description: Act only if the plan has this RV(hash).
+    type: str
+seealso:
+  - module: media_ops.runbook.guard
+  - module: media_ops.runbook.service_config
+"""
+
+EXAMPLES = r"""
+- name: Is the service really running?
+  media_ops.runbook.service_control:
+    unit: media-processing-service
+  register: stands
+
+- name: Restart it as the last resort
+  media_ops.runbook.service_control:
+    unit: media-processing-service
+    state: restarted
+    steps: [P0-3C]
+    reason: it listens and does not answer
+  register: restarted
+  failed_when: restarted is failed or not restarted.verified
+"""
+
+RETURN = r"""
+service:
+  description: How the service stands at the end.
+  type: dict
+  returned: success
+  contains:
+    class:
+      description:
+        - V(running), V(activating), V(stopping), V(dead) (not running, and systemd sees no failure), V(failed),
+          V(start_limit) (systemd has given up), V(restart_loop), V(masked), V(not_found), or V(unknown) (systemd does
+          not answer or does not understand the unit).
+      type: str
+    reason:
+      description: Why, in one line, with how the last run ended, such as C(203/EXEC).
+      type: str
+    main_pid:
+      description: Its main process, 0 when there is none.
+      type: int
+    since:
+      description: Since when the main process runs, else since when the state is this. UTC.
+      type: str
+    n_restarts:
+      description: How often systemd has restarted it since its last start by hand.
+      type: int
+    load_state:
+      description: As systemd says.
+      type: str
+    active_state:
+      description: As systemd says.
+      type: str
+    sub_state:
+      description: As systemd says.
+      type: str
+    result:
+      description: As systemd says.
+      type: str
+    kill_mode:
+      description: As systemd says. With V(process) its children outlive it.
+      type: str
+    stop_timeout:
+      description: Seconds that a stop may take, null for no limit.
+      type: float
+    left_behind:
+      description: Processes in its control group that do not descend from the main process, the first 50, with
+        C(pid), C(name) and C(since).
+      type: list
+      elements: dict
+    left_behind_count:
+      description: How many there are.
+      type: int
+before:
+  description: How it stood before, as RV(service).
+  type: dict
+  returned: success
+verified:
+  description:
+    - Whether at the end the service was seen running, with one main process in all samples. After a restart also
+      whether the command succeeded and the main process is another one.
+  type: bool
+  returned: success
+said:
+  description: What came of it, one line.
+  type: str
+  returned: success
+seconds:
+  description: How long all of it took.
+  type: float
+  returned: success
+plan:
+  description: The restart, with its C(result) and what it C(said) once carried out. Empty when there is nothing to
+    do.
+  type: list
+  elements: dict
+  returned: success
+hash:
+  description: Hash of the plan, 12 hexadecimal digits.
+  type: str
+  returned: success
+refusals:
+  description: Why sudo would not allow a command of the plan. Outside of check mode this fails the module before
+    anything is done.
+  type: list
+  elements: str
+  returned: success
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ..module_utils.errors import run_module
+from ..module_utils.service import service_control
+
+# runbook: P0-3C, EM-R1, EM-R2, EM-R3
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "unit": {"type": "str", "required": True},
+            "state": {"choices": ["observed", "started", "restarted", "force_restarted"], "default": "observed"},
+            "samples": {"type": "int", "default": 3},
+            "interval": {"type": "float", "default": 2},
+            "timeout": {"type": "float", "default": 180},
+            "kill_after": {"type": "float", "default": 10},
+            "reason": {"type": "str"},
+            "steps": {"type": "list", "elements": "str", "default": []},
+            "plan_hash": {"type": "str"},
+        },
+        supports_check_mode=True,
+    )
+    run_module(module, lambda: service_control(module.params, check_mode=module.check_mode))
+
+
+if __name__ == "__main__":
+    main()
