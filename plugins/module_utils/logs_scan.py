@@ -20,6 +20,7 @@ from .logs_where import Where
 BLOCK = 131_072
 _ANY_OBJECT = b'{"'
 _BRACE = 0x7D
+_PIECE = 32_768  # of a block, for a copy that stays in the processor's cache
 _HOPS_MAX = 200
 _LEARN_FROM = 20
 _LEARN_MAX = 100
@@ -161,7 +162,7 @@ class Scanner:
     def _unlike(self, begin: int, cut: int) -> set[int]:
         """Count the lines, and find the starts of those that are unlike the others."""
         buffer, start = self._buffer, self._start
-        lines = buffer.count(10, begin, cut)
+        lines = _line_ends(buffer, begin, cut)
         self.lines += lines
         # The last line end is followed by nothing here.
         usual = buffer.count(self._usual_end, begin, cut) + 1
@@ -249,6 +250,12 @@ class Scanner:
                 found.append((max(buffer.rfind(10, line, at) + 1, line), end))
                 line = end + 1
         return found
+
+
+def _line_ends(buffer: bytearray, begin: int, cut: int) -> int:
+    """How many there are. To take them out of a copy takes half the time of counting them."""
+    pieces = (buffer[at : min(at + _PIECE, cut)] for at in range(begin, cut, _PIECE))
+    return sum(len(piece) - len(piece.replace(b"\n", b"")) for piece in pieces)
 
 
 def _common_start(one: bytes, other: bytes) -> bytes:

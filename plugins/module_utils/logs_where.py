@@ -37,6 +37,9 @@ def getter(option: str, field: str) -> Get:
         raise OptionError(option, field, "must be names joined by dots, as extra.error_code, 200 characters at most")
     if len(keys) == 1:
         return lambda entry: entry.get(field)
+    if len(keys) == 2:
+        outer, inner = keys
+        return lambda entry: found.get(inner) if isinstance(found := entry.get(outer), dict) else None
 
     def get(entry: Any) -> Any:
         for key in keys:
