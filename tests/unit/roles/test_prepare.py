@@ -16,10 +16,25 @@ from typing import Any
 
 import ansible_runner
 import pytest
+from ansible_collections.media_ops.runbook.plugins.module_utils.packages import CONFIGURE, UPDATE, reinstall
 
 ROOT = Path(__file__).resolve().parents[3]
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIKUVx6ww8RwnDMgXb9e/moh720S0KKB/PsXqKIhjz0dS someone@example.com"
 PRIVATE = "-----BEGIN OPENSSH PRIVATE KEY-----"
+REINSTALL = (
+    r"media-ops ALL=(root) NOPASSWD: /usr/bin/apt-get -o DPkg\:\:Lock\:\:Timeout\=60"
+    " install --reinstall --no-remove --yes"
+)
+# What dpkg-query says of a host with ffmpeg
+PACKAGES = [
+    "ffmpeg ffmpeg ii ",
+    "ffmpeg libavutil57 iHR",
+    "ffmpeg libavcodec-extra59 ii ",
+    "ffmpeg libavcodec59 un ",
+    "ffmpeg libavutil-dev ii ",
+    "ffmpeg libavutil57,ALL ii ",
+    "x264 libx264-164 ii ",
+]
 
 # By host: the variables of a site, and what the refusal must say.
 REFUSED: dict[str, tuple[dict[str, Any], str]] = {
@@ -45,7 +60,10 @@ PLAYBOOK: list[dict[str, Any]] = [
     {
         "hosts": "good",
         "gather_facts": False,
-        "vars_files": [f"{ROOT}/roles/policy/defaults/main/site.yml", f"{ROOT}/roles/prepare/defaults/main.yml"],
+        "vars_files": [
+            f"{ROOT}/roles/{path}"
+            for path in ("policy/defaults/main/site.yml", "prepare/defaults/main.yml", "prepare/vars/main.yml")
+        ],
         "tasks": [
             {
                 "name": "Write the rule",
@@ -96,7 +114,7 @@ def played(tmp_path_factory: pytest.TempPathFactory) -> Played:
             "vars": {"ansible_connection": "local", "ansible_python_interpreter": sys.executable},
             "children": {
                 "refused": {"hosts": {host: variables for host, (variables, _why) in REFUSED.items()}},
-                "good": {"hosts": {"fine": {"rule": str(rule)}}},
+                "good": {"hosts": {"fine": {"rule": str(rule), "__prepare_of_ffmpeg": {"stdout_lines": PACKAGES}}}},
             },
         }
     }
@@ -145,11 +163,21 @@ def test_the_rule_grants_this_and_no_more(played: Played) -> None:
             for verb in ("restart", "kill", r"kill --signal\=SIGKILL", "start", "reset-failed")
         ),
         r"media-ops ALL=(root) NOPASSWD: /usr/bin/apt-get -o APT\:\:Update\:\:Error-Mode\=any update",
-        (
-            r"media-ops ALL=(root) NOPASSWD: /usr/bin/apt-get -o DPkg\:\:Lock\:\:Timeout\=60"
-            " install --reinstall --yes ffmpeg"
-        ),
+        "media-ops ALL=(root) NOPASSWD: /usr/bin/dpkg --configure -a",
+        f"{REINSTALL} ffmpeg",
+        # What the host has of ffmpeg's source package, and no header, no other source's, none that was removed
+        f"{REINSTALL} libavcodec-extra59",
+        f"{REINSTALL} libavutil57",
     ]
+
+
+def test_the_rule_allows_what_the_modules_run(played: Played) -> None:
+    granted = {
+        line.partition("NOPASSWD: ")[2].replace("\\", "")
+        for line in played.rule.read_text(encoding="utf-8").splitlines()
+    }
+    for command in (UPDATE, CONFIGURE, reinstall("ffmpeg"), reinstall("libavutil57")):
+        assert " ".join(command) in granted
 
 
 def test_visudo_accepts_the_rule(played: Played) -> None:

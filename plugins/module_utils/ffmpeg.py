@@ -1,0 +1,595 @@
+# Copyright: (c) 2026, media_ops.runbook contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The ffmpeg that the service finds: whether it really encodes, and if not, what is broken and whose package that is.
+
+Everything is seen as the service's user with the service's PATH: what works for root may well not work for it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pwd
+import re
+import signal
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from . import packages
+from .argspec import check_range
+from .errors import MediaOpsError, OptionError
+from .packages import Installed
+from .privilege import Ran, run_as
+from .shapes import one_line
+from .systemd import (
+    DEFAULT_PATH,
+    environment_files,
+    main_pid,
+    parse_environment_file,
+    service_environment,
+    unit_name,
+    unit_properties,
+)
+
+STATES = (
+    "ok",
+    "missing",
+    "not_executable",
+    "broken_binary",
+    "broken_library",
+    "shadowed",
+    "codec_missing",
+    "hangs",
+    "failed",
+    "unknown",
+)
+_USER = re.compile(r"[a-z_][a-z0-9_-]{0,31}\Z")
+_CODEC = re.compile(r"[A-Za-z0-9_]{1,40}\Z")
+# What decides which ffmpeg is run and which libraries it gets; nothing else of the service's environment is looked at.
+_VARIABLES = ("PATH", "LD_LIBRARY_PATH", "LD_PRELOAD")
+_ASSIGNMENT = f"^[[:space:]]*({'|'.join(_VARIABLES)})[[:space:]]*="
+_MAX_SHOWN = 20
+# Where Debian's package has it
+_PACKAGED = "/usr/bin"
+_DIRECTORY = re.compile(r"/[^\0\n]*/media-ops-ffmpeg\.[A-Za-z0-9]{6}\Z")
+# For each directory that holds an ffmpeg, or a link of that name: its number, whether we may run it, mode and owner,
+# its first two bytes, and where it really is.
+_LOOK = r"""
+echo looked
+number=0
+for directory do
+  file=$directory/ffmpeg
+  if [ -e "$file" ] || [ -L "$file" ]; then
+    may=no; [ -f "$file" ] && [ -x "$file" ] && may=yes
+    facts=$(stat -L -c '%04a|%U:%G' -- "$file" 2>/dev/null) || facts='|'
+    first=-; [ -r "$file" ] && first=$(head -c 2 -- "$file" 2>/dev/null | od -An -tx1 | tr -d ' \n')
+    printf '%s|%s|%s|%s|%s\n' "$number" "$may" "$facts" "$first" "$(readlink -f -- "$file")"
+  fi
+  number=$((number + 1))
+done
+"""
+# Runs a command with variables of its own. Not env: what the kernel takes for no program, env would hand to the shell.
+_START = 'while [ "$1" != -- ]; do export "$1"; shift; done; shift; exec "$@"'
+_CRASHES = {
+    128 + one: one.name
+    for one in (signal.SIGILL, signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGSEGV, signal.SIGSYS)
+}
+_LOADER = re.compile(
+    r"error while loading shared libraries: (?P<lib>[^\s:]+)|symbol lookup error: (?P<in>[^\s:]+)|"
+    r"(?P<version>/[^\s:]+): version `[^']*' not found"
+)
+_NO_CODEC = re.compile(
+    r"Unknown encoder '[^']*'|Unknown decoder '[^']*'|Encoder not found|Automatic encoder selection failed[^\n]*"
+    r"|Requested output format '[^']*' is not[^\n]*|Unable to (?:find a suitable|choose an) output format[^\n]*"
+    r"|Unknown input format: '[^']*'|No such filter: '[^']*'|Error selecting an encoder[^\n]*"
+)
+
+
+def ffmpeg_argument_spec() -> dict[str, Any]:
+    """The options that doc fragment ``ffmpeg`` describes."""
+    return {
+        "unit": {"type": "str", "default": "media-processing-service"},
+        "service_user": {"type": "str", "default": "media"},
+        "path_env": {"type": "str"},
+        "package": {"type": "str", "default": "ffmpeg"},
+        "timeout": {"type": "float", "default": 30},
+        "video_encoders": {"type": "list", "elements": "str", "default": ["libx264"]},
+        "audio_encoders": {"type": "list", "elements": "str", "default": ["aac"]},
+        "muxers": {"type": "list", "elements": "str", "default": ["mp4"]},
+        "decoders": {"type": "list", "elements": "str", "default": ["h264", "aac"]},
+    }
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Options that were checked: where to look, and what ffmpeg must be able to do."""
+
+    unit: str
+    user: str
+    path_env: str
+    package: str
+    timeout_s: float
+    video_encoders: tuple[str, ...]
+    audio_encoders: tuple[str, ...]
+    muxers: tuple[str, ...]
+    decoders: tuple[str, ...]
+
+
+def wanted(params: Mapping[str, Any]) -> Wanted:
+    """Check the options.
+
+    Raises:
+        OptionError: one that cannot be right.
+    """
+    unit_name(params["unit"])
+    check_range(params, "timeout", 0.5, 600)
+    if not packages.NAME.match(params["package"]):
+        raise OptionError("package", params["package"], "must be the name of a Debian package")
+    user = params["service_user"]
+    if not _USER.match(user) or not _is_user(user):
+        raise OptionError("service_user", user, "there is no such user on this host")
+    for option in ("video_encoders", "audio_encoders", "muxers", "decoders"):
+        for name in params[option]:
+            if not _CODEC.match(name):
+                raise OptionError(option, name, "must be names as ffmpeg lists them, of letters, digits and _")
+    for option in ("video_encoders", "muxers"):
+        if not params[option]:
+            raise OptionError(option, [], "must name at least one: without it nothing can be encoded")
+    return Wanted(
+        unit=params["unit"],
+        user=user,
+        path_env=params["path_env"] or "",
+        package=params["package"],
+        timeout_s=params["timeout"],
+        video_encoders=tuple(params["video_encoders"]),
+        audio_encoders=tuple(params["audio_encoders"]),
+        muxers=tuple(params["muxers"]),
+        decoders=tuple(params["decoders"]),
+    )
+
+
+def _is_user(name: str) -> bool:
+    with contextlib.suppress(KeyError):
+        return pwd.getpwnam(name).pw_name == name
+    return False
+
+
+@dataclass(frozen=True)
+class Service:
+    """What the service's user runs commands with."""
+
+    user: str
+    variables: dict[str, str]
+    path_source: str
+    directory: str = "/"
+
+    @property
+    def path(self) -> str:
+        """The service's PATH."""
+        return self.variables.get("PATH", DEFAULT_PATH)
+
+    @property
+    def directories(self) -> list[str]:
+        """The directories of its PATH, in order; what is relative, or empty, is meant from its working directory."""
+        return list(dict.fromkeys(os.path.join(self.directory, one) for one in self.path.split(":")))
+
+    def run(self, argv: Sequence[str], *, timeout_s: float) -> Ran:
+        """Run a helper of the system as the service's user."""
+        return run_as(self.user, argv, timeout_s=timeout_s, env={"PATH": DEFAULT_PATH, "LC_ALL": "C.UTF-8"})
+
+    def run_ffmpeg(self, argv: Sequence[str], *, timeout_s: float) -> Ran:
+        """Run ffmpeg with the service's PATH and libraries, which the helpers that start it do not get."""
+        own = [f"{name}={value}" for name, value in self.variables.items()]
+        return self.run(["/bin/bash", "-c", _START, "bash", *own, "--", *argv], timeout_s=timeout_s)
+
+
+def find_service(want: Wanted) -> Service:
+    """What the service runs with: its process, else its unit, else option ``path_env``, else systemd's default."""
+    fallback = Service(want.user, {"PATH": want.path_env or DEFAULT_PATH}, "option" if want.path_env else "default")
+    try:
+        properties = unit_properties(want.unit)
+    except MediaOpsError:
+        return fallback
+    if properties.get("LoadState") != "loaded":
+        return fallback
+    directory = properties.get("WorkingDirectory", "").lstrip("!-")
+    fallback = replace(fallback, directory=directory if directory.startswith("/") else "/")
+    pid = main_pid(properties)
+    if pid:
+        # As the service's user, since it is not for others to read; the secrets in it stay where they are.
+        pattern = ["grep", "--null-data", "--text", "--extended-regexp", f"^({'|'.join(_VARIABLES)})="]
+        seen = fallback.run([*pattern, f"/proc/{pid}/environ"], timeout_s=10)
+        variables = dict(one.split("=", 1) for one in seen.out.split("\0") if "=" in one)
+        if "PATH" in variables:
+            return replace(fallback, variables=variables, path_source="process")
+    environment = service_environment({**properties, "MainPID": "0"})
+    variables = environment.variables
+    if environment.unreadable:
+        readable = [one for one in environment_files(properties) if one in environment.unreadable]
+        lines = fallback.run(["grep", "-h", "-s", "-E", "-e", _ASSIGNMENT, "--", *readable], timeout_s=10)
+        variables = {**variables, **parse_environment_file(lines.out)}
+    return replace(
+        fallback, variables={name: variables[name] for name in _VARIABLES if name in variables}, path_source="unit"
+    )
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """An ffmpeg on the service's PATH. ``target`` is where links lead to, ``package`` "" where no package owns it."""
+
+    path: str
+    executable: bool
+    mode: str
+    owner: str
+    first_bytes: str
+    target: str
+    package: str = ""
+
+    @property
+    def exists(self) -> bool:
+        """Whether there is more than a link that leads nowhere."""
+        return self.mode != ""
+
+    @property
+    def is_program(self) -> bool:
+        """Whether it begins as a program or a script does, as far as its user may read it."""
+        return self.first_bytes in ("7f45", "2321", "-")
+
+    def shown(self) -> dict[str, Any]:
+        """Its part of the result."""
+        return {
+            "path": one_line(self.path),
+            "target": one_line(self.target),
+            "mode": self.mode,
+            "owner": self.owner,
+            "executable": self.executable,
+            "package": self.package or None,
+        }
+
+
+def find_candidates(service: Service, *, timeout_s: float) -> list[Candidate]:
+    """Every ffmpeg on the service's PATH, first the one that a start by name finds first.
+
+    Raises:
+        MediaOpsError: the service's user cannot be asked.
+    """
+    directories = service.directories
+    looked = service.run(["sh", "-c", _LOOK, "sh", *directories], timeout_s=timeout_s)
+    lines = looked.out.splitlines()
+    if looked.rc != 0 or lines[:1] != ["looked"]:
+        why = f"no answer within {timeout_s:g} s" if looked.timed_out else one_line(looked.said) or "no answer"
+        raise MediaOpsError(f"user {service.user} cannot look at its PATH: {why}")
+    found: dict[str, Candidate] = {}
+    for line in lines[1:]:
+        parts = line.split("|", 5)
+        if len(parts) == 6 and parts[0].isdigit():
+            number, may, mode, owner, first, target = parts
+            path = os.path.join(directories[int(number)], "ffmpeg")
+            # /bin and /usr/bin may be one directory
+            found.setdefault(target or path, Candidate(path, may == "yes", mode, owner, first, target))
+    owned = packages.owners(one.path for one in found.values())
+    return [replace(one, package=owned.get(one.path, "")) for one in found.values()]
+
+
+@dataclass
+class Trial:
+    """What came of one ffmpeg: its state, and each thing that was tried."""
+
+    state: str = "ok"
+    reason: str = ""
+    version: str = ""
+    ran: Ran | None = None
+    checks: list[dict[str, Any]] = field(default_factory=list)
+
+    def note(self, check: str, path: str, ran: Ran, wrong: str) -> None:
+        """Take down a check."""
+        code = _exit_code(ran)
+        self.checks.append(
+            {
+                "check": check,
+                "path": one_line(path),
+                "ok": not wrong,
+                "rc": code,
+                "said": wrong or one_line(ran.out.partition("\n")[0]),
+                "seconds": ran.seconds,
+            }
+        )
+
+    def fail(self, state: str, reason: str) -> None:
+        """Let the last check fail after all."""
+        self.checks[-1].update(ok=False, said=reason)
+        self.state, self.reason = state, f"{self.checks[-1]['check']}: {reason}"
+
+
+def _exit_code(ran: Ran) -> int | None:
+    """The exit code as a shell gives it: a signal is 128 and its number, whoever passed it on."""
+    return ran.rc if ran.rc is None or ran.rc >= 0 else 128 - ran.rc
+
+
+def try_ffmpeg(service: Service, path: str, want: Wanted) -> Trial:
+    """Encode a second of picture and sound with each encoder that is wanted, and decode it again."""
+    trial = Trial()
+
+    def check(name: str, argv: Sequence[str]) -> Ran | None:
+        ran = service.run_ffmpeg([path, *argv], timeout_s=want.timeout_s)
+        state, reason = judge(ran, want.timeout_s)
+        trial.note(name, path, ran, reason)
+        if state != "ok" and trial.state == "ok":
+            trial.state, trial.reason, trial.ran = state, f"{name}: {reason}", ran
+        return ran if state == "ok" else None
+
+    try:
+        with _private_directory(service) as directory:
+            if check("encode", encode_arguments(want, directory)) and _is_written(service, trial, want, directory):
+                check("decode", [*_QUIET, "-i", _output(directory, want.muxers[0]), "-f", "null", "-"])
+    except MediaOpsError as error:
+        return Trial("unknown", str(error))
+    if trial.state in ("ok", "codec_missing", "failed"):
+        version = check("version", ["-version"])
+        named = re.match(r"ffmpeg version (\S+)", version.out) if version else None
+        trial.version = named.group(1)[:80] if named else ""
+    listed = check("decoders", ["-hide_banner", "-decoders"]) if trial.state == "ok" and want.decoders else None
+    if listed is not None:
+        names = set(re.findall(r"^ [VAS][A-Z.]{5} (\S+)", listed.out, re.MULTILINE))
+        lacking = [name for name in want.decoders if name not in names]
+        trial.checks[-1]["said"] = f"{len(want.decoders) - len(lacking)} of {len(want.decoders)} wanted"
+        if lacking:
+            trial.fail("codec_missing", f"no decoder {', '.join(lacking)}")
+    return trial
+
+
+_QUIET = ("-hide_banner", "-nostdin", "-loglevel", "error")
+
+
+def encode_arguments(want: Wanted, directory: str) -> list[str]:
+    """ffmpeg's arguments for one second with every wanted encoder and muxer, from sources that ffmpeg makes itself."""
+    sources = ["-f", "lavfi", "-i", "testsrc=duration=1:size=320x240:rate=10"]
+    streams = ["-map", "0:v", "-pix_fmt", "yuv420p", "-c:v", want.video_encoders[0]]
+    if want.audio_encoders:
+        sources += ["-f", "lavfi", "-i", "sine=duration=1"]
+        streams += ["-map", "1:a", "-c:a", want.audio_encoders[0]]
+    outputs = [one for muxer in want.muxers for one in (*streams, "-f", muxer, _output(directory, muxer))]
+    for encoder in want.video_encoders[1:]:
+        outputs += ["-map", "0:v", "-pix_fmt", "yuv420p", "-c:v", encoder, "-f", "null", "-"]
+    for encoder in want.audio_encoders[1:]:
+        outputs += ["-map", "1:a", "-c:a", encoder, "-f", "null", "-"]
+    return [*_QUIET, "-y", *sources, *outputs]
+
+
+def _output(directory: str, muxer: str) -> str:
+    return f"{directory}/probe.{muxer}"
+
+
+@contextlib.contextmanager
+def _private_directory(service: Service) -> Iterator[str]:
+    """A directory of the service's user that is gone afterwards."""
+    made = service.run(["mktemp", "-d", "--tmpdir", "media-ops-ffmpeg.XXXXXX"], timeout_s=10)
+    directory = made.out.strip()
+    if made.rc != 0 or not _DIRECTORY.match(directory):
+        raise MediaOpsError(f"nothing could be tried: no directory could be made: {one_line(made.said)}")
+    try:
+        yield directory
+    finally:
+        service.run(["rm", "-rf", "--", directory], timeout_s=30)
+
+
+def _is_written(service: Service, trial: Trial, want: Wanted, directory: str) -> bool:
+    """Whether the encode left its files: a program that does nothing ends with 0, too."""
+    paths = [_output(directory, muxer) for muxer in want.muxers]
+    seen = service.run(["stat", "-c", "%s", "--", *paths], timeout_s=10)
+    sizes = [int(line) for line in seen.out.split() if line.isdigit()]
+    if len(sizes) == len(paths) and all(size > 0 for size in sizes):
+        return True
+    trial.fail("broken_binary", "ended with exit code 0, and has written nothing")
+    return False
+
+
+def judge(ran: Ran, timeout_s: float) -> tuple[str, str]:
+    """What the end of one run of ffmpeg means by itself: a state and a reason."""
+    code = _exit_code(ran)
+    said = one_line(ran.err, 300)
+    lacking = _NO_CODEC.search(ran.err)
+    if code == 0:
+        found = ("ok", "")
+    elif code is None:
+        found = ("hangs", f"still running after {timeout_s:g} s, and was ended")
+    elif _LOADER.search(ran.err):
+        found = ("broken_library", said)
+    elif code in _CRASHES:
+        found = ("broken_binary", f"ended by {_CRASHES[code]}")
+    elif code in (126, 127):
+        found = ("not_executable" if "Permission denied" in ran.err else "broken_binary", said or f"exit code {code}")
+    elif lacking:
+        found = ("codec_missing", one_line(lacking.group(0)))
+    else:
+        found = ("failed", said or f"exit code {code}")
+    return found
+
+
+@dataclass(frozen=True)
+class Damage:
+    """What is broken of a package's ffmpeg: the packages whose reinstallation mends it, and the libraries."""
+
+    packages: tuple[str, ...] = ()
+    libraries: tuple[dict[str, Any], ...] = ()
+    binary: bool = False
+    unverified: str = ""
+
+
+def find_damage(
+    service: Service, chosen: Candidate, trial: Trial, known: Mapping[str, Installed], want: Wanted
+) -> Damage:
+    """Look for what differs from its package: in ffmpeg's own, in those of its source, then in all that it needs."""
+    libraries = [*_refused_library(trial), *_foreign_libraries(service, chosen, want)]
+    broken = {one["package"] for one in libraries if one["package"]}
+    source = known[chosen.package].source
+    near = [name for name, one in known.items() if one.source == source]
+    broken.update(name for name in near if known[name].was_interrupted)
+    found: dict[str, list[str]] = {}
+    unverified = ""
+    try:
+        found = packages.altered([one for one in near if known[one].is_installed], timeout_s=want.timeout_s)
+        if not found and not broken:
+            far = [one for one in packages.needed_by(chosen.package) if one in known and known[one].is_installed]
+            found = packages.altered(far, timeout_s=want.timeout_s)
+    except MediaOpsError as error:
+        unverified = str(error)
+    named = {one["path"] for one in libraries}
+    is_binary = False
+    for package, paths in found.items():
+        for path in paths:
+            if path in (chosen.path, chosen.target):
+                is_binary = True
+            elif packages.is_library(path) and path not in named:
+                libraries.append(_library(path, package, "differs from what its package installed"))
+            elif not packages.is_library(path):
+                continue  # another program of the package
+            broken.add(package)
+    return Damage(tuple(sorted(broken)), tuple(libraries[:_MAX_SHOWN]), is_binary, unverified)
+
+
+def _library(path: str, package: str, fault: str) -> dict[str, Any]:
+    return {"name": os.path.basename(path), "path": path, "package": package or None, "fault": fault}
+
+
+def _refused_library(trial: Trial) -> list[dict[str, Any]]:
+    """The library that the loader named when it gave up."""
+    match = _LOADER.search(trial.ran.err) if trial.ran else None
+    if match is None or not match.group("lib"):
+        return []
+    path = match.group("lib")
+    pattern = path if path.startswith("/") else f"*/{path}"
+    package = packages.owners([pattern]).get(pattern, "")
+    return [_library(path, package, "cannot be loaded")]
+
+
+def _foreign_libraries(service: Service, chosen: Candidate, want: Wanted) -> list[dict[str, Any]]:
+    """Libraries that ffmpeg would get from a place that no package owns."""
+    listed = service.run_ffmpeg(["/usr/bin/ldd", chosen.target or chosen.path], timeout_s=want.timeout_s)
+    paths = [match.group(1) for match in re.finditer(r" => (/\S+) \(0x", listed.out)]
+    owned = packages.owners(paths)
+    return [_library(path, "", "belongs to no package") for path in paths if path not in owned]
+
+
+def ffmpeg_info(want: Wanted) -> dict[str, Any]:
+    """Find the service's ffmpeg, try it, and say what is wrong with it."""
+    service = find_service(want)
+    known = packages.known()
+    result: dict[str, Any] = {
+        "state": "unknown",
+        "reason": "",
+        "binary": None,
+        "version": None,
+        "mode": None,
+        "owner": None,
+        "candidates": [],
+        "candidate_count": 0,
+        "package": _package(known, want.package),
+        "broken_packages": [],
+        "libraries": [],
+        "checks": [],
+        "path_env": one_line(service.path, 1000),
+        "path_source": service.path_source,
+        "user": want.user,
+        "dpkg_interrupted": packages.interrupted(known)[:_MAX_SHOWN],
+        "reinstall_cures": False,
+    }
+    try:
+        candidates = find_candidates(service, timeout_s=want.timeout_s)
+    except MediaOpsError as error:
+        return {**result, "reason": str(error)}
+    result.update(candidates=[one.shown() for one in candidates[:_MAX_SHOWN]], candidate_count=len(candidates))
+    chosen = next((one for one in candidates if one.executable), None) or next(
+        (one for one in candidates if one.exists), None
+    )
+    if chosen is None:
+        return {**result, **_missing(service, candidates, known, want)}
+    result.update(binary=chosen.path, mode=chosen.mode, owner=chosen.owner)
+    if chosen.package:
+        result["package"] = _package(known, chosen.package)
+    if not chosen.executable:
+        return {**result, **_not_executable(chosen, want)}
+    trial = _tried(service, chosen, want)
+    result.update(version=trial.version or None, checks=trial.checks)
+    if trial.state in ("ok", "unknown"):
+        return {**result, "state": trial.state, "reason": trial.reason}
+    if not chosen.package:
+        return {**result, **_unowned(service, chosen, trial, candidates, want)}
+    return {**result, **_diagnosed(chosen, trial, find_damage(service, chosen, trial, known, want))}
+
+
+def _package(known: Mapping[str, Installed], name: str) -> dict[str, Any] | None:
+    one = known.get(name)
+    return {"name": name, "version": one.version, "state": one.state} if one and one.version else None
+
+
+def _tried(service: Service, candidate: Candidate, want: Wanted) -> Trial:
+    if candidate.is_program:
+        return try_ffmpeg(service, candidate.path, want)
+    return Trial("broken_binary", f"{candidate.path} begins neither as a program nor as a script, and was not run")
+
+
+def _missing(
+    service: Service, candidates: Sequence[Candidate], known: Mapping[str, Installed], want: Wanted
+) -> dict[str, Any]:
+    links = [f"{one.path} is a link that leads nowhere" for one in candidates[:2]]
+    reason = "; ".join(["no ffmpeg on the service's PATH", *links])
+    found: dict[str, Any] = {"state": "missing"}
+    package = known.get(want.package)
+    if not known:
+        return {**found, "reason": f"{reason}; there is no dpkg on this host"}
+    if _PACKAGED not in {os.path.realpath(one) for one in service.directories}:
+        return {**found, "reason": f"{reason}, which lacks {_PACKAGED}, where the package {want.package} has it"}
+    have = "is installed" if package and package.is_installed else "is not wholly installed"
+    reason = f"{reason}; the package {want.package} {have}"
+    return {**found, "reason": reason, "broken_packages": [want.package], "reinstall_cures": True}
+
+
+def _not_executable(chosen: Candidate, want: Wanted) -> dict[str, Any]:
+    reason = f"user {want.user} may not run {chosen.path} (mode {chosen.mode}, owner {chosen.owner})"
+    found = {"state": "not_executable", "reason": reason}
+    if not chosen.package:
+        return {**found, "reason": f"{reason}, which no package owns"}
+    return {**found, "broken_packages": [chosen.package], "reinstall_cures": True}
+
+
+def _unowned(
+    service: Service, chosen: Candidate, trial: Trial, candidates: Sequence[Candidate], want: Wanted
+) -> dict[str, Any]:
+    """A broken ffmpeg that no package owns: no reinstallation mends it, and it may hide one that works."""
+    packaged = next((one for one in candidates if one.package and one.executable), None)
+    reason = f"{chosen.path}, which no package owns, is broken ({trial.state}: {one_line(trial.reason)})"
+    if packaged is None:
+        return {"state": trial.state, "reason": reason}
+    behind = _tried(service, packaged, want)
+    checks = [*trial.checks, *behind.checks]
+    name = f"{packaged.path} of package {packaged.package}"
+    if behind.state == "ok":
+        reason = f"{reason}, and comes before {name}, which works: remove or rename it"
+        return {"state": "shadowed", "reason": reason, "checks": checks}
+    return {"state": trial.state, "reason": f"{reason}; {name} after it is {behind.state}, too", "checks": checks}
+
+
+def _diagnosed(chosen: Candidate, trial: Trial, damage: Damage) -> dict[str, Any]:
+    state, reasons = trial.state, [trial.reason]
+    if damage.binary and state in ("broken_library", "broken_binary", "failed"):
+        state = "broken_binary"
+        reasons.insert(0, f"{chosen.path} differs from what package {chosen.package} installed")
+    elif (damage.packages and state == "failed") or (damage.libraries and state == "broken_binary"):
+        state = "broken_library"
+    reasons += [f"{one['path']} ({one['package'] or 'no package'}) {one['fault']}" for one in damage.libraries[:3]]
+    if damage.unverified:
+        reasons.append(damage.unverified)
+    elif not damage.packages and not damage.libraries:
+        state = "failed" if state == "broken_binary" else state
+        reasons.append("every program and library of its packages is as it was installed")
+    return {
+        "state": state,
+        "reason": one_line("; ".join(reasons), 600),
+        "broken_packages": list(damage.packages),
+        "libraries": list(damage.libraries),
+        "reinstall_cures": bool(damage.packages),
+    }
