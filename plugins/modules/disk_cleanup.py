@@ -1,0 +1,292 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, media_ops.runbook contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# runbook: EM-S3, EM-D1, EM-D2, EM-D3, P2P-3A, P2P-3B, WC-2, WC-3, WC-4, AU-S3
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: disk_cleanup
+short_description: Delete files that are due by retention rules
+version_added: 0.1.0
+author:
+  - media_ops.runbook contributors (@media-ops)
+description:
+  - Plans from O(rules) which files go, and deletes them, the least valuable first, which is in the order of the
+    rules and the oldest first within each.
+  - Trees are walked by open directories. No symbolic link is followed, no mount is crossed, nothing outside of a
+    root is touched, whatever is renamed, linked or mounted meanwhile.
+  - Ages are exact. A file is due when it was last changed longer ago than C(min_age) seconds, not when whole days
+    have passed.
+  - What stays, and is said in RV(rules) and RV(skipped), is what a live process has open, what belongs to a session
+    that the API lists, what changed since it was planned, what is dated in the future, and what is no regular file.
+  - That nobody has a file open is proved by a write lease, which the kernel grants only then. Leases are for the
+    owner of a file, so run the module as the service's user. Where there is none to be had, C(/proc) has to do if
+    all of it can be read, and the file stays with the reason C(unproven) if not.
+  - A directory that module M(media_ops.runbook.log_archive) works on is left alone (C(locked)). Archive first, delete
+    afterwards.
+extends_documentation_fragment:
+  - media_ops.runbook.api
+  - ansible.builtin.action_common_attributes
+attributes:
+  check_mode:
+    support: full
+    details: The plan is the same, with every test that is made before a deletion.
+  diff_mode:
+    support: full
+    details: Lists the files that go, at most O(max_listed) of them.
+  platform:
+    platforms: posix
+options:
+  rules:
+    description: What goes. A file that is due by several rules goes by the first of them.
+    type: list
+    elements: dict
+    required: true
+    suboptions:
+      rule:
+        description: Name of the rule, which only one has.
+        type: str
+        required: true
+      root:
+        description:
+          - Absolute directory below which files go. One that is missing is reported, not made.
+          - Refused are V(/), homes and what holds one, paths of fewer than two components or with C(..) in them, and
+            such as are, or pass through, a symbolic link.
+        type: str
+        required: true
+      patterns:
+        description: Shell patterns of file names, such as V(*.tmp). The case of letters counts.
+        type: list
+        elements: str
+        required: true
+      min_age:
+        description: Seconds since the last change, of which a file must be older. More than 0.
+        type: float
+        required: true
+      min_size:
+        description: Bytes that a file must have at least.
+        type: int
+        default: 0
+      prune_empty:
+        description:
+          - Whether directories below the root that are empty, and unchanged for longer than C(min_age), go too.
+        type: bool
+        default: false
+      steps:
+        description: Ids of the runbook's steps that the rule carries out.
+        type: list
+        elements: str
+        default: []
+  sessions_dir:
+    description:
+      - Directory that holds one directory for each session, named by the session's id.
+      - With it the API is asked which sessions there are. What lies in a directory named like one of them, in
+        whatever tree, and files named like C(ID.tmp) or C(ID_clip.mp4), stay.
+      - Where the API does not tell, everything below this directory stays, unless O(unit) is known not to run.
+    type: path
+  unit:
+    description: The service's systemd unit. Without it a service whose API does not answer may be running.
+    type: str
+  target_free_percent:
+    description:
+      - Go no further than until that much of the file system is free, of its bytes, as C(df) counts them, and of its
+        inodes.
+      - Without it all that is due goes.
+    type: float
+  resolve_roots:
+    description:
+      - Whether roots may be, or pass through, symbolic links. They are then resolved once, and checked again.
+    type: bool
+    default: false
+  as_of:
+    description:
+      - The RV(as_of) of a plan. Ages are counted to that moment, so that nothing gets due between a plan and its
+        approval.
+      - Without it, it is now.
+    type: float
+  plan_hash:
+    description: Act only when the plan made anew has this RV(hash). Else the module fails and says what drifted.
+    type: str
+  max_listed:
+    description: How many files RV(skipped) and the diff name at most, 0 to 1000.
+    type: int
+    default: 100
+"""
+
+EXAMPLES = r"""
+- name: Free space in an emergency, and say what would go with --check
+  become: true
+  become_user: media
+  media_ops.runbook.disk_cleanup:
+    api_token: "{{ media_ops_api_token }}"
+    sessions_dir: /srv/media-processing/temp/video_merge
+    unit: media-processing-service
+    rules:
+      - rule: temporary
+        root: /srv/media-processing/temp/video_merge
+        patterns: ["*.tmp"]
+        min_age: 8640
+        steps: [EM-S3]
+      - rule: rotated_logs
+        root: /srv/media-processing/temp/logs
+        patterns: ["*.log.[0-9]*"]
+        min_age: 86400
+        steps: [EM-D1]
+  register: cleanup
+
+- name: Do what was approved, and only that
+  become: true
+  become_user: media
+  media_ops.runbook.disk_cleanup:
+    rules: "{{ policy_retention_weekly }}"
+    as_of: "{{ planned.as_of }}"
+    plan_hash: "{{ planned.hash }}"
+"""
+
+RETURN = r"""
+plan:
+  description:
+    - One action for each rule by which something goes, with C(action), C(target), C(why), C(steps), C(stable),
+      C(proof), C(result) and C(said).
+    - C(stable) holds the rule, its root, the number of files and directories, the bytes that their end frees, and a
+      digest over path, inode, size and time of change of each. C(proof) holds a few paths, the oldest first, so that
+      the plan stays short for a million files.
+  type: list
+  elements: dict
+  returned: success
+hash:
+  description: 12 hex digits over what the plan would do.
+  type: str
+  returned: success
+as_of:
+  description: The moment that ages were counted to, in seconds since 1970.
+  type: float
+  returned: success
+rules:
+  description: What came of each rule.
+  type: list
+  elements: dict
+  returned: success
+  contains:
+    rule:
+      description: Its name.
+      type: str
+    root:
+      description: Its root, resolved where that was asked for.
+      type: str
+    steps:
+      description: Ids of the runbook's steps.
+      type: list
+      elements: str
+    state:
+      description: V(ok), or why there was nothing to look at, V(missing), V(denied), V(not_a_directory).
+      type: str
+    reason:
+      description: The same in one line for people.
+      type: str
+    matched:
+      description: Files with a fitting name, of whatever age.
+      type: int
+    planned:
+      description:
+        - C(files), C(bytes) that their end frees, C(directories), and C(hard_linked) files, whose end frees nothing.
+      type: dict
+    removed:
+      description: C(files) and C(directories) that are gone.
+      type: dict
+    freed_bytes:
+      description: Bytes given back by files that had no other hard link and that nobody had open.
+      type: int
+    skipped:
+      description:
+        - How many stay, by reason. C(session), C(open), C(unproven) (somebody may have it open), C(changed), C(gone),
+          C(dated_in_the_future), C(denied), C(read_only), C(locked), C(symbolic_link), C(no_regular_file),
+          C(target_reached); of directories not looked into C(mount), C(denied), C(too_deep), C(unreadable).
+      type: dict
+  sample:
+    - rule: temporary
+      root: /srv/media-processing/temp/video_merge
+      steps: [EM-S3]
+      state: ok
+      reason: ""
+      matched: 9
+      planned: {files: 6, bytes: 73400320, directories: 0, hard_linked: 0}
+      removed: {files: 6, directories: 0}
+      freed_bytes: 73400320
+      skipped: {open: 1, session: 2}
+skipped:
+  description: Some of what stays, each with C(rule), C(reason) and C(path).
+  type: list
+  elements: dict
+  returned: success
+free:
+  description:
+    - For each file system C(roots), C(before_percent), C(after_percent), C(before_bytes), C(after_bytes), and
+      C(inodes) with C(before_percent) and C(after_percent), as measured. Others may write meanwhile.
+  type: list
+  elements: dict
+  returned: success
+held_open:
+  description:
+    - Deleted files that live processes keep open, whose space is not free until they end. C(files), C(bytes), the
+      worst C(processes) with C(pid), C(name), C(files) and C(bytes), and C(unseen_processes) that this user must not
+      look at.
+  type: dict
+  returned: success
+protected_sessions:
+  description: Ids of the sessions whose files stay, at most 50.
+  type: list
+  elements: str
+  returned: success
+protected_all:
+  description: Whether everything below O(sessions_dir) stays, as the sessions are not known.
+  type: bool
+  returned: success
+api:
+  description:
+    - C(state) and C(reason). The state is that of M(media_ops.runbook.pipeline_info), or V(not_asked) without
+      O(sessions_dir), or V(service_down) where the API gave no list and O(unit) is known not to run.
+  type: dict
+  returned: success
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ..module_utils.argspec import api_argument_spec
+from ..module_utils.cleanup import Mode, disk_cleanup
+from ..module_utils.errors import run_module
+
+
+def main() -> None:
+    rule = {
+        "rule": {"type": "str", "required": True},
+        "root": {"type": "str", "required": True},
+        "patterns": {"type": "list", "elements": "str", "required": True},
+        "min_age": {"type": "float", "required": True},
+        "min_size": {"type": "int", "default": 0},
+        "prune_empty": {"type": "bool", "default": False},
+        "steps": {"type": "list", "elements": "str", "default": []},
+    }
+    module = AnsibleModule(
+        argument_spec={
+            **api_argument_spec(),
+            "rules": {"type": "list", "elements": "dict", "required": True, "options": rule},
+            "sessions_dir": {"type": "path"},
+            "unit": {"type": "str"},
+            "target_free_percent": {"type": "float"},
+            "resolve_roots": {"type": "bool", "default": False},
+            "as_of": {"type": "float"},
+            "plan_hash": {"type": "str"},
+            "max_listed": {"type": "int", "default": 100},
+        },
+        supports_check_mode=True,
+    )
+    mode = Mode(check=module.check_mode, diff=module._diff)
+    run_module(module, lambda: disk_cleanup(module.params, mode, warn=module.warn, hide=module.no_log_values.add))
+
+
+if __name__ == "__main__":
+    main()
