@@ -2,6 +2,7 @@
 
     with fault_server("truncated") as url:                        every endpoint
     with fault_server({"/alerts": "hang"}) as url:                one endpoint, the others are well
+    with fault_server({"/stats": spoiled(error_rate=2)}) as url:  well but for a value of the document
     with fault_server("ok", tls=server_context(certs)) as url:    over TLS
 
 ``url`` is the api_url, a str that also tells what the server saw: ``url.seen``, ``url.connections``, ``url.sent``.
@@ -10,6 +11,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import gzip
 import json
 import re
@@ -129,7 +131,8 @@ class Exchange:
         raise ConnectionAbortedError
 
 
-MODES: dict[str, Callable[[Exchange], None]] = {}
+Way = Callable[[Exchange], None]
+MODES: dict[str, Way] = {}
 SOCKET_MODES = ("refused", "no_accept", "no_connect", "not_http")
 """What goes wrong before a request is read.
 
@@ -137,7 +140,7 @@ Nothing listens; listens and never accepts; does not even connect; speaks first,
 """
 
 
-def _mode(function: Callable[[Exchange], None]) -> Callable[[Exchange], None]:
+def _mode(function: Way) -> Way:
     MODES[function.__name__.strip("_")] = function
     return function
 
@@ -240,13 +243,17 @@ def gzip_fine(exchange: Exchange) -> None:
     exchange.answer(200, packed, "Content-Encoding: gzip")
 
 
+@functools.cache
+def _bomb() -> bytes:
+    packer = zlib.compressobj(wbits=31)
+    parts = [packer.compress(b'{"a": "'), *(packer.compress(b"x" * 1_000_000) for _unused in range(200))]
+    return b"".join([*parts, packer.compress(b'"}'), packer.flush()])
+
+
 @_mode
 def gzip_bomb(exchange: Exchange) -> None:
     """200 MB of JSON in 200 kB."""
-    packer = zlib.compressobj(wbits=31)
-    parts = [packer.compress(b'{"a": "'), *(packer.compress(b"x" * 1_000_000) for _unused in range(200))]
-    parts += [packer.compress(b'"}'), packer.flush()]
-    exchange.answer(200, b"".join(parts), "Content-Encoding: gzip")
+    exchange.answer(200, _bomb(), "Content-Encoding: gzip")
 
 
 @_mode
@@ -386,25 +393,36 @@ def raw(exchange: Exchange) -> None:
     exchange.close()
 
 
+def spoiled(status: int = 200, **changes: Any) -> Way:
+    """The document of a service that is well with other values in it; a key that is to be ``...`` is missing."""
+
+    def way(exchange: Exchange) -> None:
+        changed = document(exchange.request) | changes
+        exchange.answer(status, {key: value for key, value in changed.items() if value is not ...})
+
+    return way
+
+
 @contextlib.contextmanager
 def fault_server(
-    mode: str | Mapping[str, str] = "ok",
+    mode: str | Mapping[str, str | Way] = "ok",
     *,
     tls: ssl.SSLContext | None = None,
     host: str = "127.0.0.1",
     target: str = "",
 ) -> Iterator[Url]:
     """A server on a port from the kernel. ``mode``: for all, or path to mode, where paths without one are well."""
-    modes, default = (mode, "ok") if isinstance(mode, Mapping) else ({}, mode)
-    if not {*modes.values()} <= {*MODES} or default not in {*MODES, *SOCKET_MODES}:
+    named, default = (mode, "ok") if isinstance(mode, Mapping) else ({}, mode)
+    if default not in {*MODES, *SOCKET_MODES}:
         raise ValueError(f"no such mode: {mode}")
+    ways = {path: MODES[way] if isinstance(way, str) else way for path, way in named.items()}
     with contextlib.ExitStack() as stack:
         listener = stack.enter_context(socket.create_server((host, 0), backlog=0 if default == "no_connect" else 64))
         address = listener.getsockname()
         url = Url(f"{'https' if tls else 'http'}://{host}:{address[1]}{BASE}")
         url.seen, url.connections, url.sent, url.payload, url.target = [], 0, 0, b"", target
         url.stop = threading.Event()
-        server = _Server(listener, url, modes, default, tls)
+        server = _Server(listener, url, ways, default, tls)
         if default == "refused":
             # Bound and not listening: the port stays ours, so that nobody else can answer on it.
             listener.close()
@@ -421,11 +439,11 @@ def fault_server(
 
 class _Server:
     def __init__(
-        self, listener: socket.socket, url: Url, modes: Mapping[str, str], default: str, tls: ssl.SSLContext | None
+        self, listener: socket.socket, url: Url, ways: Mapping[str, Way], default: str, tls: ssl.SSLContext | None
     ) -> None:
         self._listener = listener
         self._url = url
-        self._modes = modes
+        self._ways = ways
         self._default = default
         self._tls = tls
         self._open: list[socket.socket] = []
@@ -448,7 +466,8 @@ class _Server:
             with talk, talk.makefile("rb") as lines:
                 while request := _read_request(lines):
                     self._url.seen.append(request)
-                    MODES[self._modes.get(request.path, self._default)](Exchange(talk, request, self._url))
+                    way = self._ways.get(request.path) or MODES[self._default]
+                    way(Exchange(talk, request, self._url))
 
     def stop(self) -> None:
         self._url.stop.set()

@@ -13,6 +13,7 @@ import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -82,6 +83,7 @@ def render(document: object, template_path: str) -> str:
         raise MediaOpsError(f"template {path}: {error}") from error
 
 
+@lru_cache(maxsize=8)  # the template that it compiled is kept, and compiled anew when its file changes
 def _environment(path: Path) -> Environment:
     kinds = {".html.j2": True, ".html": True, ".md.j2": False, ".md": False}
     html = next((html for suffix, html in kinds.items() if path.name.endswith(suffix)), None)

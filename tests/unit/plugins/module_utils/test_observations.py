@@ -189,7 +189,7 @@ def spoil(document: dict[str, Any]) -> st.SearchStrategy[Any]:
     )
 
 
-@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     health=spoil(f.health()),
     stats=spoil(f.stats()),
@@ -205,7 +205,7 @@ def test_arbitrary_json_never_raises_and_never_leaks_numbers_that_are_none(**doc
     json.dumps([found, details(registered)], allow_nan=False)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(anything)
 def test_an_arbitrary_result_never_raises(registered: Any) -> None:
     observe(registered, age_max_s=300, skew_max_s=120)

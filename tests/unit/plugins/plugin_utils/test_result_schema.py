@@ -24,7 +24,9 @@ def test_the_schema_is_one() -> None:
 
 @pytest.mark.parametrize("case", result_factory.CASES)
 def test_what_the_collection_makes_is_valid(case: str) -> None:
-    document = json.loads(json.dumps(result_factory.CASES[case]()))
+    # A large fleet has nothing that a smaller one has not, and takes long.
+    made = result_factory.fleet(30) if case == "fleet" else result_factory.CASES[case]()
+    document = json.loads(json.dumps(made))
     assert [f"{list(e.path)}: {e.message}" for e in VALIDATOR.iter_errors(document)] == []
 
 
