@@ -6,16 +6,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import wraps
 from typing import Any
-
-from ansible.errors import AnsibleFilterError
 
 from ..module_utils.errors import MediaOpsError, OptionError
 from ..module_utils.observations import details, observe, observe_log
 from ..module_utils.routing import route
 from ..module_utils.shapes import STATES
 from ..module_utils.verdict import judge, require_sound
+from ..plugin_utils.filters import shown
 from ..plugin_utils.result import build, summarise
 
 
@@ -63,30 +61,17 @@ def _result_summary(document: Any, reports: Any = ()) -> Any:
     return summarise(document, reports)
 
 
-def _shown(function: Callable[..., Any]) -> Callable[..., Any]:
-    """A domain error becomes the filter's error, with its own words."""
-
-    @wraps(function)
-    def call(*args: Any, **kwargs: Any) -> Any:
-        try:
-            return function(*args, **kwargs)
-        except MediaOpsError as error:
-            raise AnsibleFilterError(str(error)) from error
-
-    return call
-
-
 class FilterModule:
     """Filters over observations, verdicts and incidents."""
 
     def filters(self) -> Mapping[str, Callable[..., Any]]:
         """The filters by name."""
         return {
-            "observations": _shown(_observations),
-            "observed_details": _shown(details),
-            "verdicts": _shown(_verdicts),
-            "incidents": _shown(_incidents),
-            "policy_problems": _shown(_policy_problems),
-            "result_document": _shown(_result_document),
-            "result_summary": _shown(_result_summary),
+            "observations": shown(_observations),
+            "observed_details": shown(details),
+            "verdicts": shown(_verdicts),
+            "incidents": shown(_incidents),
+            "policy_problems": shown(_policy_problems),
+            "result_document": shown(_result_document),
+            "result_summary": shown(_result_summary),
         }

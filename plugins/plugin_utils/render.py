@@ -207,24 +207,29 @@ def _longest_run(text: str) -> int:
 def _clean(value: Any, limit: int = _TEXT_MAX) -> Any:
     """A copy of plain types: text on one line and bounded, numbers finite, anything else None."""
     if isinstance(value, str):
-        fine = len(value) <= limit and value.isprintable()
-        return str(value) if fine else one_line(value, limit)
+        return _line(value, limit)
     if isinstance(value, bool) or value is None:
         return value
     if isinstance(value, (int, float)):
         return number(value)
     if isinstance(value, Mapping):
         # A command is to be copied: half of one is worse than a long one.
-        return {one_line(k): _clean(v, 100_000 if k == "command" else limit) for k, v in value.items()}
+        return {_line(k): _clean(v, 100_000 if k == "command" else limit) for k, v in value.items()}
     if isinstance(value, Sequence) and not isinstance(value, (bytes, bytearray)):
         return [_clean(item, limit) for item in value]
     return None
+
+
+def _line(text: object, limit: int = 200) -> str:
+    fine = isinstance(text, str) and len(text) <= limit and text.isprintable()
+    return str(text) if fine else one_line(text, limit)
 
 
 def view_of(document: Json) -> dict[str, Any]:
     """What both templates show, ready to be laid out: sentences, groups, bounded lists. Pure."""
     hosts = [_host_view(host, at) for at, host in enumerate(document.get("hosts") or [])]
     run: Json = document.get("run") or {}
+    together = fleet_details([host["details"] for host in hosts])
     return {
         "title": run.get("title") or "Check",
         "state": document["state"] if document["state"] in STATES else "unknown",
@@ -239,7 +244,8 @@ def view_of(document: Json) -> dict[str, Any]:
         "steps": [step for step in document.get("next") or [] if not step.get("command")],
         "unknowns": _unknowns(hosts),
         **_fleet_rows(hosts),
-        **_fleet_figures(hosts),
+        **_fleet_figures(hosts, together),
+        "together": together,
         "contacts": list(document.get("contacts") or []),
         "facts": _facts(run, document),
         "coverage": [note for host in hosts for note in _coverage(host)],
@@ -357,9 +363,8 @@ def _fleet_rows(hosts: Sequence[Json]) -> dict[str, Any]:
     }
 
 
-def _fleet_figures(hosts: Sequence[Json]) -> dict[str, Any]:
+def _fleet_figures(hosts: Sequence[Json], together: Json) -> dict[str, Any]:
     """What the charts of the fleet show, as rows."""
-    together = fleet_details([host["details"] for host in hosts])
     stages = [{"stage": name, **row} for name, row in together["stages"].items()]
     peaks = _rows(hosts, "resource_peaks")
     return {
@@ -438,5 +443,5 @@ class _Charts:
 
     def fleet(self) -> list[Chart]:
         """The charts of all hosts together; none where there is one host only."""
-        found = [host["details"] for host in self._view["hosts"] if host["details"]]
-        return [] if self.problem or len(found) < 2 else charts_of(fleet_details(found), "chart-fleet")
+        drawable = sum(1 for host in self._view["hosts"] if host["details"])
+        return [] if self.problem or drawable < 2 else charts_of(self._view["together"], "chart-fleet")

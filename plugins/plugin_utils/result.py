@@ -71,6 +71,7 @@ def _host(name: str, found: object, since: Mapping[tuple[str, str], tuple[str, s
         if verdict["state"] != "ok" and verdict["state"] == state:
             verdict["since"] = began
     return {
+        **({"response": _response(known["response"])} if known.get("response") else {}),
         "host": name,
         "state": host_state(verdicts),  # type: ignore[arg-type]
         "verdicts": verdicts,
@@ -78,6 +79,30 @@ def _host(name: str, found: object, since: Mapping[tuple[str, str], tuple[str, s
         "observations": dict(known.get("observations", {})),
         "details": dict(known.get("details", {})),
     }
+
+
+_RESPONSE = (
+    "run_id",
+    "mode",
+    "classes",
+    "findings",
+    "advice",
+    "plan",
+    "hash",
+    "refusals",
+    "acted",
+    "samples",
+    "recovered",
+    "recovered_after_s",
+    "evidence",
+    "page",
+    "said",
+)
+
+
+def _response(raw: Json) -> dict[str, Any]:
+    """What role incident found and did on a host, without what only its next step needs."""
+    return {key: raw[key] for key in _RESPONSE if key in raw}
 
 
 def _no_verdict() -> dict[str, Any]:
