@@ -38,7 +38,8 @@ def guard(params: Mapping[str, Any], *, check_mode: bool = False) -> dict[str, A
         raise MediaOpsError(f"the directory {params['state_dir']} cannot be opened")
     directory = opened[0]
     try:
-        with alone(directory, _FLOCK, params["state_dir"]):
+        looks_only = check_mode or params["state"] == "observed"
+        with alone(directory, _FLOCK, params["state_dir"], create=not looks_only):
             board = _Board(directory, params, now, dry=check_mode)
             done: dict[str, Any] = getattr(board, params["state"])()
             return {"changed": False, **done, **board.status()}
@@ -53,7 +54,7 @@ def ledger(directory: int, params: Mapping[str, Any]) -> tuple[list[dict[str, An
         directory: the state directory, opened.
         params: ``state_dir``, ``hours`` and ``ledger_max_bytes``, as for module guard.
     """
-    with alone(directory, _FLOCK, params["state_dir"]):
+    with alone(directory, _FLOCK, params["state_dir"], create=False):
         board = _Board(directory, params, utc_now(), dry=True)
     return board.within(params["hours"] * 3600), board.bad_lines
 

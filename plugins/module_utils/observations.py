@@ -302,12 +302,29 @@ def _stats(answer: _Answer, clock: _Clock) -> dict[str, Observation]:
         answer,
         trust,
         {
+            f"slowest_stage_{hours}h": ("s", lambda: _slowest(answer, hours)),
             f"total_operations_{hours}h": ("count", lambda: answer.count("total_operations")),
             f"error_rate_{hours}h": ("ratio", lambda: rate("error_rate")),
             f"success_rate_{hours}h": ("ratio", lambda: rate("success_rate")),
             f"average_duration_{hours}h": ("s", duration),
         },
     )
+
+
+def _slowest(answer: _Answer, hours: int) -> dict[str, Any]:
+    """The average duration of the slowest stage, with all stages as a note, slowest first."""
+    if not answer.count("total_operations"):
+        return _nothing(hours)
+    breakdown = answer.get("stage_breakdown")
+    if not isinstance(breakdown, Mapping):
+        raise _FaultError("wrong_type", "stats: 'stage_breakdown' is no object")
+    averages = {one_line(name, 40): number(_mapping(row).get("average_duration")) for name, row in breakdown.items()}
+    ranked = sorted(
+        ((value, name) for name, value in averages.items() if value is not None and value >= 0), reverse=True
+    )
+    if len(ranked) < len(averages) or not ranked:
+        raise _FaultError("missing", "stats: a stage has no average_duration that can be read")
+    return {"value": ranked[0][0], "note": one_line(", ".join(f"{name} {value:.0f} s" for value, name in ranked))}
 
 
 def _nothing(hours: int) -> dict[str, Any]:

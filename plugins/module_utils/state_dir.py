@@ -103,11 +103,22 @@ def replace_file(directory: int, file_name: str, data: bytes, mode: int, path: s
 
 
 @contextlib.contextmanager
-def alone(directory: int, file_name: str, path: str) -> Iterator[None]:
-    """The kernel's lock on a file of the directory ``path``; it ends with the process whatever happens to it."""
+def alone(directory: int, file_name: str, path: str, *, create: bool = True) -> Iterator[None]:
+    """The kernel's lock on a file of the directory ``path``; it ends with the process whatever happens to it.
+
+    With ``create`` false, for those who only look, a file that nobody has made yet is not made and not locked.
+    """
+    flags = os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC | (os.O_CREAT if create else 0)
     with failing(f"cannot open {path}/{file_name}"):
-        held = os.open(file_name, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600, dir_fd=directory)
-        give_to_owner(held, directory)
+        try:
+            held = os.open(file_name, flags, 0o600, dir_fd=directory)
+        except FileNotFoundError:
+            held = -1
+        else:
+            give_to_owner(held, directory)
+    if held < 0:
+        yield
+        return
     try:
         deadline = time.monotonic() + _FLOCK_WAIT_S
         while True:

@@ -92,7 +92,7 @@ def test_check_mode_decides_and_writes_nothing(call: Any, tmp_path: Path) -> Non
     assert take(call, check_mode=True)["permitted"]
     call("paused", reason="x", pause_for=60, check_mode=True)
     call("recorded", run_id="a", entries=[{"action": "restart"}], check_mode=True)
-    assert [path.name for path in (tmp_path / "state").iterdir()] == ["guard.flock"]
+    assert list((tmp_path / "state").iterdir()) == []
 
 
 def test_a_pause_stops_everything_until_its_end(call: Any, clock: Any) -> None:
@@ -235,3 +235,8 @@ def test_of_many_that_race_exactly_one_gets_it(tmp_path: Path) -> None:
         racer.stdin.flush()
     answers = [racer.communicate(timeout=60)[0].strip() for racer in racers]
     assert sorted(answers) == ["False"] * 7 + ["True"]
+
+
+def test_who_only_looks_makes_no_file(call: Any, tmp_path: Path) -> None:
+    assert call("observed")["lock"] is None
+    assert list((tmp_path / "state").iterdir()) == []
