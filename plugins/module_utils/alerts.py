@@ -198,11 +198,12 @@ def load(document: object) -> Alerts | None:
         return None
     if {name: type(value) for name, value in document.items()} != {n: type(v) for n, v in nothing_known().items()}:
         return None
-    sound = all(_fits(entry, Entry) for entry in document["entries"].values())
-    return document if sound and all(_fits(message, Message) for message in document["pending"]) else None  # type: ignore[return-value]
+    sound = all(fits(entry, Entry) for entry in document["entries"].values())
+    return document if sound and all(fits(message, Message) for message in document["pending"]) else None  # type: ignore[return-value]
 
 
-def _fits(found: object, shape: Any) -> bool:
+def fits(found: object, shape: Any) -> bool:
+    """Whether something has the keys of a TypedDict of this module, each with a value of its type."""
     kinds = {"int": int, "bool": bool, "str": str, "list[str]": list, "list[list[str]]": list}
     wanted = {name: kinds[str(getattr(kind, "__forward_arg__", kind))] for name, kind in shape.__annotations__.items()}
     return isinstance(found, dict) and {name: type(value) for name, value in found.items()} == wanted
