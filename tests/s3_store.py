@@ -4,9 +4,9 @@
 
 """A real S3 store (seaweedfs) with STS, for tests: on loopback, or on the address that lab hosts reach.
 
-From Python: ``with s3_store(directory) as store``. From a command line, until SIGTERM or SIGINT ends it:
-``PYTHONPATH=sandbox python -m tests.s3_store --directory DIR --bind 10.213.0.1``. DIR/pid has its process id, and
-DIR/store.env, which is there once the store answers, the settings of a pipeline that uses it.
+From Python: ``with s3_store(directory) as store``. For lab hosts, from the root of the repository:
+``PYTHONPATH=sandbox python -m tests.s3_store start --directory DIR --bind 10.213.0.1`` returns once it answers;
+DIR/store.env has the settings of a pipeline that uses it. ``stop --directory DIR`` ends it and removes DIR.
 """
 
 from __future__ import annotations
@@ -208,28 +208,79 @@ def s3_store(directory: Path, deadline: float = 90.0, *, bind: str = "127.0.0.1"
         process.wait()
 
 
-def main() -> None:
+def serve(directory: Path, bind: str, port: int) -> None:
     """Run a store until a signal ends it."""
-    parser = argparse.ArgumentParser(description="Run an S3 store for lab hosts until SIGTERM or SIGINT.")
-    parser.add_argument("--directory", type=Path, required=True, help="is made, and must not exist")
-    parser.add_argument("--bind", default="127.0.0.1", help="address to listen on (default: %(default)s)")
-    parser.add_argument("--port", type=int, default=0, help="of S3 (default: a free one)")
-    arguments = parser.parse_args()
 
     def end(number: int, _frame: object) -> None:
         sys.exit(128 + number)
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, end)
-    arguments.directory.mkdir(parents=True)
-    (arguments.directory / "pid").write_text(f"{os.getpid()}\n")
-    with s3_store(arguments.directory, bind=arguments.bind, port=arguments.port) as store:
-        settings = arguments.directory / "store.env.new"
+    with s3_store(directory, bind=bind, port=port) as store:
+        settings = directory / "store.env.new"
         settings.touch(0o600)
         settings.write_text("".join(f"{name}={value}\n" for name, value in store.env.items()))
-        settings.rename(arguments.directory / "store.env")
+        settings.rename(directory / "store.env")
         while True:
             signal.pause()
+
+
+def running_pid(directory: Path) -> int:
+    """The process that serves this directory, or 0. A process that got its number later is not it."""
+    try:
+        pid = int((directory / "pid").read_text())
+        argv = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+    except (OSError, ValueError):
+        return 0
+    return pid if {b"tests.s3_store", b"serve", os.fsencode(directory)} <= set(argv) else 0
+
+
+def start(directory: Path, bind: str, port: int) -> None:
+    """Start a store that outlasts this process, and wait until it answers; one that runs already is left alone."""
+    if running_pid(directory):
+        return
+    stop(directory)
+    directory.mkdir(parents=True)
+    command = [sys.executable, "-m", "tests.s3_store", "serve", "--directory", str(directory)]
+    with (directory / "serve.log").open("wb") as log:
+        process = subprocess.Popen(
+            [*command, "--bind", bind, "--port", str(port)],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    (directory / "pid").write_text(f"{process.pid}\n")
+
+    def ready() -> bool:
+        if process.poll() is not None:
+            raise RuntimeError(f"it ended with {process.returncode}: {(directory / 'serve.log').read_text()[-2000:]}")
+        return (directory / "store.env").exists()
+
+    wait_for("the S3 store", ready, 120, interval=0.1)
+
+
+def stop(directory: Path) -> None:
+    """End the store of this directory and remove the directory, also what a crash left of it."""
+    if pid := running_pid(directory):
+        os.kill(pid, signal.SIGTERM)
+        wait_for("the end of the S3 store", lambda: not running_pid(directory), 30, interval=0.05)
+    if (directory / "pid").exists():
+        shutil.rmtree(directory)
+
+
+def main() -> None:
+    """Start or stop a store for lab hosts."""
+    parser = argparse.ArgumentParser(description="An S3 store for lab hosts.")
+    parser.add_argument("command", choices=["start", "stop", "serve"])
+    parser.add_argument("--directory", type=lambda text: Path(text).resolve(), required=True, help="its own")
+    parser.add_argument("--bind", default="127.0.0.1", help="address to listen on (default: %(default)s)")
+    parser.add_argument("--port", type=int, default=0, help="of S3 (default: a free one)")
+    options = parser.parse_args()
+    if options.command == "stop":
+        stop(options.directory)
+    else:
+        {"start": start, "serve": serve}[options.command](options.directory, options.bind, options.port)
 
 
 if __name__ == "__main__":
