@@ -15,7 +15,7 @@ import shlex
 from dataclasses import dataclass, field
 
 from .errors import MediaOpsError, OptionError
-from .privilege import run
+from .privilege import run, run_as
 
 UNIT = re.compile(r"[A-Za-z0-9:_.@\\][A-Za-z0-9:_.@\\-]*\Z")
 PROPERTIES = (
@@ -120,8 +120,7 @@ def service_environment(properties: dict[str, str]) -> ServiceEnvironment:
     pid = main_pid(properties)
     if pid:
         with contextlib.suppress(OSError), open(f"/proc/{pid}/environ", "rb") as file:
-            pairs = (entry.split(b"=", 1) for entry in file.read(_MAX_FILE).split(b"\0") if b"=" in entry)
-            variables = {os.fsdecode(name): os.fsdecode(value) for name, value in pairs}
+            variables = _pairs(file.read(_MAX_FILE))
             if variables:
                 return ServiceEnvironment(variables, "process")
     variables = {"PATH": DEFAULT_PATH}
@@ -140,6 +139,25 @@ def service_environment(properties: dict[str, str]) -> ServiceEnvironment:
             except OSError:
                 unreadable.append(path)
     return ServiceEnvironment(variables, "unit", tuple(unreadable))
+
+
+def running_environment(properties: dict[str, str]) -> ServiceEnvironment | None:
+    """The environment of the unit's main process, read as its own user where need be; None where it cannot be read."""
+    pid = main_pid(properties)
+    if not pid:
+        return None
+    try:
+        with open(f"/proc/{pid}/environ", "rb") as file:
+            return ServiceEnvironment(_pairs(file.read(_MAX_FILE)), "process")
+    except OSError:
+        user = properties.get("User") or "root"
+        read = run_as(user, ["cat", f"/proc/{pid}/environ"], timeout_s=15, env={"PATH": DEFAULT_PATH})
+        return ServiceEnvironment(_pairs(os.fsencode(read.out)), "process") if read.rc == 0 else None
+
+
+def _pairs(environ: bytes) -> dict[str, str]:
+    pairs = (entry.split(b"=", 1) for entry in environ.split(b"\0") if b"=" in entry)
+    return {os.fsdecode(name): os.fsdecode(value) for name, value in pairs}
 
 
 def environment_files(properties: dict[str, str]) -> list[str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -26,10 +27,20 @@ pytestmark = [pytest.mark.root, pytest.mark.slow]
 
 UNIT = "media-processing-service"
 UNIT_FILE = f"/etc/systemd/system/{UNIT}.service"
+DROP_IN = f"{UNIT_FILE}.d/50-media-ops.conf"
+STATE = "/var/lib/media-ops"
+CANARY = "canary-4f6c2d9b1a"
 FLAG = "/srv/media-processing/well"
 NEIGHBOUR = """[Service]
 User=media
 ExecStart=/bin/sleep infinity
+"""
+MEASURES_ONLY = """
+- hosts: media_hosts
+  become: true
+  gather_facts: false
+  tasks:
+    - ansible.builtin.include_role: {name: media_ops.runbook.prepare, tasks_from: measures}
 """
 # Makes the unit anew, whatever the test before has left of it.
 INSTALL = f"""
@@ -46,12 +57,27 @@ systemctl daemon-reload && systemctl start neighbour
 """
 
 
+def ansible(command: str, inventory: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """One of Ansible's commands with the repository's ansible.cfg."""
+    return subprocess.run(
+        [str(Path(sys.executable).with_name(command)), "-i", str(inventory), *arguments],
+        cwd=ROOT,
+        env={**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "NO_COLOR": "1"},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+
+
 @dataclass
 class Host:
     """A prepared host with a unit of the service's name, whose body each test writes."""
 
     lab: Lab
     inventory: Path
+    admin: Path
     matrix: list[dict[str, Any]] = field(default_factory=list)
 
     def root(self, script: str, stdin: str = "") -> str:
@@ -68,16 +94,19 @@ class Host:
 
     def call(self, module: str, check: bool = False, **options: Any) -> dict[str, Any]:
         """Run a module as media-ops, by Ansible."""
-        command = [str(Path(sys.executable).with_name("ansible")), "media1", "-i", str(self.inventory), "-o"]
-        command += ["-m", f"media_ops.runbook.{module}", "-a", json.dumps({"unit": UNIT, **options})]
-        env = {**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "NO_COLOR": "1"}
-        done = subprocess.run(
-            command + ["--check"] * check, cwd=ROOT, env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True,
-            timeout=240, check=False,
-        )  # fmt: skip
-        head, arrow, result = done.stdout.partition("=> ")
-        assert arrow, done.stdout + done.stderr
-        return {**json.loads(result), "failed": "FAILED" in head}
+        arguments = json.dumps({"unit": UNIT, **options})
+        command = ["-o", "-vvv", "-m", f"media_ops.runbook.{module}", "-a", arguments, *["--check"] * check]
+        done = ansible("ansible", self.inventory, "media1", *command)
+        result = re.search(r"^media1 \| (\w+)!? => (\{.*\})$", done.stdout, re.MULTILINE)
+        assert result, done.stdout + done.stderr
+        assert CANARY not in done.stdout + done.stderr
+        return {**json.loads(result[2]), "failed": result[1] == "FAILED"}
+
+    def prepare(self, playbook: str = "", *options: str) -> str:
+        """Let the role see to the drop-in as the host is now (or run a whole playbook); say what came of it."""
+        done = ansible("ansible-playbook", self.admin, playbook or str(self.admin.with_name("measures.yml")), *options)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return " ".join(done.stdout.split())
 
     def control(self, state: str = "observed", check: bool = False, **options: Any) -> dict[str, Any]:
         return self.call("service_control", check, **{"state": state, "interval": 1, **options})
@@ -108,16 +137,10 @@ def prepared(lab_name: str, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         for user, path in inventories.items():
             group["ansible_user"] = user
             path.write_text(json.dumps(content), encoding="utf-8")
-        host = Host(lab, inventories["media-ops"])
+        host = Host(lab, inventories["media-ops"], next(iter(inventories.values())))
         host.root(SETUP)
-        first = next(iter(inventories.values()))
-        command = [str(Path(sys.executable).with_name("ansible-playbook")), "-i", str(first)]
-        env = {**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "NO_COLOR": "1"}
-        done = subprocess.run(
-            [*command, "playbooks/prepare_hosts.yml"], cwd=ROOT, env=env, stdin=subprocess.DEVNULL, capture_output=True,
-            text=True, timeout=300, check=False,
-        )  # fmt: skip
-        assert done.returncode == 0, done.stdout + done.stderr
+        (scratch / "measures.yml").write_text(MEASURES_ONLY, encoding="utf-8")
+        host.prepare("playbooks/prepare_hosts.yml")
         yield host
         if directory := os.environ.get("MEDIA_OPS_FAULT_MATRIX"):
             Path(directory, "service.json").write_text(json.dumps(host.matrix, indent=1) + "\n", encoding="utf-8")
@@ -334,3 +357,153 @@ def test_another_unit_is_refused_before_anything_is_done(host: Host) -> None:
     found = host.control("force_restarted", unit="neighbour")
     assert found["failed"]
     assert "sudo does not allow '/usr/bin/systemctl kill neighbour'" in found["msg"]
+
+
+# Temporary measures.
+
+CONFIGURED = "EnvironmentFile=/etc/media-processing/service.env\nExecStart=/bin/sleep infinity\n"
+SETTINGS = f"PROCESSING_TIMEOUT=300\nLOG_LEVEL=INFO\nAWS_SECRET_ACCESS_KEY={CANARY}\n"
+ALLOWED = {
+    "PROCESSING_TIMEOUT": {"type": "int", "min": 60, "max": 3600, "step": "P1-3A"},
+    "MAX_CONCURRENT_SESSIONS": {"type": "int", "min": 1, "max": 16, "step": "P1-3B"},
+    "LOG_LEVEL": {"type": "choice", "choices": ["DEBUG", "INFO", "WARNING", "ERROR"], "step": "P1-3C"},
+}
+
+
+@pytest.fixture
+def configured(host: Host) -> Host:
+    """The service with settings of its own that only root and its group may read, and no measures."""
+    host.root(
+        f"rm -f {STATE}/measures.* {UNIT_FILE}.d/90-*; install -d -m 0750 -g media /etc/media-processing; "
+        "cd /etc/media-processing && cat >service.env && chgrp media service.env && chmod 0640 service.env",
+        SETTINGS,
+    )
+    host.unit(CONFIGURED, start=True)
+    assert host.root(f"test -e {DROP_IN} && echo there") == "there"
+    return host
+
+
+def config(host: Host, state: str = "observed", check: bool = False, **options: Any) -> dict[str, Any]:
+    return host.call("service_config", check, **{"state": state, "allowed": ALLOWED, **options})
+
+
+def measure(host: Host, settings: dict[str, Any], check: bool = False, **options: Any) -> dict[str, Any]:
+    given = {"expires_in": 3600, "reason": "most errors are timeouts", "run_id": "run1", **options}
+    return config(host, "present", check, settings=settings, **given)
+
+
+def running(host: Host, name: str) -> str:
+    return host.root(
+        f"tr '\\0' '\\n' </proc/$(systemctl show --property=MainPID --value {UNIT})/environ | sed -n s/^{name}=//p"
+    )
+
+
+# runbook: P1-3A, P1-3B, P1-3C
+def test_a_measure_is_planned_set_effective_after_a_restart_and_taken_back(configured: Host) -> None:
+    host = configured
+    found = config(host)
+    assert (found["measures"], found["in_force"], found["restart_needed"]) == ([], True, False)
+
+    settings = {"PROCESSING_TIMEOUT": 600, "LOG_LEVEL": "DEBUG", "MAX_CONCURRENT_SESSIONS": "2"}
+    planned = measure(host, settings, check=True)
+    assert [(one["steps"], one["stable"]["value"], one["stable"]["was"]) for one in planned["plan"]] == [
+        (["P1-3C"], "DEBUG", "INFO"),
+        (["P1-3B"], "2", None),
+        (["P1-3A"], "600", "300"),
+    ]
+    assert planned["diff"]["before"] == "LOG_LEVEL=INFO\nPROCESSING_TIMEOUT=300\n"
+    assert planned["diff"]["after"] == "LOG_LEVEL=DEBUG\nMAX_CONCURRENT_SESSIONS=2\nPROCESSING_TIMEOUT=600\n"
+    assert host.root(f"ls {STATE}/measures.*") == ""
+
+    done = measure(host, settings, plan_hash=planned["hash"])
+    assert (done["changed"], done["restart_needed"]) == (True, True)
+    assert [one["effective"] for one in done["measures"]] == [False] * 3
+    assert host.root(f"stat -c '%U %a' {STATE}/measures.env") == "media-ops 640"
+    assert not measure(host, settings)["changed"]
+    assert running(host, "PROCESSING_TIMEOUT") == "300", "it does not restart"
+
+    assert host.control("restarted", samples=2)["verified"]
+    assert running(host, "PROCESSING_TIMEOUT") == "600"
+    found = config(host)
+    assert [(one["name"], one["was"], one["effective"]) for one in found["measures"]] == [
+        ("LOG_LEVEL", "INFO", True),
+        ("MAX_CONCURRENT_SESSIONS", None, True),
+        ("PROCESSING_TIMEOUT", "300", True),
+    ]
+    assert found["measures"][0]["why"] == "most errors are timeouts"
+    assert not found["restart_needed"]
+
+    back = config(host, "absent", names=["LOG_LEVEL", "PROCESSING_TIMEOUT"])
+    assert (back["changed"], back["restart_needed"]) == (True, True)
+    assert [one["name"] for one in back["measures"]] == ["MAX_CONCURRENT_SESSIONS"]
+    assert config(host, "absent", all=True)["measures"] == []
+    assert host.root(f"ls {STATE}/measures.env {STATE}/measures.json") == ""
+    assert config(host)["restart_needed"], "the process still has them"
+    assert host.control("restarted", samples=2)["verified"]
+    assert (running(host, "PROCESSING_TIMEOUT"), running(host, "MAX_CONCURRENT_SESSIONS")) == ("300", "")
+    assert not config(host)["restart_needed"]
+    assert not config(host, "absent", all=True)["changed"]
+    assert host.root("cat /etc/media-processing/service.env") == SETTINGS.strip()
+
+
+def test_what_has_expired_is_said_and_taken_back_and_the_rest_stays(configured: Host) -> None:
+    measure(configured, {"LOG_LEVEL": "DEBUG"}, expires_in=1)
+    measure(configured, {"PROCESSING_TIMEOUT": 600})
+    until(lambda: [one["expired"] for one in config(configured)["measures"]] == [True, False])
+    back = config(configured, "absent", expired=True)
+    assert "it has expired; it was set for: most errors are timeouts" in back["plan"][0]["why"]
+    assert [one["name"] for one in back["measures"]] == ["PROCESSING_TIMEOUT"]
+    assert not config(configured, "absent", expired=True)["changed"]
+
+
+def test_a_measure_without_effect_is_refused(configured: Host) -> None:
+    host = configured
+    late = "/etc/media-processing/late.env"
+    host.root(f"echo PROCESSING_TIMEOUT=1 >{late}; chgrp media {late}; chmod 0640 {late}")
+    host.root(f"cat >{UNIT_FILE}.d/90-late.conf; systemctl daemon-reload", f"[Service]\nEnvironmentFile={late}\n")
+    refused = measure(host, {"PROCESSING_TIMEOUT": 600})
+    assert refused["failed"]
+    assert "reads another environment file after" in refused["msg"]
+    host.root(f"rm {UNIT_FILE}.d/*; systemctl daemon-reload")
+    refused = measure(host, {"PROCESSING_TIMEOUT": 600})
+    assert refused["failed"]
+    assert "run the playbook media_ops.runbook.prepare_hosts" in refused["msg"]
+    assert not config(host)["in_force"]
+    assert host.root(f"ls {STATE}/measures.env") == ""
+
+    pid = host.show("MainPID")
+    assert "changed=0" not in host.prepare("", "--check"), "check mode says that the drop-in is missing"
+    assert host.root(f"ls {DROP_IN}") == ""
+    host.prepare()
+    assert host.show("MainPID") == pid, "the drop-in restarts nothing"
+    assert config(host)["in_force"]
+    assert "changed=0" in host.prepare()
+    assert not measure(host, {"PROCESSING_TIMEOUT": 600})["failed"]
+
+
+def test_settings_of_somebody_else_stop_it(configured: Host) -> None:
+    configured.root(f"echo LD_PRELOAD={CANARY} >{STATE}/measures.env; chown media-ops {STATE}/measures.env")
+    found = config(configured)
+    assert (found["measures"], found["foreign"]) == ([], 1)
+    refused = measure(configured, {"LOG_LEVEL": "DEBUG"})
+    assert "has 1 settings that were not made here" in refused["msg"]
+
+
+@pytest.mark.parametrize(
+    ("body", "why"),
+    [
+        (f"ExecStartPre=+/bin/true\n{CONFIGURED}", "some of its commands run with more rights"),
+        (f"ExecStopPost=-!/bin/true\n{CONFIGURED}", "some of its commands run with more rights"),
+        (f"{CONFIGURED}User=root\n", "it runs as root"),
+    ],
+)
+def test_a_unit_by_which_measures_would_give_root_gets_no_drop_in(host: Host, body: str, why: str) -> None:
+    host.unit(body)
+    try:
+        assert why in host.prepare()
+        assert host.root(f"ls {DROP_IN}") == ""
+        assert STATE not in host.show("EnvironmentFiles")
+    finally:
+        host.unit(CONFIGURED)
+        host.prepare()
+    assert STATE in host.show("EnvironmentFiles")
