@@ -1,0 +1,244 @@
+# Copyright: (c) 2026, media_ops.runbook contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Secrets in every form that was thought of, in every notation: none survives, and what is no secret does."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import time
+
+import pytest
+from ansible_collections.media_ops.runbook.plugins.module_utils.redact import (
+    REMOVED,
+    Redactor,
+    is_secret_name,
+    redact,
+    secret_values,
+)
+
+S = "canary9Qx/7+bZ"
+JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJjYW5hcnkifQ.c2lnbmF0dXJlLWNhbmFyeQ"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        # by shape
+        "id AKIAIOSFODNN7CANARY2 used",
+        "ASIAIOSFODNN7CANARY2",
+        f"got {JWT} from",
+        f"Authorization: Bearer {JWT}",
+        "authorization=Bearer abc123canary456",
+        "Bearer canary-opaque-token-without-any",
+        "https://hooks.slack.com/services/T000/B000/canaryXYZ",
+        '{"url": "https:\\/\\/x", "u": "https://hooks.slack.com/services/T000/B000/canaryXYZ"}',
+        "https://discord.com/api/webhooks/123/canary",
+        "https://acme.webhook.office.com/webhookb2/canary@x/IncomingWebhook/y",
+        "https://events.pagerduty.com/integration/canary0123/enqueue",
+        "postgres://app:canary@db:5432/x",
+        "https://canarytoken@github.com/x.git",
+        "redis://:canary@cache/0",
+        "xoxb-1234567890-canary",
+        "ghp_canary0123456789abcdefghij",
+        "-----BEGIN RSA PRIVATE KEY-----\ncanary\ncanary2\n-----END RSA PRIVATE KEY-----",
+        "-----BEGIN PRIVATE KEY-----\\ncanary\\n-----END PRIVATE KEY-----",
+        "-----BEGIN PRIVATE KEY-----\ncanary and the end is cut off",
+        # presigned URLs, both kinds
+        "GET https://b.s3.amazonaws.com/k?X-Amz-Algorithm=A&X-Amz-Credential=canary%2F2026&X-Amz-Signature=canary01",
+        "https://b/k?X-Amz-Security-Token=canary%2F&x=1",
+        "https://b/k?AWSAccessKeyId=canary&Signature=canary%3D&Expires=1",
+        "https://b/k?token=canary&x=1",
+        # by name: environment
+        f"AWS_SECRET_ACCESS_KEY={S}",
+        f"export AWS_SECRET_ACCESS_KEY='{S}'",
+        f'SMTP_PASSWORD="{S} with spaces"',
+        "SMTP_PASSWORD=canary with 'quotes' and spaces canary",
+        f"first=1\nPIPELINE_JWT_SECRET={S}\nlast=2",
+        f"env: A=b DB_PASS={S} C=d",
+        f"Environment=A=b API_KEY={S}",
+        # JSON, JSON in JSON, JSON in JSON in JSON
+        json.dumps({"secretAccessKey": S}),
+        json.dumps({"api_token": S}, separators=(",", ":")),
+        json.dumps({"message": json.dumps({"password": S, "x": 1})}),
+        json.dumps({"message": json.dumps({"message": json.dumps({"password": S})})}),
+        json.dumps({"message": f"first\nPASSWORD={S}\nlast"}),
+        json.dumps({"message": f"first\nkey={S}"}),
+        json.dumps({"password": 'canary"with\\quotes canary'}),
+        json.dumps({"api_keys": ["canary1", "canary2"]}),
+        json.dumps({"credentials": {"user": "x", "password": S}}),
+        json.dumps({"routing_key": "canary0123456789abcdef0123456789"}),
+        # Python, YAML, headers, argv
+        f"{{'password': '{S}'}}",
+        f"os.environ['API_KEY'] = '{S}'",
+        "  password: canary horse battery",
+        "- token: canary horse",
+        "X-Api-Key: canary",
+        "curl -H 'Authorization: Token canary' http://x",
+        "Cookie: session=canary; other=canary2",
+        f"mc --secret-key {S} ls",
+        f"mc --secret-key={S} ls",
+        "['mc', '--token', 'canary', 'ls']",
+        json.dumps(["mc", "--password", "canary with spaces"]),
+        f"--password '{S} two' x",
+        # a secret in the value of what is none
+        f"cmd=run password={S}",
+        f"message: the api_token={S}",
+        json.dumps({"cmd": f"AWS_SECRET_ACCESS_KEY={S} ffmpeg -i x"}),
+    ],
+)
+def test_no_secret_survives(text: str) -> None:
+    done = redact(text)
+    assert "canary" not in done.lower()
+    assert JWT.split(".")[1] not in done
+    assert S not in done
+    assert REMOVED in done
+    assert redact(done) == done, "a second time changes nothing"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "ffmpeg version 5.1 --enable-libx264 -pass 1 -passlogfile x keyint=250 keyint_min=25 scenecut=40",
+        "ffmpeg -i /srv/media-processing/temp/video_merge/abc-123/prepared_00.mp4 -c:v libx264",
+        "KeyError: 'session_id'",
+        "InvalidTokenError: Signature has expired",
+        '{"session_id": "abc", "stage": "compression", "error_code": "FFMPEG_FAILED"}',
+        '{"has_token": true, "password": null, "secret": ""}',
+        "PROCESSING_TIMEOUT=600\nMAX_CONCURRENT_SESSIONS=2\nAWS_S3_BUCKET_NAME=media",
+        "http://127.0.0.1:8000/api/v1/monitoring/health?hours=24",
+        "Main PID: 4711 (python3); Tasks: 12; Memory: 88.1M; CPU: 3.2s",
+        "basic functionality works, and a bearer was seen",
+        "keyboard=us monkey: see",
+    ],
+)
+def test_what_is_no_secret_stays(text: str) -> None:
+    assert redact(text) == text
+
+
+def test_the_rest_of_a_line_stays_where_it_can() -> None:
+    assert redact(f"GET /x?token={S}&hours=24 200") == f"GET /x?token={REMOVED}&hours=24 200"
+    assert redact(f'{{"token": "{S}", "stage": "merging"}}') == f'{{"token": "{REMOVED}", "stage": "merging"}}'
+    assert redact(f"mc --secret-key {S} ls bucket") == f"mc --secret-key {REMOVED} ls bucket"
+    assert redact("https://app:pw@host/path") == f"https://{REMOVED}@host/path"
+    assert redact("Bearer abc123canary456 rejected") == f"Bearer {REMOVED} rejected"
+
+
+def test_known_values_go_wherever_they_stand() -> None:
+    redactor = Redactor([S, 'with "quotes"', "short", ""])
+    for written in (S, "canary9Qx%2F7%2BbZ", f"x{S}y", f"/path/{S}/file"):
+        assert "canary" not in redactor.text(f"log {written} line")
+    assert "quotes" not in redactor.text(json.dumps({"message": 'with "quotes"'}))
+    assert redactor.text("a short text") == "a short text", "a value of five letters is left to the other rules"
+    overlapping = Redactor(["abcdefgh", "abcdef"])
+    assert overlapping.text("abcdefgh") == REMOVED
+
+
+def test_secrets_of_an_environment() -> None:
+    found = secret_values(
+        {
+            "AWS_SECRET_ACCESS_KEY": "first-secret",
+            "AWS_S3_REGION": "us-east-1",
+            "DATABASE_URL": "postgres://app:second-secret@db/x",
+            "TLS_KEY": "line one is long\nline two is long",
+            "X_TOKEN": "1",
+            "BAD_URL": "http://[x:third-secret@y",
+        }
+    )
+    assert found == {
+        "first-secret",
+        "second-secret",
+        "line one is long\nline two is long",
+        "line one is long",
+        "line two is long",
+        "http://[x:third-secret@y",
+    }
+
+
+def test_a_sites_own_patterns() -> None:
+    redactor = Redactor(patterns=[re.compile(r"ACME-\d+")])
+    assert redactor.text("licence ACME-12345 of") == f"licence {REMOVED} of"
+
+
+def test_documents_keep_their_shape() -> None:
+    document = {
+        "checks": [{"component": "ffmpeg", "details": {"api_key": "canary", "ok": True, "n": 3}}],
+        "credentials": {"user": "canary", "list": ["canary", None, 5]},
+        "message": f"failed with {JWT}",
+        "canary-free": 1.5,
+        JWT: "key",
+    }
+    done = Redactor().data(document)
+    assert done == {
+        "checks": [{"component": "ffmpeg", "details": {"api_key": REMOVED, "ok": True, "n": 3}}],
+        "credentials": {"user": REMOVED, "list": [REMOVED, None, REMOVED]},
+        "message": f"failed with {REMOVED}",
+        "canary-free": 1.5,
+        REMOVED: "key",
+    }
+
+
+def test_arguments() -> None:
+    argv = shlex.split("prog --password 'canary two' --secret-key=canary API_TOKEN=canary -i in.mp4 --key canary -y")
+    assert Redactor().argv(argv) == [
+        *("prog", "--password", REMOVED, f"--secret-key={REMOVED}", f"API_TOKEN={REMOVED}"),
+        *("-i", "in.mp4", "--key", REMOVED, "-y"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "secret"),
+    [
+        ("API_TOKEN", True),
+        ("secretAccessKey", True),
+        ("AWS_ACCESS_KEY_ID", True),
+        ("AWSAccessKeyId", True),
+        ("authtoken", True),
+        ("DB_PASS", True),
+        ("X-Amz-Signature", True),
+        ("SLACK_WEBHOOK_URL", True),
+        ("PD_ROUTING_KEY", True),
+        ("key", True),
+        ("pass", False),
+        ("keyint", False),
+        ("monkey", False),
+        ("KeyError", False),
+        ("session_id", False),
+        ("KEY_COUNT", False),
+        ("", False),
+    ],
+)
+def test_names(name: str, secret: bool) -> None:
+    assert is_secret_name(name) is secret
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a",
+        "token=",
+        '"token": "',
+        "'token': '\\\\",
+        "\\",
+        '\\"key\\": [',
+        "://x@",
+        "-----BEGIN PRIVATE KEY-----",
+        "eyJaaaaaaaa.aaaaaaaa.",
+        "Bearer ",
+        "--password ",
+        "a-a.",
+    ],
+)
+def test_hostile_text_takes_time_in_proportion(text: str) -> None:
+    """What is quadratic would take a hundred times as long for ten times the text."""
+
+    def seconds(size: int) -> float:
+        hostile = text * (size // len(text))
+        began = time.process_time()
+        redact(hostile)
+        return time.process_time() - began
+
+    assert seconds(200_000) < 30 * max(seconds(20_000), 0.01)
