@@ -170,7 +170,7 @@ def _unbroken(value: object) -> object:
     return _UNIT.sub("\u00a0", value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
-_UNIT = re.compile(r"(?<=\d) (?=(?:%|(?:s|min|h|d)\b))")
+_UNIT = re.compile(r"(?<=\d) (?=(?:%|(?:ms|s|min|h|d)\b))")
 _MARKDOWN = re.compile(r"([\\`*_\[\]|~#$])")
 
 
@@ -228,12 +228,14 @@ def _line(text: object, limit: int = 200) -> str:
 def view_of(document: Json) -> dict[str, Any]:
     """What both templates show, ready to be laid out: sentences, groups, bounded lists. Pure."""
     hosts = [_host_view(host, at) for at, host in enumerate(document.get("hosts") or [])]
+    _drop_empty_figures(hosts)
     run: Json = document.get("run") or {}
     together = fleet_details([host["details"] for host in hosts])
     return {
         "title": run.get("title") or "Check",
         "state": document["state"] if document["state"] in STATES else "unknown",
         "sentence": _sentence(hosts, document),
+        "findings": _findings(hosts),
         "outcome": _outcome(document),
         "at": run.get("finished_at"),
         "counts": [(state, sum(1 for h in hosts if h["state"] == state)) for state in reversed(STATES)],
@@ -268,6 +270,7 @@ def _host_view(host: Json, at: int) -> dict[str, Any]:
         "anchor": f"host-{at}",
         "state": state,
         "message": worst["message"] if worst else "Nothing was judged",
+        "since": _since(verdicts, state),
         "verdicts": verdicts,
         "details": details,
         "figures": [
@@ -291,24 +294,49 @@ def _merged(host: Json) -> list[Json]:
     return [{**verdicts[0], **merged, "message": _capital(lost.get("reason") or verdicts[0]["message"])}]
 
 
+def _since(verdicts: Sequence[Json], state: str) -> str:
+    """Since when the host has been in its state, as far as earlier runs tell; nothing for a host that is ok."""
+    if state == "ok":
+        return NOTHING
+    known = [str(v["since"]) for v in verdicts if v["state"] == state and from_text(v.get("since"))]
+    return when(min(known)) if known else "this run"
+
+
+def _drop_empty_figures(hosts: Sequence[dict[str, Any]]) -> None:
+    """Take out the figures that no host has: which there are depends on what the check asks for."""
+    have = {label for host in hosts for label, value in host["figures"] if value != NOTHING}
+    for host in hosts:
+        host["figures"] = [(label, value) for label, value in host["figures"] if label in have]
+
+
 def _sentence(hosts: Sequence[Json], document: Json) -> str:
-    """One sentence of what is wrong."""
+    """One sentence: how the fleet is."""
     if not hosts:
         return "No host was checked, so nothing is known: look at the inventory and at --limit."
     parts: list[str] = []
     for state in reversed(STATES[1:]):
-        found = [host for host in hosts if host["state"] == state]
-        if found:
-            share = str(len(found)) if parts else f"{len(found)} of {len(hosts)} hosts"
-            one = len(found) == 1
-            said = ("has a" if one else "have a") if state == "warning" else "is" if one else "are"
-            example = f"{found[0]['host']}: {one_line(found[0]['message'], 160).rstrip('.:')}"
-            more = f"; and {len(found) - 1} more" if len(found) > 1 else ""
-            parts.append(f"{share} {said} {state} ({example}{more})")
+        count = sum(1 for host in hosts if host["state"] == state)
+        if count:
+            share = str(count) if parts else f"{count} of {len(hosts)} hosts"
+            said = ("has a" if count == 1 else "have a") if state == "warning" else "is" if count == 1 else "are"
+            parts.append(f"{share} {said} {state}")
     if parts:
         return ", ".join(parts).replace("1 of 1 hosts", "The host", 1) + "."
     warned = " Nothing is to be done." if not document.get("incidents") else ""
     return ("The host is ok." if len(hosts) == 1 else f"All {len(hosts)} hosts are ok.") + warned
+
+
+def _findings(hosts: Sequence[Json]) -> list[tuple[str, str]]:
+    """For each state that is not ok, what is wrong on its first host, since when, and on how many more."""
+    found: list[tuple[str, str]] = []
+    for state in reversed(STATES[1:]):
+        names = [host for host in hosts if host["state"] == state]
+        if names:
+            first = names[0]
+            since = "" if first["since"] == "this run" else f", since {first['since']}"
+            more = f" (and {len(names) - 1} more)" if len(names) > 1 else ""
+            found.append((state, f"{first['host']}{more}{since}: {one_line(first['message'], 200)}"))
+    return found
 
 
 def _capital(text: str) -> str:
