@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from typing import Any
 
 from ansible_collections.media_ops.runbook.plugins.module_utils.observations import details, observe
@@ -147,6 +149,7 @@ def mixed() -> dict[str, Any]:
     return made
 
 
+@cache  # nobody changes it, and it takes seconds to make
 def fleet(count: int = 300) -> dict[str, Any]:
     """Many hosts: one in ten critical, one in fifteen down, some warned, the others sound."""
 
@@ -198,7 +201,7 @@ def hostile() -> dict[str, Any]:
     )
 
 
-CASES = {
+CASES: dict[str, Callable[[], dict[str, Any]]] = {
     "one_ok": one_ok,
     "mixed": mixed,
     "fleet": fleet,

@@ -98,7 +98,9 @@ def charts_of(details: Json, key: str) -> list[Chart]:
 
 
 def seconds(value: float) -> str:
-    """A duration for people, two units at most: 0.25 s, 12.5 s, 5 min 3 s, 2 h, 3 d 4 h."""
+    """A duration for people, two units at most: 0.4 ms, 0.25 s, 12.5 s, 5 min 3 s, 2 h, 3 d 4 h."""
+    if 0 < value < 0.1:
+        return f"{value * 1000:.2g} ms"
     if round(value, 1) < 60:
         return f"{value:.3g} s"
     rest = round(value)

@@ -131,6 +131,8 @@ def test_without_matplotlib_it_says_what_to_install(monkeypatch: pytest.MonkeyPa
     ("value", "text"),
     [
         (0, "0 s"),
+        (0.000393, "0.39 ms"),
+        (0.0931, "93 ms"),
         (0.25, "0.25 s"),
         (59.94, "59.9 s"),
         (59.99, "1 min"),

@@ -79,8 +79,9 @@ def test_every_case_is_one_well_formed_page_that_fetches_nothing(case: str) -> N
 
 def test_the_page_says_what_is_wrong_and_what_to_run() -> None:
     text = Page(render(result_factory.mixed())).text
-    assert re.search(r"1 of 4 hosts is critical \(media2: Overall status.* ffmpeg exited with 127", text)
-    assert "2 are unknown (media3: Failed to connect" in text
+    assert "1 of 4 hosts is critical, 2 are unknown." in text
+    assert re.search(r"Critical media2, since 2026-11-23 06:00 UTC: Overall status.* ffmpeg exited with 127", text)
+    assert "Unknown media3 (and 1 more): Failed to connect" in text
     assert "The run fails (exit code 2): a host that is critical or unknown fails it." in text
     assert "P0 Critical system: ffmpeg Respond within 5 min Host media2" in text
     assert "ansible-playbook playbooks/incident_critical_system.yml --limit media2" in text
@@ -89,6 +90,29 @@ def test_the_page_says_what_is_wrong_and_what_to_run() -> None:
     assert "figures cover only the last 3 h 3 min of 24 h: the service started at 2026-11-24 02:57 UTC" in text
     assert "Infrastructure Team" in text
     assert "Collection media_ops.runbook 0.1.0" in text
+
+
+@pytest.mark.parametrize("kind", ["html", "md"])
+def test_since_when_a_host_is_in_its_state_stands_beside_it(kind: str) -> None:
+    start, end = ('<section id="hosts"', "</section>") if kind == "html" else ("## Hosts", "\n## ")
+    part = (
+        html.unescape(render(result_factory.mixed(), kind)).replace("\u00a0", " ").partition(start)[2].partition(end)[0]
+    )
+    rows = re.split(r"<tr>|\n(?=\|)", part)
+    since = {name: row for row in rows for name in ("media1", "media2", "media3") if name in row}
+    assert "2026-11-23 06:00 UTC" in since["media2"]
+    assert "this run" in since["media3"]
+    assert "this run" not in since["media1"]
+    assert "UTC" not in since["media1"]
+
+
+def test_a_figure_that_no_host_has_takes_no_room() -> None:
+    made = result_factory.mixed()
+    for host in made["hosts"]:
+        host["details"].pop("metrics", None)
+    text = Page(render(made)).text
+    assert "CPU peak" not in text
+    assert "Operations" in text
 
 
 def test_the_order_is_state_hosts_action_verdicts_charts_contacts_run() -> None:
@@ -113,7 +137,8 @@ def test_nothing_known_is_never_ok(kind: str) -> None:
     assert "Unknown" in made
     assert "The run fails." in made
     lost = html.unescape(render(result_factory.all_lost(), kind))
-    assert "2 of 2 hosts are unknown (media1: The check did not run on this host to its end" in lost
+    assert "2 of 2 hosts are unknown." in lost
+    assert "media1 (and 1 more): The check did not run on this host to its end" in lost
     assert "is ok" not in lost
 
 
