@@ -53,7 +53,7 @@ def storage_probe(params: Mapping[str, Any], *, check_mode: bool, hide: Callable
         **found,
         "bucket": settings.bucket,
         "region": settings.region,
-        "path_style": settings.path_style,
+        "addressing": settings.addressing,
         "environment": settings.environment(),
         "environment_source": settings.source,
         "checked_at": checked_at,

@@ -167,9 +167,9 @@ def explain(error: BaseException, step: str, *, where: str, show: Callable[[str]
         ("invalid", kinds & {"ResponseParserError", "HTTPClientError", "IncompleteReadError", "ChecksumError"}),
         ("invalid", kinds & {"ResponseStreamingError", "FlexibleChecksumError", "HTTPError"}),
     ):
+        if found and (state == "tls" or (step == "tls" and state == "server_error")):
+            return fault("tls", f"{where}: {_tls_reason(chain)}", show=show)
         if found:
-            if state == "tls":
-                shown = f"{where}: {_tls_reason(chain)}"
             return fault(state, shown, show=show)
     return fault("unknown", f"{type(error).__name__}: {shown}", show=show)
 
@@ -183,7 +183,7 @@ def _explain_answer(error: Any, step: str, show: Callable[[str], str], real_stat
     status = meta.get("HTTPStatusCode")
     status = status if isinstance(status, int) else 0
     if real_status == 200 and code in ("", str(status)):
-        status = real_status
+        status, code = real_status, ""
     headers = {str(name).lower(): str(value) for name, value in (meta.get("HTTPHeaders") or {}).items()}
     state = state_of_refusal(code, status, message, headers)
     shown = f"HTTP {status}" if code in ("", str(status)) else f"HTTP {status} {code}: {message}"
@@ -198,7 +198,7 @@ def _explain_answer(error: Any, step: str, show: Callable[[str], str], real_stat
         return _identity_fault(state, shown, show)
     if state == DENIED:
         state = f"denied_{step if step in ('put', 'get', 'delete') else 'list'}"
-    elif state == "read_only" and step in ("list", "leftovers"):
+    elif state == "read_only" and step not in ("put", "delete"):
         state = "invalid"
     return fault(state, shown, show=show)
 

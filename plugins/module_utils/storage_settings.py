@@ -10,7 +10,7 @@ import contextlib
 import os
 import pwd
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Callable
 from urllib.parse import urlsplit
 
@@ -42,7 +42,7 @@ class Settings:
     Attributes:
         variables: the environment to run with.
         source: ``process``, ``unit`` or ``file``; "" where there is none.
-        path_style: whether the bucket stands in the path instead of the host name.
+        addressing: ``path``, ``virtual`` (the bucket stands in the host name), or ``auto`` as boto3 decides.
         static: whether the credentials are in the environment itself.
         metadata: whether the instance's metadata service may be asked for a role.
         no_write: why nothing is to be written, or "".
@@ -55,7 +55,7 @@ class Settings:
     bucket: str
     region: str
     endpoint_url: str
-    path_style: bool
+    addressing: str
     static: bool
     metadata: bool
     prefix: str
@@ -71,7 +71,7 @@ class Settings:
         """Secrets, and what is shown in their place."""
         found: dict[str, str] = {}
         for name, value in self.variables.items():
-            if any(word in name.upper() for word in _SECRET_WORDS):
+            if name.startswith("AWS_") and any(word in name for word in _SECRET_WORDS):
                 found[value.strip()] = "***"
             if name.upper() in _PROXIES or name in ENDPOINT:
                 found[userinfo(value)] = "***"
@@ -144,7 +144,7 @@ def read_settings(params: Mapping[str, Any], *, check_mode: bool, hide: Callable
         bucket=bucket,
         region=params["region"] or _first(variables, REGION) or _DEFAULT_REGION,
         endpoint_url=endpoint_url,
-        path_style=bool(endpoint_url) if params["path_style"] is None else params["path_style"],
+        addressing=_addressing(params["path_style"], endpoint_url),
         static=bool(variables.get(KEY_ID) and variables.get(SECRET)),
         metadata=params["credentials"] == "chain",
         prefix=prefix,
@@ -158,12 +158,13 @@ def read_settings(params: Mapping[str, Any], *, check_mode: bool, hide: Callable
     if problem and found.unreadable:
         shown = ", ".join(one_line(path, 80) for path in found.unreadable[:5])
         problem, state = f"{problem}; {shown} cannot be read by this user (become the service's user)", "unknown"
-    return replace_problem(settings, problem, state)
+    return replace(settings, problem=problem, state=state)
 
 
-def replace_problem(settings: Settings, problem: str, state: str) -> Settings:
-    """The same settings with a reason not to probe."""
-    return Settings(**{**settings.__dict__, "problem": problem, "state": state})
+def _addressing(path_style: bool | None, endpoint_url: str) -> str:
+    if path_style is None:
+        return "path" if endpoint_url else "auto"
+    return "path" if path_style else "virtual"
 
 
 def _environment(params: Mapping[str, Any]) -> tuple[ServiceEnvironment, str, str, str]:

@@ -28,8 +28,7 @@ from .times import to_text
 
 STEPS = ("dns", "tcp", "tls", "credentials", "identity", "list", "put", "get", "delete", "leftovers")
 MAX_REQUESTS = 16
-_SKEW_BEARABLE_S = 60
-_FRESH_S = 900  # objects younger than any probe can last belong to one that runs elsewhere
+_FRESH_S = 900  # younger objects may belong to a probe that runs elsewhere: none lasts longer than 600 s
 _MAX_LISTED = 20
 _PLAIN = ("ok", "skipped", "not_offered")
 
@@ -48,6 +47,7 @@ class Probe:
         self._version = ""
         self._content = b""
         self._written = False
+        self._answered = False
         self._where = ""
         self._url = urlsplit("")
         self._proxy = ""
@@ -103,7 +103,8 @@ class Probe:
         try:
             self._within(getattr(self, f"_{step}"), self._limit(step), step)
         except Exception as error:  # noqa: BLE001  whatever a library raises is a state of the step
-            found = explain(error, step, where=self._where, show=self._shown, status=self._status)
+            where = "STS" if step == "identity" else self._where
+            found = explain(error, step, where=where, show=self._shown, status=self._status)
             state, reason = found.state, found.reason
         spent = round((time.monotonic() - began) * 1000)
         self.report["steps"].append({"step": step, "state": state, "reason": one_line(reason, 500), "ms": spent})
@@ -166,10 +167,16 @@ class Probe:
 
         self._core = botocore.session.get_session()
         self._session = boto3.session.Session(botocore_session=self._core)
-        # The signature of this URL is of no use to anybody: its credentials are none.
+        # Credentials are not looked for yet, as that may need the network.
         none = {"aws_access_key_id": "none", "aws_secret_access_key": "none"}
-        client = self._client("s3", self._settings.endpoint_url, more=none)
-        url = client.generate_presigned_url("list_objects_v2", Params={"Bucket": self._settings.bucket})
+        client = self._client("s3", self._settings.endpoint_url, retries=0, more=none)
+        client.meta.events.register_first("before-send", _stop)
+        try:
+            client.list_objects_v2(Bucket=self._settings.bucket, MaxKeys=1)
+        except _StoppedError as stopped:
+            url = stopped.url
+        else:
+            raise fault("unknown", "where boto3 sends requests to cannot be told")
         self._url = urlsplit(url)
         self._proxy = _proxy_of(url, self._url.scheme)
         if self._proxy:
@@ -247,9 +254,9 @@ class Probe:
     def _list(self) -> None:
         self._s3 = self._client("s3", self._settings.endpoint_url)
         said = self._s3.list_objects_v2(Bucket=self._settings.bucket, MaxKeys=1)
-        # A login page with status 200 parses as well, as a list of nothing.
-        if said.get("Name") != self._settings.bucket:
-            raise fault("invalid", f"{self._where}: HTTP 200, and no listing of this bucket")
+        # A login page with status 200 can be read as well, as a list of nothing.
+        if not said.get("Name"):
+            raise fault("invalid", f"{self._where}: HTTP 200, and no list of a bucket")
         region = said["ResponseMetadata"]["HTTPHeaders"].get("x-amz-bucket-region")
         if region and region != self._settings.region:
             self._note(f"the bucket is in region {region}, AWS_S3_REGION says {self._settings.region}: boto3 follows")
@@ -268,6 +275,7 @@ class Probe:
             unsent = explain(error, "put", where=self._where).state in ("refused", "dns", "tls", "not_configured")
             self._written = not (unsent or 300 <= self._status < 500)
             raise
+        self._answered = True
         if not said.get("ETag"):
             raise fault("invalid", f"{self._where}: HTTP 200 for the upload, and no ETag")
         self._version = said.get("VersionId") or ""
@@ -280,10 +288,13 @@ class Probe:
             raise fault("invalid", f"{self._where}: what was read is not what was written")
 
     def _delete(self) -> None:
+        self.report["left_behind"] = [self._key]
         where = {"Bucket": self._settings.bucket, "Key": self._key}
+        if not self._answered:
+            with contextlib.suppress(Exception):  # it may not be there at all
+                self._version = self._s3.head_object(**where).get("VersionId") or ""
         # In a bucket with versions, naming the version removes it; without, a marker is put on top of it.
         version = {"VersionId": self._version} if self._version not in ("", "null") else {}
-        self.report["left_behind"] = [self._key]
         try:
             self._s3.delete_object(**where, **version)
         except Exception as error:
@@ -314,6 +325,7 @@ class Probe:
         from botocore.config import Config
 
         settings = self._settings
+        style: Any = {"addressing_style": settings.addressing}
         client = self._session.client(
             service,
             region_name=settings.region,
@@ -322,7 +334,7 @@ class Probe:
                 connect_timeout=settings.connect_timeout,
                 read_timeout=settings.read_timeout,
                 retries={"total_max_attempts": 1 + (settings.retries if retries is None else retries)},
-                s3={"addressing_style": "path" if settings.path_style else "auto"},
+                s3=style,
                 user_agent_extra="media_ops.runbook",
             ),
             **(more or {}),
@@ -366,9 +378,9 @@ class Probe:
             shown = ", ".join(report["left_behind"][:3])
             more = len(report["left_behind"]) - 3
             self._note(f"left behind in the bucket, remove by hand: {shown}{f' and {more} more' if more > 0 else ''}")
-        skew = (report["clock"] or {}).get("skew_s", 0)
-        if abs(skew) > _SKEW_BEARABLE_S:
-            self._note(f"the store's clock is {abs(skew)} s {'ahead of' if skew > 0 else 'behind'} this host's")
+        if state == "clock_skew" and report["clock"]:
+            skew = report["clock"]["skew_s"]
+            reason += f"; the store's clock is {abs(skew)} s {'ahead of' if skew > 0 else 'behind'} this host's"
         if state == "bad_signature" and any(self._odd(name) for name in (SECRET, TOKEN)):
             reason += "; it stands in quotes, which may be part of it"
         report["state"], report["reason"] = state, reason
@@ -378,12 +390,24 @@ class Probe:
         return len(value) > 1 and value[0] in "'\"" and value[-1] == value[0]
 
 
+class _StoppedError(Exception):
+    """A request that was to be sent."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__("stopped before it was sent")
+        self.url = url
+
+
+def _stop(request: Any, **_event: Any) -> None:
+    raise _StoppedError(request.url)
+
+
 def _proxy_of(url: str, scheme: str) -> str:
     """The proxy that boto3 takes from the environment for this URL, or ""."""
     from botocore.utils import get_environ_proxies
 
     proxies = get_environ_proxies(url)
-    proxy = str(proxies.get(scheme) or proxies.get("all") or "")
+    proxy = str(proxies.get(scheme) or "")
     return proxy if not proxy or "://" in proxy else f"http://{proxy}"
 
 

@@ -61,7 +61,8 @@ options:
     type: str
   path_style:
     description:
-      - Whether the bucket stands in the path instead of the host name. By default it does where an endpoint is named.
+      - Whether the bucket stands in the path instead of the host name. By default it does where an endpoint is named,
+        and boto3 decides where none is.
     type: bool
   credentials:
     description:
@@ -175,9 +176,9 @@ region:
   description: The region that was asked for.
   type: str
   returned: success
-path_style:
-  description: Whether the bucket stands in the path.
-  type: bool
+addressing:
+  description: V(path), V(virtual) (the bucket stands in the host name), or V(auto), as boto3 decides.
+  type: str
   returned: success
 proxy:
   description: The proxy in between, without its credentials. Null where there is none.
