@@ -130,10 +130,11 @@ def small_disk(directory: Path, mebibytes: int = 8, *options: str) -> Iterator[P
 
 
 def fill(directory: Path) -> None:
-    """Write into a directory until its file system is full."""
-    with contextlib.suppress(OSError), (directory / "filler").open("wb", buffering=0) as file:
-        while True:
-            file.write(b"\0" * (1 << 16))
+    """Write into a directory until its file system is full to the last block."""
+    for chunk in (1 << 16, 512):
+        with contextlib.suppress(OSError), (directory / "filler").open("ab", buffering=0) as file:
+            while True:
+                file.write(b"\0" * chunk)
 
 
 def record_fault(fault: str, verdict: str, done: str, *, recovered: bool = True, neighbours: str = "untouched") -> None:

@@ -1,0 +1,215 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, media_ops.runbook contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# runbook: WL-1, WL-2, WL-3, WL-4, WL-5
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: log_archive
+short_description: Put rotated logs into verified archives
+version_added: 0.1.0
+author:
+  - media_ops.runbook contributors (@media-ops)
+description:
+  - Packs rotated logs, of any number, into C(archived_logs_DATE.tar.zst) or C(archived_logs_DATE.tar.gz), and
+    deletes them. A second archive of a day gets C(-2) behind the date. Without rotated logs no archive is made.
+  - No line is lost, and none is there twice. The archive is written in O(archive_dir) under a temporary name,
+    brought to the disk, read back and compared member by member; a journal notes which files it holds; it gets its
+    name; only then do the files go. A run that was killed is finished by the next.
+  - A log that somebody has open to write, which a lease of the kernel tells, stays and is reported. One that is
+    rotated meanwhile is deleted by the name that it has then.
+  - While it works both directories are locked, and module M(media_ops.runbook.disk_cleanup) leaves O(log_dir) alone.
+    Where both run on one day, archive first, since what disk_cleanup deletes is in no archive.
+  - Archives older than O(keep_days) go, before the new one is made, where the day in their name and their time of
+    change agree.
+  - Also tells the sizes of the logs, and whether their rotation works.
+  - Run it as the service's user, who must own the logs and may write to O(archive_dir).
+  - Archives are not copied to another place.
+extends_documentation_fragment:
+  - ansible.builtin.action_common_attributes
+attributes:
+  check_mode:
+    support: full
+    details: The plan is the same.
+  diff_mode:
+    support: none
+  platform:
+    platforms: posix
+options:
+  log_dir:
+    description: Directory of the logs, absolute, and not through a symbolic link.
+    type: path
+    required: true
+  archive_dir:
+    description: Directory of the archives, absolute, and not through a symbolic link. It must exist.
+    type: path
+    required: true
+  patterns:
+    description: Shell patterns of the names of rotated logs. One that fits a log that is written to is refused.
+    type: list
+    elements: str
+    default: ["*.log.[0-9]*"]
+  date:
+    description: Day in the name of the archive, as YYYYMMDD or YYYY-MM-DD. By default today, in UTC.
+    type: str
+  keep_days:
+    description: For how many days archives are kept.
+    type: int
+    default: 28
+  compression:
+    description: V(auto) is V(zstd) where the host has the command C(zstd), else V(gzip).
+    type: str
+    choices: [auto, gzip, zstd]
+    default: auto
+  expected_ratio:
+    description:
+      - What part of their size logs are expected to take in the archive, more than 0 to 1, for the check of free
+        space. With V(1) nothing is begun that could not be ended.
+      - Logs of text take a tenth. Where space runs out all the same, the archive is given up and all logs stay.
+    type: float
+    default: 1
+  limits:
+    description: What the rotation of a log is set to, to see whether it works.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      log:
+        description: Name of the log, such as V(application.log).
+        type: str
+        required: true
+      max_bytes:
+        description: Size beyond which it should have been rotated.
+        type: int
+        required: true
+      keep:
+        description: How many rotated files there may be.
+        type: int
+  plan_hash:
+    description: Act only when the plan made anew has this RV(hash). Else the module fails and says what drifted.
+    type: str
+seealso:
+  - module: media_ops.runbook.disk_cleanup
+"""
+
+EXAMPLES = r"""
+- name: Archive the rotated logs
+  become: true
+  become_user: media
+  media_ops.runbook.log_archive:
+    log_dir: /srv/media-processing/temp/logs
+    archive_dir: /backup/logs
+    limits:
+      - {log: application.log, max_bytes: 52428800, keep: 5}
+      - {log: media_processing.log, max_bytes: 104857600, keep: 10}
+  register: logs
+
+- name: Say what is wrong with the rotation
+  ansible.builtin.debug:
+    msg: "{{ logs.rotation.problems | map(attribute='said') }}"
+"""
+
+RETURN = r"""
+plan:
+  description:
+    - At most one action each to finish what a killed run left, to delete old archives, and to archive, in this
+      order, with C(action), C(target), C(why), C(steps), C(stable), C(proof), C(result) and C(said).
+    - C(stable) holds C(kind) (V(finish), V(expire), V(archive)) and the files, logs by inode, size and time of
+      change, as their names change by rotation.
+  type: list
+  elements: dict
+  returned: success
+hash:
+  description: 12 hex digits over what the plan would do.
+  type: str
+  returned: success
+archive:
+  description:
+    - The archive that was made, with C(path), C(bytes), C(members), C(source_bytes) and C(compression). Null where
+      none was.
+  type: dict
+  returned: success
+  sample:
+    path: /backup/logs/archived_logs_20261130.tar.zst
+    bytes: 20480000
+    members: 11
+    source_bytes: 241172480
+    compression: zstd
+removed:
+  description: C(files) and C(bytes) of rotated logs that are gone, since an archive holds them.
+  type: dict
+  returned: success
+skipped:
+  description:
+    - Rotated logs that stay, each with C(file) and C(reason). V(open), somebody may write to it; V(unproven), nobody
+      can say; V(changed) or V(gone) meanwhile; V(no_regular_file); V(denied).
+  type: list
+  elements: dict
+  returned: success
+expired:
+  description:
+    - Archives that were C(removed), and those that are C(disagreeing), old only by their name or only by their time,
+      which stay.
+  type: dict
+  returned: success
+space:
+  description:
+    - C(needed_bytes) that an archive may take at most by O(expected_ratio), and C(free_bytes) that it may use.
+  type: dict
+  returned: success
+rotation:
+  description: How the logs were found, before anything was done.
+  type: dict
+  returned: success
+  contains:
+    logs:
+      description:
+        - Each log with its C(bytes) (null where only rotated ones are left), C(rotated) and C(rotated_bytes).
+      type: list
+      elements: dict
+    bytes:
+      description: Bytes of all of them.
+      type: int
+    problems:
+      description:
+        - What is wrong with the rotation, each with C(log), C(problem) and C(said).
+        - V(beyond_limit), V(too_many) and V(missing) by O(limits); V(gap), numbers are missing between rotated files;
+          V(writer), somebody has a rotated file open to write.
+      type: list
+      elements: dict
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ..module_utils.errors import run_module
+from ..module_utils.log_archive import log_archive
+
+
+def main() -> None:
+    limit = {
+        "log": {"type": "str", "required": True},
+        "max_bytes": {"type": "int", "required": True},
+        "keep": {"type": "int"},
+    }
+    module = AnsibleModule(
+        argument_spec={
+            "log_dir": {"type": "path", "required": True},
+            "archive_dir": {"type": "path", "required": True},
+            "patterns": {"type": "list", "elements": "str", "default": ["*.log.[0-9]*"]},
+            "date": {"type": "str"},
+            "keep_days": {"type": "int", "default": 28},
+            "compression": {"type": "str", "choices": ["auto", "gzip", "zstd"], "default": "auto"},
+            "expected_ratio": {"type": "float", "default": 1},
+            "limits": {"type": "list", "elements": "dict", "default": [], "options": limit},
+            "plan_hash": {"type": "str"},
+        },
+        supports_check_mode=True,
+    )
+    run_module(module, lambda: log_archive(module.params, check_mode=module.check_mode))
+
+
+if __name__ == "__main__":
+    main()
