@@ -188,9 +188,9 @@ def shown_argv(argv: Sequence[str]) -> list[str]:
 
 
 def _redacted(argument: str) -> str:
-    text = argument.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
-    text = re.sub(r"(\w+://)[^/@\s]*@", rf"\1{_HIDDEN}@", text)
-    text = re.sub(r"(\w+://[^?\s]*\?)\S*", rf"\1{_HIDDEN}", text)
+    text = argument[: _ARGUMENT_SHOWN * 4].encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    text = re.sub(r"(://)[^/@\s]*@", rf"\1{_HIDDEN}@", text)
+    text = re.sub(r"(://[^?\s]*\?)\S*", rf"\1{_HIDDEN}", text)
     return one_line(_SECRET_PART.sub(rf"\1\2{_HIDDEN}", text), _ARGUMENT_SHOWN)
 
 

@@ -301,7 +301,7 @@ def _result(scene: Scene, plan: list[Action], outcomes: Sequence[Outcome]) -> di
         action["result"] == "planned" or (action["action"], action["result"]) == ("delete", "skipped")
         for action in plan
     )
-    restart = [*seen["restart_needed"], *listed]
+    restart = list(dict.fromkeys([*seen["restart_needed"], *listed]))
     escalate += [f"session {session_id} stays listed: the service must be restarted" for session_id in restart]
     return {
         **seen,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,8 @@ from ansible_collections.media_ops.runbook.plugins.modules import session_info, 
 
 from tests.session_site import Site, alive, running_site
 
-SESSION = "5d0c1f6e-aaaa"
+# No other run of the tests has them, whose processes can be seen from here.
+SESSION = f"5d0c1f6e-{os.getpid()}"
 CANARY = "canary-5fJ2.sEcReT_token-9Kq"
 
 Capsys = pytest.CaptureFixture[str]
