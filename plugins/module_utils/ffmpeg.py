@@ -467,9 +467,15 @@ def _refused_library(trial: Trial) -> list[dict[str, Any]]:
 
 
 def _foreign_libraries(service: Service, chosen: Candidate, want: Wanted) -> list[dict[str, Any]]:
-    """Libraries that ffmpeg would get from a place that no package owns."""
+    """Libraries that ffmpeg gets from a place that no package owns."""
     listed = service.run_ffmpeg(["/usr/bin/ldd", chosen.target or chosen.path], timeout_s=want.timeout_s)
-    paths = [match.group(1) for match in re.finditer(r" => (/\S+) \(0x", listed.out)]
+    if listed.rc == 0:
+        paths = [match.group(1) for match in re.finditer(r" => (/\S+) \(0x", listed.out)]
+    else:  # a library that is damaged ends ldd as it ends ffmpeg: those that take the place of a package's remain
+        own = [one for one in re.split("[:;]", service.variables.get("LD_LIBRARY_PATH", "")) if one.startswith("/")]
+        seen = service.run(["find", "-H", *own, "-maxdepth", "1", "-name", "*.so*"], timeout_s=10).out if own else ""
+        places = {f"*/{os.path.basename(path)}": path for path in seen.splitlines()[:1000]}
+        paths = [places[name] for name in packages.owners(places)]
     owned = packages.owners(paths)
     return [_library(path, "", "belongs to no package") for path in paths if path not in owned]
 

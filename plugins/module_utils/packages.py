@@ -38,7 +38,9 @@ _NO_FILE = re.compile(
     r"cannot be downloaded|Failed to fetch|Unable to fetch|Unable to locate package|has no installation candidate"
     r"|Can't find a source to download|404 +Not Found"
 )
-_TELLING = re.compile(r"^(E: |dpkg: error|W: Failed to fetch|Reinstallation of )|Read-only file system|No space left")
+# Its lines that tell a cause, and those that only say that there is one
+_TELLING = re.compile(r"^(E: |dpkg: error|Reinstallation of )|Read-only file system|No space left")
+_REMARK = re.compile(r"^(E: Sub-process |E: Some index files |E: Unable to fetch some |dpkg: error processing )")
 
 
 def reinstall(package: str) -> tuple[str, ...]:
@@ -63,7 +65,9 @@ def complaint(ran: Ran) -> str:
     """What apt or dpkg said of its failure, in one line."""
     if ran.timed_out:
         return f"still running after {ran.seconds:.0f} s, and left to itself"
-    lines = [line.strip() for line in (ran.err + "\n" + ran.out).splitlines() if _TELLING.search(line.strip())]
+    said = [line.strip() for line in (ran.err + "\n" + ran.out).splitlines()]
+    lines = [line for line in said if _TELLING.search(line)]
+    lines = [line for line in lines if not _REMARK.search(line)] or lines
     return one_line("; ".join(dict.fromkeys(lines)), 400) or one_line(ran.said) or f"exit code {ran.rc}"
 
 
