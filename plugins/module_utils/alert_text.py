@@ -362,7 +362,7 @@ def syslog_lines(groups: Sequence[Group], *, folded: int) -> list[tuple[int, str
     for group in groups:
         first = group.first
         priority = SYSLOG_PRIORITY["ok" if first["event"] == "ended" else first["severity"]]
-        lines.append((priority, _bytes_bounded(f"{headline(group)}: {first['message']}")))
+        lines.append((priority, _bytes_bounded(": ".join(filter(None, (headline(group), first["message"]))))))
     return lines + ([(SYSLOG_PRIORITY["ok"], _more(folded))] if folded else [])
 
 

@@ -133,7 +133,7 @@ def transition(
 
     Args:
         previous: left as it is.
-        verdicts: each may name its ``host``, else it is ``run.host``. A known check of these hosts that is not among
+        verdicts: each may name its ``hosts``, else it is of ``run.host``. A known check of these hosts that is not among
             them is no longer checked, and a bad state of it ends.
         run: a run that was counted already changes nothing.
         policy: when to tell.
@@ -224,7 +224,6 @@ def _by_key(verdicts: Iterable[Json], run: Run) -> dict[str, dict[str, str]]:
     for verdict in verdicts:
         raw = verdict.get("state")
         texts = {
-            "host": one_line(verdict.get("host") or run.host, 200),
             "check": one_line(verdict.get("check"), 100),
             "state": raw if isinstance(raw, str) and raw in STATES else "unknown",
             "title": one_line(verdict.get("title") or verdict.get("check"), 100),
@@ -232,9 +231,10 @@ def _by_key(verdicts: Iterable[Json], run: Run) -> dict[str, dict[str, str]]:
             "action": one_line(verdict.get("action") or "", 300),
             "playbook": one_line(verdict.get("playbook") or "", 100),
         }
-        key = _key(run.procedure, texts["host"], texts["check"])
-        if key not in found or worst_state([found[key]["state"], texts["state"]]) != found[key]["state"]:
-            found[key] = texts
+        for host in verdict["hosts"] if isinstance(verdict.get("hosts"), list) else [run.host]:
+            key = _key(run.procedure, one_line(host), texts["check"])
+            if key not in found or worst_state([found[key]["state"], texts["state"]]) != found[key]["state"]:
+                found[key] = {**texts, "host": one_line(host)}
     return found
 
 

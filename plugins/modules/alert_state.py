@@ -55,7 +55,7 @@ options:
   host:
     description:
       - Name of the host in messages. Needed with O(state=recorded).
-      - A verdict may name another one as its C(host). So a controller keeps state for hosts that cannot.
+      - A verdict may name other ones as its C(hosts), a list. So a controller keeps state for hosts that cannot.
     type: str
   procedure:
     description: The procedure that looked, such as V(watch_health). Needed with O(state=recorded).

@@ -201,9 +201,9 @@ def test_a_check_that_is_no_longer_made_ends_and_says_that_it_is_not_well() -> N
 def test_other_procedures_and_hosts_that_were_not_looked_at_are_left_alone() -> None:
     watch = Watch()
     bad = {"check": "a", "state": "critical"}
-    watch.judge([{**bad, "host": "m1"}, {**bad, "host": "m2"}])
+    watch.judge([{**bad, "hosts": ["m1"]}, {**bad, "hosts": ["m2"]}])
     assert watch.judge([bad], procedure="watch_performance")[0]["host"] == "media1"
-    assert watch.judge([{**bad, "host": "m2"}]) == []
+    assert watch.judge([{**bad, "hosts": ["m2"]}]) == []
     assert [(a["host"], a["procedure"]) for a in open_alerts(watch.state)] == [
         ("m1", "watch_health"),
         ("m2", "watch_health"),
@@ -256,7 +256,7 @@ def test_what_is_well_and_quiet_is_forgotten() -> None:
 
 def test_what_nobody_looked_at_for_a_month_is_forgotten() -> None:
     watch = Watch()
-    watch.judge([{"check": "a", "state": "critical", "host": "gone"}])
+    watch.judge([{"check": "a", "state": "critical", "hosts": ["gone"]}])
     watch.now += timedelta(days=31)
     watch.see("ok")
     assert watch.state["entries"] == {}
@@ -264,13 +264,13 @@ def test_what_nobody_looked_at_for_a_month_is_forgotten() -> None:
 
 def test_three_hundred_hosts_at_once() -> None:
     watch = Watch()
-    told = watch.judge([{"check": "a", "state": "critical", "host": f"m{number}"} for number in range(300)])
+    told = watch.judge([{"check": "a", "state": "critical", "hosts": [f"m{number}" for number in range(300)]}])
     assert len({m["id"] for m in told}) == len({m["dedup_key"] for m in told}) == 300
 
 
 def test_keys_fit_and_foreign_text_is_one_line() -> None:
     host = "h" * 300
-    (began,) = Watch().judge([{"check": "a", "state": "critical", "host": host, "message": "x\n\x1b[31m" + "y" * 999}])
+    (began,) = Watch().judge([{"check": "a", "state": "critical", "hosts": [host], "message": "x\n\x1b[31m" + "y" * 999}])
     assert len(began["dedup_key"]) <= 255
     assert began["message"].isprintable()
     assert len(began["message"]) <= 300

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import json
 import time
+import urllib.request
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from ansible_collections.media_ops.runbook.plugins.module_utils import channels
 from ansible_collections.media_ops.runbook.plugins.module_utils.errors import MediaOpsError, OptionError
+from ansible_collections.media_ops.runbook.plugins.module_utils.times import to_text, utc_now
 
 from tests.fault_server import make_certificate, server_context
+from tests.monitoring_tools import serving
 from tests.receiver import MODES, Receiver, mail_server, nobody, receiver, syslog_socket
 from tests.unit.plugins.message_factory import alert, ended, message
 
@@ -419,3 +423,30 @@ def test_a_sender_that_breaks_is_a_failure_of_its_channel_only() -> None:
         found = send(*used, command_prefix="\ud800")
         assert log.lines(1)
     assert found["failures"] == [{"channel": "email", "reason": "could not be sent (UnicodeEncodeError)", "waiting": 1}]
+
+
+# --- a real Alertmanager
+
+
+def test_a_real_alertmanager_takes_begin_change_and_end(tmp_path: Path) -> None:
+    config = tmp_path / "alertmanager.yml"
+    config.write_text("route: {receiver: nobody}\nreceivers: [{name: nobody}]\n", encoding="utf-8")
+    arguments = (f"--config.file={config}", f"--storage.path={tmp_path}/data", "--cluster.listen-address=")
+    began = to_text(utc_now() - timedelta(minutes=30))
+    now = to_text(utc_now() - timedelta(seconds=1))
+    with serving("prometheus-alertmanager", "/-/ready", *arguments) as url:
+
+        def active() -> list[tuple[str, str]]:
+            with urllib.request.urlopen(f"{url}/api/v2/alerts?active=true", timeout=10) as answer:
+                return sorted((a["labels"]["instance"], a["labels"]["severity"]) for a in json.load(answer))
+
+        used = channel("alertmanager", url=url)
+        first = [message(host, severity="warning", began_at=began) for host in ("media1", "media2")]
+        assert send(used, messages=first)["failures"] == []
+        assert active() == [("media1", "warning"), ("media2", "warning")]
+        worse = message(event="changed", severity_was="warning", was="warning", began_at=began, at=now)
+        assert send(used, messages=[worse])["failures"] == []
+        assert active() == [("media1", "critical"), ("media2", "warning")]
+        over = ended("media2", severity="warning", severity_was="warning", began_at=began, since=now, at=now)
+        assert send(used, messages=[over])["failures"] == []
+        assert active() == [("media1", "critical")]

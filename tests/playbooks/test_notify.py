@@ -1,0 +1,132 @@
+# Copyright: (c) 2026, media_ops.runbook contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Entry point notify of role report: a fleet of three with real state directories, and receivers that come and go."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.receiver import nobody, receiver, syslog_socket
+
+ROOT = Path(__file__).resolve().parents[2]
+ROUTING_KEY = "0123456789abcdef0123456789CANARY"
+CANARIES = ("slackcanarysecret", "T0CANARY", ROUTING_KEY)
+PLAYBOOK: list[dict[str, Any]] = [
+    {
+        "name": "Watch",
+        "hosts": "all",
+        "gather_facts": False,
+        "tasks": [
+            {
+                "name": "What healthcheck found",
+                "ansible.builtin.set_fact": {"healthcheck_result": {"verdicts": "{{ [seen] }}"}},
+            },
+            {
+                "name": "Tell",
+                "ansible.builtin.include_role": {"name": "media_ops.runbook.report", "tasks_from": "notify"},
+                "vars": {"report_check": "watch_health", "report_title": "Health watch"},
+            },
+            {"name": "The gate comes after", "ansible.builtin.debug": {"msg": "judged"}},
+        ],
+    }
+]
+
+
+class Fleet:
+    """Hosts ``good``, ``bad`` and ``away``; the last cannot be reached."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.runs = 0
+        for host in ("good", "bad"):
+            (directory / host).mkdir(mode=0o750)
+        (directory / "play.yml").write_text(json.dumps(PLAYBOOK), encoding="utf-8")
+
+    def run(self, channels: list[dict[str, Any]], *arguments: str, bad: str = "critical", code: int = 0) -> str:
+        """Run once; returns all that it said, at the highest verbosity."""
+        self.runs += 1
+        local = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
+        away = {"ansible_connection": "ssh", "ansible_host": "127.0.0.1", "ansible_port": 1}
+        hosts: dict[str, Any] = {"good": {**local, "state": "ok"}, "bad": {**local, "state": bad}, "away": away}
+        for name, variables in hosts.items():
+            variables["policy_state_dir"] = str(self.directory / name)
+            state = variables.pop("state", "unknown")
+            variables["seen"] = {"check": "overall_status", "title": "Overall status", "state": state}
+        site = {"report_channels": channels, "report_dir": str(self.directory / "reports")}
+        inventory = self.directory / "inventory.json"
+        inventory.write_text(json.dumps({"all": {"hosts": hosts, "vars": site}}), encoding="utf-8")
+        command = ["ansible-playbook", "-vvvv", "-i", str(inventory), str(self.directory / "play.yml"), *arguments]
+        environment = {**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg")}
+        ran = subprocess.run(
+            command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300, check=False
+        )
+        said = ran.stdout + ran.stderr
+        assert ran.returncode == code, said
+        assert not any(canary in said for canary in CANARIES)
+        return said
+
+    def waiting(self, name: str) -> list[str]:
+        path = self.directory / name / "alerts.json"
+        return [message["event"] for message in json.loads(path.read_text(encoding="utf-8"))["pending"]]
+
+
+# runbook: AU-H1, AU-H2, AU-H3
+@pytest.mark.playbook
+def test_from_a_bad_state_to_its_end_with_a_channel_that_is_down_meanwhile(tmp_path: Path) -> None:
+    fleet = Fleet(tmp_path)
+    with receiver() as server, nobody() as down, syslog_socket(tmp_path / "log") as log:
+        slack = {"name": "chat", "type": "slack"}
+        others = [
+            {"name": "log", "type": "syslog", "address": log.address},
+            {"name": "page", "type": "pagerduty", "url": server.pagerduty_url, "routing_key": ROUTING_KEY},
+        ]
+        broken = [{**slack, "url": server.slack_url.replace(server.base, down)}, *others]
+        sound = [{**slack, "url": server.slack_url}, *others]
+
+        planned = fleet.run(sound, "--check")
+        assert "CRITICAL: Overall status on bad" in planned
+        assert server.seen == []
+        assert not (fleet.directory / "reports").exists()
+        assert not (fleet.directory / "bad" / "alerts.json").exists()
+
+        said = fleet.run(broken, code=2)
+        assert "Not notified: chat: no connection to 127.0.0.1: Connection refused" in said
+        assert said.count("msg: judged") == 2, "one host tells of the channel, the others go on"
+        assert sorted(line.partition("]: ")[2] for line in log.lines(2)) == [
+            "CRITICAL: Overall status on bad",
+            "UNKNOWN: State of the host on away: The host is unreachable, so nothing about it is known",
+        ]
+        assert len(server.bodies("pagerduty")) == 2
+        assert (fleet.waiting("bad"), fleet.waiting("good")) == (["began"], [])
+        assert fleet.waiting("reports/alerts") == ["began"]
+
+        fleet.run(sound)
+        assert log.no_more()
+        assert len(server.bodies("pagerduty")) == 2, "those that had it get it no second time"
+        assert server.bodies("slack")[0]["text"].splitlines() == [
+            "CRITICAL: Overall status on bad",
+            "UNKNOWN: State of the host on away",
+        ]
+        assert fleet.waiting("bad") == fleet.waiting("reports/alerts") == []
+
+        fleet.run(sound, "--limit", "bad", bad="ok")
+        assert re.match(r"ENDED: Overall status on bad, ok after \d+ ", server.bodies("slack")[1]["text"])
+        assert server.bodies("pagerduty")[2]["event_action"] == "resolve"
+        assert fleet.waiting("bad") == []
+
+        for path in (fleet.directory / "good").iterdir():
+            path.unlink()
+        (fleet.directory / "good").rmdir()
+        fleet.run(sound, "--limit", "good")
+        assert "The host does not keep its alert state" in server.bodies("slack")[2]["blocks"][1]["text"]["text"]
+        assert server.refusals == []
