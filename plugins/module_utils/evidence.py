@@ -10,6 +10,7 @@ redactor before it is kept. Files of the service are opened without following li
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -181,12 +182,11 @@ class _Environment:
         running = running_environment(properties) if properties else None
         unit = service_environment({**properties, "MainPID": "0"}) if properties else None
         self.running = running.variables if running else None
-        self.unreadable = unit.unreadable if unit else ()
+        self.denied = unit.denied if unit else ()
         self.files: dict[str, dict[str, str]] = {}
         for path in environment_files(properties) if properties else []:
-            if path not in self.unreadable and os.path.isfile(path):
-                with open(path, encoding="utf-8", errors="surrogateescape") as file:
-                    self.files[path] = parse_environment_file(file.read(1 << 20))
+            with contextlib.suppress(OSError), open(path, encoding="utf-8", errors="surrogateescape") as file:
+                self.files[path] = parse_environment_file(file.read(1 << 20))
         self.inline = _inline(properties.get("Environment", ""))
         everywhere = [self.running or {}, self.inline, *self.files.values(), unit.variables if unit else {}]
         self.secrets = sorted(set().union(*(secret_values(variables) for variables in everywhere)))
@@ -244,12 +244,12 @@ def _collect_service(
         "running": None if environment.running is None else environment.shown(environment.running),
         "unit": environment.shown(environment.inline),
         "files": {path: environment.shown(variables) for path, variables in environment.files.items()},
-        "unreadable": list(environment.unreadable),
+        "unreadable": list(environment.denied),
     }
     # Not by its names again: they are all that is left of most settings.
     text = collection.redactor.text(_json(configuration))
     collection.add("service/configuration.json", "environment of the unit, values removed", lambda: (text, False))
-    for path in environment.unreadable:
+    for path in environment.denied:
         collection.miss(f"service/configuration.json: {path}", "cannot be read; its secrets are not known by value")
     if environment.running is None and properties.get("MainPID", "0") != "0":
         collection.miss("service/configuration.json: running", "the environment of the main process cannot be read")

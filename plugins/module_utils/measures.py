@@ -215,7 +215,7 @@ def _situation(directory: int, params: Mapping[str, Any], rules: Mapping[str, Ru
         records=records,
         foreign=len(there) - len(measures),
         base=base.variables,
-        base_known=not base.unreadable,
+        base_known=not base.denied,
         running=running.variables if running else None,
         pid=main_pid(properties),
         in_force=path in files,
@@ -240,6 +240,42 @@ def _records(directory: int) -> dict[str, dict[str, Any]]:
     if not isinstance(found, dict):
         return {}
     return {name: record for name, record in found.items() if _NAME.match(name) and isinstance(record, dict)}
+
+
+def measures_on_record(state_dir: str) -> dict[str, Any]:
+    """What is set for a time on this host, by its files alone: for checks, which ask little of a host.
+
+    Returns:
+        ``state`` (``ok``, or ``denied`` where it cannot be read), ``reason``, and ``measures`` with name, value, since,
+        until, expired and why. Where there is no state directory nothing can have been set.
+    """
+    if not os.path.lexists(state_dir):
+        return {"state": "ok", "reason": "", "measures": []}
+    try:
+        opened = open_state_dir(state_dir, create=False, check_mode=True)
+    except MediaOpsError as error:
+        return {"state": "denied", "reason": one_line(error), "measures": []}
+    if opened is None:
+        return {"state": "ok", "reason": "", "measures": []}
+    try:
+        data, _mode = read_file(opened[0], ENV_FILE, ENV_FILE, _MAX_BYTES)
+        records = _records(opened[0])
+    finally:
+        os.close(opened[0])
+    there = parse_environment_file(data.decode("utf-8", "replace"))
+    known = {name: records.get(name) or {} for name in sorted(there) if _NAME.match(name)}
+    measures = [
+        {
+            "name": name,
+            "value": one_line(there[name]),
+            "since": record.get("since"),
+            "until": record.get("until"),
+            "expired": _expired(record),
+            "why": one_line(record.get("why") or ""),
+        }
+        for name, record in known.items()
+    ]
+    return {"state": "ok", "reason": "", "measures": measures}
 
 
 def _expired(record: Mapping[str, Any] | None) -> bool:

@@ -99,7 +99,7 @@ class Redactor:
 
     def __init__(self, values: Iterable[str] = (), patterns: Sequence[re.Pattern[str]] = ()) -> None:
         known = {value for value in values if len(value) >= _VALUE_MIN}
-        written = {form for value in known for form in (value, quote(value, safe=""), json.dumps(value)[1:-1])}
+        written = {form for value in known for form in _written(value)}
         longest_first = sorted(written, key=lambda form: (-len(form), form))
         self._values = re.compile("|".join(map(re.escape, longest_first))) if longest_first else None
         self._patterns = tuple(patterns)
@@ -139,6 +139,12 @@ class Redactor:
                 shown.append(self.text(argument))
             hide = not equals and argument.startswith("-") and is_secret_name(argument.lstrip("-"))
         return shown
+
+
+def _written(value: str) -> tuple[str, ...]:
+    """The ways in which a value may stand in a text. Bytes that are no UTF-8 are read differently here and there."""
+    readable = value.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    return value, readable, quote(value, safe="", errors="surrogateescape"), json.dumps(value)[1:-1]
 
 
 def redact(text: str) -> str:

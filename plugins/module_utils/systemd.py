@@ -114,6 +114,21 @@ class ServiceEnvironment:
     source: str
     unreadable: tuple[str, ...] = ()
 
+    @property
+    def denied(self) -> tuple[str, ...]:
+        """Of the unreadable files those that are there, or may be: one that is missing adds nothing to a start."""
+        return tuple(path for path in self.unreadable if not _is_missing(path))
+
+
+def _is_missing(path: str) -> bool:
+    try:
+        os.lstat(path)
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False
+    return False
+
 
 def service_environment(properties: dict[str, str]) -> ServiceEnvironment:
     """The environment of the unit's main process, else the one its unit and files would give it."""

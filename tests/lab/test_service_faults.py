@@ -2,15 +2,20 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""service_control and service_config on a real host, as the user of role prepare, with no more than its sudo rule."""
+"""service_control, service_config and evidence_bundle on a real host, as the user of role prepare."""
 
 from __future__ import annotations
 
+import base64
+import gzip
+import hashlib
+import io
 import json
 import os
 import re
 import subprocess
 import sys
+import tarfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -109,7 +114,7 @@ class Host:
         return " ".join(done.stdout.split())
 
     def control(self, state: str = "observed", check: bool = False, **options: Any) -> dict[str, Any]:
-        return self.call("service_control", check, **{"state": state, "interval": 1, **options})
+        return self.call("service_control", check, **{"state": state, "interval": 0.5, **options})
 
     def record(self, fault: str, before: dict[str, Any], after: dict[str, Any] | None = None) -> None:
         """A line of the fault matrix, after its assertions have held. The neighbour is looked at by the fixture."""
@@ -209,7 +214,7 @@ def test_a_running_one_gets_another_main_process(host: Host) -> None:
 
 def test_active_right_after_the_start_proves_nothing(host: Host) -> None:
     host.unit("ExecStart=/bin/sh -c 'sleep 1; exit 3'\n")
-    after = host.control("started")
+    after = host.control("started", interval=1)
     assert not after["verified"]
     assert after["plan"][0]["result"] == "failed"
     assert after["service"]["class"] == "failed"
@@ -221,9 +226,9 @@ def test_a_restart_loop_is_told_from_running(host: Host) -> None:
     body = "ExecStart=/bin/sh -c 'sleep 0.5; kill -SEGV $$$$'\nRestart=on-failure\nRestartSec=0.5\n"
     body += "[Unit]\nStartLimitIntervalSec=0\n"
     host.unit(body, start=True)
-    before = host.control(samples=4)
+    before = host.control(samples=4, interval=1)
     assert before["service"]["class"] == "restart_loop"
-    after = host.control("restarted", samples=4)
+    after = host.control("restarted", samples=4, interval=1)
     assert (after["service"]["class"], after["verified"]) == ("restart_loop", False)
     assert after["service"]["n_restarts"] > 0
     host.record("service in a restart loop", before, after)
@@ -507,3 +512,56 @@ def test_a_unit_by_which_measures_would_give_root_gets_no_drop_in(host: Host, bo
         host.unit(CONFIGURED)
         host.prepare()
     assert STATE in host.show("EnvironmentFiles")
+
+
+# Evidence.
+
+
+# runbook: P0-1C
+def test_the_evidence_of_a_service_holds_none_of_its_secrets(configured: Host) -> None:
+    """It prints them, has them in its arguments, logs them and has more of them in its unit."""
+    host = configured
+    logs = "/srv/media-processing/temp/logs"
+    names = "application media_processing errors performance"
+    host.root(
+        f"install -d -o media -g media {logs}; cd {logs}; for name in {names}; do for line in $(seq 60); do "
+        f'echo "{{\\"line\\": $line, \\"message\\": \\"tried {CANARY} again\\"}}"; done >$name.log; done'
+    )
+    host.unit(
+        "EnvironmentFile=/etc/media-processing/service.env\n"
+        f'Environment="API_TOKEN={CANARY} in two words" PLAIN=visible-only-by-name\n'
+        'ExecStart=/bin/sh -c \'echo "using $AWS_SECRET_ACCESS_KEY now"; sleep 4000 & exec /usr/bin/python3 -c '
+        '"import time; time.sleep(4000)" --password other-canary plain $AWS_SECRET_ACCESS_KEY\'\n',
+        start=True,
+    )
+    until(lambda: "python3" in host.root(f"cat /proc/$(systemctl show --property=MainPID --value {UNIT})/cmdline"))
+    documents = {"health_detailed": {"overall_status": "critical"}}
+    options: dict[str, Any] = {"run_id": "run1", "log_dir": logs, "documents": documents}
+    planned = host.call("evidence_bundle", check=True, **options)
+    assert host.root(f"ls {STATE}/bundles") == ""
+    found = host.call("evidence_bundle", **options)
+    assert found["missing"] == planned["missing"] == []
+    assert found["redaction"] == {"environment": "process", "secrets_known": 2}
+    assert host.root(f"stat -c '%U %a' {found['path']}") == "media-ops 600"
+
+    archive = base64.b64decode(host.root(f"base64 {found['path']}"))
+    assert hashlib.sha256(archive).hexdigest() == found["sha256"]
+    assert b"canary" not in gzip.decompress(archive)
+    with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
+        files = {one.name.removeprefix("run1/"): tar.extractfile(one) for one in tar}
+        text = {name: file.read().decode() for name, file in files.items() if file}
+    assert [one["name"] for one in found["files"]] == sorted(set(text) - {"MANIFEST.json"})
+    assert len(text["logs/errors.log"].splitlines()) == 60
+    assert '"message": "tried [removed] again"' in text["logs/errors.log"]
+    assert "using [removed] now" in text["service/journal.jsonl"]
+    assert "ActiveState=active" in text["service/show.txt"]
+    assert "Main PID" in text["service/status.txt"]
+    assert "visible-only-by-name" not in text["service/show.txt"] + text["service/configuration.json"]
+
+    configuration = json.loads(text["service/configuration.json"])
+    own = {"PROCESSING_TIMEOUT": "300", "LOG_LEVEL": "INFO", "AWS_SECRET_ACCESS_KEY": "[removed]"}
+    assert configuration["files"]["/etc/media-processing/service.env"] == own
+    assert configuration["unit"] == {"API_TOKEN": "[removed]", "PLAIN": "[removed]"}
+    processes = {one["name"]: one for one in json.loads(text["service/processes.json"]) if one["in_unit"]}
+    assert processes["python3"]["argv"][-4:] == ["--password", "[removed]", "plain", "[removed]"]
+    assert processes["sleep"]["ppid"] == processes["python3"]["pid"]

@@ -133,6 +133,9 @@ def test_known_values_go_wherever_they_stand() -> None:
         assert "canary" not in redactor.text(f"log {written} line")
     assert "quotes" not in redactor.text(json.dumps({"message": 'with "quotes"'}))
     assert redactor.text("a short text") == "a short text", "a value of five letters is left to the other rules"
+    odd = b"canary\xff\xfe-secret".decode("utf-8", "surrogateescape")
+    assert "canary" not in Redactor([odd]).text(b"x canary\xff\xfe-secret y".decode("utf-8", "replace"))
+    assert "canary" not in Redactor([odd]).text(f"x {odd} y")
     overlapping = Redactor(["abcdefgh", "abcdef"])
     assert overlapping.text("abcdefgh") == REMOVED
 

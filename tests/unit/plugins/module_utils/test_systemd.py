@@ -76,6 +76,7 @@ def test_the_environment_a_start_would_give(tmp_path: Path) -> None:
         "B": "2",
     }
     assert found.unreadable == (f"{tmp_path}/none",)
+    assert found.denied == (), "what is missing hides nothing"
     assert "two words" not in repr(found)
 
 
@@ -126,3 +127,9 @@ def test_the_main_process() -> None:
     assert main_pid({"MainPID": "12"}) == 12
     assert main_pid({"MainPID": ""}) == 0
     assert main_pid({}) == 0
+
+
+def test_a_file_that_is_there_and_cannot_be_read_is_denied(tmp_path: Path) -> None:
+    (tmp_path / "directory").mkdir()
+    found = service_environment({"EnvironmentFiles": f"{tmp_path}/directory (ignore_errors=yes)"})
+    assert found.unreadable == found.denied == (f"{tmp_path}/directory",)
