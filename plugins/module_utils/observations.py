@@ -18,6 +18,9 @@ from .times import from_text, to_text
 
 HEALTH_LEVELS = ("healthy", "warning", "critical", "unknown")
 
+_ALERT_LEVELS = ("info", "warning", "error", "critical")
+_OTHER_LEVELS = {level: [other for other in _ALERT_LEVELS if other != level] for level in _ALERT_LEVELS}
+
 _LIST_MAX = 50
 _METRICS_MAX = 300
 _SAMPLE_INTERVAL_S = 300  # how often the service takes a sample: a fact of its API
@@ -40,6 +43,7 @@ def observe(result: object, *, age_max_s: float, skew_max_s: float) -> dict[str,
         return found
     endpoints = _mapping(_mapping(result).get("endpoints"))
     clock = _Clock(age_max_s, skew_max_s)
+    found.update(_temporary_measures(_mapping(result)))
     found.update(_health(endpoints, clock))
     for name, reader in (("stats", _stats), ("alerts", _alerts), ("metrics", _metrics), ("sessions", _sessions)):
         if name in endpoints:
@@ -178,6 +182,23 @@ def _host(result: object) -> Observation:
     return _observation(None, "state", fault=fault, reason=reason)
 
 
+def _temporary_measures(result: Json) -> dict[str, Observation]:
+    """How many settings differ from the service's own for a time; all of them are named until they are taken back."""
+    if "measures" not in result:
+        return {"temporary_measures": _observation(None, "count", applicable=False, note="not asked for")}
+    answer = _mapping(result["measures"])
+    rows = answer.get("measures")
+    if answer.get("state") != "ok" or not isinstance(rows, list):
+        reason = one_line(answer.get("reason") or "the measures cannot be read")
+        return {"temporary_measures": _observation(None, "count", fault="missing", reason=reason)}
+    named = [
+        f"{one_line(row.get('name'), 40)}={one_line(row.get('value'), 40)} "
+        + ("expired" if row.get("expired") else f"until {one_line(row.get('until'), 30)}")
+        for row in map(_mapping, rows[:_LIST_MAX])
+    ]
+    return {"temporary_measures": _observation(len(rows), "count", note=", ".join(named))}
+
+
 def _health(endpoints: Json, clock: _Clock) -> dict[str, Observation]:
     answers = [_Answer(name, endpoints[name]) for name in ("health_detailed", "health") if name in endpoints]
     if not answers:
@@ -221,11 +242,16 @@ def _overall(answer: _Answer) -> tuple[str, str]:
     listed = components(answer.data)
     bad = [c for c in listed if c["status"] != "healthy"]
     if status in ("healthy", "warning"):
-        if not listed:
+        if all(c["status"] == "unknown" for c in listed):
             raise _FaultError("missing", f"overall_status is {status}, but no check is listed that would prove it")
         critical = [c["component"] for c in bad if c["status"] == "critical"]
         if critical:
             raise _FaultError("contradiction", f"overall_status is {status}, but {', '.join(critical)} is critical")
+        counted = number(_mapping(answer.data.get("summary")).get("critical"))
+        if counted:
+            raise _FaultError(
+                "contradiction", f"overall_status is {status}, but its summary counts {counted:g} critical"
+            )
     return status, one_line("; ".join(f"{c['component']}: {c['message'] or c['status']}" for c in bad), 300)
 
 
@@ -284,11 +310,13 @@ def _stats(answer: _Answer, clock: _Clock) -> dict[str, Observation]:
 
     def rate(key: str) -> Any:
         total, ratio = answer.count("total_operations"), answer.number(key, 0, 1)
+        failed = number(answer.data.get("failed_operations"))
         if total == 0:
             if key == "error_rate" and ratio > 0:
                 raise _FaultError("contradiction", f"error_rate is {ratio:g} with no operations")
+            if failed or answer.data.get("error_breakdown"):
+                raise _FaultError("contradiction", "there are failed operations, but total_operations is 0")
             return _nothing(hours)
-        failed = number(answer.data.get("failed_operations"))
         if failed is not None:
             counted = failed / total if key == "error_rate" else 1 - failed / total
             if abs(counted - ratio) > 0.005:
@@ -338,8 +366,13 @@ def _alerts(answer: _Answer, clock: _Clock) -> dict[str, Observation]:
     def count() -> Any:
         rows = answer.rows("alerts")
         # A row whose level cannot be read may be one of those that were asked for.
-        listed = sum(1 for row in rows if _mapping(row).get("level") in (level, None))
-        total = max(listed, answer.count("total_returned") if len(rows) == listed else 0)
+        others = sum(1 for row in rows if _mapping(row).get("level") in _OTHER_LEVELS.get(level, ()))
+        listed = len(rows) - others
+        if others and len(rows) >= limit:
+            raise _FaultError(
+                "unknown_value", f"alerts: {others} of {len(rows)} are not {level}, and no more are shown"
+            )
+        total = max(listed, 0 if others else answer.count("total_returned"))
         newest = from_text(_mapping(rows[0]).get("timestamp")) if rows else None
         notes = [f"at least, {limit} were asked for"] if total >= limit else []
         notes += (
@@ -380,7 +413,7 @@ def _sessions(answer: _Answer, _clock: _Clock) -> dict[str, Observation]:
 
     def longest() -> float | int:
         ages = [number(_mapping(row).get("duration_minutes")) for row in answer.rows("active_sessions")]
-        unread = sum(1 for age in ages if age is None)
+        unread = sum(1 for age in ages if age is None or age < 0)
         if unread:
             raise _FaultError("wrong_type", f"sessions: {unread} of {len(ages)} have no readable duration_minutes")
         return max((age for age in ages if age is not None), default=0)

@@ -64,6 +64,18 @@ def test_no_operations_is_nothing_to_judge() -> None:
         ({"error_rate": None}, "error_rate_24h", "missing", "error_rate"),
         ({"error_rate": 0.0, "failed_operations": 50}, "error_rate_24h", "contradiction", "50 of 100"),
         ({"total_operations": 0, "error_rate": 0.5}, "error_rate_24h", "contradiction", "no operations"),
+        (
+            {"total_operations": 0, "error_rate": 0.0, "failed_operations": 3},
+            "error_rate_24h",
+            "contradiction",
+            "failed",
+        ),
+        (
+            {"total_operations": 0, "error_rate": 0.0, "failed_operations": 0, "error_breakdown": {"X": 1}},
+            "success_rate_24h",
+            "contradiction",
+            "failed",
+        ),
         ({"total_operations": None}, "success_rate_24h", "missing", "total_operations"),
         ({"total_operations": -1}, "total_operations_24h", "out_of_range", "-1"),
         ({"total_operations": 1.5}, "total_operations_24h", "wrong_type", "whole"),
@@ -91,6 +103,9 @@ def test_statistics_that_prove_nothing(changes: dict[str, Any], name: str, fault
         ({**f.health(), "timestamp": None}, "missing", "timestamp"),
         ({**f.health(), "timestamp": "2026-11-24T01:00:00"}, "stale", "5.0 h before"),
         (f.health(ffmpeg="critical"), "contradiction", "ffmpeg is critical"),
+        ({**f.health(), "summary": {"critical": 2}}, "contradiction", "counts 2 critical"),
+        ({**f.health(), "checks": [{"component": "ffmpeg", "status": 1}]}, "missing", "no check"),
+        ({**f.health(), "checks": [{"component": "ffmpeg", "status": "HEALTHY"}]}, "missing", "no check"),
         ([], "wrong_type", "not an object"),
     ],
 )
@@ -146,10 +161,24 @@ def test_counts_take_the_larger_where_the_service_contradicts_itself() -> None:
     assert seen(alerts=f.answer({**f.alerts(1), "total_returned": 7}))["critical_alerts"]["value"] == 7
 
 
-def test_an_alert_without_a_level_counts() -> None:
+@pytest.mark.parametrize("level", [None, 5, "CRITICAL", "fatal", ["critical"]])
+def test_an_alert_whose_level_cannot_be_read_counts(level: Any) -> None:
     document = f.alerts(1)
-    del document["alerts"][0]["level"]
+    document["alerts"][0]["level"] = level
     assert seen(alerts=f.answer(document))["critical_alerts"]["value"] == 1
+
+
+def test_alerts_of_other_levels_do_not_count_unless_they_may_hide_some() -> None:
+    document = f.alerts(5, "info")
+    few = seen(alerts=f.answer(document, level="critical", limit=200))["critical_alerts"]
+    assert (few["value"], few["fault"]) == (0, "")
+    full = seen(alerts=f.answer(document, level="critical", limit=5))["critical_alerts"]
+    assert (full["value"], full["fault"]) == (None, "unknown_value")
+    assert "5 of 5 are not critical" in full["reason"]
+
+
+def test_a_session_of_negative_age_is_none() -> None:
+    assert seen(sessions=f.answer(f.sessions(1, -4.0)))["longest_session"]["fault"] == "wrong_type"
 
 
 def test_metrics_that_stopped_are_stale() -> None:
