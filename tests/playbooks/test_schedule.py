@@ -1,0 +1,502 @@
+"""The schedule as it is written for a control node, and its runner playing real playbooks by ansible-runner."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from media_pipeline.client import wait_for
+
+from tests.playbooks.conftest import REACHED, ROOT, Play, Run
+
+pytestmark = pytest.mark.playbook
+PLAYBOOK = "playbooks/schedule.yml"
+RUNNER = ROOT / "roles/schedule/files/media_ops_run.py"
+ANALYZE = shutil.which("systemd-analyze")
+Scheduled = Callable[..., Run]
+
+
+@pytest.fixture
+def scheduled(play: Play, tmp_path: Path) -> Scheduled:
+    """Play the playbook with everything below the test's directory, and systemd left alone."""
+
+    def run(*options: str, **more: Any) -> Run:
+        places = {
+            "schedule_dir": str(tmp_path / "schedule"),
+            "schedule_unit_dir": str(tmp_path / "units"),
+            "schedule_cron_file": str(tmp_path / "cron"),
+            "schedule_kind": "systemd",
+            "schedule_enable": False,
+        }
+        return play(PLAYBOOK, {"media1": REACHED}, *options, "-e", json.dumps({**places, **more}))
+
+    return run
+
+
+needs_systemd = pytest.mark.skipif(ANALYZE is None, reason="no systemd-analyze on this machine (Debian: systemd)")
+
+
+# runbook: AU-S1, AU-S2, AU-S3, AU-S4
+@needs_systemd
+def test_timers_at_the_runbooks_times(scheduled: Scheduled, tmp_path: Path) -> None:
+    checked = scheduled("--check", "--diff")
+    assert checked.code == 0, checked.output
+    assert not (tmp_path / "units").exists()
+    assert not (tmp_path / "schedule").exists()
+
+    done = scheduled()
+    assert done.code == 0, done.output
+    units = tmp_path / "units"
+    times = {}
+    for timer in units.glob("*.timer"):
+        text = timer.read_text(encoding="utf-8")
+        (when,) = (line.removeprefix("OnCalendar=") for line in text.splitlines() if line.startswith("OnCalendar="))
+        times[timer.stem.removeprefix("media-ops-run-")] = when
+        assert "Persistent=true" in text
+        assert timer.with_suffix(".service").exists()
+    assert times == {
+        "watch_health": "*-*-* *:0/5:00",
+        "watch_performance": "*-*-* *:0/15:00",
+        "daily_morning_health_check": "*-*-* 07:00:00",
+        "daily_evening_summary": "*-*-* 18:00:00",
+        "daily_log_cleanup": "*-*-* 02:00:00",
+        "weekly_log_management": "Mon *-*-* 01:00:00",
+        "weekly_performance_review": "Fri *-*-* 17:00:00",
+        "weekly_system_cleanup": "Sun *-*-* 03:00:00",
+    }
+    # Defect 6 of the runbook: its nightly deletion races Monday's archive.
+    nightly = (units / "media-ops-run-daily_log_cleanup.service").read_text(encoding="utf-8")
+    assert "After=network-online.target media-ops-run-weekly_log_management.service\n" in nightly
+    assert (tmp_path / "schedule").stat().st_mode & 0o777 == 0o700
+    kept = json.loads((tmp_path / "schedule/schedule.json").read_text(encoding="utf-8"))
+    assert kept["inventory"] == [str(tmp_path / "run2/hosts.json")]
+    again = scheduled(schedule_inventory=kept["inventory"])
+    assert (again.code, again.changed) == (0, [])
+
+    fewer = scheduled(schedule_procedures=[{"name": "watch_health", "every": 10}])
+    assert fewer.code == 0, fewer.output
+    assert sorted(path.name for path in units.iterdir()) == [
+        "media-ops-run-watch_health.service",
+        "media-ops-run-watch_health.timer",
+    ]
+    assert "OnCalendar=*-*-* *:0/10:00" in (units / "media-ops-run-watch_health.timer").read_text(encoding="utf-8")
+
+    gone = scheduled(schedule_state="absent")
+    assert gone.code == 0, gone.output
+    assert list(units.iterdir()) == []
+    assert list((tmp_path / "schedule").iterdir()) == []
+
+
+def test_lines_for_cron_where_there_is_no_systemd(scheduled: Scheduled, tmp_path: Path) -> None:
+    done = scheduled(schedule_kind="cron")
+    assert done.code == 0, done.output
+    lines = (tmp_path / "cron").read_text(encoding="utf-8").splitlines()
+    times = {line.partition(" run ")[2].split()[0]: " ".join(line.split()[:5]) for line in lines if " run " in line}
+    assert times == {
+        "watch_health": "*/5 * * * *",
+        "watch_performance": "*/15 * * * *",
+        "daily_morning_health_check": "0 7 * * *",
+        "daily_evening_summary": "0 18 * * *",
+        "daily_log_cleanup": "0 2 * * *",
+        "weekly_log_management": "0 1 * * Mon",
+        "weekly_performance_review": "0 17 * * Fri",
+        "weekly_system_cleanup": "0 3 * * Sun",
+    }
+    assert not (tmp_path / "units").exists()
+    assert scheduled(schedule_kind="cron", schedule_state="absent").code == 0
+    assert not (tmp_path / "cron").exists()
+
+
+# By host: what a site sets, and what the refusal must say.
+REFUSED: dict[str, tuple[dict[str, Any], str]] = {
+    "divides_no_hour": ({"schedule_procedures": [{"name": "a", "every": 7}]}, "every"),
+    "sexagesimal": ({"schedule_procedures": [{"name": "a", "at": 1020}]}, "in quotes"),
+    "no_hour": ({"schedule_procedures": [{"name": "a", "at": "25:00"}]}, "in quotes"),
+    "no_time": ({"schedule_procedures": [{"name": "a"}]}, "it needs a name"),
+    "two_times": ({"schedule_procedures": [{"name": "a", "at": "02:00", "every": 5}]}, "it needs a name"),
+    "path": ({"schedule_procedures": [{"name": "../../etc/x", "at": "02:00"}]}, "it needs a name"),
+    "unknown": ({"schedule_procedures": [{"name": "a", "at": "02:00", "after": [{"name": "b", "hours": 1}]}]}, "names"),
+    "itself": ({"schedule_procedures": [{"name": "a", "at": "02:00", "after": [{"name": "a", "hours": 1}]}]}, "names"),
+    "twice": ({"schedule_procedures": [{"name": "a", "at": "02:00"}, {"name": "a", "every": 5}]}, "each once"),
+    "empty": ({"schedule_procedures": []}, "at least one"),
+    "blank": ({"schedule_dir": "/srv/a b"}, "schedule_dir is '/srv/a b'"),
+    "dots": ({"schedule_dir": "/srv/../etc"}, "schedule_dir is '/srv/../etc'"),
+    "percent": ({"schedule_dir": "/srv/%h"}, "schedule_dir is '/srv/%h'"),
+    "python": ({"schedule_python": "/nonexistent/python"}, "cannot import"),
+    "user": ({"schedule_user": "root\nroot"}, "schedule_user is"),
+    "user_cron": ({"schedule_kind": "cron", "schedule_scope": "user"}, "schedule_scope is 'user'"),
+}
+
+
+def test_what_cannot_be_scheduled_is_refused_by_name(play: Play, tmp_path: Path) -> None:
+    book = tmp_path / "refused.yml"
+    role = {"name": "Schedule", "ansible.builtin.import_role": {"name": "media_ops.runbook.schedule"}}
+    book.write_text(json.dumps([{"hosts": "all", "gather_facts": False, "tasks": [role]}]), encoding="utf-8")
+    untouched = tmp_path / "untouched"
+    places = {"schedule_dir": f"{untouched}/dir", "schedule_unit_dir": f"{untouched}/units", "schedule_kind": "systemd"}
+    places |= {"schedule_cron_file": f"{untouched}/cron", "schedule_user": ""}
+    hosts = {host: {**REACHED, **places, **variables} for host, (variables, _said) in REFUSED.items()}
+    done = play(str(book), hosts)
+    assert done.code == 2
+    told: dict[str, str] = {}
+    for event in done.events:
+        if event["event"] in ("runner_on_failed", "runner_item_on_failed"):
+            # An item's own message comes before the task's, which says only that one failed.
+            told.setdefault(event["event_data"]["host"], json.dumps(event["event_data"]["res"]))
+    assert {host: said for host, (_variables, said) in REFUSED.items() if said not in told.get(host, "")} == {}
+    assert not untouched.exists()
+
+
+# --- the runner
+
+BOOK = """
+- hosts: all
+  gather_facts: false
+  tasks:
+    - ansible.builtin.lineinfile:
+        path: "{{ noted }}"
+        line: "{{ media_ops_scheduled_for | default('by hand') }} {{ lookup('env', 'CANARY') | length }}"
+        create: true
+        mode: "0600"
+    - ansible.builtin.wait_for:
+        path: "{{ gate }}"
+        timeout: 60
+      when: gate is defined
+    - ansible.builtin.assert:
+        that: fails is not defined
+"""
+
+
+class Node:
+    """A control node's schedule directory with small playbooks of its own."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory / "schedule"
+        self.books = directory / "books"
+        self.noted = directory / "noted"
+        self.directory.mkdir()
+        self.books.mkdir()
+        inventory = directory / "hosts.json"
+        inventory.write_text(json.dumps({"all": {"hosts": {"here": REACHED}}}), encoding="utf-8")
+        self.schedule: dict[str, Any] = {
+            "procedures": [],
+            "project_dir": str(directory),
+            "playbook_prefix": f"{self.books}/",
+            "inventory": [str(inventory)],
+            "environment": {"ANSIBLE_CONFIG": str(ROOT / "ansible.cfg")},
+            "environment_file": "",
+            "keep_runs": 2,
+            "keep_days": 30,
+            "timeout": 120,
+            "wait": 60,
+        }
+        shutil.copy(RUNNER, self.directory)
+
+    def add(self, name: str, **procedure: Any) -> None:
+        variables = {"noted": str(self.noted), **procedure.pop("vars", {})}
+        procedures = [one for one in self.schedule["procedures"] if one["name"] != name]
+        times = {} if "at" in procedure else {"every": 5}
+        self.schedule["procedures"] = [*procedures, {"name": name, **times, "vars": variables, **procedure}]
+        (self.books / f"{name}.yml").write_text(BOOK, encoding="utf-8")
+        (self.directory / "schedule.json").write_text(json.dumps(self.schedule), encoding="utf-8")
+
+    def command(self, *arguments: str) -> list[str]:
+        return [sys.executable, str(self.directory / "media_ops_run.py"), *arguments]
+
+    def run(self, *arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            self.command(*arguments),
+            env={**os.environ, **env},
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+
+    def start(self, *arguments: str) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(self.command(*arguments), stdout=subprocess.DEVNULL, start_new_session=True)
+
+    @property
+    def records(self) -> list[dict[str, Any]]:
+        path = self.directory / "runs.jsonl"
+        lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+        return [json.loads(line) for line in lines]
+
+
+@pytest.fixture
+def node(tmp_path: Path) -> Node:
+    return Node(tmp_path)
+
+
+def test_a_run_is_told_when_it_was_due_and_is_on_record(node: Node) -> None:
+    node.add("watch_health")
+    done = node.run("run", "watch_health")
+    assert done.returncode == 0, done.stdout + done.stderr
+    (record,) = node.records
+    due = datetime.fromisoformat(record["due"])
+    started = datetime.fromisoformat(record["started"])
+    assert due.minute % 5 == due.second == 0
+    assert timedelta() <= started - due < timedelta(minutes=5)
+    assert node.noted.read_text(encoding="utf-8").split()[0] == record["due"]
+    assert (record["procedure"], record["status"], record["rc"]) == ("watch_health", "successful", 0)
+    assert (Path(record["artifacts"]) / "stdout").exists()
+    assert done.stdout.startswith("watch_health: successful, due ")
+
+    by_hand = node.run("run", "watch_health", "--now")
+    assert by_hand.returncode == 0
+    assert node.noted.read_text(encoding="utf-8").splitlines()[-1].startswith("by hand")
+    assert node.records[-1]["due"] is None
+
+
+def test_a_run_that_was_missed_knows_that_it_is_late(node: Node) -> None:
+    """The machine was off at the procedure's hour, and the timer makes up for it now."""
+    missed = (datetime.now(UTC).astimezone() - timedelta(hours=3)).replace(second=0, microsecond=0)
+    node.add("weekly", at=f"{missed:%H:%M}", weekday=f"{missed:%a}")
+    assert node.run("run", "weekly").returncode == 0
+    assert node.records[0]["due"] == f"{missed.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
+
+
+def test_a_failure_ends_with_its_code(node: Node) -> None:
+    node.add("watch_health", vars={"fails": True})
+    done = node.run("run", "watch_health")
+    assert done.returncode == 2
+    assert (node.records[0]["status"], node.records[0]["rc"]) == ("failed", 2)
+
+
+def test_two_runs_of_one_procedure_do_not_overlap(node: Node, tmp_path: Path) -> None:
+    gate = tmp_path / "gate"
+    node.add("watch_health", vars={"gate": str(gate)})
+    node.add("other")
+    first = node.start("run", "watch_health")
+    try:
+        wait_for("first run", node.noted.exists, 60)
+        table = node.run("table").stdout
+        assert [line.split()[4] for line in table.splitlines() if line.startswith("watch_health")] == ["running"]
+        second = node.run("run", "watch_health")
+        assert second.returncode == 75
+        assert f"still running: started {_started(node)}, pid {first.pid}" in second.stdout
+        assert node.run("run", "other").returncode == 0, "another procedure is not held up"
+        gate.touch()
+        assert first.wait(60) == 0
+    finally:
+        first.kill()
+    assert [(r["procedure"], r["status"]) for r in node.records] == [
+        ("watch_health", "refused"), ("other", "successful"), ("watch_health", "successful"),
+    ]  # fmt: skip
+    assert node.run("run", "watch_health").returncode == 0, "the lock is free again"
+
+
+def _started(node: Node) -> str:
+    held = json.loads((node.directory / "locks/watch_health").read_text(encoding="utf-8"))
+    return str(held["started"])
+
+
+def test_a_run_that_was_killed_is_told_of_by_the_next(node: Node, tmp_path: Path) -> None:
+    node.add("watch_health", vars={"gate": str(tmp_path / "gate")})
+    first = node.start("run", "watch_health")
+    wait_for("first run", node.noted.exists, 60)
+    os.killpg(first.pid, signal.SIGKILL)
+    first.wait()
+    assert "died" in node.run("table").stdout
+    (tmp_path / "gate").touch()
+    assert node.run("run", "watch_health").returncode == 0
+    assert [record["status"] for record in node.records] == ["died", "successful"]
+    assert "died" not in node.run("table", "--last", "0").stdout
+
+
+def test_a_run_that_is_stopped_says_so(node: Node, tmp_path: Path) -> None:
+    node.add("watch_health", vars={"gate": str(tmp_path / "gate")})
+    first = node.start("run", "watch_health")
+    wait_for("first run", node.noted.exists, 60)
+    first.send_signal(signal.SIGTERM)
+    assert first.wait(60) == 143
+    assert node.records[0]["status"] == "canceled"
+
+
+def test_a_run_that_takes_too_long_is_ended(node: Node, tmp_path: Path) -> None:
+    node.add("watch_health", vars={"gate": str(tmp_path / "gate")}, timeout=4)
+    begun = time.monotonic()
+    assert node.run("run", "watch_health").returncode == 124
+    assert time.monotonic() - begun < 60
+    assert node.records[0]["status"] == "timeout"
+
+
+def test_logs_are_archived_before_old_ones_are_deleted(node: Node, tmp_path: Path) -> None:
+    node.add("archive", vars={"fails": True})
+    node.add("deletion", after=[{"name": "archive", "hours": 192}])
+    refused = node.run("run", "deletion")
+    assert refused.returncode == 75
+    assert "archive has not succeeded within 192 h: no run of it is on record" in refused.stdout
+    assert node.run("run", "archive").returncode == 2
+    assert "its last run failed" in node.run("run", "deletion").stdout
+    assert "deletion" not in [r["procedure"] for r in node.records if r["status"] == "successful"]
+
+    gate = tmp_path / "gate"
+    node.add("archive", vars={"gate": str(gate)})
+    node.noted.unlink()
+    archive = node.start("run", "archive")
+    wait_for("archive", node.noted.exists, 60)
+    deletion = node.start("run", "deletion")
+    try:
+        wait_for("deletion waits", lambda: _locked(node, "deletion"), 60)
+        gate.touch()
+        assert (archive.wait(60), deletion.wait(60)) == (0, 0)
+    finally:
+        archive.kill()
+        deletion.kill()
+    assert [r["procedure"] for r in node.records if r["status"] == "successful"] == ["archive", "deletion"]
+
+    old = f"{datetime.now(UTC) - timedelta(hours=200):%Y-%m-%dT%H:%M:%SZ}"
+    text = "".join(json.dumps({**record, "finished": old}) + "\n" for record in node.records)
+    (node.directory / "runs.jsonl").write_text(text, encoding="utf-8")
+    assert "its last run successful at" in node.run("run", "deletion").stdout
+
+
+def _locked(node: Node, name: str) -> bool:
+    path = node.directory / "locks" / name
+    return path.exists() and path.stat().st_size > 0
+
+
+def test_artifacts_are_kept_within_number_and_age(node: Node, tmp_path: Path) -> None:
+    node.add("watch_health")
+    kept = node.directory / "runs/watch_health/artifacts"
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "mine").touch()
+    for ident in ("20200101T000000Z-1", "20990101T000000Z-2", "notes"):
+        (kept / ident).mkdir(parents=True)
+    (kept / "20200101T000000Z-1/link").symlink_to(outside)
+    assert node.run("run", "watch_health").returncode == 0
+    (first,) = (Path(record["artifacts"]).name for record in node.records)
+    assert {path.name for path in kept.iterdir()} == {"20990101T000000Z-2", "notes", first}
+    assert (outside / "mine").exists()
+    assert node.run("run", "watch_health").returncode == 0
+    assert Path(node.records[-1]["artifacts"]).exists(), "the run just made is never dropped"
+
+
+def test_a_token_is_in_no_file_of_the_run(node: Node, tmp_path: Path) -> None:
+    secret = "canary-7f3a9b2e5d8c"
+    file = tmp_path / "environment"
+    file.write_text(f"# for the runs\nCANARY={secret}\n", encoding="utf-8")
+    file.chmod(0o600)
+    node.schedule["environment_file"] = str(file)
+    node.add("watch_health")
+    done = node.run("run", "watch_health", ALSO=f"{secret}-inherited")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert node.noted.read_text(encoding="utf-8").split()[1] == str(len(secret)), "the playbook had it"
+    written = [path for path in node.directory.rglob("*") if path.is_file()]
+    assert [str(path) for path in written if secret.encode() in path.read_bytes()] == []
+    made_here = {"media_ops_run.py", "schedule.json"}
+    assert [str(path) for path in written if path.stat().st_mode & 0o077 and path.name not in made_here] == []
+
+    file.chmod(0o644)
+    assert node.run("run", "watch_health").returncode == 1
+    assert "can be read by others: set its mode to 0600" in node.records[-1]["why"]
+
+
+def test_without_ansible_runner_the_record_says_so(node: Node, tmp_path: Path) -> None:
+    node.add("watch_health")
+    bare = subprocess.run(
+        [sys.executable, "-I", "-S", *node.command("run", "watch_health")[1:]],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert bare.returncode == 1
+    assert "No module named 'ansible_runner'" in node.records[0]["why"]
+
+
+def test_a_torn_record_hides_no_other(node: Node) -> None:
+    node.add("watch_health")
+    node.run("run", "watch_health")
+    with (node.directory / "runs.jsonl").open("a", encoding="utf-8") as file:
+        file.write('{"procedure": "watch_he')
+    node.run("run", "watch_health")
+    shown = node.run("table").stdout
+    assert "The last 2 of 2 runs" in shown
+
+
+def test_the_table_shows_what_never_ran(node: Node) -> None:
+    node.add("weekly", at="17:00", weekday="Fri")
+    assert node.run("table").stdout.splitlines()[1].split() == ["weekly", "-", "-", "-", "never", "ran", "-"]
+    assert node.run("run", "another").returncode == 64
+
+
+TIMES: list[dict[str, Any]] = [
+    {"every": 5},
+    {"every": 15},
+    {"at": "02:00"},
+    {"at": "02:30"},
+    {"at": "07:00"},
+    {"at": "17:00", "weekday": "Fri"},
+    {"at": "01:00", "weekday": "Mon"},
+    {"at": "03:00", "weekday": "Sun"},
+]
+AROUND = [
+    "2026-03-29T01:10:00",
+    "2026-10-25T00:40:00",
+    "2026-11-27T17:00:00",
+    "2026-12-31T23:59:59",
+    "2028-02-29T02:00:00",
+]
+ASK = """
+import importlib.util, json, sys, datetime
+spec = importlib.util.spec_from_file_location("media_ops_run", sys.argv[1])
+module = importlib.util.module_from_spec(spec); spec.loader.exec_module(module)
+for line in sys.stdin:
+    procedure, at = json.loads(line)
+    print(module.text(module.due(procedure, module.moment(at).astimezone())))
+"""
+
+
+@needs_systemd
+@pytest.mark.parametrize("zone", ["UTC", "Europe/Berlin", "America/New_York"])
+def test_the_runner_and_systemd_mean_the_same_times(zone: str) -> None:
+    """What the runner calls due is when systemd's timer elapses, summer time included: none lies in between."""
+    if not Path("/usr/share/zoneinfo", zone).exists():
+        pytest.skip(f"no zone {zone} on this machine (Debian: tzdata)")
+    chooser = random.Random(20261125)
+    bases = [datetime.fromisoformat(text).replace(tzinfo=UTC) for text in AROUND]
+    moments = [base + timedelta(minutes=chooser.randrange(0, 600)) for base in bases for _ in range(2)]
+    cases = [(one, f"{at:%Y-%m-%dT%H:%M:%SZ}") for one in TIMES for at in moments]
+    asked = "".join(json.dumps(case) + "\n" for case in cases)
+    told = subprocess.run(
+        [sys.executable, "-c", ASK, str(RUNNER)],
+        input=asked, env={**os.environ, "TZ": zone}, capture_output=True, text=True, check=True,
+    ).stdout.split()  # fmt: skip
+    wrong = []
+    for (procedure, at), due in zip(cases, told, strict=True):
+        before = datetime.fromisoformat(due) - timedelta(seconds=1)
+        following = [_elapses(procedure, before, zone), _elapses(procedure, datetime.fromisoformat(due), zone)]
+        if following[0] != due or following[1] <= at:
+            wrong.append((procedure, at, due, following))
+    assert wrong == []
+
+
+def _elapses(procedure: dict[str, Any], base: datetime, zone: str) -> str:
+    """When systemd's timer elapses next after a moment."""
+    if "every" in procedure:
+        expression = f"*-*-* *:0/{procedure['every']}:00"
+    else:
+        expression = f"{procedure.get('weekday', '')} *-*-* {procedure['at']}:00".strip()
+    assert ANALYZE
+    said = subprocess.run(
+        [ANALYZE, "calendar", f"--base-time={base:%Y-%m-%d %H:%M:%S} UTC", expression],
+        env={"TZ": zone, "LANG": "C"}, capture_output=True, text=True, check=True,
+    ).stdout  # fmt: skip
+    lines = dict(line.strip().split(": ", 1) for line in said.splitlines() if ": " in line)
+    utc = lines.get("(in UTC)") or lines["Next elapse"]
+    _day, date, clock, name = utc.split()
+    assert name == "UTC"
+    return f"{date}T{clock}Z"
