@@ -40,6 +40,7 @@ from .shapes import one_line
 PAGERDUTY_URL = "https://events.pagerduty.com/v2/enqueue"
 TAG = "media-processing"
 _LOCAL0 = 16
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _WEBHOOK_MAX = 1000
 _ALERTS_PER_POST = 200
 
@@ -136,7 +137,7 @@ def _to_syslog(delivery: Delivery, _open_keys: AbstractSet[str], frame: Frame, l
     groups, folded = _shown(delivery, delivery.channel["max_messages"])
     address = syslog_address(delivery.channel["address"])
     local = isinstance(address, str)
-    stamp = time.strftime("%b %e %H:%M:%S", time.localtime(frame.now.timestamp()))
+    stamp = _stamp(time.localtime(frame.now.timestamp()))
     # The host's name belongs into what goes over the network only.
     sender = "" if local else f"{socket.gethostname()} "
     try:
@@ -150,6 +151,11 @@ def _to_syslog(delivery: Delivery, _open_keys: AbstractSet[str], frame: Frame, l
         why = error.strerror or "no room within its time"
         raise ChannelError(f"no syslog at {delivery.channel['address']}: {why}") from error
     _all_done(delivery)
+
+
+def _stamp(at: time.struct_time) -> str:
+    """The time as RFC 3164 wants it, whatever language the controller speaks."""
+    return f"{_MONTHS[at.tm_mon - 1]} {at.tm_mday:2} {at.tm_hour:02}:{at.tm_min:02}:{at.tm_sec:02}"
 
 
 def _syslog_socket(address: tuple[str, int] | str | None) -> socket.socket:

@@ -234,7 +234,7 @@ def _bad_secrets(channel: Json) -> Iterator[tuple[str, object, str]]:
 def _bad_texts(channel: Json) -> Iterator[tuple[str, object, str]]:
     for option, addresses in (("sender", [channel["sender"] or "a@b"]), ("recipients", channel["recipients"])):
         for address in addresses:
-            if not _ADDRESS.fullmatch(address):
+            if not address.isascii() or not _ADDRESS.fullmatch(address):
                 yield option, one_line(address, 80), "is no e-mail address"
     if channel["type"] == "syslog" and not syslog_address(channel["address"]):
         yield "address", one_line(channel["address"], 80), "must be the path of a socket, or HOST:PORT for UDP"

@@ -214,7 +214,8 @@ from ..module_utils.errors import run_module
 
 def main() -> None:
     delivery = {
-        **{name: {"type": "str"} for name in ("host", "dedup_key")},
+        "host": {"type": "str"},
+        "dedup_key": {"type": "str", "no_log": False},
         "id": {"type": "str", "required": True},
         "channels": {"type": "list", "elements": "str", "default": []},
         "complete": {"type": "bool", "default": False},

@@ -270,7 +270,9 @@ def test_three_hundred_hosts_at_once() -> None:
 
 def test_keys_fit_and_foreign_text_is_one_line() -> None:
     host = "h" * 300
-    (began,) = Watch().judge([{"check": "a", "state": "critical", "hosts": [host], "message": "x\n\x1b[31m" + "y" * 999}])
+    (began,) = Watch().judge(
+        [{"check": "a", "state": "critical", "hosts": [host], "message": "x\n\x1b[31m" + "y" * 999}]
+    )
     assert len(began["dedup_key"]) <= 255
     assert began["message"].isprintable()
     assert len(began["message"]) <= 300
@@ -293,7 +295,7 @@ def test_a_file_that_is_something_else_is_no_state(broken: object) -> None:
     assert load(broken) is None
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(
     seen=st.lists(
         st.tuples(st.sampled_from(["ok", "warning", "unknown", "critical"]), st.integers(1, 90)), max_size=80
