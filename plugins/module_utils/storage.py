@@ -44,8 +44,8 @@ def storage_probe(params: Mapping[str, Any], *, check_mode: bool, hide: Callable
     settings = read_settings(params, check_mode=check_mode, hide=hide)
     began = time.monotonic()
     checked_at = to_text(utc_now())
-    if settings.problem:
-        found = _not_probed(settings, settings.state, settings.problem)
+    if settings.trouble:
+        found = _not_probed(settings, settings.trouble.state, settings.trouble.reason)
     else:
         _need_boto3()
         found = _in_child(settings)

@@ -90,7 +90,9 @@ _CLASS_OF_STATUS = {
 }
 # How stores without RequestTimeTooSkewed, and STS, say the same
 _LATE = ("has expired", "signature expired", "not yet current", "skew")
+# No way to the host, whoever says so
 _NO_WAY = (errno.ECONNREFUSED, errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EHOSTDOWN, errno.ENETDOWN, errno.EACCES)
+# Exceptions of botocore that no request caused
 _CREDENTIAL_ERRORS = (
     *("NoCredentialsError", "PartialCredentialsError", "CredentialRetrievalError", "MetadataRetrievalError"),
     *("ProfileNotFound", "ConfigNotFound", "ConfigParseError", "UnauthorizedSSOTokenError", "TokenRetrievalError"),

@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 from .argspec import check_range
 from .errors import MediaOpsError, OptionError
 from .shapes import one_line
+from .storage_faults import Fault
 from .systemd import ServiceEnvironment, parse_environment_file, service_environment, unit_properties
 
 BUCKET = ("AWS_S3_BUCKET_NAME",)
@@ -33,6 +34,8 @@ _PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
 _DEFAULT_REGION = "us-east-1"
 _MAX_FILE = 1 << 20
 _MAX_NAMES = 40
+_SECRET_MIN = 4
+_KEY_ID_MIN = 16
 
 
 @dataclass(frozen=True)
@@ -43,11 +46,9 @@ class Settings:
         variables: the environment to run with.
         source: ``process``, ``unit`` or ``file``; "" where there is none.
         addressing: ``path``, ``virtual`` (the bucket stands in the host name), or ``auto`` as boto3 decides.
-        static: whether the credentials are in the environment itself.
         metadata: whether the instance's metadata service may be asked for a role.
         no_write: why nothing is to be written, or "".
-        problem: why nothing can be probed, or "".
-        state: its state.
+        trouble: why nothing can be probed.
     """
 
     variables: dict[str, str] = field(repr=False)
@@ -56,7 +57,6 @@ class Settings:
     region: str
     endpoint_url: str
     addressing: str
-    static: bool
     metadata: bool
     prefix: str
     no_write: str
@@ -64,8 +64,7 @@ class Settings:
     read_timeout: float
     total_timeout: float
     retries: int
-    problem: str = ""
-    state: str = "not_configured"
+    trouble: Fault | None = None
 
     def hidden(self) -> dict[str, str]:
         """Secrets, and what is shown in their place."""
@@ -76,9 +75,8 @@ class Settings:
             if name.upper() in _PROXIES or name in ENDPOINT:
                 found[userinfo(value)] = "***"
         found[userinfo(self.endpoint_url)] = "***"
-        key_id = self.variables.get(KEY_ID, "").strip()
-        found[key_id] = masked(key_id)
-        return {secret: shown for secret, shown in found.items() if len(secret) > 3}
+        found |= masking(self.variables.get(KEY_ID, "").strip())
+        return {secret: shown for secret, shown in found.items() if len(secret) >= _SECRET_MIN}
 
     def environment(self) -> dict[str, str]:
         """Which AWS variables the service has, without their values."""
@@ -96,6 +94,11 @@ def userinfo(url: str) -> str:
 def masked(key_id: str) -> str:
     """An access key id as it may be shown."""
     return f"{one_line(key_id[:4], 4)}… ({len(key_id)} characters)" if key_id else ""
+
+
+def masking(key_id: str) -> dict[str, str]:
+    """What an access key id is replaced by. Short ones, of stores other than AWS, are words that occur elsewhere."""
+    return {key_id: masked(key_id)} if len(key_id) >= _KEY_ID_MIN else {}
 
 
 def clean(value: Any, hidden: Mapping[str, str]) -> Any:
@@ -122,6 +125,40 @@ def read_settings(params: Mapping[str, Any], *, check_mode: bool, hide: Callable
     Raises:
         OptionError: an option cannot be right.
     """
+    _check(params, hide)
+    found, home, trouble = ServiceEnvironment({}, ""), os.path.expanduser("~"), None
+    try:
+        found, home = _environment(params)
+    except Fault as fault:
+        trouble = fault
+    variables = {"HOME": home, **found.variables}
+    endpoint_url = params["endpoint_url"] or _first(variables, ENDPOINT)
+    no_write = "check mode" if check_mode else ""
+    settings = Settings(
+        variables=variables,
+        source=found.source,
+        bucket=params["bucket"] or _first(variables, BUCKET),
+        region=params["region"] or _first(variables, REGION) or _DEFAULT_REGION,
+        endpoint_url=endpoint_url,
+        addressing=_addressing(params["path_style"], endpoint_url),
+        metadata=params["credentials"] == "chain",
+        prefix=params["prefix"],
+        no_write=no_write if params["write"] else "option write is false",
+        connect_timeout=params["connect_timeout"],
+        read_timeout=params["read_timeout"],
+        total_timeout=params["total_timeout"],
+        retries=params["retries"],
+    )
+    problem = "" if trouble else _problem(settings)
+    if problem and found.unreadable:
+        shown = ", ".join(one_line(path, 80) for path in found.unreadable[:5])
+        trouble = Fault("unknown", f"{problem}; {shown} cannot be read by this user (become the service's user)")
+    elif problem:
+        trouble = Fault("not_configured", problem)
+    return replace(settings, trouble=trouble)
+
+
+def _check(params: Mapping[str, Any], hide: Callable[[str], None]) -> None:
     if login := userinfo(params["endpoint_url"] or ""):
         hide(login)
         raise OptionError("endpoint_url", "(hidden)", "must have no credentials")
@@ -132,33 +169,6 @@ def read_settings(params: Mapping[str, Any], *, check_mode: bool, hide: Callable
     prefix = params["prefix"]
     if not prefix or prefix.startswith("/") or len(prefix) > 200 or not (prefix.isascii() and prefix.isprintable()):
         raise OptionError("prefix", prefix, "must be 1 to 200 printable ASCII characters, not beginning with /")
-    found, home, problem, state = _environment(params)
-    variables = {**found.variables}
-    variables.setdefault("HOME", home)
-    bucket = params["bucket"] or _first(variables, BUCKET)
-    endpoint_url = params["endpoint_url"] or _first(variables, ENDPOINT)
-    no_write = "" if params["write"] else "option write is false"
-    settings = Settings(
-        variables=variables,
-        source=found.source,
-        bucket=bucket,
-        region=params["region"] or _first(variables, REGION) or _DEFAULT_REGION,
-        endpoint_url=endpoint_url,
-        addressing=_addressing(params["path_style"], endpoint_url),
-        static=bool(variables.get(KEY_ID) and variables.get(SECRET)),
-        metadata=params["credentials"] == "chain",
-        prefix=prefix,
-        no_write="check mode" if check_mode and not no_write else no_write,
-        connect_timeout=params["connect_timeout"],
-        read_timeout=params["read_timeout"],
-        total_timeout=params["total_timeout"],
-        retries=params["retries"],
-    )
-    problem = problem or _problem(settings)
-    if problem and found.unreadable:
-        shown = ", ".join(one_line(path, 80) for path in found.unreadable[:5])
-        problem, state = f"{problem}; {shown} cannot be read by this user (become the service's user)", "unknown"
-    return replace(settings, problem=problem, state=state)
 
 
 def _addressing(path_style: bool | None, endpoint_url: str) -> str:
@@ -167,19 +177,13 @@ def _addressing(path_style: bool | None, endpoint_url: str) -> str:
     return "path" if path_style else "virtual"
 
 
-def _environment(params: Mapping[str, Any]) -> tuple[ServiceEnvironment, str, str, str]:
-    """The environment, the home directory that goes with it, and why it is not there, as text and state."""
-    home = os.path.expanduser("~")
-    path = params["environment_file"]
+def _environment(params: Mapping[str, Any]) -> tuple[ServiceEnvironment, str]:
+    """The environment, and the home directory that goes with it."""
+    home, path = os.path.expanduser("~"), params["environment_file"]
     if path:
         try:
             with open(path, encoding="utf-8", errors="surrogateescape") as file:
-                return (
-                    ServiceEnvironment(parse_environment_file(file.read(_MAX_FILE)), "file"),
-                    home,
-                    "",
-                    "not_configured",
-                )
+                return ServiceEnvironment(parse_environment_file(file.read(_MAX_FILE)), "file"), home
         except OSError as error:
             raise OptionError("environment_file", path, f"cannot be read: {error.strerror}") from error
     try:
@@ -187,13 +191,12 @@ def _environment(params: Mapping[str, Any]) -> tuple[ServiceEnvironment, str, st
     except OptionError:
         raise
     except MediaOpsError as error:
-        return ServiceEnvironment({}, ""), home, one_line(error), "unknown"
+        raise Fault("unknown", one_line(error)) from error
     if properties.get("LoadState") == "not-found":
-        problem = f"there is no unit {params['unit']} on this host"
-        return ServiceEnvironment({}, ""), home, problem, "not_configured"
+        raise Fault("not_configured", f"there is no unit {params['unit']} on this host")
     with contextlib.suppress(KeyError):
         home = pwd.getpwnam(properties.get("User") or "root").pw_dir
-    return service_environment(properties), home, "", "not_configured"
+    return service_environment(properties), home
 
 
 def _first(variables: Mapping[str, str], names: tuple[str, ...]) -> str:
@@ -207,15 +210,10 @@ def _problem(settings: Settings) -> str:
     if settings.endpoint_url:
         try:
             parts = urlsplit(settings.endpoint_url)
-            good = (
-                parts.scheme in ("http", "https")
-                and bool(parts.hostname)
-                and parts.port != 0
-                and "@" not in parts.netloc
-            )
+            good = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
         except ValueError:
             good = False
-        if not good:
+        if not good or userinfo(settings.endpoint_url):
             return f"{ENDPOINT[0]} must be http://HOST[:PORT] or https://HOST[:PORT], without credentials"
     return _credentials_problem(settings)
 

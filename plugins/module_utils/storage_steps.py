@@ -23,7 +23,7 @@ from urllib.parse import unquote, urlsplit
 
 from .shapes import one_line
 from .storage_faults import Fault, explain, fault
-from .storage_settings import SECRET, TOKEN, Settings, clean, masked
+from .storage_settings import SECRET, TOKEN, Settings, clean, masked, masking
 from .times import to_text
 
 STEPS = ("dns", "tcp", "tls", "credentials", "identity", "list", "put", "get", "delete", "leftovers")
@@ -170,13 +170,7 @@ class Probe:
         # Credentials are not looked for yet, as that may need the network.
         none = {"aws_access_key_id": "none", "aws_secret_access_key": "none"}
         client = self._client("s3", self._settings.endpoint_url, retries=0, more=none)
-        client.meta.events.register_first("before-send", _stop)
-        try:
-            client.list_objects_v2(Bucket=self._settings.bucket, MaxKeys=1)
-        except _StoppedError as stopped:
-            url = stopped.url
-        else:
-            raise fault("unknown", "where boto3 sends requests to cannot be told")
+        url = _first_url(client, self._settings.bucket)
         self._url = urlsplit(url)
         self._proxy = _proxy_of(url, self._url.scheme)
         if self._proxy:
@@ -232,11 +226,8 @@ class Probe:
         if found is None:
             raise fault("not_configured", "no credentials were found where the environment says")
         frozen = found.get_frozen_credentials()
-        for secret in (frozen.secret_key, frozen.token):
-            if secret and len(secret) > 3:
-                self._hidden[secret] = "***"
-        if frozen.access_key and len(frozen.access_key) > 3:
-            self._hidden[frozen.access_key] = masked(frozen.access_key)
+        self._hidden.update({secret: "***" for secret in (frozen.secret_key, frozen.token) if secret})
+        self._hidden.update(masking(frozen.access_key or ""))
         self.report["credentials"] = {
             "found_in": one_line(found.method or "", 60),
             "access_key": masked(frozen.access_key or ""),
@@ -396,6 +387,16 @@ class _StoppedError(Exception):
     def __init__(self, url: str) -> None:
         super().__init__("stopped before it was sent")
         self.url = url
+
+
+def _first_url(client: Any, bucket: str) -> str:
+    """The URL of the list that is asked for first, without asking."""
+    client.meta.events.register_first("before-send", _stop)
+    try:
+        client.list_objects_v2(Bucket=bucket, MaxKeys=1)
+    except _StoppedError as stopped:
+        return stopped.url
+    raise fault("unknown", "where boto3 sends requests to cannot be told")
 
 
 def _stop(request: Any, **_event: Any) -> None:

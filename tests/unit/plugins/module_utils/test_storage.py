@@ -8,6 +8,7 @@ import logging
 import os
 import socket
 import struct
+import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -18,7 +19,7 @@ import botocore.auth
 import botocore.loaders
 import botocore.session
 import pytest
-from ansible_collections.media_ops.runbook.plugins.module_utils import storage_steps
+from ansible_collections.media_ops.runbook.plugins.module_utils import storage_settings, storage_steps
 from ansible_collections.media_ops.runbook.plugins.module_utils.errors import OptionError
 from ansible_collections.media_ops.runbook.plugins.module_utils.storage import storage_probe
 from ansible_collections.media_ops.runbook.plugins.module_utils.storage_faults import STATES, state_of_refusal
@@ -181,7 +182,7 @@ def test_a_bucket_with_versions_keeps_no_upload_of_which_nobody_knows(store: Sto
     bucket = f"versions-{fault.partition('_')[0]}"
     client.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
     with s3_proxy(store.endpoint_url, {"put": fault}) as proxy:
-        assert probe(via(proxy, store), bucket=bucket, read_timeout=1.0)["state"] in ("timeout", "server_error")
+        assert probe(via(proxy, store), bucket=bucket, read_timeout=2.0)["state"] in ("timeout", "server_error")
     assert not client.list_object_versions(Bucket=bucket).get("Versions")
 
 
@@ -341,7 +342,7 @@ def test_one_request_goes_wrong(store: Store, probe: Any, faults: dict[str, str]
 @pytest.mark.parametrize("fault", ["internal_error", "corrupt", "closed", "hang", "drip"])
 def test_what_cannot_be_read_is_removed_nevertheless(store: Store, probe: Any, fault: str) -> None:
     with s3_proxy(store.endpoint_url, {"get": fault}) as proxy:
-        found = probe(via(proxy, store), total_timeout=4.0, read_timeout=1.0)
+        found = probe(via(proxy, store), total_timeout=6.0 if fault == "drip" else 20.0, read_timeout=2.0)
         assert proxy.seen.count("delete") == 1
     assert states(found) | {"put": "ok", "delete": "ok"} == states(found)
     assert found["left_behind"] == []
@@ -350,7 +351,7 @@ def test_what_cannot_be_read_is_removed_nevertheless(store: Store, probe: Any, f
 @pytest.mark.parametrize("fault", ["hang_after", "internal_error", "closed"])
 def test_an_upload_of_which_nobody_knows_is_removed(store: Store, probe: Any, fault: str) -> None:
     with s3_proxy(store.endpoint_url, {"put": fault}) as proxy:
-        found = probe(via(proxy, store), read_timeout=1.0)
+        found = probe(via(proxy, store), read_timeout=2.0)
         assert proxy.seen.count("delete") == 1
     assert states(found)["delete"] == "ok"
 
@@ -385,7 +386,7 @@ def test_requests_are_bounded(store: Store, probe: Any, monkeypatch: pytest.Monk
 @pytest.mark.parametrize("fault", ["internal_error", "forbidden_empty", "not_allowed", "login_page", "hang"])
 def test_a_store_without_identities_is_no_fault(store: Store, probe: Any, fault: str) -> None:
     with s3_proxy(store.endpoint_url, {"identity": fault}) as proxy:
-        found = probe(via(proxy, store), read_timeout=0.5)
+        found = probe(via(proxy, store), read_timeout=2.0)
     assert found["state"] == "ok"
     assert found["identity"] is None
     assert states(found)["identity"] != "ok"
@@ -611,6 +612,49 @@ def test_a_metadata_service_that_does_not_answer_holds_nothing_up(store: Store, 
         assert url.seen
     assert time.monotonic() - began < 8
     assert (found["state"], made(found)[-1]) == ("not_configured", "credentials")
+
+
+@pytest.fixture
+def ask_unit(monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[str, Any]]:
+    """A probe by unit. What systemd says of the unit is given; the process and the files that it names are real."""
+
+    def call(**properties: str) -> dict[str, Any]:
+        monkeypatch.setattr(storage_settings, "unit_properties", lambda _unit: properties)
+        params = {**OPTIONS, "unit": "media-processing-service", "environment_file": None}
+        return storage_probe(params, check_mode=False, hide=lambda secret: None)
+
+    return call
+
+
+# runbook: P0-3H, P0-3I
+def test_the_environment_of_the_running_service(store: Store, ask_unit: Any) -> None:
+    service = subprocess.Popen(["sleep", "60"], env={**store.env, "PIPELINE_JWT_SECRET": CANARY})
+    try:
+        found = ask_unit(LoadState="loaded", MainPID=str(service.pid), User="root")
+    finally:
+        service.kill()
+        service.wait()
+    assert (found["state"], found["environment_source"]) == ("ok", "process")
+    assert "PIPELINE_JWT_SECRET" not in found["environment"]
+    assert CANARY not in json.dumps(found)
+
+
+def test_a_unit_whose_files_cannot_be_read_is_unknown(ask_unit: Any) -> None:
+    found = ask_unit(LoadState="loaded", MainPID="0", EnvironmentFiles="/nonexistent/service.env (ignore_errors=no)")
+    assert (found["state"], found["environment_source"]) == ("unknown", "unit")
+    assert "/nonexistent/service.env cannot be read" in found["reason"]
+
+
+def test_a_unit_that_is_not_there(ask_unit: Any) -> None:
+    found = ask_unit(LoadState="not-found")
+    assert (found["state"], made(found)) == ("not_configured", [])
+    assert "there is no unit media-processing-service" in found["reason"]
+
+
+def test_a_short_key_id_hides_no_bucket(probe: Any) -> None:
+    found = probe(env(AWS_ACCESS_KEY_ID="media", AWS_S3_ENDPOINT_URL="http://127.0.0.1:1"))
+    assert found["bucket"] == "media"
+    assert found["credentials"]["access_key"] == "medi… (5 characters)"
 
 
 @pytest.mark.parametrize(
