@@ -10,7 +10,6 @@ import contextlib
 import errno
 import hashlib
 import os
-import re
 import select
 import signal
 import time
@@ -19,6 +18,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from typing import Callable
 
+from .redact import Redactor
 from .shapes import one_line
 
 TICKS = os.sysconf("SC_CLK_TCK")
@@ -30,11 +30,6 @@ _THREADS_MAX = 512
 _ARGUMENTS_SHOWN = 60
 _ARGUMENT_SHOWN = 300
 _POLL_S = 0.05
-_HIDDEN = "(hidden)"
-_SECRET_OPTION = re.compile(
-    r"-{1,2}[\w-]*(headers|cookies|password|passwd|passphrase|secret|token|key|auth\w*)\Z", re.I
-)
-_SECRET_PART = re.compile(r"(?i)\b(authorization|bearer|password|passwd|secret|token|api_?key)\b(\s*[:=]\s*|\s+)\S.*")
 
 
 @dataclass(frozen=True)
@@ -177,21 +172,13 @@ def mapping_of(pid: int, directory: str) -> str:
 
 def shown_argv(argv: Sequence[str]) -> list[str]:
     """Arguments for people: bounded, one line each, and without what may be a secret."""
-    shown: list[str] = []
-    hide = False
-    for argument in argv[:_ARGUMENTS_SHOWN]:
-        shown.append(_HIDDEN if hide else _redacted(argument))
-        hide = bool(_SECRET_OPTION.match(argument))
+    whole = [argument[: _ARGUMENT_SHOWN * 4] for argument in argv[:_ARGUMENTS_SHOWN]]
+    texts = [argument.encode("utf-8", "surrogateescape").decode("utf-8", "replace") for argument in whole]
+    redactor = Redactor()
+    shown = [one_line(redactor.text(text), _ARGUMENT_SHOWN) for text in redactor.argv(texts)]
     if len(argv) > _ARGUMENTS_SHOWN:
         shown.append(f"… ({len(argv) - _ARGUMENTS_SHOWN} more)")
     return shown
-
-
-def _redacted(argument: str) -> str:
-    text = argument[: _ARGUMENT_SHOWN * 4].encode("utf-8", "surrogateescape").decode("utf-8", "replace")
-    text = re.sub(r"(://)[^/@\s]*@", rf"\1{_HIDDEN}@", text)
-    text = re.sub(r"(://[^?\s]*\?)\S*", rf"\1{_HIDDEN}", text)
-    return one_line(_SECRET_PART.sub(rf"\1\2{_HIDDEN}", text), _ARGUMENT_SHOWN)
 
 
 # Reading

@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from .errors import MediaOpsError
-from .processes import Process, descendants, own_line
+from .processes import Process, descendants, own_line, shown_argv
 from .shapes import one_line
 from .systemd import main_pid, unit_name, unit_properties
 from .times import to_text
@@ -131,7 +131,8 @@ class WorkDir:
         found = Claims()
         for number, argument in enumerate(process.argv):
             for session_id in self._named(argument, process.cwd):
-                found.named.setdefault(session_id, []).append(f"argument {number} is {one_line(argument, 160)}")
+                shown = one_line(shown_argv([argument])[0], 160)
+                found.named.setdefault(session_id, []).append(f"argument {number} is {shown}")
         places = [("current directory", process.cwd)]
         places += [(f"open file {number}", path) for number, path in process.files]
         for what, path in places:
