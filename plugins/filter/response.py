@@ -40,6 +40,7 @@ class FilterModule:
             "fleet_breaker": _fleet_breaker,
             "incident_advice": advise,
             "incident_rungs": response.ladder,
+            "ledger_begun": response.begun,
             "ledger_decision": response.decision,
             "ledger_entries": response.entries,
             "planned_rung": response.planned_rung,

@@ -13,6 +13,7 @@ from typing import Any, Callable
 from .argspec import api_settings, check_range
 from .client import Client, Document, Reply, accept_ok
 from .errors import MissingLibraryError, OptionError
+from .measures import measures_on_record
 
 PATHS = {
     "health": "/health",
@@ -58,6 +59,8 @@ def pipeline_info(
         "changed": False,
         "endpoints": {name: {**vars(reply), "params": queries.get(name, {})} for name, reply in replies.items()},
     }
+    if params.get("state_dir"):
+        result["measures"] = measures_on_record(params["state_dir"])
     if search:
         result.update(search({name: reply.data for name, reply in replies.items()}))
     return result

@@ -26,7 +26,7 @@ from .times import from_text, to_text, utc_now
 _FLOCK, _LOCK, _PAUSE, _LEDGER = "guard.flock", "lock.json", "pause.json", "ledger.jsonl"
 _SMALL = 65536
 _LEDGER_FILES = 5
-_ATTEMPTED = ("done", "failed")
+_ATTEMPTED = ("started", "done", "failed")  # a run that died after it had started may have done it
 
 
 def guard(params: Mapping[str, Any], *, check_mode: bool = False) -> dict[str, Any]:

@@ -66,6 +66,11 @@ options:
       - The document of an endpoint that did not answer is null.
       - An expression that is none fails the module before anything is asked.
     type: str
+  state_dir:
+    description:
+      - Also give the temporary measures on record in this state directory of the host (M(media_ops.runbook.service_config)),
+        so that a check which shows them needs no second connection to the host.
+    type: path
 seealso:
   - name: JMESPath
     description: The language of O(query).
@@ -170,6 +175,21 @@ endpoints:
       url: http://localhost:8000/api/v1/monitoring/stats?hours=24
       params: {hours: 24}
       data: null
+measures:
+  description: Settings of the service that were changed for a time.
+  returned: with O(state_dir)
+  type: dict
+  contains:
+    state:
+      description: V(ok), or V(denied) where they cannot be read.
+      type: str
+    reason:
+      description: Why they cannot be read. Empty when RV(measures.state) is V(ok).
+      type: str
+    measures:
+      description: Each with C(name), C(value), C(since), C(until), C(expired) and C(why).
+      type: list
+      elements: dict
 query_result:
   description: What O(query) gave. Null also where RV(query_error) says that it did not fit the answers.
   type: raw
@@ -206,6 +226,7 @@ def main() -> None:
             "alerts_level": {"type": "str", "choices": ["info", "warning", "error", "critical"], "default": "critical"},
             "alerts_limit": {"type": "int", "default": 200},
             "query": {"type": "str"},
+            "state_dir": {"type": "path"},
         },
         supports_check_mode=True,
     )

@@ -37,13 +37,13 @@ _POINTS_MAX = 400
 _STAGES = ("upload", "analysis", "preparation", "merging", "compression", "storage_upload", "cleanup")
 
 # matplotlib knows no CSS variables: these stand for them until the SVG is written.
-_INK, _MUTED, _LINE, _FIRST, _SECOND = "#010203", "#010204", "#010205", "#010206", "#010207"
+INK, MUTED, LINE, FIRST, SECOND = "#010203", "#010204", "#010205", "#010206", "#010207"
 _VARIABLES = {
-    _INK: "var(--ink)",
-    _MUTED: "var(--muted)",
-    _LINE: "var(--line)",
-    _FIRST: "var(--series-1)",
-    _SECOND: "var(--series-2)",
+    INK: "var(--ink)",
+    MUTED: "var(--muted)",
+    LINE: "var(--line)",
+    FIRST: "var(--series-1)",
+    SECOND: "var(--series-2)",
 }
 _STAGE_LEGEND = (("bar", "average"), ("tick", "longest"))
 _RESOURCE_LEGEND = (("line", "CPU"), ("dash", "memory"), ("peak", "CPU peaks"))
@@ -91,8 +91,8 @@ def charts_of(details: Json, key: str) -> list[Chart]:
     drawn = [
         _resources(details, f"{key}-resources"),
         _stages(_mapping(details.get("stages")), f"{key}-stages"),
-        _errors(_mapping(details.get("errors")), "Failed operations by error code", f"{key}-errors"),
-        _errors(_mapping(_mapping(details.get("log")).get("errors")), "Logged errors by code", f"{key}-log"),
+        error_bars(_mapping(details.get("errors")), "Failed operations by error code", f"{key}-errors"),
+        error_bars(_mapping(_mapping(details.get("log")).get("errors")), "Logged errors by code", f"{key}-log"),
     ]
     return [chart for chart in drawn if chart]
 
@@ -119,7 +119,9 @@ def _mapping(value: object) -> Mapping[str, Any]:
 
 
 @dataclass(frozen=True)
-class _Bar:
+class Bar:
+    """One bar; ``marker`` is a second value on the same scale."""
+
     label: str
     value: float
     text: str
@@ -136,18 +138,19 @@ def _stages(stages: Mapping[str, Any], key: str) -> Chart | None:
         if average is None or average < 0:
             continue
         most = seconds(longest) if longest is not None else "not known"
-        bars.append(_Bar(name, average, f"{seconds(average)}, max {most}", longest))
+        bars.append(Bar(name, average, f"{seconds(average)}, max {most}", longest))
         rows.append((name, "" if count is None else f"{count:g}", seconds(average), most))
     if not bars:
         return None
     slowest = max(bars, key=lambda bar: bar.value)
     title = "Duration by stage"
     description = f"Average duration of {len(bars)} stages. Slowest: {slowest.label} with {slowest.text}."
-    svg = _bars(bars, title, description, key)
+    svg = bars_of(bars, title, description, key)
     return Chart(title, description, svg, ("Stage", "Count", "Average", "Longest"), tuple(rows), _STAGE_LEGEND)
 
 
-def _errors(errors: Mapping[str, Any], title: str, key: str) -> Chart | None:
+def error_bars(errors: Mapping[str, Any], title: str, key: str) -> Chart | None:
+    """Errors by code, most frequent first."""
     counts = [(str(code), count) for code, raw in errors.items() if (count := number(raw)) is not None and count > 0]
     counts.sort(key=lambda item: (-item[1], item[0]))
     if not counts:
@@ -156,13 +159,13 @@ def _errors(errors: Mapping[str, Any], title: str, key: str) -> Chart | None:
         rest = counts[_ROWS_MAX - 1 :]
         counts = [*counts[: _ROWS_MAX - 1], (f"{len(rest)} other codes", sum(count for _code, count in rest))]
     total = sum(count for _code, count in counts)
-    bars = [_Bar(code, count, f"{count:g} ({count / total:.0%})") for code, count in counts]
+    bars = [Bar(code, count, f"{count:g} ({count / total:.0%})") for code, count in counts]
     description = f"{total:g} in total. Most frequent: {bars[0].label} with {bars[0].text}."
     rows = tuple((code, f"{count:g}") for code, count in counts)
-    return Chart(title, description, _bars(bars, title, description, key), ("Code", "Errors"), rows)
+    return Chart(title, description, bars_of(bars, title, description, key), ("Code", "Errors"), rows)
 
 
-def _bars(bars: Sequence[_Bar], title: str, description: str, key: str) -> str:
+def bars_of(bars: Sequence[Bar], title: str, description: str, key: str) -> str:
     """Horizontal bars. The label stands above its bar, so that a long one needs no margin."""
     top = max(*(row.marker or 0 for row in bars), *(row.value for row in bars)) or 1
 
@@ -170,15 +173,15 @@ def _bars(bars: Sequence[_Bar], title: str, description: str, key: str) -> str:
         axes.set_xlim(0, top)
         axes.set_ylim(len(bars) - 0.1, -0.1)
         for at, row in enumerate(bars):
-            axes.barh(at + 0.62, top, height=0.24, color=_LINE, alpha=0.45, clip_on=False)
-            axes.barh(at + 0.62, row.value, height=0.24, color=_FIRST, clip_on=False)
+            axes.barh(at + 0.62, top, height=0.24, color=LINE, alpha=0.45, clip_on=False)
+            axes.barh(at + 0.62, row.value, height=0.24, color=FIRST, clip_on=False)
             if row.marker is not None:
-                axes.plot([row.marker] * 2, [at + 0.44, at + 0.8], color=_SECOND, linewidth=2.5, clip_on=False)
-            axes.text(0, at + 0.34, one_line(row.label, 36), color=_INK, va="baseline", ha="left")
-            axes.text(top, at + 0.34, row.text, color=_MUTED, va="baseline", ha="right")
+                axes.plot([row.marker] * 2, [at + 0.44, at + 0.8], color=SECOND, linewidth=2.5, clip_on=False)
+            axes.text(0, at + 0.34, one_line(row.label, 36), color=INK, va="baseline", ha="left")
+            axes.text(top, at + 0.34, row.text, color=MUTED, va="baseline", ha="right")
         axes.axis("off")
 
-    return _svg(
+    return svg_of(
         draw, _ROW_HEIGHT * len(bars) + 8, (0.005, 0.02, 0.99, 0.97), title=title, description=description, key=key
     )
 
@@ -207,29 +210,29 @@ def _resources(details: Json, key: str) -> Chart | None:
 
     def draw(axes: Axes) -> None:
         for left, right in gaps:
-            axes.axvspan(left, right, color=_LINE, alpha=0.4, linewidth=0)
+            axes.axvspan(left, right, color=LINE, alpha=0.4, linewidth=0)
             if right - left > (end - start) * 0.2:
-                axes.text((left + right) / 2, 50, "no data", color=_MUTED, ha="center", va="center")
+                axes.text((left + right) / 2, 50, "no data", color=MUTED, ha="center", va="center")
         for run in runs:
             alone = "o" if len(run) == 1 else ""
             at = [sample.at for sample in run]
-            axes.plot(at, [s.memory for s in run], color=_SECOND, linewidth=1.5, linestyle="--", marker=alone, ms=3)
-            axes.plot(at, [s.cpu for s in run], color=_FIRST, linewidth=1.5, marker=alone, ms=3)
+            axes.plot(at, [s.memory for s in run], color=SECOND, linewidth=1.5, linestyle="--", marker=alone, ms=3)
+            axes.plot(at, [s.cpu for s in run], color=FIRST, linewidth=1.5, marker=alone, ms=3)
         labelled: list[float] = []
         for peak in peaks:
-            axes.plot([peak.at], [peak.cpu + 4], marker="v", ms=6, color=_INK, linestyle="", clip_on=False)
+            axes.plot([peak.at], [peak.cpu + 4], marker="v", ms=6, color=INK, linestyle="", clip_on=False)
             if all(abs(peak.at - other) > (end - start) * 0.14 for other in labelled):
-                axes.text(peak.at, peak.cpu + 9, f"{peak.cpu:.0f} %", color=_INK, ha="center", clip_on=False)
+                axes.text(peak.at, peak.cpu + 9, f"{peak.cpu:.0f} %", color=INK, ha="center", clip_on=False)
                 labelled.append(peak.at)
-        _time_axis(axes, start, end)
+        time_axis(axes, start, end)
         axes.set_ylim(0, 115)
         axes.set_yticks([0, 25, 50, 75, 100], ["0", "25", "50", "75", "100 %"])
-        axes.grid(axis="y", color=_LINE, linewidth=0.7)
+        axes.grid(axis="y", color=LINE, linewidth=0.7)
         axes.set_axisbelow(True)
-        axes.tick_params(length=0, labelcolor=_MUTED, pad=5)
+        axes.tick_params(length=0, labelcolor=MUTED, pad=5)
         for side in ("top", "left", "right"):
             axes.spines[side].set_visible(False)
-        axes.spines["bottom"].set_color(_LINE)
+        axes.spines["bottom"].set_color(LINE)
 
     title = "CPU, memory (UTC)"
     rows = tuple((_clock(p.at, day=True), f"{p.cpu:.1f} %", f"{p.memory:.1f} %") for p in peaks)
@@ -239,7 +242,7 @@ def _resources(details: Json, key: str) -> Chart | None:
         f"{_clock(highest.at)} UTC. Memory at most {max(s.memory for s in samples):.0f} %."
         + (f" No data in {len(gaps)} part{'s' if len(gaps) > 1 else ''} of the window." if gaps else "")
     )
-    svg = _svg(draw, _PEAKS_HEIGHT, (0.11, 0.11, 0.865, 0.87), title=title, description=description, key=key)
+    svg = svg_of(draw, _PEAKS_HEIGHT, (0.11, 0.11, 0.865, 0.87), title=title, description=description, key=key)
     return Chart(title, description, svg, ("CPU peak at (UTC)", "CPU", "Memory"), rows, _RESOURCE_LEGEND)
 
 
@@ -277,7 +280,8 @@ def _clock(at: float, *, day: bool = False) -> str:
     return f"{moment:%Y-%m-%d %H:%M}" if day else f"{moment:%H:%M}"
 
 
-def _time_axis(axes: Axes, start: float, end: float) -> None:
+def time_axis(axes: Axes, start: float, end: float) -> None:
+    """Ticks of UTC at round times."""
     if end - start < 60:
         start, end = start - 300, end + 300
     hour = 3600
@@ -289,7 +293,7 @@ def _time_axis(axes: Axes, start: float, end: float) -> None:
     axes.set_xticks(ticks, [_clock(tick) if step < 24 * hour else _clock(tick, day=True)[5:10] for tick in ticks])
 
 
-def _svg(
+def svg_of(
     draw: Callable[[Axes], None],
     height: float,
     box: tuple[float, float, float, float],

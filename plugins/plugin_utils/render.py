@@ -26,6 +26,7 @@ from ..module_utils.times import from_text
 from ..module_utils.verdict import as_text
 from .charts import Chart, NoChartsError, charts_of, require_matplotlib, seconds
 from .fleet import fleet_details
+from .response_view import responses
 from .result import SCHEMA_VERSION
 
 WORDS = {"ok": "OK", "warning": "Warning", "unknown": "Unknown", "critical": "Critical"}
@@ -244,6 +245,7 @@ def view_of(document: Json) -> dict[str, Any]:
         "fine": [host for host in hosts if host["state"] == "ok"],
         "incidents": list(document.get("incidents") or []),
         "steps": [step for step in document.get("next") or [] if not step.get("command")],
+        "responses": responses(document.get("hosts") or []),
         "unknowns": _unknowns(hosts),
         **_fleet_rows(hosts),
         **_fleet_figures(hosts, together),

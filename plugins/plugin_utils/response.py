@@ -16,7 +16,7 @@ from ..module_utils.observations import components
 from ..module_utils.shapes import Json, number, one_line
 from ..module_utils.times import from_text
 
-_ATTEMPTED = ("done", "failed")
+_ATTEMPTED = ("started", "done", "failed")
 
 
 def diagnose(found: Mapping[str, Any], limits: Json) -> dict[str, Any]:
@@ -280,6 +280,12 @@ def watched(samples: Sequence[Json], of: int, needed: int) -> str:
 def cured(rung: Json, classes: Mapping[str, str]) -> bool:
     """Whether the probe says that what the rung was for is gone."""
     return all(classes.get(subject) in wanted for subject, wanted in rung.get("cured", {}).items())
+
+
+def begun(rung: Json, *, controller: str, user: str) -> list[dict[str, Any]]:
+    """The ledger's entries for a rung that is about to be carried out: they stay, also when the run dies in it."""
+    made = entries(rung, {"plan": rung["actions"]}, controller=controller, user=user)
+    return [{**entry, "result": "started"} for entry in made]
 
 
 def entries(rung: Json, result: object, *, controller: str, user: str) -> list[dict[str, Any]]:

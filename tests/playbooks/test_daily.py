@@ -54,7 +54,7 @@ def test_morning_of_a_healthy_host(play: Play, worked: Pipeline) -> None:
     jsonschema.validate(result, SCHEMA)
     assert run.states() == {"media1": "ok"}
     assert run.verdict("media1", "error_rate")["observed"] == worked.get("/stats?hours=24")["error_rate"] > 0
-    assert {verdict["step"] for verdict in result["hosts"][0]["verdicts"]} == {"DM-1", "DM-2", "DM-3", "DM-4"}
+    assert {verdict["step"] for verdict in result["hosts"][0]["verdicts"]} >= {"DM-1", "DM-2", "DM-3", "DM-4"}
     latest = run.report_dir / "daily_morning" / "latest"
     assert "<html" in (latest / "report.html").read_text(encoding="utf-8")
     assert "media1" in (latest / "report.md").read_text(encoding="utf-8")

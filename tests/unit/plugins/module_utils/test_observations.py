@@ -18,15 +18,54 @@ def seen(**spoiled: Any) -> Any:
     return observe(f.result(**spoiled), age_max_s=300, skew_max_s=120)
 
 
+STAGES = {"merging": {"count": 4, "average_duration": 60.0}, "upload": {"count": 5, "average_duration": 2.5}}
+
+
+# runbook: AU-P2
+@pytest.mark.parametrize(
+    ("stages", "value", "fault"),
+    [
+        (STAGES, 60.0, ""),
+        ({}, None, "missing"),
+        ({"merging": {"count": 1}}, None, "missing"),
+        ({"merging": {"average_duration": -1}}, None, "missing"),
+        ([], None, "wrong_type"),
+    ],
+)
+def test_the_slowest_stage_is_named(stages: Any, value: Any, fault: str) -> None:
+    slowest = seen(stats=f.answer(f.stats(stage_breakdown=stages), hours=24))["slowest_stage_24h"]
+    assert (slowest["value"], slowest["fault"]) == (value, fault)
+    if not fault:
+        assert slowest["note"] == "merging 60 s, upload 2 s"
+
+
+# runbook: P1-3A, P1-3B, P1-3C
+def test_temporary_measures_are_counted_and_named() -> None:
+    row = {"name": "PROCESSING_TIMEOUT", "value": "600", "until": "2026-11-25T06:00:00Z", "expired": False}
+    old = {"name": "LOG_LEVEL", "value": "DEBUG", "until": None, "expired": True}
+
+    def measures(answer: Any) -> Any:
+        registered = {"endpoints": {}, "measures": answer}
+        return observe(registered, age_max_s=300, skew_max_s=120)["temporary_measures"]
+
+    found = measures({"state": "ok", "reason": "", "measures": [row, old]})
+    assert found["value"] == 2
+    assert found["note"] == "PROCESSING_TIMEOUT=600 until 2026-11-25T06:00:00Z, LOG_LEVEL=DEBUG expired"
+    assert measures({"state": "denied", "reason": "no", "measures": []})["fault"] == "missing"
+    for nonsense in (None, 5, [], {"state": "ok"}, {"state": "ok", "measures": "x"}):
+        assert measures(nonsense)["fault"] == "missing"
+
+
 # runbook: DM-1, DM-2, DM-3, DM-4, DE-3
 def test_sound_answers_give_values() -> None:
     found = seen(
-        stats=f.answer(f.stats(failed=5), hours=24),
+        stats=f.answer(f.stats(failed=5, stage_breakdown=STAGES), hours=24),
         alerts=f.answer(f.alerts(2)),
         sessions=f.answer(f.sessions(3, 12.0)),
     )
     assert {name: o["value"] for name, o in found.items() if not o["fault"]} == {
         "host": "reached",
+        "temporary_measures": None,
         "overall_status": "healthy",
         "component_system_resources": "healthy",
         "component_ffmpeg": "healthy",
@@ -35,6 +74,7 @@ def test_sound_answers_give_values() -> None:
         "error_rate_24h": 0.05,
         "success_rate_24h": 0.95,
         "average_duration_24h": 12.5,
+        "slowest_stage_24h": 60.0,
         "critical_alerts": 2,
         "active_sessions": 3,
         "longest_session": 12.0,

@@ -236,6 +236,24 @@ def test_libraries_are_imported_late() -> None:
     assert done.stdout.strip() == "[]"
 
 
+# runbook: P1-3A, P1-3B, P1-3C
+def test_temporary_measures_come_with_the_answers(capsys: Capsys, tmp_path: Path) -> None:
+    tmp_path.chmod(0o750)
+    (tmp_path / "measures.env").write_text("# set for a time\nPROCESSING_TIMEOUT=600\nLOG_LEVEL=DEBUG\n")
+    record = {"since": "2026-11-24T06:00:00Z", "until": "2999-01-01T00:00:00Z", "why": "timeouts"}
+    (tmp_path / "measures.json").write_text(json.dumps({"PROCESSING_TIMEOUT": record}))
+    with fault_server("ok") as url:
+        found = run(capsys, url, state_dir=str(tmp_path))["measures"]
+        assert found["state"] == "ok"
+        assert found["measures"] == [
+            {"name": "LOG_LEVEL", "value": "DEBUG", "since": None, "until": None, "expired": True, "why": ""},
+            {"name": "PROCESSING_TIMEOUT", "value": "600", "expired": False, **record},
+        ]
+        assert run(capsys, url, state_dir=str(tmp_path / "none"))["measures"]["measures"] == []
+        tmp_path.chmod(0o777)
+        assert run(capsys, url, state_dir=str(tmp_path))["measures"]["state"] == "denied"
+
+
 class TestDocumentation:
     documented = yaml.safe_load(pipeline_info.DOCUMENTATION)
 
@@ -246,10 +264,10 @@ class TestDocumentation:
         for name, option in options.items():
             assert (option["type"], option.get("default")) == (spec[name]["type"], spec[name].get("default")), name
 
-    def test_returned_keys_are_documented(self, capsys: Capsys) -> None:
+    def test_returned_keys_are_documented(self, capsys: Capsys, tmp_path: Path) -> None:
         returned = yaml.safe_load(pipeline_info.RETURN)
         with fault_server("ok") as url:
-            result = run(capsys, url, query="stats")
+            result = run(capsys, url, query="stats", state_dir=str(tmp_path))
         assert set(result) - {"changed", "invocation"} == set(returned)
         for endpoint in result["endpoints"].values():
             assert set(endpoint) == set(returned["endpoints"]["contains"])
