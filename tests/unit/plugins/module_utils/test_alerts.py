@@ -278,6 +278,32 @@ def test_keys_fit_and_foreign_text_is_one_line() -> None:
     assert len(began["message"]) <= 300
 
 
+def test_five_weeks_of_watching_are_what_a_person_reckons_by_hand() -> None:
+    """Every five minutes; each night critical from 02:00 to 02:20, and each seventh day unknown for ten hours."""
+    watch = Watch(delivered=True)
+    watch.now = START.replace(hour=0)
+    size = 0
+    for day in range(35):
+        night = ["ok"] * 24 + ["critical"] * 4 + ["ok"] * 44
+        long = ["unknown"] * 120 if day % 7 == 6 else ["ok"] * 120
+        watch.see(*night, *long, *["ok"] * 96)
+        size = max(size, len(json.dumps(watch.state)))
+    found = Counter((m["event"], m["severity"], m["duration_s"] // 60) for m in watch.told)
+    assert found == {
+        ("began", "critical", 0): 35,
+        ("ended", "critical", 20): 35,
+        ("began", "unknown", 0): 5,
+        ("reminder", "unknown", 240): 5,
+        ("reminder", "unknown", 480): 5,
+        ("ended", "unknown", 600): 5,
+    }
+    assert sum(1 + m["suppressed"] for m in watch.told) == 35 * 5 + 5 * 121, (
+        "each run that found something is accounted for"
+    )
+    assert (watch.state["entries"], watch.state["pending"]) == ({}, [])
+    assert size < 1000
+
+
 @pytest.mark.parametrize(
     "broken",
     [

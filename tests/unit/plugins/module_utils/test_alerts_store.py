@@ -184,3 +184,34 @@ def test_of_procedures_that_run_at_once_no_message_is_lost(host: Host) -> None:
         assert racer.returncode == 0
     waiting = host.call(state="observed")["messages"]
     assert sorted(message["procedure"] for message in waiting) == [f"p{number}" for number in range(6)]
+
+
+ENDLESS = """
+import json, sys
+from ansible_collections.media_ops.runbook.plugins.module_utils.alerts_store import alert_state
+params = json.loads(sys.argv[1])
+for number in range(10**6):
+    verdict = {"check": "a", "state": "critical", "hosts": [f"{params['run_id']}-{number}"]}
+    alert_state({**params, "run_id": f"{params['run_id']}-{number}", "verdicts": [verdict]})
+    print(number, flush=True)
+"""
+
+
+def test_killed_at_any_moment_it_loses_no_message_that_was_taken(host: Host) -> None:
+    taken = 0
+    for attempt in range(4):
+        params = {**DEFAULTS, "state_dir": str(host.directory), "run_id": f"r{attempt}", "keep": 10000}
+        with subprocess.Popen(
+            [sys.executable, "-c", ENDLESS, json.dumps(params)],
+            env={"PYTHONPATH": os.pathsep.join(sys.path)},
+            stdout=subprocess.PIPE,
+        ) as process:
+            assert process.stdout
+            # The kill comes somewhere within the call after these.
+            for _unused in range(5 + attempt):
+                assert process.stdout.readline()
+            process.kill()
+            taken += 5 + attempt + len(process.stdout.read().splitlines())
+        found = host.call(state="observed")
+        assert found["reset"] == ""
+        assert taken <= len(found["messages"]) <= taken + attempt + 1, "and at most the one that was under way"

@@ -7,15 +7,20 @@
 from __future__ import annotations
 
 import json
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from ansible.module_utils.testing import patch_module_args
+from ansible_collections.media_ops.runbook.plugins.module_utils.channels import channel_spec
 from ansible_collections.media_ops.runbook.plugins.modules import notify
 
 from tests.receiver import receiver
 from tests.unit.plugins.message_factory import message
 
+ROOT = Path(__file__).resolve().parents[4]
 ROUTING_KEY = "0123456789abcdef0123456789CANARY"
 
 
@@ -55,3 +60,15 @@ def test_fail_fails_with_the_whole_result(capsys: pytest.CaptureFixture[str]) ->
 def test_an_unknown_kind_and_severity_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
     assert "carrier_pigeon" in run(capsys, channels=[{"name": "a", "type": "carrier_pigeon"}])["msg"]
     assert "fatal" in run(capsys, channels=[{"name": "a", "type": "syslog", "severities": ["fatal"]}])["msg"]
+
+
+def test_the_example_of_channels_is_accepted_whole(capsys: pytest.CaptureFixture[str]) -> None:
+    text = (ROOT / "docs/examples/alert_channels.yml").read_text(encoding="utf-8")
+    text = text.replace("{{ vault_slack_webhook_url }}", "https://hooks.example.com/services/T/B/X")
+    site = yaml.safe_load(re.sub(r"\{\{ vault_\w+ \}\}", "s3cret", text))
+    channels = [{**one, "enabled": True} for one in site["report_channels"]]
+    options = {"channels": channels, "contacts": site["report_contacts"], "_ansible_check_mode": True}
+    found = run(capsys, messages=[message()], **options)
+    assert found["failures"] == []
+    assert found["sent"] == {one["name"]: 1 for one in channels}
+    assert {one["type"] for one in channels} == set(channel_spec()["type"]["choices"]), "one of each kind"
