@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import botocore.auth
@@ -278,20 +279,18 @@ def test_identities_with_less(store: Store, probe: Any, identity: str, state: st
 
 def test_a_client_whose_clock_is_wrong(store: Store, probe: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """The requests are really signed 20 minutes late; the clock that is wrong is that of botocore's signing alone."""
-    late = dt.timedelta(minutes=20)
 
-    class Clock(dt.datetime):
-        @classmethod
-        def utcnow(cls) -> Clock:
-            return cls.fromtimestamp((dt.datetime.now(dt.UTC) - late).timestamp(), dt.UTC)
+    def late(**_options: object) -> dt.datetime:
+        return (dt.datetime.now(dt.UTC) - dt.timedelta(minutes=20)).replace(tzinfo=None)
 
     if hasattr(botocore.auth, "get_current_datetime"):
-        monkeypatch.setattr(botocore.auth, "get_current_datetime", lambda *_a, **_k: Clock.utcnow())
-    else:
-        monkeypatch.setattr(botocore.auth, "datetime", type("module", (), {"datetime": Clock}))
+        monkeypatch.setattr(botocore.auth, "get_current_datetime", late)
+    else:  # before botocore 1.40
+        monkeypatch.setattr(botocore.auth, "datetime", SimpleNamespace(datetime=SimpleNamespace(utcnow=late)))
     found = probe(store.env)
     assert found["state"] == "clock_skew"
     assert "set the host's clock" in found["reason"]
+    assert "the store's clock is" in found["reason"]
 
 
 # --- single requests that go wrong at the wire
