@@ -10,6 +10,7 @@ and by value (what is known to be a secret of the service, wherever it stands). 
 
 from __future__ import annotations
 
+import functools
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -42,7 +43,7 @@ _SHAPES: tuple[tuple[re.Pattern[str], str], ...] = (
 )
 # A name that may be a secret's, and what stands between it and its value. The bounds keep it linear.
 _NAMED = re.compile(
-    r"""(?<![A-Za-z0-9_.-])(?P<option>-{0,2})(?P<name>[A-Za-z_][A-Za-z0-9_.-]{0,100})
+    r"""(?:(?<![A-Za-z0-9_.-])(?!(?<=\\)[nrt])|(?<=\\[nrt]))(?P<option>-{0,2})(?P<name>[A-Za-z_][A-Za-z0-9_.-]{0,100})
     (?:
         \\{0,8}["']?\]?[ \t]{0,4}(?P<sign>=>|:=|=|:)[ \t]{0,4}  # NAME=value, "name": "value", x["name"] = 'value'
         |[ \t]+(?=[^\s-])                                      # --name value
@@ -61,6 +62,7 @@ _WORD = re.compile(r"[^\s\"']+")
 _HARMLESS = re.compile(r"(?i)(?:true|false|null|none|[{\[]|" + re.escape(REMOVED) + r")[\s})\]]*")
 
 
+@functools.lru_cache(maxsize=4096)
 def is_secret_name(name: str) -> bool:
     """Whether what goes by this name is taken for a secret: API_TOKEN, secretAccessKey, X-Amz-Signature, key."""
     if name.endswith(("Error", "Exception")):
@@ -178,9 +180,11 @@ def _without_named(text: str) -> str:
 def _names_a_secret(text: str, match: re.Match[str]) -> bool:
     if match["sign"] is None and not match["option"]:
         return False
-    # After a line break that is written as \\n, its letter looks like the first of the name.
-    escaped = text[match.start() - 1 : match.start()] == "\\"
-    return is_secret_name(match["name"]) or (escaped and is_secret_name(match["name"][1:]))
+    # A line break that is written as \\n ends before the name, unless its letter is the first of it: \\token.
+    escaped = text[max(0, match.start() - 2) : match.start()]
+    return is_secret_name(match["name"]) or (
+        escaped[:1] == "\\" and not match["option"] and is_secret_name(escaped[1:] + match["name"])
+    )
 
 
 def _value_span(text: str, match: re.Match[str]) -> tuple[int, int]:

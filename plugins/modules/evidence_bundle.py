@@ -73,7 +73,7 @@ options:
   max_bytes:
     description: Size to which each file in the archive is limited.
     type: int
-    default: 1048576
+    default: 8388608
   redact_patterns:
     description: Regular expressions of further secrets; each whole match is removed.
     type: list
@@ -175,7 +175,7 @@ def main() -> None:
             "tail_bytes": {"type": "int", "default": 262144},
             "journal_lines": {"type": "int", "default": 500},
             "documents": {"type": "dict", "default": {}},
-            "max_bytes": {"type": "int", "default": 1048576},
+            "max_bytes": {"type": "int", "default": 8388608},
             "redact_patterns": {"type": "list", "elements": "str", "default": []},
             "secret_values": {"type": "list", "elements": "str", "default": [], "no_log": True},
             "harmless": {"type": "list", "elements": "str", "default": []},

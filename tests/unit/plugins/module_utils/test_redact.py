@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 import shlex
+import string
 import time
 
 import pytest
@@ -19,6 +20,8 @@ from ansible_collections.media_ops.runbook.plugins.module_utils.redact import (
     redact,
     secret_values,
 )
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 S = "canary9Qx/7+bZ"
 JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJjYW5hcnkifQ.c2lnbmF0dXJlLWNhbmFyeQ"
@@ -97,6 +100,42 @@ def test_no_secret_survives(text: str) -> None:
     assert S not in done
     assert REMOVED in done
     assert redact(done) == done, "a second time changes nothing"
+
+
+NAMES = ("API_TOKEN", "secretAccessKey", "db-password", "X-Api-Key", "PD_ROUTING_KEY", "client.secret", "AUTH")
+PLAIN = st.text(string.ascii_letters + string.digits + "/+=_.-!#$%^*()~|", min_size=8, max_size=60)
+ANY = st.text(st.characters(codec="utf-8", exclude_characters="\r\n"), min_size=8, max_size=60)
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    name=st.sampled_from(NAMES), value=ANY, depth=st.integers(0, 3), compact=st.booleans(), before=st.text(max_size=5)
+)
+def test_whatever_the_value_json_in_json_hides_it(
+    name: str, value: str, depth: int, compact: bool, before: str
+) -> None:
+    separators = (",", ":") if compact else None
+    value = "canary" + value.replace('"', "").replace("\\", "")
+    text = json.dumps({"a": before, name: value, "z": 1}, separators=separators, ensure_ascii=False)
+    for _level in range(depth):
+        text = json.dumps({"message": f"{before} {text}"}, separators=separators, ensure_ascii=False)
+    assert value not in redact(text)
+    assert "canary" not in redact(text)
+
+
+NOTATIONS = (
+    *("{n}={v}", "export {n}={v}", "a=1 {n}={v} b=2", "x\n{n}={v}\ny", "{n} = '{v}'", "{n} := {v}", "\\{n}={v}"),
+    *("--{n} {v}", "--{n}={v}", "-{n} {v} x", "['--{n}', '{v}']", "https://h/p?{n}={v}"),
+    *("{n}: {v}", "  {n}: {v}", "- {n}: {v}", "{{'{n}': '{v}'}}", "x['{n}'] = \"{v}\"", "'{n}' => '{v}'"),
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(name=st.sampled_from(NAMES), value=PLAIN, form=st.sampled_from(NOTATIONS))
+def test_whatever_the_value_each_notation_hides_it(name: str, value: str, form: str) -> None:
+    value = f"c{value.lstrip('-')}anary"
+    assert value not in redact(form.format(n=name, v=value))
+    assert value not in redact(json.dumps({"message": f"first\n{form.format(n=name, v=value)}\nlast"}))
 
 
 @pytest.mark.parametrize(
