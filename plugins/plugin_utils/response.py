@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -37,14 +37,14 @@ def diagnose(found: Mapping[str, Any], limits: Json) -> dict[str, Any]:
         classes[subject] = fault_class
         findings.append({"subject": subject, "class": fault_class, "finding": one_line(line, 300)})
 
-    for subject, reader in (("service", _service), ("ffmpeg", _state), ("storage", _state), ("sessions", _sessions)):
+    for subject, key, reader in _PROBES:
         if subject in found:
             result = _mapping(found[subject])
-            failure = _failure(result)
+            failure = _failure(result, key)
             add(subject, *(("unknown", failure) if failure else reader(result)))
     if "host" in found:
         host = _mapping(found["host"])
-        failure = _failure(host)
+        failure = _failure(host, "cpu", "memory", "disks")
         add("disk", *(("unknown", failure) if failure else _disk(host, limits)))
         add("resources", *(("unknown", failure) if failure else _resources(host, limits)))
     if "stats" in found:
@@ -56,11 +56,16 @@ def _mapping(value: object) -> Mapping[str, Any]:
     return value if isinstance(value, Mapping) else {}
 
 
-def _failure(result: Json) -> str:
-    """Why the probe gave no answer, or "" where it did."""
-    if result.get("unreachable") or result.get("failed") or result.get("rc") in (126, 127):
-        return f"could not be looked at: {one_line(result.get('msg') or result.get('module_stderr') or 'no answer')}"
-    return "" if result and not result.get("skipped") else "was not looked at"
+def _failure(result: Json, *needed: str) -> str:
+    """Why a module gave no answer, or "" where it did.
+
+    Tasks of the role say ``failed_when: false``, so that what failed is told and not the end of the run; what tells a
+    failure then is the message, which no module of ours gives with a success, or that what it should give is missing.
+    """
+    lacking = [key for key in needed if key not in result]
+    if result.get("unreachable") or result.get("failed") or result.get("msg") or result.get("rc") in (126, 127):
+        return f"no answer: {one_line(result.get('msg') or result.get('module_stderr') or 'nothing was said')}"
+    return "no answer" if lacking or result.get("skipped") else ""
 
 
 def _state(result: Json) -> tuple[str, str]:
@@ -80,6 +85,9 @@ def _sessions(result: Json) -> tuple[str, str]:
     if due:
         listed = ", ".join(f"{row.get('session_id')} ({row.get('state')}: {row.get('why')})" for row in due[:5])
         return "stuck", f"{len(due)} of {len(sessions)} may be ended: {listed}"
+    api = _mapping(result.get("api"))
+    if api.get("state", "ok") != "ok":
+        return "unknown", f"the API does not say which sessions there are: {api.get('reason') or api['state']}"
     lost = [row for row in sessions if row.get("state") == "no_process"]
     if lost:
         return "no_process", (
@@ -93,6 +101,14 @@ def _sessions(result: Json) -> tuple[str, str]:
     if orphans:
         return "orphans", f"{len(orphans)} processes without a session"
     return "ok", f"{len(sessions)} sessions, none is stuck"
+
+
+_PROBES: tuple[tuple[str, str, Callable[[Json], tuple[str, str]]], ...] = (
+    ("service", "service", _service),
+    ("ffmpeg", "state", _state),
+    ("storage", "state", _state),
+    ("sessions", "sessions", _sessions),
+)
 
 
 def _disk(host: Json, limits: Json) -> tuple[str, str]:
@@ -297,7 +313,7 @@ def entries(rung: Json, result: object, *, controller: str, user: str) -> list[d
         "controller": controller,
         "user": user,
     }
-    failure = one_line(acted.get("msg") or "", 300) if acted.get("failed") or acted.get("unreachable") else ""
+    failure = _failure(acted, "plan")
     listed = [
         {
             **common,
@@ -388,7 +404,7 @@ def final_verdicts(verdicts: Sequence[Json], response: Json) -> list[dict[str, A
 def planned_rung(rung: Json, result: object) -> dict[str, Any]:
     """A rung with what it would do, or did, by the result of its module."""
     acted = _mapping(result)
-    failure = _failure(acted)
+    failure = _failure(acted, "plan")
     actions = [dict(action) for action in acted.get("plan") or [] if isinstance(action, Mapping)]
     failed = [action for action in actions if action.get("result") == "failed"]
     refusals = "; ".join(one_line(line) for line in acted.get("refusals") or [])

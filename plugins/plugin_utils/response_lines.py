@@ -20,7 +20,9 @@ def response_lines(response: Json) -> list[str]:
     for incident in incidents:
         shown.append(f"{incident['priority']} {incident['title']}, cause {incident['cause']}")
         shown += [f"  {one_line(line, 300)}" for line in incident["evidence"][:5]]
-    if not incidents:
+    if response.get("procedure"):
+        shown.append(response["title"])
+    elif not incidents:
         shown.append("No incident: nothing is to be done")
     if response.get("findings"):
         shown.append("Found:")
@@ -41,7 +43,7 @@ def _plan_lines(response: Json) -> list[str]:
     if not plan:
         return ["Plan: nothing that automation may do; a person must look"] if response.get("incidents") else []
     shown = [f"Plan {response.get('hash') or ''}:".replace(" :", ":"), *_rung_lines(plan, result=False)]
-    if response.get("mode") == "plan" and not response.get("refusals"):
+    if response.get("mode") == "plan" and response.get("incidents") and not response.get("refusals"):
         shown.append(f"To do it: the same command with -e incident_mode=apply -e incident_plan={response.get('hash')}")
     return shown
 

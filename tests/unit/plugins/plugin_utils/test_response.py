@@ -93,6 +93,9 @@ class TestDiagnosis:
             {"unreachable": True, "msg": "ssh"},
             {"rc": 127, "module_stderr": "no python"},
             {"skipped": True},
+            # What failed_when: false makes of a failure
+            {"failed": False, "failed_when_result": False, "msg": "option 'work_dir' is '/srv'"},
+            {"failed": False, "sessions": [], "state": "ok", "service": {"class": "running"}, "msg": "died half way"},
             {},
             None,
             "text",
@@ -115,6 +118,9 @@ class TestDiagnosis:
         assert classes({"sessions": {"sessions": [lost, slow]}}) == {"sessions": "no_process"}
         assert classes({"sessions": {"sessions": [], "orphans": [{"pid": 1}]}}) == {"sessions": "orphans"}
         assert classes({"sessions": {"sessions": [], "orphans": []}}) == {"sessions": "ok"}
+        # Without the API nobody knows which sessions there are.
+        silent = {"api": {"state": "unreachable", "reason": "refused"}, "sessions": [], "orphans": []}
+        assert classes({"sessions": silent}) == {"sessions": "unknown"}
 
     def test_disk_and_resources(self) -> None:
         def host(cpu: float, memory: float, disk: float | None, inodes: float | None, **more: Any) -> dict[str, Any]:
@@ -181,10 +187,7 @@ class TestLadder:
 
     def test_a_plan_that_could_not_be_made_has_no_hash(self) -> None:
         rung = {"rung": "Restart", "act": "service_control", "steps": ["P0-3C"], "args": {}}
-        assert (
-            planned_rung(rung, {"failed": True, "msg": "sudo refuses"})["said"]
-            == "could not be looked at: sudo refuses"
-        )
+        assert planned_rung(rung, {"failed": True, "msg": "sudo refuses"})["said"] == "no answer: sudo refuses"
         made = planned_rung(rung, {"plan": [action()], "hash": "0123456789ab", "changed": True})
         assert (made["hash"], made["changed"], made["failed"], len(made["actions"])) == ("0123456789ab", True, False, 1)
 
@@ -307,7 +310,7 @@ class TestRecord:
         assert [row["result"] for row in entries(RUNG, failed, controller="c", user="u")] == ["done", "failed"]
         nothing = entries(RUNG, {"unreachable": True, "msg": "ssh"}, controller="c", user="u")
         assert [(row["action"], row["result"], row["said"]) for row in nothing] == [
-            ("service_control", "failed", "ssh")
+            ("service_control", "failed", "no answer: ssh")
         ]
 
     def test_a_decision(self) -> None:
