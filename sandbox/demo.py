@@ -5,6 +5,9 @@
 """The demonstration: a real pipeline on this machine, real clips merged, and the morning check run against it.
 
 Usage: make demo [FAULT=ffmpeg|clips|stuck|token|down]
+
+Where the check leads to an incident, the playbook of the incident shows its plan while the pipeline still runs.
+Whatever ends the demonstration, Ctrl-C and a closed terminal included, nothing is left running.
 """
 
 from __future__ import annotations
@@ -12,16 +15,21 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shlex
+import signal
 import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any, NoReturn
 
 from media_pipeline.launcher import Pipeline, running_pipeline
 
 ROOT = Path(__file__).resolve().parent.parent
+REPORTS = ROOT / "build" / "demo" / "reports"
 CLIPS = 3
+GRACE_S = 15
 
 
 def _break_ffmpeg(pipeline: Pipeline) -> str:
@@ -81,24 +89,47 @@ def _inventory(path: Path, pipeline: Pipeline, state_dir: Path, report_dir: Path
     path.write_text(json.dumps({"media_hosts": {"hosts": {"sandbox": host}}}), encoding="utf-8")
 
 
-def _check(playbook: str, inventory: Path, token: str) -> int:
+def _play(playbook: str, inventory: Path, token: str) -> int:
     """Run a playbook as a user would and return its exit code."""
     command = ["ansible-playbook", "-i", str(inventory), f"playbooks/{playbook}.yml"]
-    _say(f"\n$ {' '.join(command)}")
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    _say(f"\n$ {shlex.join(command)}")
     environment = {
         **os.environ,
-        "PATH": path,
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
         "MEDIA_OPS_API_TOKEN": token,
         "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
     }
-    return subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode
+    with subprocess.Popen(command, cwd=ROOT, env=environment) as process:
+        try:
+            return process.wait()
+        finally:
+            if process.poll() is None:
+                process.terminate()
+                try:
+                    process.wait(GRACE_S)
+                except subprocess.TimeoutExpired:
+                    process.kill()
 
 
-def demonstrate(fault: str, work: Path) -> int:
+def _result(reports: Path) -> dict[str, Any] | None:
+    path = reports / "daily_morning" / "latest" / "result.json"
+    if not path.exists():
+        return None
+    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return found
+
+
+def _show_plan(result: dict[str, Any], inventory: Path, token: str) -> None:
+    """Let the playbook of the most urgent incident show what it would do."""
+    playbook = next((incident["playbook"] for incident in result["incidents"]), "")
+    if (ROOT / "playbooks" / f"{playbook}.yml").exists():
+        _say(f"\nThe check leads to {playbook}. It shows its plan, and changes nothing unless it is told to:")
+        _play(playbook, inventory, token)
+
+
+def demonstrate(fault: str, work: Path, reports: Path) -> int:
     """Run the demonstration with its files in `work`; 0 when the check found what there was to find."""
     story, break_it, expected = FAULTS[fault]
-    report_dir = ROOT / "build" / "demo" / "reports"
     state_dir = work / "state"
     state_dir.mkdir(mode=0o750)
     _say("Starting the sandbox pipeline (a real service with real ffmpeg, on 127.0.0.1 only) ...")
@@ -110,34 +141,49 @@ def demonstrate(fault: str, work: Path) -> int:
         _say(f"FAULT={fault or 'none'}: {story}.")
         token = break_it(pipeline)
         inventory = work / "hosts.json"
-        _inventory(inventory, pipeline, state_dir, report_dir)
-        code = _check("daily_morning_health_check", inventory, token)
-    latest = report_dir / "daily_morning" / "latest"
-    if not (latest / "result.json").exists():
-        _say(f"\nerror: the playbook ended with exit code {code} and made no report; its output above says why")
-        return 1
-    state = json.loads((latest / "result.json").read_text(encoding="utf-8"))["state"]
-    _say(f"\nThe verdict is {state.upper()}; the playbook ended with exit code {code}. The sandbox is stopped.")
-    _say(f"Read the report:   {latest.resolve() / 'report.html'}")
+        _inventory(inventory, pipeline, state_dir, reports)
+        before = _result(reports)
+        code = _play("daily_morning_health_check", inventory, token)
+        result = _result(reports)
+        if result is None or (before and before["run"]["id"] == result["run"]["id"]):
+            _say(f"\nerror: the playbook ended with exit code {code} and made no report; its output above says why")
+            return 1
+        report = (reports / "daily_morning" / "latest").resolve() / "report.html"
+        _show_plan(result, inventory, token)
+    _say(f"\nThe verdict is {result['state'].upper()}; the check ended with exit code {code}. The sandbox is stopped.")
+    _say(f"Read the report:   {report}")
     if fault == "":
         _say("Break something:   make demo FAULT=ffmpeg    (or clips, stuck, token, down)")
-        _say("Your own hosts:    copy inventory/, edit the names, then")
+        _say("Your own hosts:    copy inventory/ to my_inventory/, edit the names, then")
         _say("                   ansible-playbook -i my_inventory/hosts.yml playbooks/daily_morning_health_check.yml")
-    if state != expected:
+        _say(f"                   (ansible-playbook is in {Path(sys.executable).parent})")
+    if result["state"] != expected:
         _say(f"error: with FAULT={fault or 'none'} the verdict should have been {expected}")
         return 1
     return 0
+
+
+def _end(number: int, _frame: object) -> NoReturn:
+    raise SystemExit(128 + number)
 
 
 def main() -> int:
     """Read the fault from the command line and demonstrate it."""
     parser = argparse.ArgumentParser(description="The demonstration of media_ops.runbook.")
     parser.add_argument("fault", nargs="?", default="FAULT=", metavar="FAULT=NAME", help=f"one of {', '.join(FAULTS)}")
-    fault = parser.parse_args().fault.removeprefix("FAULT=")
+    parser.add_argument("--reports", type=Path, default=REPORTS, help="where reports are kept (default %(default)s)")
+    arguments = parser.parse_args()
+    fault = arguments.fault.removeprefix("FAULT=")
     if fault not in FAULTS:
         parser.error(f"FAULT is {fault!r}; it can be {', '.join(name for name in FAULTS if name)}, or nothing")
-    with tempfile.TemporaryDirectory(prefix="media-ops-demo-") as work:
-        return demonstrate(fault, Path(work))
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _end)
+    try:
+        with tempfile.TemporaryDirectory(prefix="media-ops-demo-") as work:
+            return demonstrate(fault, Path(work), arguments.reports)
+    except KeyboardInterrupt:
+        _say("\nInterrupted. The sandbox is stopped.")
+        return 128 + signal.SIGINT
 
 
 if __name__ == "__main__":
