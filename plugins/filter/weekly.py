@@ -8,25 +8,23 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ansible.errors import AnsibleFilterError
-
-from ..module_utils.errors import MediaOpsError, OptionError
+from ..module_utils.errors import OptionError
 from ..module_utils.review import review
 from ..module_utils.times import from_text, utc_now
+from ..plugin_utils.filters import shown
+from ..plugin_utils.render_weekly import render_weekly
+from ..plugin_utils.weekly import weekly_document
 
 
 def _performance_review(
     reports: Any, thresholds: Any, *, day: Any = None, week: Any = None, now: str | None = None
 ) -> dict[str, Any]:
     end = utc_now() if now is None else from_text(now)
-    try:
-        if end is None:
-            raise OptionError("now", now, "is no ISO 8601 time")
-        if not isinstance(thresholds, Mapping):
-            raise OptionError("thresholds", thresholds, "a dictionary is needed")
-        return review(reports, day=day, week=week, now=end, thresholds=thresholds)
-    except MediaOpsError as error:
-        raise AnsibleFilterError(f"performance_review: {error}") from error
+    if end is None:
+        raise OptionError("now", now, "is no ISO 8601 time")
+    if not isinstance(thresholds, Mapping):
+        raise OptionError("thresholds", thresholds, "a dictionary is needed")
+    return review(reports, day=day, week=week, now=end, thresholds=thresholds)
 
 
 class FilterModule:
@@ -34,4 +32,8 @@ class FilterModule:
 
     def filters(self) -> Mapping[str, Callable[..., Any]]:
         """The filters by name."""
-        return {"performance_review": _performance_review}
+        return {
+            "performance_review": shown(_performance_review),
+            "weekly_document": shown(weekly_document),
+            "render_weekly": shown(render_weekly),
+        }
