@@ -13,6 +13,7 @@ Whatever ends the demonstration, Ctrl-C and a closed terminal included, nothing 
 from __future__ import annotations
 
 import argparse
+import getpass
 import json
 import os
 import shlex
@@ -76,6 +77,9 @@ def _inventory(path: Path, pipeline: Pipeline, state_dir: Path, report_dir: Path
     host = {
         "ansible_connection": "local",
         "ansible_python_interpreter": sys.executable,
+        # The sandbox runs as whoever runs the demo, so nobody need become anybody.
+        "ansible_become": False,
+        "policy_service_user": getpass.getuser(),
         "media_ops_api_url": pipeline.api_url,
         "media_ops_api_token": "{{ lookup('ansible.builtin.env', 'MEDIA_OPS_API_TOKEN') }}",
         "policy_base_dir": str(pipeline.base_dir),
