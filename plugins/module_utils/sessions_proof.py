@@ -222,7 +222,9 @@ class Proofs:
         service, ids = self._service, self._claims[process.pid].ids
         is_ours = self._is_ours(process)
         if process.state in "ZX":
-            if is_ours and process.runs(self._programs):
+            # The old kind of control groups does not tell those of a zombie any more; its parent's are told.
+            parent = self._processes.get(process.ppid)
+            if (is_ours or (parent and self._is_ours(parent))) and process.runs(self._programs):
                 self.zombies.append(process)
             return
         if is_ours and not process.deep and process.uid == service.uid:
