@@ -28,6 +28,7 @@ from .shapes import one_line
 from .tree import Directory, Root, SymbolicLinkError, open_root, opened_again, walk
 
 _SESSIONS_SHOWN = 50
+_MILLI = 10**6  # nanoseconds
 _REASONS = {
     errno.EACCES: "denied",
     errno.EPERM: "denied",
@@ -89,10 +90,10 @@ def disk_cleanup(
             for action in plan:
                 sweep.carry_out(action, survey.of(action["stable"]["rule"]))
         result = {
-            "changed": bool(plan) if mode.check else any(sweep.removed.values()),
+            "changed": bool(plan) if mode.check else any(action["result"] == "done" for action in plan),
             "plan": plan,
-            "hash": plan_hash([{**action, "result": "planned"} for action in plan]),
-            "as_of": now_ns / 10**9,
+            "hash": plan_hash(plan),
+            "as_of": now_ns // _MILLI / 1000,
             "rules": [sweep.result(found, total) for found, total in counted],
             "skipped": _samples(survey.findings, params["max_listed"]),
             "free": _free(before, roots.figures()),
@@ -107,13 +108,16 @@ def disk_cleanup(
 
 
 def _moment(as_of: float | None) -> int:
-    """The moment that ages are counted to, which is not ahead of us: nothing gets old by it."""
+    """The moment that ages are counted to, to the millisecond, so that it survives being written down.
+
+    It is not ahead of us: nothing gets old by it.
+    """
     now = time.time_ns()
     if as_of is None:
-        return now
+        return now // _MILLI * _MILLI
     if not 0 <= as_of * 10**9 <= now:
         raise OptionError("as_of", as_of, "must be the as_of of a plan made before, in seconds since 1970, not ahead")
-    return int(as_of * 10**9)
+    return round(as_of * 1000) * _MILLI
 
 
 # Roots

@@ -184,7 +184,7 @@ def opened_again(root: Root, relative: str, inode: int) -> Iterator[int]:
     """A directory that a walk saw, opened anew from its root.
 
     Raises:
-        OSError: it is not there any more, is another one now, or lies on another mount.
+        OSError: it is not there any more, or something else is in its place, such as a mount.
     """
     fd = os.open(".", _DIRECTORY, dir_fd=root.fd)
     try:
@@ -194,7 +194,7 @@ def opened_again(root: Root, relative: str, inode: int) -> Iterator[int]:
             os.close(fd)
             fd = below
         facts = os.fstat(fd)
-        if (facts.st_dev, facts.st_ino) != (root.device, inode) or mount_id(fd) != root.mount:
+        if (facts.st_dev, facts.st_ino) != (root.device, inode):
             raise NotADirectoryError(f"{root.path}/{relative} is another directory now")
         yield fd
     finally:
