@@ -10,6 +10,7 @@ from typing import Any
 
 from ..module_utils.errors import OptionError
 from ..module_utils.review import review
+from ..module_utils.review_observe import observe_review
 from ..module_utils.times import from_text, utc_now
 from ..plugin_utils.filters import shown
 from ..plugin_utils.render_weekly import render_weekly
@@ -34,6 +35,7 @@ class FilterModule:
         """The filters by name."""
         return {
             "performance_review": shown(_performance_review),
+            "review_observations": shown(observe_review),
             "weekly_document": shown(weekly_document),
             "render_weekly": shown(render_weekly),
         }

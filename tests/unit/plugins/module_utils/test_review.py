@@ -19,6 +19,7 @@ from ansible_collections.media_ops.runbook.plugins.module_utils.review_days impo
     read_week,
     read_window,
 )
+from ansible_collections.media_ops.runbook.plugins.module_utils.review_observe import observe_review
 from ansible_collections.media_ops.runbook.plugins.module_utils.review_sums import (
     length_of,
     minus,
@@ -26,6 +27,7 @@ from ansible_collections.media_ops.runbook.plugins.module_utils.review_sums impo
     total_of,
 )
 from ansible_collections.media_ops.runbook.plugins.module_utils.times import to_text
+from ansible_collections.media_ops.runbook.plugins.module_utils.verdict import judge
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -416,6 +418,47 @@ def test_chance_is_a_probability_and_takes_no_side(first: list[float], second: l
     assert 0 < p <= 1
     assert chance(second, first) == pytest.approx(p)
     assert chance([3 * value + 1 for value in first], [3 * value + 1 for value in second]) >= 0
+
+
+# --- observations
+
+
+def test_the_week_can_be_judged_by_a_check_table() -> None:
+    now = days_of([15.0, 15.1, 14.0, 16.0, 14.5, 13.9, 15.2], 0)
+    observed = observe_review(reviewed(reports([*now, *days_of(BEFORE, 7)])))
+    assert {name: one["value"] for name, one in observed.items()} == {
+        "week_operations": 350,
+        "week_success_rate": 1.0,
+        "week_error_rate": 0.0,
+        "week_average_duration": pytest.approx(14.814286),
+        "week_peak_sessions": 1,
+        "week_coverage": 1.0,
+        "week_degradation": "worse",
+    }
+    assert {one["fault"] for one in observed.values()} == {""}
+    assert observed["week_degradation"]["note"].startswith("average_duration_s: p = ")
+    common = {"procedures": ["weekly"], "action": "", "playbook": ""}
+    levels = {"worse": "warning", "better": "ok", "noise": "ok", "not_enough_data": "ok"}
+    checks = [
+        {**common, "check": "error_rate", "title": "Error rate", "step": "WP-2", "observation": "week_error_rate",
+         "unit": "ratio", "critical": {"above": 0.1}},
+        {**common, "check": "degradation", "title": "Degradation", "step": "WP-3", "observation": "week_degradation",
+         "unit": "state", "levels": levels},
+    ]  # fmt: skip
+    assert [(v["check"], v["state"]) for v in judge(observed, checks, "weekly")] == [
+        ("degradation", "warning"), ("error_rate", "ok"),
+    ]  # fmt: skip
+
+
+def test_a_week_that_nothing_is_known_of_is_a_fault_and_never_ok() -> None:
+    refused = {"endpoints": {"stats": answer(None, "auth", "HTTP 401")}}
+    observed = observe_review(reviewed({"msg": "gone"}, day=refused, week=refused))
+    assert observed["week_error_rate"]["fault"] == "missing"
+    assert "HTTP 401" in observed["week_error_rate"]["reason"]
+    assert observed["week_coverage"]["value"] == 0
+    assert {one["fault"] for one in observe_review(None).values()} == {"missing"}
+    idle = observe_review(reviewed(reports([]), week=service_week(0, average=0.0)))
+    assert (idle["week_operations"]["value"], idle["week_error_rate"]["applicable"]) == (0, False)
 
 
 # --- properties of weights and time
