@@ -68,8 +68,8 @@ options:
     type: str
   state_dir:
     description:
-      - Also give the temporary measures on record in this state directory of the host (M(media_ops.runbook.service_config)),
-        so that a check which shows them needs no second connection to the host.
+      - Also give the temporary measures on record in this state directory of the host
+        (M(media_ops.runbook.service_config)), so that a check which shows them needs no second connection to the host.
     type: path
 seealso:
   - name: JMESPath

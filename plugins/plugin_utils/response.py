@@ -15,6 +15,7 @@ from ..module_utils.ladder import breaker, rungs
 from ..module_utils.observations import components
 from ..module_utils.shapes import Json, number, one_line
 from ..module_utils.times import from_text
+from .noted import noted_findings
 
 _ATTEMPTED = ("started", "done", "failed")
 
@@ -23,7 +24,8 @@ def diagnose(found: Mapping[str, Any], limits: Json) -> dict[str, Any]:
     """The class of fault of each subject that was looked at, and a line for people on each.
 
     Args:
-        found: registered results by subject: ``api``, ``service``, ``ffmpeg``, ``storage``, ``host``, ``sessions``.
+        found: registered results by subject: ``service``, ``ffmpeg``, ``storage``, ``host``, ``sessions``; and
+            ``stats``, the document of that endpoint, and what was ``noted`` of the logs.
         limits: ``disk_percent``, ``memory_percent``, ``cpu_percent`` from which the host is short of it, and
             ``duration_s`` from which the average operation is slow.
 
@@ -49,6 +51,7 @@ def diagnose(found: Mapping[str, Any], limits: Json) -> dict[str, Any]:
         add("resources", *(("unknown", failure) if failure else _resources(host, limits)))
     if "stats" in found:
         add("performance", *_performance(_mapping(found["stats"]), limits))
+    findings += noted_findings(_mapping(found.get("noted")))
     return {"classes": classes, "findings": findings}
 
 

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
 import jsonschema
 import pytest
+from ansible_collections.media_ops.runbook.plugins.plugin_utils.render import SYMBOLS, WORDS
 from media_pipeline.launcher import Pipeline, running_pipeline
 
 from tests.fault_server import fault_server
@@ -124,9 +127,14 @@ def test_every_host_of_a_fleet_gets_its_verdict(play: Play, fleet: dict[str, dic
     assert [(i["priority"], i["cause"], i["hosts"]) for i in result["incidents"]] == [("P0", "ffmpeg", ["critical"])]
     assert "incident_critical_system" in result["incidents"][0]["command"]
     page = (run.report_dir / "daily_morning" / "latest" / "report.html").read_text(encoding="utf-8")
-    for host in fleet:
+    text = (run.report_dir / "daily_morning" / "latest" / "report.md").read_text(encoding="utf-8")
+    for host, state in run.states().items():
         assert host in page
-        assert host in run.output
+        assert f"| {host} | {SYMBOLS[state]} {WORDS[state]} |" in text
+        assert any(line.split()[:2] == [state.upper(), host] for line in run.output.splitlines()), (
+            "in the verdict table"
+        )
+    jsonschema.validate(result, SCHEMA)
 
     limited = play(MORNING, fleet, "--limit", "fine")
     assert limited.code == 0, limited.output
@@ -135,16 +143,20 @@ def test_every_host_of_a_fleet_gets_its_verdict(play: Play, fleet: dict[str, dic
 
 API_FAULTS = {
     "no_accept": "timeout",
+    "no_connect": "timeout",
     "hang": "timeout",
     "drip_body": "timeout",
     "closed": "unreachable",
     "unauthorized": "auth",
     "forbidden": "auth",
     "not_found": "http_error",
+    "expired": "auth",
     "unprocessable": "http_error",
     "error_500": "http_error",
+    "error_500_empty": "http_error",
     "redirect": "http_error",
     "html": "invalid",
+    "truncated_json": "invalid",
     "short": "invalid",
     "nan": "invalid",
     "infinity": "invalid",
@@ -181,16 +193,50 @@ def test_critical_under_detail_of_a_503_is_critical(play: Play) -> None:
 CANARY = "canary-7f3a9b2e5d8c"
 
 
-def test_the_token_is_seen_nowhere(play: Play, worked: Pipeline, broken: Pipeline) -> None:
-    hosts = {"media1": on(worked), "media2": on(broken)}
-    run = play(MORNING, hosts, "-vvvv", token=CANARY)
-    assert run.code == 2
-    assert CANARY not in run.output
-    written = [path for top in (run.artifacts, run.report_dir) for path in top.rglob("*") if path.is_file()]
+class _CommandLines(threading.Thread):
+    """Looks at the command lines of all processes, as any user of the machine can, until told to stop."""
+
+    def __init__(self, secret: str) -> None:
+        super().__init__(daemon=True)
+        self.secret = secret.encode()
+        self.stop = threading.Event()
+        self.rounds = 0
+        self.seen: list[str] = []
+
+    def run(self) -> None:
+        while not self.stop.wait(0.02):
+            self.rounds += 1
+            for path in Path("/proc").glob("[0-9]*/cmdline"):
+                with suppress(OSError):
+                    line = path.read_bytes()
+                    if self.secret in line:
+                        self.seen.append(line.replace(b"\0", b" ").decode(errors="replace"))
+
+
+@pytest.mark.parametrize("playbook", [MORNING, EVENING, "playbooks/quick_reference.yml"])
+@pytest.mark.parametrize("accepted", [True, False])
+def test_the_token_is_seen_nowhere(
+    play: Play, worked: Pipeline, broken: Pipeline, tmp_path: Path, playbook: str, accepted: bool
+) -> None:
+    """Neither at -vvvv nor in anything that the run writes, nor in the list of processes meanwhile."""
+    (tmp_path / "state").mkdir(mode=0o750)
+    token = worked.token() if accepted else CANARY
+    watch = _CommandLines(token)
+    watch.start()
+    hosts = {"media1": on(worked)} if accepted else {"media1": on(worked), "media2": on(broken)}
+    run = play(playbook, hosts, "-vvvv", token=token)
+    watch.stop.set()
+    watch.join()
+    assert run.code == (0 if accepted else 2), run.output
+    assert token not in run.output
+    assert watch.rounds > 10
+    assert watch.seen == []
+    written = [
+        path for top in (run.artifacts, run.report_dir, tmp_path / "state") for path in top.rglob("*") if path.is_file()
+    ]
     # ansible-runner keeps the environment it was given, which a user's own AWX does not.
-    seen = [str(path) for path in written if CANARY.encode() in path.read_bytes() and path.name != "command"]
-    assert written
-    assert seen == []
+    assert {path.name for path in written} >= {"stdout", "command", "result.json", "report.md", "report.html"}
+    assert [str(path) for path in written if token.encode() in path.read_bytes() and path.name != "command"] == []
 
 
 @pytest.mark.parametrize(
@@ -236,22 +282,77 @@ def test_quick_reference_answers_the_one_liners(play: Play, worked: Pipeline) ->
     assert set(part.facts("Show the answers")["media1"]["msg"]) == {"health"}
 
 
-def test_by_full_name_from_another_directory(worked: Pipeline, tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The collections path of a user who has built the tarball from what git has, and installed it."""
+    work = tmp_path_factory.mktemp("installed")
+    subprocess.run(["git", "clone", "-q", "--no-hardlinks", str(ROOT), str(work / "source")], check=True)
+    for command in (
+        ["collection", "build", str(work / "source"), "--output-path", str(work)],
+        [
+            "collection",
+            "install",
+            str(work / "media_ops-runbook-0.1.0.tar.gz"),
+            "-p",
+            str(work / "collections"),
+            "--offline",
+        ],
+    ):
+        done = subprocess.run(
+            ["ansible-galaxy", *command], env=_alone(work), capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+    shutil.rmtree(work / "source")
+    return work / "collections"
+
+
+def _alone(home: Path, **environment: str) -> dict[str, str]:
+    """The environment of a user who has nothing of this repository but the tools."""
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    return {"PATH": path, "HOME": str(home), "LC_ALL": "C.UTF-8", **environment}
+
+
+def test_the_installed_collection_works_by_name_from_another_directory(
+    installed: Path, worked: Pipeline, broken: Pipeline, tmp_path: Path
+) -> None:
     inventory = tmp_path / "hosts.json"
-    hosts = {"media1": on(worked, media_ops_api_token=worked.token())}
-    site = {"report_dir": str(tmp_path / "reports")}
+    hosts = {
+        **{f"media{number}": on(worked, media_ops_api_token=worked.token()) for number in range(1, 4)},
+        "critical": on(broken, media_ops_api_token=broken.token()),
+    }
+    site = {"report_dir": str(tmp_path / "reports"), "policy_state_dir": str(tmp_path / "state")}
     inventory.write_text(json.dumps({"media_hosts": {"hosts": hosts, "vars": site}}), encoding="utf-8")
-    done = subprocess.run(
-        ["ansible-playbook", "-i", str(inventory), "media_ops.runbook.daily_morning_health_check"],
-        cwd=tmp_path,
-        env={
-            "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
-            "HOME": str(tmp_path),
-            "ANSIBLE_COLLECTIONS_PATH": str(ROOT / "playbooks" / "collections"),
-        },
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert (tmp_path / "reports" / "daily_morning" / "latest" / "report.html").exists()
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+
+    def run(*options: str) -> subprocess.CompletedProcess[str]:
+        environment = {
+            "ANSIBLE_COLLECTIONS_PATH": str(installed),
+            "ANSIBLE_CALLBACKS_ENABLED": "media_ops.runbook.verdicts",
+            "COLUMNS": "80",
+        }
+        return subprocess.run(
+            ["ansible-playbook", "-i", str(inventory), "media_ops.runbook.daily_morning_health_check", *options],
+            cwd=elsewhere,
+            env=_alone(tmp_path, **environment),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    checked = run("--check", "--forks", "2")
+    assert checked.returncode == 2, checked.stdout + checked.stderr
+    assert "CRITICAL: Daily morning health check: 1 critical, 3 ok. The run fails." in checked.stdout
+    assert not (tmp_path / "reports").exists(), "--check writes nothing"
+
+    limited = run("--limit", "media1,media2", "--forks", "1")
+    assert limited.returncode == 0, limited.stdout + limited.stderr
+    result = json.loads((tmp_path / "reports/daily_morning/latest/result.json").read_text(encoding="utf-8"))
+    jsonschema.validate(result, SCHEMA)
+    assert [host["host"] for host in result["hosts"]] == ["media1", "media2"]
+
+    table = checked.stdout[checked.stdout.index("STATE    HOST") :].splitlines()
+    assert "\x1b" not in checked.stdout
+    assert [line for line in table if len(line) > 80 and "ansible-playbook" not in line] == []
+    assert any("media_ops.runbook.incident_critical_system --limit critical" in line for line in table)
+    assert list(elsewhere.iterdir()) == []

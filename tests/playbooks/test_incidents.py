@@ -1,11 +1,13 @@
-"""Incidents as a user meets them: a plan by default, on a real pipeline with real faults. What needs systemd is in molecule/."""
+"""Incidents as a user meets them: a plan by default, on a real pipeline. What needs systemd is in tests/lab."""
 
 from __future__ import annotations
 
 import json
 import os
 import pwd
+import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -35,8 +37,11 @@ def on(pipeline: Pipeline, **more: Any) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def broken(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pipeline]:
-    """A pipeline whose ffmpeg cannot run."""
-    with running_pipeline(tmp_path_factory.mktemp("broken")) as pipeline:
+    """A pipeline whose ffmpeg cannot run, and most of whose jobs have failed."""
+    settings = {"PIPELINE_SAMPLE_SECONDS": "1"}
+    with running_pipeline(tmp_path_factory.mktemp("broken"), settings) as pipeline:
+        pipeline.feed(1)
+        pipeline.feed(2, fault="broken")
         pipeline.break_ffmpeg()
         yield pipeline
 
@@ -48,17 +53,96 @@ def state(tmp_path: Path) -> Path:
     return made
 
 
+def findings(response: dict[str, Any]) -> dict[str, str]:
+    return {row["subject"]: row["finding"] for row in response["findings"]}
+
+
 # runbook: P0-1A, P0-1B, P0-1C, P0-2A, P0-2B, P0-2C, P0-3A, P0-3B
 def test_the_plan_of_a_critical_host_says_what_is_wrong(play: Play, broken: Pipeline, state: Path) -> None:
-    run = play(RESPONSE, {"media1": on(broken)})
-    print(run.output)
+    run = play(RESPONSE, {"media1": on(broken)}, incident_only=["critical_system"])
     assert run.code == 2, run.output
     result = run.result("incident_response")
     jsonschema.validate(result, SCHEMA)
     (host,) = result["hosts"]
     response = host["response"]
-    assert [(row["priority"], row["cause"]) for row in host["incidents"]] == [("P0", "ffmpeg")]
+    assert ("P0", "ffmpeg") in [(row["priority"], row["cause"]) for row in host["incidents"]]
     assert {"service", "ffmpeg", "storage", "sessions", "disk", "resources"} <= set(response["classes"])
+    assert "FFMPEG_FAILED" in findings(response)["error codes"]
     assert response["mode"] == "plan"
     assert response["recovered"] is None
     assert list(state.iterdir()) == [], "a plan writes nothing on the host"
+    page = (run.report_dir / "incident_response" / "latest" / "report.html").read_text(encoding="utf-8")
+    assert "What was found" in page
+
+
+# runbook: P1-1A, P1-1B, P1-1C, P1-2B, P1-2G, P1-2H
+def test_a_high_error_rate_is_taken_apart(play: Play, broken: Pipeline, state: Path) -> None:
+    run = play("playbooks/incident_high_error_rate.yml", {"media1": on(broken)}, "--check")
+    assert run.code == 2, run.output
+    # In check mode nothing is written: the plan is on the screen.
+    for part in ("Error rate of 1 h", "error codes", "FFMPEG_FAILED", "file sizes", "failures"):
+        assert part in run.output, part
+    assert list(state.iterdir()) == []
+
+
+# runbook: P2P-1A, P2P-1B, P2P-1C, P2P-1D, P2P-2A, P2P-2C, P2P-3C, P2P-3D, P2P-3E
+def test_slow_operations_are_taken_apart(play: Play, broken: Pipeline, state: Path) -> None:
+    slow = {"policy_average_duration_critical": 0.001, "policy_advice": [{"when": {}, "advice": "Look at the encoder"}]}
+    run = play("playbooks/incident_performance_degradation.yml", {"media1": on(broken)}, **slow)
+    assert run.code == 2, run.output
+    (host,) = run.result("incident_response")["hosts"]
+    response = host["response"]
+    assert response["classes"]["performance"] == "degraded"
+    assert findings(response)["stages"]
+    assert response["advice"] == ["Look at the encoder"]
+    assert response["plan"][0]["act"] == "disk_cleanup"
+
+
+# runbook: AU-P1, AU-P2, AU-P3
+def test_the_performance_watch_tells_of_slow_stages_and_long_sessions(
+    play: Play, broken: Pipeline, state: Path
+) -> None:
+    slow = {"policy_average_duration_critical": 0.001, "policy_stage_duration_warning": 0.0001}
+    run = play("playbooks/watch_performance.yml", {"media1": on(broken)}, **slow)
+    assert run.code == 2, run.output
+    assert run.verdict("media1", "recent_duration", "watch_performance")["state"] == "critical"
+    stages = run.verdict("media1", "slow_stages", "watch_performance")
+    assert stages["state"] == "warning"
+    assert "upload" in stages["message"] or "analysis" in stages["message"]
+    assert run.verdict("media1", "long_sessions", "watch_performance")["state"] == "ok"
+    assert (state / "alerts.json").exists(), "what is bad is on record on the host"
+
+
+# runbook: WC-1, WC-2, WC-3, WC-4, WC-5, WC-6
+def test_the_weekly_cleanup_waits_for_the_weeks_figures(play: Play, broken: Pipeline, state: Path) -> None:
+    work = broken.base_dir / "temp" / "video_merge" / "gone"
+    work.mkdir(parents=True)
+    old, young = work / "old.mp4", work / "young.mp4"
+    for path, days in ((old, 7.01), (young, 6.99)):
+        path.write_bytes(b"x" * 4096)
+        when = time.time() - days * 86400
+        os.utime(path, (when, when))
+    hosts = {"media1": on(broken)}
+    refused = play("playbooks/weekly_system_cleanup.yml", hosts)
+    assert refused.code == 2, refused.output
+    assert "weekly_report" in refused.output
+    assert old.exists(), "what cannot be done whole is not begun"
+    week = {"schema_version": 1, "generated_at": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")}
+    (state / f"weekly_report_{datetime.now(UTC):%Y%m%d}.json").write_text(json.dumps(week), encoding="utf-8")
+    checked = play("playbooks/weekly_system_cleanup.yml", hosts, "--check")
+    assert old.exists(), checked.output
+    run = play("playbooks/weekly_system_cleanup.yml", hosts)
+    assert not old.exists(), run.output
+    assert young.exists()
+    acted = run.result("weekly_system_cleanup")["hosts"][0]["response"]["acted"]
+    assert [rung["act"] for rung in acted] == ["disk_cleanup", "pipeline_cleanup"]
+    assert run.verdict("media1", "overall_status", "weekly_system_cleanup")["state"] == "critical"
+
+
+def test_bad_options_are_named_before_anything_is_asked(play: Play) -> None:
+    nowhere = {**REACHED, "media_ops_api_url": f"http://127.0.0.1:{closed_port()}/api", "media_ops_api_token": "t"}
+    for name, value in (("incident_mode", "do"), ("incident_plan", "abc"), ("incident_only", ["fire"])):
+        run = play(RESPONSE, {"media1": nowhere}, "-e", json.dumps({name: value}))
+        assert run.code == 2
+        assert name in run.output
+        assert "Ask the monitoring API" not in run.output
