@@ -144,6 +144,44 @@ print("both live")
     assert done.stdout == "both live\n", done.stderr
 
 
+def test_on_a_kernel_without_pidfds_the_start_is_compared_and_that_is_said(tmp_path: Path) -> None:
+    """An old kernel: the system call is really refused (seccomp), as ENOSYS."""
+    code = f"""
+import ctypes, struct, subprocess, sys, time
+sys.path[:0] = [{str(ROOT / "playbooks/collections")!r}]
+from ansible_collections.media_ops.runbook.plugins.module_utils.processes import Target, end_processes, read_process
+
+rules = [(0x20, 0, 0, 0), (0x15, 0, 1, 434), (0x06, 0, 0, 0x50000 | 38), (0x06, 0, 0, 0x7FFF0000)]
+program = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *rule) for rule in rules))
+filter = struct.pack("HxxxxxxQ", len(rules), ctypes.addressof(program))
+libc = ctypes.CDLL(None, use_errno=True)
+if libc.prctl(38, 1, 0, 0, 0) or libc.prctl(22, 2, filter, 0, 0):
+    print("no seccomp")
+    raise SystemExit
+process, other = (subprocess.Popen(["sleep", "600"]) for _number in range(2))
+for one in (process, other):
+    while read_process(one.pid).argv != ("sleep", "600"):
+        time.sleep(0.01)
+now, wrong = read_process(process.pid), read_process(other.pid)
+endings = end_processes(
+    [Target(now.pid, now.start, now.argv_hash), Target(wrong.pid, wrong.start - 1, wrong.argv_hash)], grace_s=5
+)
+assert process.wait(5) == -15
+assert other.poll() is None
+other.kill()
+print(*(f"{{ending.result}}: {{ending.said}}" for ending in endings), sep="\\n")
+"""
+    script = tmp_path / "old_kernel.py"
+    script.write_text(code, encoding="utf-8")
+    done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, timeout=60, check=False)
+    if done.stdout == "no seccomp\n":
+        pytest.skip("no seccomp here")
+    assert done.stdout.splitlines() == [
+        "done: ended by SIGTERM; weaker proof: no pidfd here, its start time was compared",
+        "skipped: has ended by itself; its pid belongs to another process now, which was left alone",
+    ], done.stderr
+
+
 def test_arguments_are_shown_without_secrets() -> None:
     argv = [
         "ffmpeg", "-headers", "Authorization: Bearer canary1", "-i", "https://user:canary2@host/x.mp4?X-Amz-Signature=canary3",

@@ -197,15 +197,6 @@ def test_a_process_that_became_another_program_is_left_alone(site: Site) -> None
     assert alive(process)
 
 
-def test_without_pidfds_the_proof_is_weaker_and_said_to_be(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    stuck = site.waiting(SESSION)
-    monkeypatch.delattr(os, "pidfd_open")
-    result = terminate(site, grace=0.3)
-    assert results(result)[0][0] == "done"
-    assert "weaker proof" in results(result)[0][1]
-    assert not alive(stuck)
-
-
 def test_orphans_are_ended_on_demand_only(site: Site) -> None:
     orphan = site.encoding(SESSION)
     site.listed.clear()
