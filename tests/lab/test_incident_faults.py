@@ -99,6 +99,35 @@ class Incident:
         pytest.fail(f"{self.host} did not get well")
 
 
+@pytest.fixture(scope="module")
+def matrix() -> Iterator[list[dict[str, Any]]]:
+    """What came of each fault, for docs/fault_matrix.md."""
+    rows: list[dict[str, Any]] = []
+    yield rows
+    if directory := os.environ.get("MEDIA_OPS_FAULT_MATRIX"):
+        (Path(directory) / "incidents.json").write_text(json.dumps(rows, indent=2) + "\n", encoding="utf-8")
+
+
+@pytest.fixture
+def note(matrix: list[dict[str, Any]], fleet: Fleet) -> Iterator[Callable[..., None]]:
+    """Note what came of a fault; the hosts that were not broken must have been left alone."""
+    before = {name: Incident(fleet, name).main_pid() for name in fleet.lab.hosts}
+    broken: set[str] = set()
+    rows: list[dict[str, Any]] = []
+
+    def add(fault: str, host: Incident, done: dict[str, Any], *others: Incident) -> None:
+        broken.update([host.host, *(other.host for other in others)])
+        acted = "; ".join(rung["rung"] for rung in done["acted"]) or "; ".join(done["refusals"]) or "nothing"
+        classes = ", ".join(f"{subject} {name}" for subject, name in done["classes"].items() if name != "ok")
+        ended = f"{done['recovered_after_s']} s" if done["recovered"] else "no: a person is called"
+        rows.append({"fault": fault, "verdict": classes, "done": acted, "recovered": ended})
+
+    yield add
+    alive = all(Incident(fleet, name).main_pid() == pid for name, pid in before.items() if name not in broken)
+    matrix.extend({**row, "neighbours": alive} for row in rows)
+    assert alive, "a host that was well was touched"
+
+
 @pytest.fixture
 def incident(fleet: Fleet) -> Iterator[Callable[[str], Incident]]:
     """Hosts to break. Afterwards each is as before: the service runs, and the guard knows nothing."""
@@ -115,7 +144,9 @@ def incident(fleet: Fleet) -> Iterator[Callable[[str], Incident]]:
 
 
 # runbook: P0-3C, P0-3D, P0-3E, P0-3F, P0-4A, P0-4B
-def test_ffmpeg_deleted_is_planned_approved_and_repaired(incident: Callable[[str], Incident]) -> None:
+def test_ffmpeg_deleted_is_planned_approved_and_repaired(
+    incident: Callable[[str], Incident], note: Callable[..., None]
+) -> None:
     host = incident("media1")
     host.sh("rm /usr/bin/ffmpeg")
     before = host.listing()
@@ -144,6 +175,7 @@ def test_ffmpeg_deleted_is_planned_approved_and_repaired(incident: Callable[[str
     assert done["recovered"] is True
     assert [action["result"] for rung in done["acted"] for action in rung["actions"]] == ["done"]
     assert [taken["good"] for taken in done["samples"]] == [True, True, True]
+    note("ffmpeg deleted", host, done)
     for taken in done["samples"]:
         assert f"Show sample {taken['number']} of 5" in output, "each sample is seen as it is taken"
     assert host.sh(f"stat -c %a {done['evidence']}").strip() == "600"
@@ -159,7 +191,7 @@ def test_ffmpeg_deleted_is_planned_approved_and_repaired(incident: Callable[[str
 
 # runbook: P0-3C
 def test_a_dead_service_is_started_once_and_a_second_time_within_the_hour_is_refused(
-    incident: Callable[[str], Incident],
+    incident: Callable[[str], Incident], note: Callable[..., None]
 ) -> None:
     host = incident("media2")
     host.sh(f"systemctl stop {UNIT}")
@@ -168,6 +200,7 @@ def test_a_dead_service_is_started_once_and_a_second_time_within_the_hour_is_ref
     assert code == 0, output
     assert done["recovered"] is True
     assert done["classes"]["service"] == "dead"
+    note("service dead", host, done)
     assert host.main_pid() > 0
     host.sh(f"systemctl stop {UNIT}")
     code, output = host.run(RESPONSE, incident_mode="apply")
@@ -177,11 +210,12 @@ def test_a_dead_service_is_started_once_and_a_second_time_within_the_hour_is_ref
     assert refused["page"] is True
     assert any("restart was carried out 1 times" in line for line in refused["refusals"]), refused["refusals"]
     assert "Operations on call +00 000" in refused["said"]
+    note("service dead again within the hour", host, refused)
     assert host.main_pid() == 0
 
 
 # runbook: P0-3C
-def test_a_service_that_hangs_is_restarted(incident: Callable[[str], Incident]) -> None:
+def test_a_service_that_hangs_is_restarted(incident: Callable[[str], Incident], note: Callable[..., None]) -> None:
     host = incident("media3")
     pid = host.main_pid()
     host.sh(f"kill -STOP {pid}")
@@ -190,9 +224,12 @@ def test_a_service_that_hangs_is_restarted(incident: Callable[[str], Incident]) 
     assert code == 0, output
     assert done["recovered"] is True
     assert host.main_pid() not in (0, pid)
+    note("service listens but hangs (SIGSTOP)", host, done)
 
 
-def test_a_restart_that_does_not_help_ends_in_a_page_after_one_try(incident: Callable[[str], Incident]) -> None:
+def test_a_restart_that_does_not_help_ends_in_a_page_after_one_try(
+    incident: Callable[[str], Incident], note: Callable[..., None]
+) -> None:
     host = incident("media1")
     host.sh("mv /srv/media-processing/app/media_pipeline /srv/media-processing/app/gone")
     host.sh(f"systemctl restart {UNIT}", check=False)
@@ -205,11 +242,12 @@ def test_a_restart_that_does_not_help_ends_in_a_page_after_one_try(incident: Cal
     assert done["recovered"] is False
     assert done["page"] is True
     assert "Evidence on the host: /var/lib/media-ops" in done["said"]
+    note("service that cannot start", host, done)
     assert [(row["action"], row["result"]) for row in host.ledger()].count(("restart", "started")) == 1
     assert [row["action"] for row in host.ledger()][-1] == "paged"
 
 
-def test_a_masked_service_is_left_to_a_person(incident: Callable[[str], Incident]) -> None:
+def test_a_masked_service_is_left_to_a_person(incident: Callable[[str], Incident], note: Callable[..., None]) -> None:
     host = incident("media2")
     host.sh(f"systemctl stop {UNIT}; systemctl mask --runtime {UNIT}")
     code, output = host.run(RESPONSE, incident_mode="apply")
@@ -218,9 +256,10 @@ def test_a_masked_service_is_left_to_a_person(incident: Callable[[str], Incident
     assert code == 2, output
     assert done["classes"]["service"] == "masked"
     assert (done["plan"], done["acted"], done["page"]) == ([], [], True)
+    note("service masked", host, done)
 
 
-def test_a_pause_stops_automation_and_is_shown(incident: Callable[[str], Incident]) -> None:
+def test_a_pause_stops_automation_and_is_shown(incident: Callable[[str], Incident], note: Callable[..., None]) -> None:
     host = incident("media3")
     code, output = host.run("playbooks/automation_pause.yml", incident_pause_reason="new disk", incident_pause_for=600)
     assert code == 0, output
@@ -229,6 +268,7 @@ def test_a_pause_stops_automation_and_is_shown(incident: Callable[[str], Inciden
     paused = host.response()
     assert code == 2, output
     assert any("paused until" in line and "new disk" in line for line in paused["refusals"])
+    note("service dead while automation is paused", host, paused)
     assert host.main_pid() == 0
     code, output = host.run("playbooks/automation_status.yml")
     assert code == 0, output
@@ -239,17 +279,18 @@ def test_a_pause_stops_automation_and_is_shown(incident: Callable[[str], Inciden
     assert code == 0, output
 
 
-def test_a_late_scheduled_run_acts_on_nothing(incident: Callable[[str], Incident]) -> None:
+def test_a_late_scheduled_run_acts_on_nothing(incident: Callable[[str], Incident], note: Callable[..., None]) -> None:
     host = incident("media1")
     host.sh(f"systemctl stop {UNIT}")
     code, output = host.run(RESPONSE, incident_mode="apply", media_ops_scheduled_for="2026-01-01T00:00:00Z")
     late = host.response()
     assert code == 2, output
     assert any("late" in line for line in late["refusals"]), late["refusals"]
+    note("service dead, scheduled run too late", host, late)
     assert host.main_pid() == 0
 
 
-def test_two_runs_never_act_on_one_host(incident: Callable[[str], Incident]) -> None:
+def test_two_runs_never_act_on_one_host(incident: Callable[[str], Incident], note: Callable[..., None]) -> None:
     host = incident("media2")
     host.sh(f"systemctl stop {UNIT}")
     lock = {
@@ -268,9 +309,12 @@ def test_two_runs_never_act_on_one_host(incident: Callable[[str], Incident]) -> 
     assert json.loads(host.sh("cat /var/lib/media-ops/lock.json"))["run_id"] == "r-other", (
         "another's lock is left alone"
     )
+    note("service dead while another run holds the host", host, refused)
 
 
-def test_a_controller_that_is_killed_is_taken_over_from(incident: Callable[[str], Incident]) -> None:
+def test_a_controller_that_is_killed_is_taken_over_from(
+    incident: Callable[[str], Incident], note: Callable[..., None]
+) -> None:
     host = incident("media3")
     host.sh(f"systemctl stop {UNIT}")
     # It waits long between two samples, and is killed while it does.
@@ -302,6 +346,7 @@ def test_a_controller_that_is_killed_is_taken_over_from(incident: Callable[[str]
     )
     assert host.main_pid() == started
     assert host.sh("cat /var/lib/media-ops/lock.json 2>/dev/null || true") == ""
+    note("controller killed (SIGKILL) in the middle, then ffmpeg deleted", host, done)
 
 
 # runbook: EM-R1, EM-R2, EM-R3
@@ -322,7 +367,7 @@ def test_emergency_restart(incident: Callable[[str], Incident], how: str) -> Non
     assert "emergency_restart_hard" in output
 
 
-def test_a_breaker_over_the_fleet_and_its_reset(incident: Callable[[str], Incident]) -> None:
+def test_a_breaker_over_the_fleet_and_its_reset(incident: Callable[[str], Incident], note: Callable[..., None]) -> None:
     hosts = [incident(name) for name in ("media1", "media2")]
     for host in hosts:
         host.sh(f"systemctl stop {UNIT}")
@@ -342,9 +387,10 @@ def test_a_breaker_over_the_fleet_and_its_reset(incident: Callable[[str], Incide
     code, output = hosts[1].run(RESPONSE, incident_mode="apply", incident_breaker_reset=True)
     assert code == 0, output
     assert hosts[1].main_pid() > 0
+    note("the same fault on two of three hosts", hosts[1], hosts[1].response(), hosts[0])
 
 
-def test_an_expired_token_is_no_reason_to_act(incident: Callable[[str], Incident]) -> None:
+def test_an_expired_token_is_no_reason_to_act(incident: Callable[[str], Incident], note: Callable[..., None]) -> None:
     host = incident("media1")
     pid = host.main_pid()
     code, output = host.run(RESPONSE, incident_mode="apply", media_ops_api_token="expired.token.here")
@@ -353,3 +399,4 @@ def test_an_expired_token_is_no_reason_to_act(incident: Callable[[str], Incident
     assert "auth" in {verdict["fault"] for verdict in done["verdicts"]}
     assert done["acted"] == []
     assert host.main_pid() == pid
+    note("API token expired", host, done)
