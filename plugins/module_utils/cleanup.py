@@ -95,7 +95,7 @@ def disk_cleanup(
             "hash": plan_hash(plan),
             "as_of": now_ns // _MILLI / 1000,
             "rules": [sweep.result(found, total) for found, total in counted],
-            "skipped": _samples(survey.findings, params["max_listed"]),
+            "stayed": _samples(survey.findings, params["max_listed"]),
             "free": _free(before, roots.figures()),
             "held_open": open_files.held(),
             "protected_sessions": sorted(sessions.ids)[:_SESSIONS_SHOWN],

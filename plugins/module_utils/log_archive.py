@@ -232,7 +232,7 @@ class _Run:
             "hash": plan_hash(plan),
             "archive": self._archive,
             "removed": {"files": len(self._removed), "bytes": sum(self._removed)},
-            "skipped": seen.skipped,
+            "stayed": seen.skipped,
             "expired": {"removed": self._gone, "disagreeing": seen.disagreeing},
             "space": space,
             "rotation": state,

@@ -20,7 +20,7 @@ description:
     root is touched, whatever is renamed, linked or mounted meanwhile.
   - Ages are exact. A file is due when it was last changed longer ago than C(min_age) seconds, not when whole days
     have passed.
-  - What stays, and is said in RV(rules) and RV(skipped), is what a live process has open, what belongs to a session
+  - What stays, and is said in RV(rules) and RV(stayed), is what a live process has open, what belongs to a session
     that the API lists, what changed since it was planned, what is dated in the future, and what is no regular file.
   - That nobody has a file open is proved by a write lease, which the kernel grants only then. Leases are for the
     owner of a file, so run the module as the service's user. Where there is none to be had, C(/proc) has to do if
@@ -111,7 +111,7 @@ options:
     description: Act only when the plan made anew has this RV(hash). Else the module fails and says what drifted.
     type: str
   max_listed:
-    description: How many files RV(skipped) and the diff name at most, 0 to 1000.
+    description: How many files RV(stayed) and the diff name at most, 0 to 1000.
     type: int
     default: 100
 """
@@ -217,7 +217,7 @@ rules:
       removed: {files: 6, directories: 0}
       freed_bytes: 73400320
       skipped: {open: 1, session: 2}
-skipped:
+stayed:
   description: Some of what stays, each with C(rule), C(reason) and C(path).
   type: list
   elements: dict

@@ -142,7 +142,7 @@ removed:
   description: C(files) and C(bytes) of rotated logs that are gone, since an archive holds them.
   type: dict
   returned: success
-skipped:
+stayed:
   description:
     - Rotated logs that stay, each with C(file) and C(reason). V(open), somebody may write to it; V(unproven), nobody
       can say; V(changed) or V(gone) meanwhile; V(no_regular_file); V(denied).

@@ -138,7 +138,7 @@ def test_what_is_dated_in_the_future_is_reported_and_stays(top: Path) -> None:
     make(top / "clip.mp4", -HOUR)
     found = clean(rule(top, "*.mp4"))
     assert found["rules"][0]["skipped"] == {"dated_in_the_future": 1}
-    assert found["skipped"] == [{"rule": "rule", "reason": "dated_in_the_future", "path": f"{top}/clip.mp4"}]
+    assert found["stayed"] == [{"rule": "rule", "reason": "dated_in_the_future", "path": f"{top}/clip.mp4"}]
     assert (top / "clip.mp4").exists()
     record_fault("a file dated an hour ahead", "dated in the future", "reported, nothing deleted")
 

@@ -322,7 +322,7 @@ def test_every_damage_is_seen_when_it_is_read_back(tmp_path: Path, damage: str, 
 def test_a_log_that_somebody_writes_to_stays_and_is_reported(site: Site, logs: set[str]) -> None:
     with (site.logs / "application.log.1").open("a") as writer:
         found = site.run()
-        assert found["skipped"] == [{"file": "application.log.1", "reason": "open"}]
+        assert found["stayed"] == [{"file": "application.log.1", "reason": "open"}]
         assert [problem["problem"] for problem in found["rotation"]["problems"]] == ["gap", "writer"]
         assert found["archive"]["members"] == 4
         writer.write("the last line\n")
@@ -380,7 +380,7 @@ def test_a_rotation_between_the_look_and_the_deletion_takes_no_other_file(
 
     monkeypatch.setattr(log_archive._Run, "_name_now", name_then_rotate)
     found = site.run()
-    assert found["skipped"] == [{"file": "application.log.1", "reason": "changed"}]
+    assert found["stayed"] == [{"file": "application.log.1", "reason": "changed"}]
     assert sorted(tree(site.logs)) == ["application.log", "application.log.1", "application.log.2"]
     assert set(site.lines()) == lines | {"new"}
 
@@ -400,7 +400,7 @@ def test_a_log_that_is_written_to_meanwhile_is_left_for_the_next_run(
     while_it_reads(monkeypatch, start_writer)
     found = site.run()
     assert writers[0].wait(60) == 0
-    assert found["skipped"] == [{"file": "errors.log.2", "reason": "changed"}]
+    assert found["stayed"] == [{"file": "errors.log.2", "reason": "changed"}]
     assert found["archive"]["members"] == 4
     monkeypatch.undo()
     site.run()
@@ -571,8 +571,8 @@ def test_links_are_refused_and_stay(site: Site, tmp_path: Path) -> None:
     os.mkfifo(site.logs / "application.log.2")
     (site.logs / "application.log.3").mkdir()
     found = site.run()
-    assert {one["reason"] for one in found["skipped"]} == {"no_regular_file"}
-    assert (len(found["skipped"]), found["plan"]) == (3, [])
+    assert {one["reason"] for one in found["stayed"]} == {"no_regular_file"}
+    assert (len(found["stayed"]), found["plan"]) == (3, [])
     assert outside.exists()
     (tmp_path / "link").symlink_to(site.logs)
     with pytest.raises(OptionError, match=f"give {site.logs}"):

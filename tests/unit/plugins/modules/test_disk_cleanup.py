@@ -40,6 +40,8 @@ def test_plan_approve_apply(capsys: pytest.CaptureFixture[str], tmp_path: Path) 
         done = run(capsys, **options, plan_hash=planned["hash"], as_of=planned["as_of"])
         assert done["plan"][0]["result"] == "done"
         assert "diff" not in done
+        assert not {"skipped", "msg", "results"} & done.keys(), "Ansible takes these for its own"
+        assert [one["reason"] for one in done["stayed"]] == ["session"]
         assert run(capsys, **options)["changed"] is False
     assert not (tmp_path / "gone/a.tmp").exists()
     assert (tmp_path / "listed/b.tmp").exists()
