@@ -12,7 +12,8 @@ from typing import Any
 from . import packages
 from .argspec import check_range
 from .errors import MediaOpsError
-from .ffmpeg import ffmpeg_info, wanted
+from .ffmpeg import wanted
+from .ffmpeg_diagnosis import ffmpeg_info
 from .packages import CONFIGURE, UPDATE
 from .plan import Action, plan_hash, planned, require_hash
 from .privilege import Ran, root_refusal, run_as_root
@@ -25,7 +26,7 @@ def plan_repair(found: Mapping[str, Any], installed: Mapping[str, str]) -> list[
     """What would mend the ffmpeg that was found so; nothing where it works, or reinstalling would not help.
 
     Args:
-        found: result of :func:`.ffmpeg.ffmpeg_info`.
+        found: result of :func:`.ffmpeg_diagnosis.ffmpeg_info`.
         installed: versions by package.
     """
     if found["state"] == "ok" or not found["reinstall_cures"]:
@@ -75,6 +76,8 @@ def package_repair(params: Mapping[str, Any], *, check_mode: bool) -> dict[str, 
     holder = packages.lock_holder() if plan else None
     result: dict[str, Any] = {
         "changed": bool(plan),
+        "state": before["state"],
+        "reason": before["reason"],
         "plan": plan,
         "hash": plan_hash(plan),
         "before": before,
@@ -96,14 +99,16 @@ def package_repair(params: Mapping[str, Any], *, check_mode: bool) -> dict[str, 
             if now["state"] == "ok":
                 for action in plan:
                     action["result"], action["said"] = "skipped", f"ffmpeg works since apt is free again ({holder})"
-                return {**result, "changed": False, "after": now, "said": plan[0]["said"]}
+                result.update(changed=False, state="ok", reason="", after=now, said=plan[0]["said"])
+                return result
         for action in plan:
             _carry_out(action, params["repair_timeout"])
     except MediaOpsError as error:
         raise MediaOpsError(str(error), **{**result, "changed": _has_changed(plan), "said": str(error)}) from error
     after = ffmpeg_info(want)
     said = "; ".join(f"{one['action']} of {one['target']} {one['result']} {one['said']}".strip() for one in plan)
-    result.update(after=after, changed=_has_changed(plan), said=one_line(said, 800))
+    result.update(state=after["state"], reason=after["reason"], after=after, changed=_has_changed(plan))
+    result["said"] = one_line(said, 800)
     if after["state"] != "ok":
         raise MediaOpsError(
             f"ffmpeg does not work after the repair ({after['state']}: {after['reason']}). Tried: {result['said']}",

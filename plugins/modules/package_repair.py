@@ -60,6 +60,14 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+state:
+  description: The class of fault that ffmpeg has now, as M(media_ops.runbook.ffmpeg_info) names it.
+  type: str
+  returned: success, and failure after the plan was made
+reason:
+  description: What is wrong with ffmpeg now, in one line. Empty when RV(state) is V(ok).
+  type: str
+  returned: success, and failure after the plan was made
 plan:
   description:
     - What is to be done, in order, with C(action) (V(configure) or V(reinstall)), C(target), C(why), C(steps),

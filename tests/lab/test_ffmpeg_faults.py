@@ -52,6 +52,10 @@ NEIGHBOUR = (
     "ffmpeg -nostdin -v error -y -re -f lavfi -i testsrc=duration=3600:size=320x240:rate=25 "
     "-c:v libx264 -preset ultrafast -f mpegts neighbour.ts"
 )
+# Knows every encoder but the one that is needed
+REFUSING = """#!/bin/sh
+case "$*" in *libx264*) echo "Unknown encoder 'libx264'" >&2; exit 8;; esac
+"""
 SECOND = "-f lavfi -i testsrc=duration=1:size=320x240:rate=10 -c:v libx264"
 # apt that really reinstalls something and is held up in the middle of it
 APT_AT_WORK = (
@@ -90,6 +94,17 @@ class Site:
     inventory: dict[str, Any]
     scratch: Path
     matrix: list[dict[str, Any]] = field(default_factory=list)
+
+    def prepare(self) -> str:
+        """Prepare the host as a site does it, as its admin."""
+        content = self.lab.inventory()
+        group = content["all"]["children"]["media_hosts"]["vars"]
+        group["prepare_authorized_keys"] = [group["lab_public_key"]]
+        as_admin = self.scratch / "admin.json"
+        as_admin.write_text(json.dumps(content), encoding="utf-8")
+        done = Fleet(self.lab, as_admin, "").playbook("playbooks/prepare_hosts.yml")
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
 
     def sh(self, script: str, *, stdin: str = "", check: bool = True) -> str:
         """Run a script as root."""
@@ -161,18 +176,10 @@ def whole_site(lab_name: str, tmp_path_factory: pytest.TempPathFactory) -> Itera
     try:
         lab.up([HOST], "media")
         content = lab.inventory()
-        group = content["all"]["children"]["media_hosts"]["vars"]
-        group["prepare_authorized_keys"] = [group["lab_public_key"]]
         site = Site(lab, content, scratch)
         site.sh(SET_UP, stdin=UNIT)
-        as_root = scratch / "root.json"
-        as_root.write_text(json.dumps(content), encoding="utf-8")
-        fleet = Fleet(lab, as_root, "")
-        for expected in (False, True):
-            done = fleet.playbook("playbooks/prepare_hosts.yml")
-            assert done.returncode == 0, done.stdout + done.stderr
-            assert (" changed=0 " in done.stdout) is expected, done.stdout
-        group["ansible_user"] = "media-ops"
+        site.prepare()
+        content["all"]["children"]["media_hosts"]["vars"]["ansible_user"] = "media-ops"
         yield site
         directory = os.environ.get("MEDIA_OPS_FAULT_MATRIX")
         if directory:
@@ -216,6 +223,7 @@ def test_the_sudo_rule_has_the_libraries_of_the_host_and_nothing_else_of_it(site
     assert "libavcodec59" in libraries
     assert rule == [f"reinstall --no-remove --yes {name}" for name in ("ffmpeg", *libraries)]
     site.sh("visudo --check --strict")
+    assert " changed=0 " in site.prepare()
 
 
 # runbook: P0-3D, P0-3E, P0-3F, P1-2A
@@ -236,6 +244,12 @@ def test_the_sudo_rule_has_the_libraries_of_the_host_and_nothing_else_of_it(site
             f"real=$(readlink -f {LIBRARY}); cp -p $real /x; truncate -s 5000000 /x; mv /x $real",
             "broken_library",
             "libavcodec59",
+        ),
+        (
+            "ffmpeg replaced by one without libx264",
+            f"printf %s {shlex.quote(REFUSING)} >/x; chmod 0755 /x; mv /x /usr/bin/ffmpeg",
+            "codec_missing",
+            "ffmpeg",
         ),
         ("libavcodec deleted", f"rm $(readlink -f {LIBRARY})", "broken_library", "libavcodec59"),
         ("libavcodec chmod 000", f"chmod 000 $(readlink -f {LIBRARY})", "broken_library", "libavcodec59"),
@@ -435,3 +449,30 @@ def test_a_library_that_no_package_owns_is_named(site: Site, size: int) -> None:
     found = done["before"]
     assert (found["state"], found["reinstall_cures"], done["plan"]) == ("broken_library", False, []), found
     assert "/opt/media/lib/libavcodec.so.59" in found["reason"]
+
+
+@pytest.mark.parametrize(
+    ("breaking", "verdict", "said"),
+    [
+        ("mount -t tmpfs -o size=16k full /tmp", "failed", "No space left on device"),
+        ("mount -t tmpfs -o ro readonly /tmp", "unknown", "no directory could be made"),
+    ],
+)
+def test_a_disk_that_is_full_is_not_ffmpeg_s_fault(site: Site, breaking: str, verdict: str, said: str) -> None:
+    site.sh(breaking)
+    try:
+        done = site.module("package_repair")
+    finally:
+        site.sh("umount -l /tmp")
+    assert (done["state"], done["changed"], done["plan"]) == (verdict, False, [])
+    assert said in done["reason"]
+
+
+def test_what_may_not_be_looked_at_is_unknown(site: Site) -> None:
+    site.sh("mv /etc/sudoers.d/media-ops /root/rule")
+    try:
+        done = site.module("package_repair")
+    finally:
+        site.sh("mv /root/rule /etc/sudoers.d/media-ops")
+    assert (done["state"], done["changed"], done["plan"]) == ("unknown", False, [])
+    assert "user media cannot look at its PATH" in done["reason"]

@@ -14,7 +14,8 @@ from typing import Any
 import imageio_ffmpeg
 import pytest
 from ansible_collections.media_ops.runbook.plugins.module_utils.errors import OptionError
-from ansible_collections.media_ops.runbook.plugins.module_utils.ffmpeg import ffmpeg_info, judge, wanted
+from ansible_collections.media_ops.runbook.plugins.module_utils.ffmpeg import judge, wanted
+from ansible_collections.media_ops.runbook.plugins.module_utils.ffmpeg_diagnosis import STATES, ffmpeg_info
 from ansible_collections.media_ops.runbook.plugins.module_utils.privilege import Ran
 
 ME = pwd.getpwuid(os.geteuid()).pw_name
@@ -54,7 +55,11 @@ class Places:
         return path
 
     def info(self, *, path: str | None = None, **options: Any) -> dict[str, Any]:
-        return ffmpeg_info(wanted({**OPTIONS, "path_env": path or f"{self.first}:{self.second}", **options}))
+        found = ffmpeg_info(wanted({**OPTIONS, "path_env": path or f"{self.first}:{self.second}", **options}))
+        assert found["state"] in STATES
+        assert (found["reason"] == "") is (found["state"] == "ok")
+        assert "\n" not in found["reason"]
+        return found
 
 
 @pytest.fixture
