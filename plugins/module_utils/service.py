@@ -360,7 +360,7 @@ def _carry_out(action: Action, before: Service, params: Mapping[str, Any]) -> tu
     verified = ran.rc == 0 and after.state == "running" and (after.main != before.main or wanted == "started")
     if after.state == "running" and after.main == before.main and wanted != "started":
         said.append(f"the old main process {after.main[0]} still runs")
-    said.append(f"it is {after.state}: {after.reason}")
+    said.append(f"{after.state}: {after.reason}")
     if after.left_behind:
         said.append(f"{len(after.left_behind)} processes of its control group are not of its main process")
     action["result"] = "done" if verified else "failed"
