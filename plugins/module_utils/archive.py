@@ -105,7 +105,7 @@ def verify_archive(target: int, members: Sequence[Member], compression: str) -> 
     # What is compared is what the disk gives, not what the cache still has.
     os.posix_fadvise(target, 0, 0, os.POSIX_FADV_DONTNEED)
     try:
-        found = list(_members(target, compression))
+        found = _members(target, compression)
     except _DAMAGED as error:
         raise MediaOpsError(f"the archive cannot be read back: {error}") from error
     if found != list(members):
@@ -113,7 +113,8 @@ def verify_archive(target: int, members: Sequence[Member], compression: str) -> 
         raise MediaOpsError(f"the archive differs from the files that it was made of: {', '.join(differing)}")
 
 
-def _members(target: int, compression: str) -> Iterator[Member]:
+def _members(target: int, compression: str) -> list[Member]:
+    members = []
     with _unpacker(target, compression) as unpacked:
         with tarfile.open(fileobj=unpacked, mode="r|", bufsize=_CHUNK) as tar:
             for info in tar:
@@ -122,9 +123,10 @@ def _members(target: int, compression: str) -> Iterator[Member]:
                 while content and (data := content.read(_CHUNK)):
                     sha256.update(data)
                     size += len(data)
-                yield Member(info.name, size, sha256.hexdigest())
+                members.append(Member(info.name, size, sha256.hexdigest()))
         while unpacked.read(_CHUNK):  # to the end, where the checksum of the whole is
             pass
+    return members
 
 
 @contextlib.contextmanager
