@@ -380,7 +380,21 @@ def _alerts(answer: _Answer, clock: _Clock) -> dict[str, Observation]:
         )
         return {"value": total, "note": "; ".join(notes)}
 
-    return _each(answer, lambda: clock.fresh(answer, "generated_at"), {f"{level}_alerts": ("count", count)})
+    def recent() -> dict[str, Any]:
+        rows = answer.rows("alerts")
+        # What is not dated may be new. The service keeps alerts for long after their cause is gone.
+        moments = [
+            from_text(_mapping(row).get("timestamp")) for row in rows if _mapping(row).get("level") in (level, None)
+        ]
+        now = answer.fetched_at
+        found = [m for m in moments if m is None or now is None or now - m <= timedelta(hours=1)]
+        return {"value": len(found), "note": one_line(_mapping(rows[0]).get("title") or "", 80) if found else ""}
+
+    readers: dict[str, tuple[str, _Reader]] = {
+        f"{level}_alerts": ("count", count),
+        f"{level}_alerts_1h": ("count", recent),
+    }
+    return _each(answer, lambda: clock.fresh(answer, "generated_at"), readers)
 
 
 def _metrics(answer: _Answer, clock: _Clock) -> dict[str, Observation]:

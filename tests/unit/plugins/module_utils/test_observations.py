@@ -39,6 +39,19 @@ def test_the_slowest_stage_is_named(stages: Any, value: Any, fault: str) -> None
         assert slowest["note"] == "merging 60 s, upload 2 s"
 
 
+def test_alerts_of_the_last_hour_are_counted_apart() -> None:
+    """The service keeps alerts for long after their cause is gone."""
+
+    def row(timestamp: Any) -> dict[str, Any]:
+        return {"id": "1", "level": "critical", "title": "ffmpeg is critical", "timestamp": timestamp}
+
+    rows = [row("2026-11-24T05:59:00"), row("2026-11-24T05:00:01"), row("2026-11-24T04:59:00"), row(None)]
+    answer = {**f.alerts(0), "alerts": rows, "total_returned": 4}
+    found = seen(alerts=f.answer(answer))
+    assert found["critical_alerts"]["value"] == 4
+    assert found["critical_alerts_1h"]["value"] == 3
+
+
 # runbook: P1-3A, P1-3B, P1-3C
 def test_temporary_measures_are_counted_and_named() -> None:
     row = {"name": "PROCESSING_TIMEOUT", "value": "600", "until": "2026-11-25T06:00:00Z", "expired": False}
@@ -76,6 +89,7 @@ def test_sound_answers_give_values() -> None:
         "average_duration_24h": 12.5,
         "slowest_stage_24h": 60.0,
         "critical_alerts": 2,
+        "critical_alerts_1h": 2,
         "active_sessions": 3,
         "longest_session": 12.0,
         "cpu_peak": 90.0,
