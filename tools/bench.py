@@ -1,10 +1,12 @@
 """Measure the morning check against the runbook's own shell lines, on one machine with one sandbox pipeline.
 
-usage: bench.py [--hosts 1,5,20] [--repeat 3]
+usage: bench.py [--hosts 1,5,20] [--repeat 3] [--log-bytes 1000000000]
 
 Each "host" is a local connection to the same pipeline, so this shows the cost of the work itself: start-up, modules,
 judging, reports. What ssh adds is measured on lab hosts. Figures are medians: wall time, and CPU time of all processes
 of the run, the pipeline's own left out. They go to build/bench.json, too.
+
+Then log_digest_info is measured against the runbook's line of grep and jq on a large log (tests/bench/bench_logs.py).
 """
 
 from __future__ import annotations
@@ -106,6 +108,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--hosts", default="1,5,20", help="numbers of hosts, comma separated (default %(default)s)")
     parser.add_argument("--repeat", type=int, default=3, help="runs of each (default %(default)s)")
+    parser.add_argument("--log-bytes", type=int, default=10**9, help="size of the log (default %(default)s); 0: none")
     args = parser.parse_args()
     numbers = [int(number) for number in args.hosts.split(",")]
     rows: list[dict[str, Any]] = []
@@ -126,8 +129,16 @@ def main() -> int:
     target.write_text(
         json.dumps({"machine": machine, "repeat": args.repeat, "rows": rows}, indent=2) + "\n", encoding="utf-8"
     )
-    print(f"written to {target.relative_to(ROOT)}")
-    return 0
+    print(f"written to {target.relative_to(ROOT)}", flush=True)
+    if not args.log_bytes or not shutil.which("jq"):
+        print(
+            "left out: the log of log_digest_info"
+            + (", which needs jq: sudo apt-get install jq" if args.log_bytes else "")
+        )
+        return 0
+    command = [sys.executable, "-m", "tests.bench.bench_logs"]
+    command += ["--bytes", str(args.log_bytes), "--repeat", str(args.repeat)]
+    return subprocess.run(command, cwd=ROOT, check=False).returncode
 
 
 if __name__ == "__main__":
