@@ -248,22 +248,24 @@ def test_killed_at_every_step_no_line_is_lost_or_doubled_and_the_next_run_finish
     )
 
 
-def test_killed_while_it_packs_a_large_log(site: Site) -> None:
+def test_killed_while_it_packs_a_large_log(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     lines = site.write("application.log.1", 0, 60_000)
+    read = archive._Hashed.read
+
+    def read_half(source: Any, size: int) -> bytes:
+        if source._offset > (site.logs / "application.log.1").stat().st_size // 2:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return read(source, size)
+
     pid = os.fork()
     if not pid:
+        monkeypatch.setattr(archive._Hashed, "read", read_half)
         try:
             site.run()
         finally:
             os._exit(0)
-    deadline = time.monotonic() + 30
-    while time.monotonic() < deadline and not any(
-        path.stat().st_size for path in site.archives.iterdir() if path.name.endswith(".tmp")
-    ):
-        pass
-    os.kill(pid, signal.SIGKILL)
-    os.waitpid(pid, 0)
-    assert (site.logs / "application.log.1").exists()
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == -signal.SIGKILL
+    assert [path.suffix for path in site.archives.iterdir()] == [".tmp"]
     site.run()
     assert site.lines() == once(lines)
     assert list(tree(site.archives)) == [f"archived_logs_{TODAY}.tar.gz"]

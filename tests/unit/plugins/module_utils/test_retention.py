@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -20,9 +21,9 @@ NOW = 1_800_000_000 * 10**9
 
 def facts(mtime_ns: int = 0, size: int = 1000, inode: int = 1, links: int = 1, blocks: int = 8) -> Any:
     """A regular file as stat sees it."""
-    made: Any = os.stat_result((0o100644, inode, 1, links, 0, 0, size, 0, 0, 0))
-    return type("Facts", (), {**{name: getattr(made, name) for name in dir(made) if name.startswith("st_")},
-                              "st_mtime_ns": mtime_ns, "st_blocks": blocks})()  # fmt: skip
+    return SimpleNamespace(
+        st_mode=0o100644, st_ino=inode, st_size=size, st_mtime_ns=mtime_ns, st_nlink=links, st_blocks=blocks
+    )
 
 
 def parsed(**more: Any) -> retention.Rule:
@@ -60,10 +61,10 @@ def test_files_come_back_as_they_were_and_the_oldest_first(files: list[tuple[int
 def test_more_files_than_are_sorted_at_once_come_in_order() -> None:
     chance = random.Random(1)
     due = retention.DueFiles()
-    for number in range(150_000):
+    for number in range(140_000):
         due.add("", 1, "x", facts(chance.randrange(10**6) * 10**9, inode=number))
     seconds = [file.mtime_ns for file in due.oldest_first()]
-    assert len(seconds) == 150_000
+    assert len(seconds) == 140_000
     assert seconds == sorted(seconds)
 
 
