@@ -418,6 +418,6 @@ def planned_rung(rung: Json, result: object) -> dict[str, Any]:
         "actions": actions,
         "hash": "" if failure else str(acted.get("hash") or ""),
         "changed": bool(acted.get("changed")),
-        "failed": bool(failure or failed),
-        "said": failure or one_line(acted.get("said") or refusals, 300),
+        "failed": bool(failure or failed or refusals),
+        "said": failure or one_line(refusals or acted.get("said") or "", 300),
     }

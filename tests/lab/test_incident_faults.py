@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -18,6 +19,8 @@ from typing import Any
 
 import jsonschema
 import pytest
+
+from tests.s3_store import s3_store
 
 from .conftest import ROOT, Fleet
 
@@ -73,6 +76,11 @@ class Incident:
         jsonschema.validate(result, SCHEMA)
         host = next(entry for entry in result["hosts"] if entry["host"] == self.host)
         return {**host["response"], "verdicts": host["verdicts"], "incidents": host["incidents"]}
+
+    def response_page(self, check: str = "incident_response") -> str:
+        """Everything that the last run left on the controller."""
+        reports = json.loads(self.fleet.inventory.read_text())["all"]["children"]["media_hosts"]["vars"]["report_dir"]
+        return "".join(path.read_text(encoding="utf-8") for path in (Path(reports) / check / "latest").iterdir())
 
     def ledger(self) -> list[dict[str, Any]]:
         lines = self.sh("cat /var/lib/media-ops/ledger.jsonl 2>/dev/null || true").splitlines()
@@ -400,3 +408,104 @@ def test_an_expired_token_is_no_reason_to_act(incident: Callable[[str], Incident
     assert done["acted"] == []
     assert host.main_pid() == pid
     note("API token expired", host, done)
+
+
+SERVICE_ENV = "/etc/media-processing/service.env"
+
+
+@pytest.fixture
+def stored(
+    fleet: Fleet, incident: Callable[[str], Incident], tmp_path: Path
+) -> Iterator[tuple[list[Incident], Callable[[], None]]]:
+    """The whole fleet with its results in a real S3 store, which asks for signatures, and what ends the store."""
+    hosts = [incident(name) for name in fleet.lab.hosts]
+    addresses = fleet.lab.inventory()["all"]["children"]["media_hosts"]["hosts"]
+    gateway = f"{str(addresses['media1']['ansible_host']).rpartition('.')[0]}.1"
+    with contextlib.ExitStack() as running:
+        store = running.enter_context(s3_store(tmp_path / "store", bind=gateway))
+        settings = "".join(f"{name}={value}\\n" for name, value in store.env.items())
+        for host in hosts:
+            host.sh(f"cp -p {SERVICE_ENV} /root/service.env; printf '{settings}' >> {SERVICE_ENV}")
+            host.sh(f"systemctl restart {UNIT}")
+        try:
+            for host in hosts:
+                host.wait_healthy()
+            yield hosts, running.close
+        finally:
+            for host in hosts:
+                host.sh(f"cp -p /root/service.env {SERVICE_ENV}; rm /root/service.env; systemctl restart {UNIT}")
+
+
+# runbook: P0-3G, P0-3H, P0-3I
+def test_a_storage_outage_of_the_whole_fleet_restarts_nothing_and_names_what_is_shared(
+    stored: tuple[list[Incident], Callable[[], None]], note: Callable[..., None]
+) -> None:
+    hosts, end_store = stored
+    code, output = hosts[0].run(RESPONSE, limit="media_hosts", incident_mode="apply")
+    assert code == 0, output
+    pids = [host.main_pid() for host in hosts]
+    end_store()
+    code, output = hosts[0].run(RESPONSE, limit="media_hosts", incident_mode="apply")
+    assert code == 2, output
+    for host in hosts:
+        response = host.response()
+        assert response["classes"]["storage"] == "refused"
+        assert "cloud_storage" in [row["cause"] for row in response["incidents"]]
+        shared = "the breaker is open: 3 of 3 hosts have the cause cloud_storage"
+        assert any(shared in line for line in response["refusals"]), response["refusals"]
+        assert response["acted"] == []
+    assert [host.main_pid() for host in hosts] == pids
+    note("storage refused for the whole fleet", hosts[0], hosts[0].response(), *hosts[1:])
+
+
+# runbook: P2S-1A, P2S-1B, P2S-1C, P2S-2A, P2S-2B, P2S-2C, P2S-2D
+def test_a_stuck_session_is_ended_and_the_one_beside_it_goes_on(
+    incident: Callable[[str], Incident], note: Callable[..., None]
+) -> None:
+    host = incident("media2")
+    feed = (
+        "set -a; . /etc/media-processing/service.env; cd /srv/media-processing/app;"
+        " exec runuser -u media -- python3 -m media_pipeline feed --jobs 1 --fault"
+    )
+    minutes: dict[str, Any] = {
+        "policy_session_look_minutes": 0.01,
+        "policy_session_investigate_minutes": 0.02,
+        "policy_session_end_minutes": 0.03,
+        "policy_session_quiet_seconds": 1,
+    }
+    host.sh(f"({feed} slow) >/dev/null 2>&1")
+    host.sh(f"({feed} fifo) >/dev/null 2>&1")
+    before = host.sh("pgrep -u media -x ffmpeg || true").split()
+    assert len(before) >= 2, "one that waits and one that works"
+    code, output = host.run("playbooks/incident_stuck_session.yml", **minutes)
+    planned = host.response()
+    assert code == 2, output
+    ended = [action for rung in planned["plan"] for action in rung["actions"] if action["action"] == "terminate"]
+    assert len(ended) == 1, output
+    assert ended[0]["proof"], "the proof that it is the session's"
+    code, output = host.run(
+        "playbooks/incident_stuck_session.yml", incident_mode="apply", incident_plan=planned["hash"], **minutes
+    )
+    done = host.response()
+    assert done["recovered"] is True, output
+    after = host.sh("pgrep -u media -x ffmpeg || true").split()
+    assert set(after) < set(before)
+    assert after, "the encode that makes progress goes on"
+    note("session that waits on a FIFO, beside one that works", host, done)
+    host.sh(f"systemctl restart {UNIT}")
+
+
+def test_no_secret_is_shown_or_kept(incident: Callable[[str], Incident]) -> None:
+    host = incident("media3")
+    host.sh("rm /usr/bin/ffmpeg")
+    code, output = host.run(RESPONSE, "-vvvv", incident_mode="apply")
+    done = host.response()
+    assert code == 0, output
+    secrets = [host.fleet.token, host.sh(f"sed -n 's/^PIPELINE_JWT_SECRET=//p' {SERVICE_ENV}").strip()]
+    assert all(len(secret) > 8 for secret in secrets)
+    kept = host.sh(f"cat /var/lib/media-ops/ledger.jsonl; tar -xOzf {done['evidence']}; journalctl --no-pager")
+    page = host.response_page()
+    for secret in secrets:
+        assert secret not in output
+        assert secret not in kept
+        assert secret not in page

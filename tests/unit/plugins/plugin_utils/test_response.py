@@ -188,6 +188,8 @@ class TestLadder:
     def test_a_plan_that_could_not_be_made_has_no_hash(self) -> None:
         rung = {"rung": "Restart", "act": "service_control", "steps": ["P0-3C"], "args": {}}
         assert planned_rung(rung, {"failed": True, "msg": "sudo refuses"})["said"] == "no answer: sudo refuses"
+        refused = planned_rung(rung, {"plan": [], "hash": "0123456789ab", "refusals": ["sudo does not allow it"]})
+        assert (refused["failed"], refused["said"]) == (True, "sudo does not allow it")
         made = planned_rung(rung, {"plan": [action()], "hash": "0123456789ab", "changed": True})
         assert (made["hash"], made["changed"], made["failed"], len(made["actions"])) == ("0123456789ab", True, False, 1)
 
