@@ -27,6 +27,9 @@ description:
     all of it can be read, and the file stays with the reason C(unproven) if not.
   - A directory that module M(media_ops.runbook.log_archive) works on is left alone (C(locked)). Archive first, delete
     afterwards.
+notes:
+  - The kernel deletes by name. Between the last look at a file and its deletion lie microseconds in which another
+    file of the same directory can get that name; nothing outside of the directory can.
 extends_documentation_fragment:
   - media_ops.runbook.api
   - ansible.builtin.action_common_attributes

@@ -781,9 +781,9 @@ def test_many_files_against_an_independent_reckoning(top: Path) -> None:
         before = f"@{now - limit * 60:.6f}"
         command = ["find", str(top), "-name", f"*{suffix}", "-not", "-newermt", before, "-printf", "%P\n"]
         reckoned |= set(subprocess.run(command, capture_output=True, text=True, check=True).stdout.split())
-    started = time.monotonic()
+    started = time.process_time()
     found = clean(rule(top, "*.tmp", name="t", min_age=0.1 * DAY), rule(top, "*.mp4", name="m"), as_of=now)
-    assert time.monotonic() - started < 60
+    assert time.process_time() - started < 30
     left = {str(path.relative_to(top)) for path in top.rglob("*.*")}
     assert every - left == reckoned
     assert sum(one["removed"]["files"] for one in found["rules"]) == len(reckoned) > 8000
