@@ -100,6 +100,7 @@ def view_of_week(document: Json) -> dict[str, Any]:
     period: Json | None = document.get("period")
     return {
         "title": run.get("title") or "Weekly performance review",
+        "check_mode": bool(run.get("check_mode")),
         "state": _state(document),
         "word": _word(document),
         "period": f"{when(period['from'])} to {when(period['to'])}" if period else "",

@@ -125,6 +125,13 @@ def test_the_page_says_what_a_lead_asks() -> None:
     assert "No host was reviewed" in nothing
 
 
+def test_little_need_be_known_of_the_run() -> None:
+    made = weekly_document({}, run={})
+    assert "Weekly performance review" in render_weekly(made, HTML)
+    assert "Check mode" not in render_weekly(made, MARKDOWN)
+    assert "Check mode: nothing was written" in render_weekly({**made, "run": {"check_mode": True}}, MARKDOWN)
+
+
 def test_foreign_text_stays_text() -> None:
     made = weekly_factory.hostile()
     page, text = render_weekly(made, HTML), render_weekly(made, MARKDOWN)
