@@ -123,12 +123,14 @@ def _result(reports: Path) -> dict[str, Any] | None:
     return found
 
 
-def _show_plan(result: dict[str, Any], inventory: Path, token: str) -> None:
-    """Let the playbook of the most urgent incident show what it would do."""
+def _show_plan(result: dict[str, Any], inventory: Path, token: str) -> bool:
+    """Let the playbook of the most urgent incident show what it would do; whether there is one."""
     playbook = next((incident["playbook"] for incident in result["incidents"]), "")
-    if (ROOT / "playbooks" / f"{playbook}.yml").exists():
+    known = (ROOT / "playbooks" / f"{playbook}.yml").exists()
+    if known:
         _say(f"\nThe check leads to {playbook}. It shows its plan, and changes nothing unless it is told to:")
         _play(playbook, inventory, token)
+    return known
 
 
 def demonstrate(fault: str, work: Path, reports: Path) -> int:
@@ -153,9 +155,11 @@ def demonstrate(fault: str, work: Path, reports: Path) -> int:
             _say(f"\nerror: the playbook ended with exit code {code} and made no report; its output above says why")
             return 1
         report = (reports / "daily_morning" / "latest").resolve() / "report.html"
-        _show_plan(result, inventory, token)
+        planned = _show_plan(result, inventory, token)
     _say(f"\nThe verdict is {result['state'].upper()}; the check ended with exit code {code}. The sandbox is stopped.")
     _say(f"Read the report:   {report}")
+    if planned:
+        _say("Carry a plan out:  on hosts of your own, the playbook's command with -e incident_mode=apply")
     if fault == "":
         _say("Break something:   make demo FAULT=ffmpeg    (or clips, stuck, token, down)")
         _say("Your own hosts:    copy inventory/ to my_inventory/, edit the names, then")
