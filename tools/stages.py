@@ -63,6 +63,7 @@ STAGES = (
     pytest("unit", "tests/unit", "tests/meta", check=True),
     Stage("ansible-lint", ("tools/ansible_lint.sh",)),
     pytest("sandbox", "tests/sandbox"),
+    pytest("pages", "tests/test_report_page.py", "tests/test_weekly_page.py"),
     pytest("playbooks", "tests/playbooks", limit_s=1800),
     Stage("sanity", ("tools/sanity.sh",), limit_s=1200),
     Stage("docs", ("tools/ansible_doc.sh",)),

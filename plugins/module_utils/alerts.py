@@ -133,8 +133,8 @@ def transition(
 
     Args:
         previous: left as it is.
-        verdicts: each may name its ``hosts``, else it is of ``run.host``. A known check of these hosts that is not among
-            them is no longer checked, and a bad state of it ends.
+        verdicts: each may name its ``hosts``, else it is of ``run.host``. A known check of these hosts that is not
+            among them is no longer checked, and a bad state of it ends.
         run: a run that was counted already changes nothing.
         policy: when to tell.
     """

@@ -91,7 +91,8 @@ def _sessions(result: Json) -> tuple[str, str]:
     api = _mapping(result.get("api"))
     if api.get("state", "ok") != "ok":
         return "unknown", f"the API does not say which sessions there are: {api.get('reason') or api['state']}"
-    lost = [row for row in sessions if row.get("state") == "no_process"]
+    # A young session may have no process yet, or none any more while its result is uploaded.
+    lost = [row for row in sessions if row.get("session_id") in (result.get("restart_needed") or [])]
     if lost:
         return "no_process", (
             f"{len(lost)} are listed without a process, such as {lost[0].get('session_id')}: only a restart of the "

@@ -12,48 +12,11 @@ from typing import Any
 import pytest
 from media_pipeline.launcher import Pipeline
 
-from tests.playbooks.conftest import REACHED, ROOT, Play
-from tests.unit.plugins.week_factory import LIMITS, daily
+from tests.playbooks.conftest import REACHED, Play
+from tests.unit.plugins.week_factory import daily
 
 pytestmark = pytest.mark.playbook
-BOOK = """
-- hosts: all
-  gather_facts: false
-  vars_files: [ROOT/playbooks/vars/site.yml]
-  module_defaults:
-    group/media_ops.runbook.api: "{{ media_ops_api }}"
-  tasks:
-    - name: Read what the host has kept
-      media_ops.runbook.daily_reports_info:
-        state_dir: "{{ policy_state_dir }}"
-      register: kept
-    - name: Ask for today
-      media_ops.runbook.pipeline_info: {gather: [stats, metrics], stats_hours: 24}
-      register: day
-    - name: Ask for the week
-      media_ops.runbook.pipeline_info: {gather: [stats], stats_hours: 168}
-      register: week
-    - name: Review
-      ansible.builtin.set_fact:
-        review: "{{ kept | media_ops.runbook.performance_review(limits, day=day, week=week) }}"
-    - name: Keep it on the host
-      media_ops.runbook.state_report:
-        name: weekly_report
-        state_dir: "{{ policy_state_dir }}"
-        keep: 60
-        content: "{{ review }}"
-    - name: Write the page
-      ansible.builtin.copy:
-        content: "{{ {inventory_hostname: review} | media_ops.runbook.weekly_document(run={'title': 'Week'})
-          | media_ops.runbook.render_weekly('ROOT/roles/report/templates/weekly.html.j2') }}"
-        dest: "{{ page }}"
-        mode: "0640"
-    - name: Clean up
-      media_ops.runbook.pipeline_cleanup:
-        state_dir: "{{ policy_state_dir }}"
-        after_max_age: 259200
-      register: cleanup
-"""
+REVIEW = "playbooks/weekly_performance_review.yml"
 
 
 # runbook: WP-1, WP-2, WP-3, WC-1
@@ -67,10 +30,16 @@ def test_the_week_from_the_pipeline_to_the_page(play: Play, fresh_pipeline: Pipe
         end = now - timedelta(days=back)
         kept = daily(end, operations=100, failed=1, average=10.0, sessions=4)
         (state / f"daily_report_{end:%Y%m%d}.json").write_text(json.dumps(kept), encoding="utf-8")
-    book, page = tmp_path / "week.yml", tmp_path / "week.html"
-    book.write_text(BOOK.replace("ROOT", str(ROOT)), encoding="utf-8")
-    host: dict[str, Any] = {**REACHED, "media_ops_api_url": fresh_pipeline.api_url}
-    run = play(str(book), {"media1": host}, token=fresh_pipeline.token(), limits=LIMITS, page=str(page))
+    host: dict[str, Any] = {
+        **REACHED,
+        "media_ops_api_url": fresh_pipeline.api_url,
+        "policy_base_dir": str(fresh_pipeline.base_dir),
+        "policy_become": False,
+    }
+    checked = play(REVIEW, {"media1": host}, "--check", "--diff", token=fresh_pipeline.token())
+    assert checked.code == 0, checked.output
+    assert not list(state.glob("weekly_report_*.json"))
+    run = play(REVIEW, {"media1": host}, token=fresh_pipeline.token())
     assert run.code == 0, run.output
 
     (written,) = state.glob("weekly_report_*.json")
@@ -86,14 +55,18 @@ def test_the_week_from_the_pipeline_to_the_page(play: Play, fresh_pipeline: Pipe
     assert len(review["coverage"]["restarts"]) == 1
     assert review["comparison"]["previous"]["origin"] == "daily"
     assert set(mine["stage_breakdown"]) <= set(review["stages"])
-    text = page.read_text(encoding="utf-8")
+    latest = run.report_dir / "weekly_performance_review" / "latest"
+    text = (latest / "weekly.html").read_text(encoding="utf-8")
     assert "the service was restarted, and forgot" in text
     assert "<svg" in text
-    cleaned = run.facts("Clean up")["media1"]
-    assert (cleaned["changed"], cleaned["plan"]) == (False, []), "nothing of this service is older than a day"
+    assert json.loads((latest / "weekly.json").read_text(encoding="utf-8"))["figures"]
+    assert "weekly.html" in run.output, "the way to the page is shown"
+    assert run.verdict("media1", "week_error_rate", "weekly_performance_review")["state"] == "ok"
 
-    again = play(str(book), {"media1": host}, "--check", token=fresh_pipeline.token(), limits=LIMITS, page=str(page))
-    assert again.code == 0, again.output
+    cleanup = "playbooks/weekly_system_cleanup.yml"
+    allowed = play(cleanup, {"media1": host}, "--check", token=fresh_pipeline.token())
+    assert allowed.code == 0, allowed.output
     os.utime(written, (time.time() - 4 * 86400,) * 2)
-    late = play(str(book), {"media1": host}, "--check", token=fresh_pipeline.token(), limits=LIMITS, page=str(page))
-    assert "may be 259200 s old" in late.facts("Clean up")["media1"]["refusals"][0]
+    late = play(cleanup, {"media1": host}, "--check", token=fresh_pipeline.token())
+    assert late.code == 2
+    assert "may be 259200" in late.output

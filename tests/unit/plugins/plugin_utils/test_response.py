@@ -115,7 +115,10 @@ class TestDiagnosis:
         lost = {"session_id": "ghi", "state": "no_process", "may_end": False, "attention": "end"}
         assert classes({"sessions": {"sessions": [stuck, slow]}}) == {"sessions": "stuck"}
         assert classes({"sessions": {"sessions": [slow]}}) == {"sessions": "attention"}
-        assert classes({"sessions": {"sessions": [lost, slow]}}) == {"sessions": "no_process"}
+        assert classes({"sessions": {"sessions": [lost, slow], "restart_needed": ["ghi"]}}) == {
+            "sessions": "no_process"
+        }
+        assert classes({"sessions": {"sessions": [lost], "restart_needed": []}}) == {"sessions": "attention"}
         assert classes({"sessions": {"sessions": [], "orphans": [{"pid": 1}]}}) == {"sessions": "orphans"}
         assert classes({"sessions": {"sessions": [], "orphans": []}}) == {"sessions": "ok"}
         # Without the API nobody knows which sessions there are.
