@@ -319,6 +319,7 @@ def test_misuse_is_refused(option: str, value: Any) -> None:
     ("rc", "err", "state"),
     [
         (0, "", "ok"),
+        (0, "[mp4 @ 0x5] No space left on device", "failed"),
         (None, "", "hangs"),
         (-11, "", "broken_binary"),
         (139, "", "broken_binary"),
