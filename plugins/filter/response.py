@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ..plugin_utils import response
+from ..plugin_utils import probes, record, response
 from ..plugin_utils.advice import advise
 from ..plugin_utils.controller import dead_run
 from ..plugin_utils.filters import shown
@@ -36,16 +36,16 @@ class FilterModule:
             "automation_lines": automation_lines,
             "breaker_refusals": response.breaker_refusals,
             "dead_run": dead_run,
-            "diagnosis": response.diagnose,
+            "diagnosis": probes.diagnose,
             "fleet_breaker": _fleet_breaker,
             "incident_advice": advise,
             "incident_rungs": response.ladder,
-            "ledger_begun": response.begun,
-            "ledger_decision": response.decision,
-            "ledger_entries": response.entries,
-            "planned_rung": response.planned_rung,
+            "ledger_begun": record.begun,
+            "ledger_decision": record.decision,
+            "ledger_entries": record.entries,
+            "planned_rung": record.planned_rung,
             "plans_hash": response.joined_hash,
-            "ranked_stages": response.ranked_stages,
+            "ranked_stages": probes.ranked_stages,
             "response_lines": response_lines,
             "rung_cured": response.cured,
             "verdicts_after": response.final_verdicts,

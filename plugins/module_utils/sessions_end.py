@@ -275,7 +275,6 @@ def _in_use(scene: Scene, session_id: str) -> str:
 
 def watch(outcomes: Sequence[Outcome], settings: ApiSettings, wait_s: float) -> None:
     """Ask the API until it lists the sessions no more, or the time is over. Without an answer it is not known."""
-    # runbook: P2S-2D
     deadline = time.monotonic() + wait_s
     while True:
         answer = ask_sessions(settings)

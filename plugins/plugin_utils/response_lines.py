@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from ..module_utils.shapes import Json, one_line
-from .response import bounded
+from .record import bounded
 
 _SHOWN = 20
 

@@ -7,18 +7,15 @@ from typing import Any
 import pytest
 from ansible_collections.media_ops.runbook.plugins.module_utils.errors import OptionError
 from ansible_collections.media_ops.runbook.plugins.plugin_utils.advice import advise
+from ansible_collections.media_ops.runbook.plugins.plugin_utils.probes import diagnose, ranked_stages
+from ansible_collections.media_ops.runbook.plugins.plugin_utils.record import decision, entries, planned_rung
 from ansible_collections.media_ops.runbook.plugins.plugin_utils.response import (
     breaker_refusals,
     cured,
-    decision,
-    diagnose,
-    entries,
     final_verdicts,
     fleet_breaker,
     joined_hash,
     ladder,
-    planned_rung,
-    ranked_stages,
     sample,
     watched,
 )
@@ -428,3 +425,15 @@ class TestAdvice:
     def test_a_rule_that_cannot_be_used_is_named(self, rule: dict[str, Any]) -> None:
         with pytest.raises(OptionError, match="policy_advice"):
             advise({"a": 2}, [rule])
+
+
+# runbook: WC-5
+def test_a_cleanup_tells_the_use_of_each_file_system() -> None:
+    row = {"roots": ["/srv/temp", "/srv/temp/logs", "/srv"], "before_percent": 4.1, "after_percent": 23.9}
+    rung = {"rung": "Free the disk", "act": "disk_cleanup", "steps": ["WC-5"], "args": {}}
+    made = planned_rung(
+        rung, {"plan": [], "hash": "0123456789ab", "free": [row, {"roots": [], "before_percent": None}]}
+    )
+    assert made["said"] == "/srv/temp, /srv/temp/logs: 4.1 % free before, 23.9 % after"
+    for nonsense in (None, 5, [5], [{}], [{"roots": None, "before_percent": 1, "after_percent": 1}]):
+        assert planned_rung(rung, {"plan": [], "hash": "", "free": nonsense})["said"] == ""
