@@ -82,6 +82,7 @@ def _inventory(path: Path, pipeline: Pipeline, state_dir: Path, report_dir: Path
         "policy_service_user": getpass.getuser(),
         "media_ops_api_url": pipeline.api_url,
         "media_ops_api_token": "{{ lookup('ansible.builtin.env', 'MEDIA_OPS_API_TOKEN') }}",
+        "policy_service_path": str(pipeline.bin_dir),
         "policy_base_dir": str(pipeline.base_dir),
         "policy_state_dir": str(state_dir),
         "report_dir": str(report_dir),
