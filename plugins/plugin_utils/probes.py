@@ -67,6 +67,13 @@ def _state(result: Json) -> tuple[str, str]:
     return str(result.get("state") or "unknown"), str(result.get("reason") or result.get("state") or "no answer")
 
 
+def _ffmpeg(result: Json) -> tuple[str, str]:
+    state, reason = _state(result)
+    listed = ("ok", "missing", "not_executable", "broken_binary", "broken_library")
+    # A packaged program that was altered can show as anything.
+    return ("altered" if result.get("reinstall_cures") and state not in listed else state), reason
+
+
 def _service(result: Json) -> tuple[str, str]:
     service = mapping(result.get("service"))
     fault_class = str(service.get("class") or "unknown")
@@ -101,7 +108,7 @@ def _sessions(result: Json) -> tuple[str, str]:
 
 _PROBES: tuple[tuple[str, str, Callable[[Json], tuple[str, str]]], ...] = (
     ("service", "service", _service),
-    ("ffmpeg", "state", _state),
+    ("ffmpeg", "state", _ffmpeg),
     ("storage", "state", _state),
     ("sessions", "sessions", _sessions),
 )

@@ -43,7 +43,8 @@ def _plan_lines(response: Json) -> list[str]:
     if not plan:
         return ["Plan: nothing that automation may do; a person must look"] if response.get("incidents") else []
     shown = [f"Plan {response.get('hash') or ''}:".replace(" :", ":"), *_rung_lines(plan, result=False)]
-    if response.get("mode") == "plan" and response.get("incidents") and not response.get("refusals"):
+    doable = any(rung.get("actions") for rung in plan)
+    if response.get("mode") == "plan" and response.get("incidents") and doable and not response.get("refusals"):
         shown.append(f"To do it: the same command with -e incident_mode=apply -e incident_plan={response.get('hash')}")
     return shown
 

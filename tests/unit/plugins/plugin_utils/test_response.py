@@ -106,6 +106,12 @@ class TestDiagnosis:
         for cause in ladders:
             assert ladder([incident(cause)], made, ladders) == []
 
+    def test_an_altered_program_of_a_package_is_cured_by_reinstalling_it(self) -> None:
+        altered = {"state": "codec_missing", "reason": "no libx264", "reinstall_cures": True}
+        assert classes({"ffmpeg": altered}) == {"ffmpeg": "altered"}
+        assert classes({"ffmpeg": {**altered, "reinstall_cures": False}}) == {"ffmpeg": "codec_missing"}
+        assert classes({"ffmpeg": {**altered, "state": "missing"}}) == {"ffmpeg": "missing"}
+
     def test_sessions(self) -> None:
         stuck = {"session_id": "abc", "state": "stopped", "may_end": True, "why": "T state", "attention": "end"}
         slow = {"session_id": "def", "state": "progressing", "may_end": False, "attention": "end"}
