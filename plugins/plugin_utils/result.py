@@ -144,23 +144,37 @@ def _file(playbook: str, prefix: str) -> str:
 
 
 def _next(hosts: Sequence[Json], incidents: Sequence[Json]) -> list[dict[str, str]]:
-    """What to run or do, most urgent first: the incidents' commands, then what each unknown needs, once."""
+    """What to run or do, most urgent first: the incidents' commands, then what each other unknown needs, once."""
     steps: dict[tuple[str, str], None] = {}
+    responses = {host["host"]: host.get("response") for host in hosts}
     for incident in incidents:
         why = f"{incident['priority']} {incident['title'].lower()} ({incident['cause']}) on {_some(incident['hosts'])}"
-        steps[why, incident["command"]] = None
+        steps[_after_response(why, incident, [responses[name] for name in incident["hosts"]])] = None
     todo: dict[str, list[str]] = {}
     for host in hosts:
+        led_to = {check for incident in host["incidents"] for check in incident["checks"]}
+        told = {verdict["fault"] for verdict in host["verdicts"] if verdict["check"] in led_to}
         for verdict in host["verdicts"]:
-            if (
-                verdict["state"] == "unknown"
-                and verdict["action"]
-                and host["host"] not in todo.setdefault(verdict["action"], [])
-            ):
+            wanted = verdict["state"] == "unknown" and verdict["action"] and verdict["fault"] not in told
+            if wanted and host["host"] not in todo.setdefault(verdict["action"], []):
                 todo[verdict["action"]].append(host["host"])
     for action, names in todo.items():
         steps[f"{action} ({_some(names)})", ""] = None
     return [{"why": why, "command": command} for why, command in steps]
+
+
+def _after_response(why: str, incident: Json, responses: Sequence[Json | None]) -> tuple[str, str]:
+    """What follows for an incident: its playbook, the approval of a plan that is there, or a person."""
+    found = [response for response in responses if response]
+    if not found:
+        return why, incident["command"]
+    if any(response["acted"] for response in found):
+        return f"{why}: not recovered, call whom the report names", ""
+    planned = [response for response in found if any(rung["actions"] for rung in response["plan"])]
+    if any(response["refusals"] for response in found) or not planned:
+        return f"{why}: automation may do nothing, a person must look", ""
+    approved = f" -e incident_plan={planned[0]['hash']}" if len(responses) == 1 else ""
+    return f"{why}: do what was planned", f"{incident['command']} -e incident_mode=apply{approved}"
 
 
 def _some(names: Sequence[str]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from ansible_collections.media_ops.runbook.plugins.module_utils.observations import details, observe
 from ansible_collections.media_ops.runbook.plugins.module_utils.routing import route
 from ansible_collections.media_ops.runbook.plugins.module_utils.verdict import judge
@@ -104,3 +105,49 @@ def test_the_summary_names_each_host_with_its_worst_check() -> None:
         ("fine", "ok", "overall_status"),
     ]
     assert made["reports"] == ["/r/report.html"]
+
+
+def responded(**more: Any) -> dict[str, Any]:
+    return {
+        "run_id": "r",
+        "mode": "plan",
+        "classes": {},
+        "findings": [],
+        "plan": [],
+        "hash": "",
+        "refusals": [],
+        "acted": [],
+        "samples": [],
+        "recovered": None,
+        "evidence": "",
+        "page": False,
+        "said": "",
+        **more,
+    }
+
+
+RUNG = {"rung": "Restart the service", "actions": [{"action": "restart"}]}
+
+
+@pytest.mark.parametrize(
+    ("response", "why", "command"),
+    [
+        (responded(plan=[RUNG], hash="0123456789ab"), "do what was planned", "-e incident_plan=0123456789ab"),
+        (responded(), "a person must look", ""),
+        (responded(plan=[{**RUNG, "actions": []}]), "a person must look", ""),
+        (responded(plan=[RUNG], refusals=["the breaker is open"]), "a person must look", ""),
+        (responded(plan=[RUNG], acted=[RUNG], recovered=False), "not recovered", ""),
+    ],
+)
+def test_what_follows_on_a_response(response: dict[str, Any], why: str, command: str) -> None:
+    """Not the same command again: the approval of the plan, or a person."""
+    made = document({"media1": {**checked(f.result(health=f.answer(f.health("critical")))), "response": response}})
+    first = made["next"][0]
+    assert why in first["why"]
+    assert first["command"].endswith(command) if command else first["command"] == ""
+
+
+def test_a_service_that_is_down_is_told_once() -> None:
+    down = {"state": "unreachable", "reason": "Connection refused", "data": None}
+    made = document({"media1": checked(f.result(**dict.fromkeys(("health", "stats", "alerts", "sessions"), down)))})
+    assert [step["command"] != "" for step in made["next"]] == [True]
