@@ -68,8 +68,8 @@ STAGES = (
     Stage("sanity", ("tools/sanity.sh",), limit_s=1200),
     Stage("docs", ("tools/ansible_doc.sh",)),
     Stage("galaxy", ("tools/galaxy.sh",)),
-    # One process, since the hosts are made once for all tests.
-    Stage("lab", ("pytest", "-q", "tests/lab"), limit_s=2400),
+    # A file's hosts are made once for all its tests. They wait more than they work, so more files than processors.
+    Stage("lab", ("pytest", "-q", "-n", "4", "--dist", "loadfile", "tests/lab"), limit_s=2400),
     Stage("molecule", ("tools/molecule.sh",), limit_s=2400),
 )
 
