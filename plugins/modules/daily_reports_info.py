@@ -115,7 +115,7 @@ days:
       description: Failed operations by error code.
       type: dict
     peak_sessions:
-      description: The highest sample of active sessions, at RV(days.peak_at).
+      description: The highest sample of active sessions, at RV(days[].peak_at).
       type: float
     peak_at:
       description: When that was.

@@ -148,7 +148,8 @@ def prepared(lab_name: str, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         for user, path in inventories.items():
             group["ansible_user"] = user
             path.write_text(json.dumps(content), encoding="utf-8")
-        host = Host(lab, inventories["media-ops"], next(iter(inventories.values())))
+        as_root, as_user = inventories.values()
+        host = Host(lab, as_user, as_root)
         host.root(SETUP)
         (scratch / "measures.yml").write_text(MEASURES_ONLY, encoding="utf-8")
         host.prepare("playbooks/prepare_hosts.yml")

@@ -469,7 +469,7 @@ def test_the_runner_and_systemd_mean_the_same_times(zone: str) -> None:
         pytest.skip(f"no zone {zone} on this machine (Debian: tzdata)")
     chooser = random.Random(20261125)
     bases = [datetime.fromisoformat(text).replace(tzinfo=UTC) for text in AROUND]
-    moments = [base + timedelta(minutes=chooser.randrange(0, 600)) for base in bases for _ in range(2)]
+    moments = [base + timedelta(minutes=chooser.randrange(0, 600)) for base in bases for _twice in range(2)]
     cases = [(one, f"{at:%Y-%m-%dT%H:%M:%SZ}") for one in TIMES for at in moments]
     asked = "".join(json.dumps(case) + "\n" for case in cases)
     told = subprocess.run(

@@ -65,7 +65,8 @@ def test_temporary_measures_are_counted_and_named() -> None:
     assert found["value"] == 2
     assert found["note"] == "PROCESSING_TIMEOUT=600 until 2026-11-25T06:00:00Z, LOG_LEVEL=DEBUG expired"
     assert measures({"state": "denied", "reason": "no", "measures": []})["fault"] == "missing"
-    for nonsense in (None, 5, [], {"state": "ok"}, {"state": "ok", "measures": "x"}):
+    answers: list[Any] = [None, 5, [], {"state": "ok"}, {"state": "ok", "measures": "x"}]
+    for nonsense in answers:
         assert measures(nonsense)["fault"] == "missing"
 
 

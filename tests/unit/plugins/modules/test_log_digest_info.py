@@ -82,11 +82,12 @@ def test_misuse_fails_and_names_the_option(
 @pytest.mark.slow
 def test_by_ansible_itself(log: Path) -> None:
     root = Path(__file__).resolve().parents[4]
+    plain = {"ANSIBLE_NOCOLOR": "1", "ANSIBLE_CALLBACK_RESULT_FORMAT": "json"}
     options = {"path": str(log), "where": [{"field": "*", "op": "contains_token", "value": "MERGE_ERROR"}], "last": 1}
     done = subprocess.run(
         [Path(sys.executable).parent / "ansible", "localhost", "-m", "media_ops.runbook.log_digest_info", "-a",
          json.dumps(options), "-e", f"ansible_python_interpreter={sys.executable}"],
-        cwd=root, env={**os.environ, "ANSIBLE_NOCOLOR": "1"}, capture_output=True, text=True, check=False, timeout=120,
+        cwd=root, env={**os.environ, **plain}, capture_output=True, text=True, check=False, timeout=120,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
     found = json.loads(done.stdout[done.stdout.index("{") :])

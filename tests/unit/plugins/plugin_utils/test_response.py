@@ -441,5 +441,6 @@ def test_a_cleanup_tells_the_use_of_each_file_system() -> None:
         rung, {"plan": [], "hash": "0123456789ab", "free": [row, {"roots": [], "before_percent": None}]}
     )
     assert made["said"] == "/srv/temp, /srv/temp/logs: 4.1 % free before, 23.9 % after"
-    for nonsense in (None, 5, [5], [{}], [{"roots": None, "before_percent": 1, "after_percent": 1}]):
+    answers: list[Any] = [None, 5, [5], [{}], [{"roots": None, "before_percent": 1, "after_percent": 1}]]
+    for nonsense in answers:
         assert planned_rung(rung, {"plan": [], "hash": "", "free": nonsense})["said"] == ""
