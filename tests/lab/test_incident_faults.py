@@ -487,6 +487,8 @@ def test_a_stuck_session_is_ended_and_the_one_beside_it_goes_on(
         "policy_session_end_minutes": 0.03,
         "policy_session_quiet_seconds": 1,
     }
+    host.sh(f"systemctl restart {UNIT}")
+    host.wait_healthy()
     host.sh(f"({feed} slow) >/dev/null 2>&1")
     host.sh(f"({feed} fifo) >/dev/null 2>&1")
     before = host.sh("pgrep -u media -x ffmpeg || true").split()
