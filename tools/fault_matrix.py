@@ -4,7 +4,7 @@
 
 """Write docs/fault_matrix.md from what the tests on real faults recorded.
 
-usage: MEDIA_OPS_FAULT_MATRIX=DIRECTORY pytest tests/lab tests/unit ...; python tools/fault_matrix.py DIRECTORY
+usage: fault_matrix.py DIRECTORY (make test leaves the results in build/faults, make docs calls this)
 """
 
 from __future__ import annotations

@@ -26,6 +26,7 @@ ROOT = Path(__file__).resolve().parent.parent
 LEFT_OUT = 77
 GRACE_S = 60
 COLLECTIONS = "playbooks/collections"
+FAULTS = ROOT / "build" / "faults"
 PLUGINS = "ansible_collections.media_ops.runbook.plugins"
 
 
@@ -92,6 +93,9 @@ def environment() -> dict[str, str]:
     }
     env["PATH"] = f"{Path(sys.executable).parent}:{env.get('PATH', os.defpath)}"
     env["NO_COLOR"] = "1"
+    # Tests of real faults note there what came of each, for docs/fault_matrix.md.
+    FAULTS.mkdir(parents=True, exist_ok=True)
+    env["MEDIA_OPS_FAULT_MATRIX"] = str(FAULTS)
     return env
 
 
