@@ -179,8 +179,11 @@ class Site:
         return process
 
     def python(self, code: str, *arguments: str, name: str = "ffmpeg", **how: Any) -> Process:
-        """Let the service start a Python that goes by the name of ffmpeg."""
-        return self.start([name, "-c", code, *arguments], executable=sys.executable, **how)
+        """Let the service start a Python that goes by the name of ffmpeg; one that ends in sleep is asleep then."""
+        process = self.start([name, "-c", code, *arguments], executable=sys.executable, **how)
+        if code.endswith("time.sleep(600)"):
+            eventually("it sleeps", lambda: _idle(process.pid))
+        return process
 
     def waiting(self, session_id: str, *, listed: bool = True) -> Process:
         """A session whose ffmpeg waits for the writer of a FIFO."""
