@@ -27,7 +27,7 @@ bench: ## Measure against the alternatives
 
 docs: ## Write docs/runbook_map.md anew, and docs/fault_matrix.md from the last tests of faults
 	@venv=$$(tools/venv.sh dev) && "$$venv/bin/python" tools/runbook_map.py
-	@venv=$$(tools/venv.sh dev) && [ ! -e build/faults/incidents.json ] || "$$venv/bin/python" tools/fault_matrix.py build/faults
+	@venv=$$(tools/venv.sh dev) && [ ! -e build/faults/incident_faults.json ] || "$$venv/bin/python" tools/fault_matrix.py build/faults
 
 clean: ## Remove what the tools left in the work tree
 	rm -rf build .ansible .mypy_cache .ruff_cache .pytest_cache .hypothesis tests/output media_ops-runbook-*.tar.gz

@@ -19,7 +19,8 @@ TITLES = {
     "ffmpeg": "ffmpeg",
     "sessions": "Sessions",
     "service": "The service and temporary measures",
-    "incidents": "Whole incidents, by the playbooks",
+    "incident_faults": "Whole incidents, by the playbooks",
+    "incident_guards": "What must hold before a host is acted upon",
     "deletion": "Deletion",
 }
 KEYS = ("fault", "verdict", "done", "recovered", "neighbours")
