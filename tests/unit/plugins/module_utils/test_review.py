@@ -413,12 +413,11 @@ values = st.lists(st.floats(0, 100), min_size=1, max_size=12)
 
 @FEW
 @given(values, values)
-def test_chance_is_a_probability_and_takes_no_side(first: list[float], second: list[float]) -> None:
-    p = chance(first, second)
+def test_chance_is_a_probability_and_takes_no_side(one: list[float], other: list[float]) -> None:
+    p = chance(one, other)
     assert 0 < p <= 1
-    exchanged = (second, first)
-    assert chance(*exchanged) == pytest.approx(p)
-    assert chance([3 * value + 1 for value in first], [3 * value + 1 for value in second]) >= 0
+    assert chance(other, one) == pytest.approx(p)
+    assert chance([3 * value + 1 for value in one], [3 * value + 1 for value in other]) >= 0
 
 
 # --- observations
