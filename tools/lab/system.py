@@ -120,9 +120,10 @@ class Group:
         """Processes in the group and in those below it."""
         found: list[int] = []
         for path in self._paths:
-            for procs in (path / below).rglob("cgroup.procs"):
+            # os.walk passes over groups that go away meanwhile, as those of a booting host do; Path.rglob does not.
+            for directory, _groups, _files in os.walk(path / below):
                 with contextlib.suppress(OSError):
-                    found += map(int, procs.read_text(encoding="ascii").split())
+                    found += map(int, Path(directory, "cgroup.procs").read_text(encoding="ascii").split())
         return sorted(set(found))
 
     def end(self) -> None:
@@ -151,7 +152,7 @@ class Group:
 
     def _removed(self) -> bool:
         for path in self._paths:
-            for directory in sorted((path, *path.rglob("*/")), reverse=True):
+            for directory in sorted((Path(found) for found, _groups, _files in os.walk(path)), reverse=True):
                 with contextlib.suppress(OSError):
                     directory.rmdir()
             with contextlib.suppress(OSError):
