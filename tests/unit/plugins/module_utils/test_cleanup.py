@@ -39,6 +39,9 @@ from tests.unit.plugins.deletion import (
     tree,
 )
 
+# Real processes, files and sockets by the hundred: more than the inner loop can wait for.
+pytestmark = pytest.mark.slow
+
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: mounts and other users")
 
 

@@ -28,6 +28,9 @@ from ansible_collections.media_ops.runbook.plugins.module_utils.errors import Me
 from tests.unit.plugins.deletion import DAY, HOUR, fill, make, record_fault, rule, small_disk, tree
 from tests.unit.plugins.deletion import clean as disk_cleanup
 
+# Real processes, files and sockets by the hundred: more than the inner loop can wait for.
+pytestmark = pytest.mark.slow
+
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: mounts")
 needs_zstd = pytest.mark.skipif(shutil.which("zstd") is None, reason="needs zstd")
 TODAY = datetime.now(UTC).strftime("%Y%m%d")

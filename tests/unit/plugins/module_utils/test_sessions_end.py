@@ -26,6 +26,9 @@ from ansible_collections.media_ops.runbook.plugins.module_utils.sessions_end imp
 
 from tests.session_site import IGNORES_TERM, Site, alive, default_params, eventually, running_site
 
+# Real processes, files and sockets by the hundred: more than the inner loop can wait for.
+pytestmark = pytest.mark.slow
+
 # No other run of the tests has them, whose processes can be seen from here.
 SESSION = f"5d0c1f6e-{os.getpid()}"
 OTHER = f"7e11b2c4-{os.getpid()}"

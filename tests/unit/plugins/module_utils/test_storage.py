@@ -33,6 +33,9 @@ from tests.fault_server import fault_server, make_certificate, server_context
 from tests.s3_proxy import s3_proxy
 from tests.s3_store import SECRET_KEY, Store, access_key, s3_store
 
+# Real processes, files and sockets by the hundred: more than the inner loop can wait for.
+pytestmark = pytest.mark.slow
+
 CANARY = "canary/Secret+0123456789abcdefghijklmnop"
 TOKEN = "canaryTOKEN/" + "x" * 60 + "=="
 OPTIONS: dict[str, Any] = {
