@@ -209,7 +209,7 @@ def test_a_stuck_session_is_ended_and_the_one_beside_it_goes_on(
     assert len(before) >= 2, "one that waits and one that works"
     code, output = host.run("playbooks/incident_stuck_session.yml", **minutes)
     planned = host.response()
-    assert code == 2, output
+    assert code == 0, "a long session alone is a warning: " + output
     ended = [action for rung in planned["plan"] for action in rung["actions"] if action["action"] == "terminate"]
     assert len(ended) == 1, output
     assert ended[0]["proof"], "the proof that it is the session's"
