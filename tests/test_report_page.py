@@ -110,7 +110,10 @@ def browse(page: Path, profile: Path, proxy: _Seen, *, width: int, dark: bool = 
 
 
 def probe(tmp_path: Path, proxy: _Seen, case: str, *, width: int, dark: bool = False) -> dict[str, Any]:
-    text = render(result_factory.CASES[case](), str(TEMPLATE))
+    return probe_page(tmp_path, proxy, render(result_factory.CASES[case](), str(TEMPLATE)), width=width, dark=dark)
+
+
+def probe_page(tmp_path: Path, proxy: _Seen, text: str, *, width: int, dark: bool = False) -> dict[str, Any]:
     # The page forbids scripts and fetching: without that line the probe runs, and what is fetched would be seen.
     text, dropped = re.subn(r'<meta http-equiv="Content-Security-Policy".*\n', "", text)
     assert dropped == 1

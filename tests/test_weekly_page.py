@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import html
-import json
-import re
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +9,7 @@ import pytest
 from ansible_collections.media_ops.runbook.plugins.plugin_utils.render_weekly import render_weekly
 
 from tests import weekly_factory
-from tests.test_report_page import CHROMIUM, FRAME, PROBE, _Seen, browse, proxy
+from tests.test_report_page import CHROMIUM, _Seen, probe_page, proxy
 
 __all__ = ["proxy"]
 TEMPLATE = Path(__file__).parents[1] / "roles/report/templates/weekly.html.j2"
@@ -24,18 +21,7 @@ pytestmark = [
 
 def probe(tmp_path: Path, seen: _Seen, case: str, *, width: int, dark: bool = False) -> dict[str, Any]:
     text = render_weekly(weekly_factory.CASES[case](), str(TEMPLATE))
-    # The page forbids scripts and fetching: without that line the probe runs, and what is fetched would be seen.
-    text, dropped = re.subn(r'<meta http-equiv="Content-Security-Policy".*\n', "", text)
-    assert dropped == 1
-    page = tmp_path / "page.html"
-    page.write_text(text.replace("</body>", PROBE + "</body>"), encoding="utf-8")
-    if width < 500:
-        page = tmp_path / "frame.html"
-        page.write_text(FRAME.replace("WIDTH", str(width)), encoding="utf-8")
-    dom = browse(page, tmp_path / "profile", seen, width=width, dark=dark)
-    found = re.search(r'<pre id="probe">(.*?)</pre>', dom)
-    assert found, dom[-2000:]
-    return dict(json.loads(html.unescape(found[1])))
+    return probe_page(tmp_path, seen, text, width=width, dark=dark)
 
 
 @pytest.mark.parametrize(

@@ -15,12 +15,13 @@ import re
 import socket
 import ssl
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from .client import causes_of
 from .shapes import one_line
 from .times import utc_now
 
@@ -170,22 +171,10 @@ def network_fault(error: BaseException, where: str) -> str:
         return f"the name {where} does not resolve"
     if late or "Timeout" in type(error).__name__:
         return f"no answer of {where} in time"
-    if found := next((cause for cause in _causes(error) if isinstance(cause, OSError) and cause.strerror), None):
+    if found := next((cause for cause in causes_of(error) if isinstance(cause, OSError) and cause.strerror), None):
         return f"no connection to {where}: {found.strerror}"
     return f"{where} broke off, or does not speak the protocol"
 
 
 def _first(error: BaseException, *kinds: type[BaseException]) -> BaseException | None:
-    return next((cause for cause in _causes(error) if isinstance(cause, kinds)), None)
-
-
-def _causes(error: BaseException) -> Iterator[BaseException]:
-    """An exception and all that it wraps, as each library wraps in its own way."""
-    waiting, seen = [error], set()
-    while waiting:
-        current = waiting.pop(0)
-        if id(current) not in seen:
-            seen.add(id(current))
-            yield current
-            inner = (current.__cause__, current.__context__, getattr(current, "reason", None), *current.args)
-            waiting.extend(cause for cause in inner if isinstance(cause, BaseException))
+    return next((cause for cause in causes_of(error) if isinstance(cause, kinds)), None)

@@ -244,7 +244,7 @@ class Client:
         from urllib3.exceptions import ConnectTimeoutError, NewConnectionError, ReadTimeoutError, SSLError
 
         where = urlsplit(self._settings.url).netloc
-        causes = list(_causes(error))
+        causes = list(causes_of(error))
 
         def first(*kinds: type[BaseException]) -> Any:
             return next((cause for cause in causes if isinstance(cause, kinds)), None)
@@ -281,7 +281,7 @@ def _network_errors() -> tuple[type[Exception], ...]:
     return requests.RequestException, urllib3.exceptions.HTTPError, http.client.HTTPException, OSError, ValueError
 
 
-def _causes(error: BaseException) -> Iterator[BaseException]:
+def causes_of(error: BaseException) -> Iterator[BaseException]:
     """An exception and all that it wraps, as each library wraps in its own way."""
     waiting, seen = [error], set()
     while waiting:

@@ -26,7 +26,7 @@ from .times import from_text, to_text, utc_now
 _FLOCK, _LOCK, _PAUSE, _LEDGER = "guard.flock", "lock.json", "pause.json", "ledger.jsonl"
 _SMALL = 65536
 _LEDGER_FILES = 5
-_ATTEMPTED = ("started", "done", "failed")  # a run that died after it had started may have done it
+ATTEMPTED = ("started", "done", "failed")  # a run that died after it had started may have done it
 
 
 def guard(params: Mapping[str, Any], *, check_mode: bool = False) -> dict[str, Any]:
@@ -221,7 +221,7 @@ class _Board:
         return {
             str(entry.get("run_id"))
             for entry in self.within(within_s)
-            if entry["action"] == action and entry.get("result") in _ATTEMPTED
+            if entry["action"] == action and entry.get("result") in ATTEMPTED
         }
 
     def within(self, seconds: float) -> list[dict[str, Any]]:

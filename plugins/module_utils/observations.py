@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Any, Callable
 
-from .shapes import Json, Observation, number, one_line
+from .shapes import Json, Observation, mapping, number, observation, one_line
 from .times import from_text, to_text
 
 HEALTH_LEVELS = ("healthy", "warning", "critical", "unknown")
@@ -41,29 +41,14 @@ def observe(result: object, *, age_max_s: float, skew_max_s: float) -> dict[str,
     found = {"host": host}
     if host["fault"]:
         return found
-    endpoints = _mapping(_mapping(result).get("endpoints"))
+    endpoints = mapping(mapping(result).get("endpoints"))
     clock = _Clock(age_max_s, skew_max_s)
-    found.update(_temporary_measures(_mapping(result)))
+    found.update(_temporary_measures(mapping(result)))
     found.update(_health(endpoints, clock))
     for name, reader in (("stats", _stats), ("alerts", _alerts), ("metrics", _metrics), ("sessions", _sessions)):
         if name in endpoints:
             found.update(reader(_Answer(name, endpoints[name]), clock))
     return found
-
-
-def _observation(value: Any = None, unit: str = "", **more: Any) -> Observation:
-    made: Observation = {
-        "value": value,
-        "unit": unit,
-        "fault": "",
-        "reason": "",
-        "note": "",
-        "applicable": True,
-        "at": None,
-        "endpoint": "",
-    }
-    made.update(more)  # type: ignore[typeddict-item]
-    return made
 
 
 class _FaultError(Exception):
@@ -80,10 +65,10 @@ class _Answer:
 
     def __init__(self, name: str, raw: object) -> None:
         self.name = name
-        self._raw = _mapping(raw)
+        self._raw = mapping(raw)
         self.fetched_at = from_text(self._raw.get("fetched_at"))
-        self.data = _mapping(self._raw.get("data"))
-        self.params = _mapping(self._raw.get("params"))
+        self.data = mapping(self._raw.get("data"))
+        self.params = mapping(self._raw.get("params"))
 
     def asked(self, param: str, default: int) -> int:
         """A whole number that the module asked the endpoint for."""
@@ -163,40 +148,36 @@ def _ago(age: timedelta) -> str:
     return f"{seconds / 3600:.1f} h" if seconds >= 5400 else f"{seconds / 60:.0f} min"
 
 
-def _mapping(value: object) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}
-
-
 def _host(result: object) -> Observation:
-    raw = _mapping(result)
+    raw = mapping(result)
     message = one_line(raw.get("msg") or "")
     if raw.get("unreachable"):
         fault, reason = "host_unreachable", message or "no connection to the host"
     elif isinstance(raw.get("endpoints"), Mapping):
-        return _observation("reached", "state")
+        return observation("reached", "state")
     elif raw.get("rc") in (126, 127):
         streams = f"{raw.get('module_stdout', '')} {raw.get('module_stderr', '')}"
         fault, reason = "no_python", f"no Python that runs on the host: {one_line(streams, 120)}"
     else:  # the task says failed_when: false, so the message is all that tells a failed module
         fault, reason = "module_failed", message or "the host gave no result"
-    return _observation(None, "state", fault=fault, reason=reason)
+    return observation(None, "state", fault=fault, reason=reason)
 
 
 def _temporary_measures(result: Json) -> dict[str, Observation]:
     """How many settings differ from the service's own for a time; all of them are named until they are taken back."""
     if "measures" not in result:
-        return {"temporary_measures": _observation(None, "count", applicable=False, note="not asked for")}
-    answer = _mapping(result["measures"])
+        return {"temporary_measures": observation(None, "count", applicable=False, note="not asked for")}
+    answer = mapping(result["measures"])
     rows = answer.get("measures")
     if answer.get("state") != "ok" or not isinstance(rows, list):
         reason = one_line(answer.get("reason") or "the measures cannot be read")
-        return {"temporary_measures": _observation(None, "count", fault="missing", reason=reason)}
+        return {"temporary_measures": observation(None, "count", fault="missing", reason=reason)}
     named = [
         f"{one_line(row.get('name'), 40)}={one_line(row.get('value'), 40)} "
         + ("expired" if row.get("expired") else f"until {one_line(row.get('until'), 30)}")
-        for row in map(_mapping, rows[:_LIST_MAX])
+        for row in map(mapping, rows[:_LIST_MAX])
     ]
-    return {"temporary_measures": _observation(len(rows), "count", note=", ".join(named))}
+    return {"temporary_measures": observation(len(rows), "count", note=", ".join(named))}
 
 
 def _health(endpoints: Json, clock: _Clock) -> dict[str, Observation]:
@@ -210,15 +191,15 @@ def _health(endpoints: Json, clock: _Clock) -> dict[str, Observation]:
         answer.require()
         status, note = _overall(answer)
         at = clock.fresh(answer, "timestamp")
-        found["overall_status"] = _observation(status, "state", note=note, at=at, endpoint=answer.name)
+        found["overall_status"] = observation(status, "state", note=note, at=at, endpoint=answer.name)
         for component in components(answer.data):
             name = f"component_{component['component']}"
-            found[name] = _observation(
+            found[name] = observation(
                 component["status"], "state", note=component["message"], at=at, endpoint=answer.name
             )
     except _FaultError as error:
         reasons = [error.reason, *_reasons(a for a in answers if a is not answer)]
-        found["overall_status"] = _observation(
+        found["overall_status"] = observation(
             None, "state", fault=error.fault, reason=one_line("; ".join(reasons), 300), endpoint=answer.name
         )
     return found
@@ -247,7 +228,7 @@ def _overall(answer: _Answer) -> tuple[str, str]:
         critical = [c["component"] for c in bad if c["status"] == "critical"]
         if critical:
             raise _FaultError("contradiction", f"overall_status is {status}, but {', '.join(critical)} is critical")
-        counted = number(_mapping(answer.data.get("summary")).get("critical"))
+        counted = number(mapping(answer.data.get("summary")).get("critical"))
         if counted:
             raise _FaultError(
                 "contradiction", f"overall_status is {status}, but its summary counts {counted:g} critical"
@@ -260,8 +241,8 @@ def components(data: Json) -> list[dict[str, str]]:
     rows = data.get("checks")
     found = []
     for row in rows[:_LIST_MAX] if isinstance(rows, list) else []:
-        status = _mapping(row).get("status")
-        if _mapping(row).get("component"):
+        status = mapping(row).get("status")
+        if mapping(row).get("component"):
             known = isinstance(status, str) and status in HEALTH_LEVELS
             found.append(
                 {
@@ -293,9 +274,9 @@ def _each(
             at = trust()
             value = read()
             parts = value if isinstance(value, dict) else {"value": value}
-            found[name] = _observation(**{"unit": unit, "at": at, "endpoint": answer.name, **parts})
+            found[name] = observation(**{"unit": unit, "at": at, "endpoint": answer.name, **parts})
         except _FaultError as error:
-            found[name] = _observation(None, unit, fault=error.fault, reason=error.reason, endpoint=answer.name)
+            found[name] = observation(None, unit, fault=error.fault, reason=error.reason, endpoint=answer.name)
     return found
 
 
@@ -346,7 +327,7 @@ def _slowest(answer: _Answer, hours: int) -> dict[str, Any]:
     breakdown = answer.get("stage_breakdown")
     if not isinstance(breakdown, Mapping):
         raise _FaultError("wrong_type", "stats: 'stage_breakdown' is no object")
-    averages = {one_line(name, 40): number(_mapping(row).get("average_duration")) for name, row in breakdown.items()}
+    averages = {one_line(name, 40): number(mapping(row).get("average_duration")) for name, row in breakdown.items()}
     ranked = sorted(
         ((value, name) for name, value in averages.items() if value is not None and value >= 0), reverse=True
     )
@@ -366,29 +347,27 @@ def _alerts(answer: _Answer, clock: _Clock) -> dict[str, Observation]:
     def count() -> Any:
         rows = answer.rows("alerts")
         # A row whose level cannot be read may be one of those that were asked for.
-        others = sum(1 for row in rows if _mapping(row).get("level") in _OTHER_LEVELS.get(level, ()))
+        others = sum(1 for row in rows if mapping(row).get("level") in _OTHER_LEVELS.get(level, ()))
         listed = len(rows) - others
         if others and len(rows) >= limit:
             raise _FaultError(
                 "unknown_value", f"alerts: {others} of {len(rows)} are not {level}, and no more are shown"
             )
         total = max(listed, 0 if others else answer.count("total_returned"))
-        newest = from_text(_mapping(rows[0]).get("timestamp")) if rows else None
+        newest = from_text(mapping(rows[0]).get("timestamp")) if rows else None
         notes = [f"at least, {limit} were asked for"] if total >= limit else []
-        notes += (
-            [f"newest of {to_text(newest)}: {one_line(_mapping(rows[0]).get('title') or '', 80)}"] if newest else []
-        )
+        notes += [f"newest of {to_text(newest)}: {one_line(mapping(rows[0]).get('title') or '', 80)}"] if newest else []
         return {"value": total, "note": "; ".join(notes)}
 
     def recent() -> dict[str, Any]:
         rows = answer.rows("alerts")
         # What is not dated may be new. The service keeps alerts for long after their cause is gone.
         moments = [
-            from_text(_mapping(row).get("timestamp")) for row in rows if _mapping(row).get("level") in (level, None)
+            from_text(mapping(row).get("timestamp")) for row in rows if mapping(row).get("level") in (level, None)
         ]
         now = answer.fetched_at
         found = [m for m in moments if m is None or now is None or now - m <= timedelta(hours=1)]
-        return {"value": len(found), "note": one_line(_mapping(rows[0]).get("title") or "", 80) if found else ""}
+        return {"value": len(found), "note": one_line(mapping(rows[0]).get("title") or "", 80) if found else ""}
 
     readers: dict[str, tuple[str, _Reader]] = {
         f"{level}_alerts": ("count", count),
@@ -426,7 +405,7 @@ def _sessions(answer: _Answer, _clock: _Clock) -> dict[str, Observation]:
         return max(answer.count("total_active"), len(answer.rows("active_sessions")))
 
     def longest() -> float | int:
-        ages = [number(_mapping(row).get("duration_minutes")) for row in answer.rows("active_sessions")]
+        ages = [number(mapping(row).get("duration_minutes")) for row in answer.rows("active_sessions")]
         unread = sum(1 for age in ages if age is None or age < 0)
         if unread:
             raise _FaultError("wrong_type", f"sessions: {unread} of {len(ages)} have no readable duration_minutes")
@@ -450,8 +429,8 @@ def metrics(data: Json) -> list[dict[str, Any]]:
     rows = data.get("metrics")
     found = []
     for row in rows[-_METRICS_MAX:] if isinstance(rows, list) else []:
-        at = from_text(_mapping(row).get("timestamp"))
-        sample: dict[str, Any] = {ours: number(_mapping(row).get(theirs)) for theirs, ours in names.items()}
+        at = from_text(mapping(row).get("timestamp"))
+        sample: dict[str, Any] = {ours: number(mapping(row).get(theirs)) for theirs, ours in names.items()}
         if at and all(sample[key] is not None and 0 <= sample[key] <= 100 for key in ("cpu_percent", "memory_percent")):
             found.append({"at": to_text(at), **sample})
     return sorted(found, key=lambda sample: str(sample["at"]))
@@ -464,7 +443,7 @@ def details(result: object, log: object = None) -> dict[str, Any]:
         result: what the task with pipeline_info registered.
         log: what a task with log_digest_info registered, counting error codes.
     """
-    endpoints = _mapping(_mapping(result).get("endpoints"))
+    endpoints = mapping(mapping(result).get("endpoints"))
     answers = {name: _Answer(name, raw) for name, raw in endpoints.items()}
     data = {name: answer.data if answer.ok else {} for name, answer in answers.items()}
     stats = data.get("stats", {})
@@ -479,17 +458,17 @@ def details(result: object, log: object = None) -> dict[str, Any]:
         },
         "stages": {
             one_line(stage, 40): {
-                "count": number(_mapping(row).get("count")),
-                "success_count": number(_mapping(row).get("success_count")),
-                "average_duration_s": number(_mapping(row).get("average_duration")),
-                "max_duration_s": number(_mapping(row).get("max_duration")),
-                "min_duration_s": number(_mapping(row).get("min_duration")),
+                "count": number(mapping(row).get("count")),
+                "success_count": number(mapping(row).get("success_count")),
+                "average_duration_s": number(mapping(row).get("average_duration")),
+                "max_duration_s": number(mapping(row).get("max_duration")),
+                "min_duration_s": number(mapping(row).get("min_duration")),
             }
-            for stage, row in list(_mapping(stats.get("stage_breakdown")).items())[:_LIST_MAX]
+            for stage, row in list(mapping(stats.get("stage_breakdown")).items())[:_LIST_MAX]
         },
         "errors": {
             one_line(code, 60): number(count)
-            for code, count in list(_mapping(stats.get("error_breakdown")).items())[:_LIST_MAX]
+            for code, count in list(mapping(stats.get("error_breakdown")).items())[:_LIST_MAX]
             if number(count) is not None
         },
         "metrics": samples,
@@ -500,7 +479,7 @@ def details(result: object, log: object = None) -> dict[str, Any]:
         "components": components(data.get("health_detailed") or data.get("health") or {}),
         "alerts": _details_alerts(data.get("alerts", {})),
         "sessions": _details_sessions(data.get("sessions", {})),
-        "log": _details_log(_mapping(log)),
+        "log": _details_log(mapping(log)),
     }
 
 
@@ -536,7 +515,7 @@ def _details_sessions(data: Json) -> list[dict[str, Any]]:
 
 
 def _details_log(log: Json) -> dict[str, Any]:
-    rows = [row for rows in _mapping(log.get("counts")).values() if isinstance(rows, list) for row in rows[:_LIST_MAX]]
+    rows = [row for rows in mapping(log.get("counts")).values() if isinstance(rows, list) for row in rows[:_LIST_MAX]]
     return {
         "errors": {
             one_line(row.get("value"), 60): number(row.get("count")) for row in rows if isinstance(row, Mapping)
@@ -552,19 +531,19 @@ def observe_log(result: object) -> Observation:
     Args:
         result: what a task with log_digest_info registered.
     """
-    raw = _mapping(result)
+    raw = mapping(result)
     state = raw.get("state")
     matched = number(raw.get("matched"))
     if raw.get("unreachable") or state is None:
         reason = one_line(raw.get("msg") or "the log was not read")
-        return _observation(
+        return observation(
             None, "count", fault="host_unreachable" if raw.get("unreachable") else "module_failed", reason=reason
         )
     if state != "ok" or matched is None:
-        return _observation(None, "count", fault="missing", reason=one_line(raw.get("reason") or f"the log is {state}"))
-    counts = _mapping(raw.get("counts"))
+        return observation(None, "count", fault="missing", reason=one_line(raw.get("reason") or f"the log is {state}"))
+    counts = mapping(raw.get("counts"))
     rows = [row for rows in counts.values() if isinstance(rows, list) for row in rows[:5] if isinstance(row, Mapping)]
     codes = ", ".join(f"{one_line(row.get('value'), 40)} {row.get('count')}" for row in rows)
     bad = number(raw.get("bad_lines")) or 0
     notes = ([codes] if codes else []) + ([f"{bad} lines could not be read"] if bad else [])
-    return _observation(int(matched), "count", note="; ".join(notes))
+    return observation(int(matched), "count", note="; ".join(notes))

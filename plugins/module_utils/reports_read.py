@@ -17,8 +17,8 @@ from .argspec import check_range
 from .errors import MediaOpsError, OptionError
 from .guards import ledger
 from .review_compare import WEEKS
-from .review_days import WEEK_S, NoFiguresError, actions_of, mapping, peaks_by_week, read_week, read_window, samples_of
-from .shapes import one_line
+from .review_days import WEEK_S, NoFiguresError, actions_of, peaks_by_week, read_week, read_window, samples_of
+from .shapes import mapping, one_line
 from .state_dir import open_state_dir, read_file
 from .times import from_text, to_text, utc_now
 

@@ -28,7 +28,6 @@ from .review_days import (
     NoFiguresError,
     Peak,
     Window,
-    mapping,
     no_peak,
     peaks_by_week,
     raise_peak,
@@ -50,7 +49,7 @@ from .review_sums import (
     total_of,
     whole,
 )
-from .shapes import one_line
+from .shapes import mapping, one_line
 from .times import from_text, to_text
 
 _NOTES_MAX = 20

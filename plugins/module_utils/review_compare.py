@@ -14,9 +14,9 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from .review_chance import chance
-from .review_days import WEEK_S, Peak, Window, mapping, no_peak
+from .review_days import WEEK_S, Peak, Window, no_peak
 from .review_sums import HOUR_S, Total, figures_of, ratio, shares_of, stages_of, total_of
-from .shapes import number
+from .shapes import mapping, number
 from .times import from_text, to_text
 
 WEEKS = 4

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, TypedDict
 
-from .shapes import Json, number, one_line
+from .shapes import Json, mapping, number, one_line
 from .times import from_text, to_text
 
 WEEK_S = 168 * 3600
@@ -67,11 +67,6 @@ class Peak(TypedDict):
 
 class NoFiguresError(ValueError):
     """Why a document gives no figures, in one line."""
-
-
-def mapping(value: object) -> Mapping[str, Any]:
-    """The value where it is an object of JSON, else an empty one."""
-    return value if isinstance(value, Mapping) else {}
 
 
 def samples_of(raw: object) -> list[Mapping[str, Any]]:

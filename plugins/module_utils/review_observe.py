@@ -6,10 +6,7 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from .review_days import mapping
-from .shapes import Observation, number, one_line
+from .shapes import Observation, mapping, number, observation, one_line
 
 _FIGURES = {
     "week_operations": ("total_operations", "count"),
@@ -36,33 +33,20 @@ def observe_review(review: object) -> dict[str, Observation]:
     for name, (figure, unit) in _FIGURES.items():
         value = number(figures.get(figure))
         if value is None and known == 0 and figure != "peak_active_sessions":
-            observed[name] = _made(None, unit, at, applicable=False, note="no operations in the week")
+            observed[name] = observation(None, unit, at=at, applicable=False, note="no operations in the week")
         elif value is None:
-            observed[name] = _made(None, unit, at, fault="missing", reason=one_line("; ".join(notes), 300))
+            observed[name] = observation(None, unit, at=at, fault="missing", reason=one_line("; ".join(notes), 300))
         else:
-            observed[name] = _made(value, unit, at)
+            observed[name] = observation(value, unit, at=at)
     share = number(coverage.get("share"))
-    observed["week_coverage"] = _made(share, "ratio", at, **({} if share is not None else {"fault": "missing"}))
+    observed["week_coverage"] = observation(
+        share, "ratio", at=at, **({} if share is not None else {"fault": "missing"})
+    )
     rows = [row for row in found.get("degradation") or [] if mapping(row).get("verdict") in _WORDS]
     if rows:
         worst = max(rows, key=lambda row: _WORDS[row["verdict"]])
         said = "; ".join(f"{row['figure']}: {row['why']}" for row in rows)
-        observed["week_degradation"] = _made(worst["verdict"], "state", at, note=one_line(said, 300))
+        observed["week_degradation"] = observation(worst["verdict"], "state", at=at, note=one_line(said, 300))
     else:
-        observed["week_degradation"] = _made(None, "state", at, fault="missing", reason="there is no review")
+        observed["week_degradation"] = observation(None, "state", at=at, fault="missing", reason="there is no review")
     return observed
-
-
-def _made(value: Any, unit: str, at: Any, **more: Any) -> Observation:
-    made: Observation = {
-        "value": value,
-        "unit": unit,
-        "fault": "",
-        "reason": "",
-        "note": "",
-        "applicable": True,
-        "at": at,
-        "endpoint": "",
-    }
-    made.update(more)  # type: ignore[typeddict-item]
-    return made

@@ -10,8 +10,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Callable
 
-from .review_days import Peak, Stage, Window, mapping
-from .shapes import number
+from .review_days import Peak, Stage, Window
+from .shapes import mapping, number
 from .times import from_text
 
 Span = tuple[float, float]

@@ -28,6 +28,22 @@ class Observation(TypedDict):
     endpoint: str
 
 
+def observation(value: Any = None, unit: str = "", **more: Any) -> Observation:
+    """An observation; what is not given says that there is nothing to say."""
+    made: Observation = {
+        "value": value,
+        "unit": unit,
+        "fault": "",
+        "reason": "",
+        "note": "",
+        "applicable": True,
+        "at": None,
+        "endpoint": "",
+    }
+    made.update(more)  # type: ignore[typeddict-item]
+    return made
+
+
 class Verdict(TypedDict):
     """What one observation means, judged by one row of the check table."""
 
@@ -80,3 +96,8 @@ def number(value: object) -> float | int | None:
         return value if math.isfinite(value) else None
     except OverflowError:  # an integer too large for a float
         return None
+
+
+def mapping(value: object) -> Json:
+    """The value where it is an object of JSON, else an empty one."""
+    return value if isinstance(value, Mapping) else {}

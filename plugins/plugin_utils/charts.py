@@ -22,7 +22,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from ..module_utils.errors import MediaOpsError
-from ..module_utils.shapes import Json, number, one_line
+from ..module_utils.shapes import Json, mapping, number, one_line
 from ..module_utils.times import from_text
 
 if TYPE_CHECKING:
@@ -90,9 +90,9 @@ def charts_of(details: Json, key: str) -> list[Chart]:
     require_matplotlib()
     drawn = [
         _resources(details, f"{key}-resources"),
-        _stages(_mapping(details.get("stages")), f"{key}-stages"),
-        error_bars(_mapping(details.get("errors")), "Failed operations by error code", f"{key}-errors"),
-        error_bars(_mapping(_mapping(details.get("log")).get("errors")), "Logged errors by code", f"{key}-log"),
+        _stages(mapping(details.get("stages")), f"{key}-stages"),
+        error_bars(mapping(details.get("errors")), "Failed operations by error code", f"{key}-errors"),
+        error_bars(mapping(mapping(details.get("log")).get("errors")), "Logged errors by code", f"{key}-log"),
     ]
     return [chart for chart in drawn if chart]
 
@@ -114,10 +114,6 @@ def seconds(value: float) -> str:
     return " ".join(part for part in parts if part)
 
 
-def _mapping(value: object) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}
-
-
 @dataclass(frozen=True)
 class Bar:
     """One bar; ``marker`` is a second value on the same scale."""
@@ -133,7 +129,7 @@ def _stages(stages: Mapping[str, Any], key: str) -> Chart | None:
     order = sorted(stages, key=lambda name: (_STAGES.index(name) if name in _STAGES else len(_STAGES), name))
     bars, rows = [], []
     for name in order[:_ROWS_MAX]:
-        row = _mapping(stages[name])
+        row = mapping(stages[name])
         average, longest, count = (number(row.get(k)) for k in ("average_duration_s", "max_duration_s", "count"))
         if average is None or average < 0:
             continue
@@ -198,7 +194,7 @@ def _resources(details: Json, key: str) -> Chart | None:
     samples = _samples(details.get("metrics"))
     if not samples:
         return None
-    window_h = number(_mapping(details.get("totals")).get("window_h"))
+    window_h = number(mapping(details.get("totals")).get("window_h"))
     end = samples[-1].at
     start = min(samples[0].at, end - window_h * 3600) if window_h else samples[0].at
     runs, limit = _runs(samples)
@@ -249,7 +245,7 @@ def _resources(details: Json, key: str) -> Chart | None:
 def _samples(raw: object) -> list[_Sample]:
     found = []
     for row in raw if isinstance(raw, Sequence) and not isinstance(raw, str) else []:
-        at, cpu, memory = (_mapping(row).get(name) for name in ("at", "cpu_percent", "memory_percent"))
+        at, cpu, memory = (mapping(row).get(name) for name in ("at", "cpu_percent", "memory_percent"))
         moment, cpu, memory = from_text(at), number(cpu), number(memory)
         if moment and cpu is not None and memory is not None:
             found.append(_Sample(moment.timestamp(), min(max(cpu, 0), 100), min(max(memory, 0), 100)))

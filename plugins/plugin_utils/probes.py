@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ..module_utils.shapes import Json, number, one_line
+from ..module_utils.shapes import Json, mapping, number, one_line
 from .noted import noted_findings
 
 
@@ -45,10 +45,6 @@ def diagnose(found: Mapping[str, Any], limits: Json) -> dict[str, Any]:
         add("performance", *_performance(mapping(found["stats"]), limits))
     findings += noted_findings(mapping(found.get("noted")))
     return {"classes": classes, "findings": findings}
-
-
-def mapping(value: object) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}
 
 
 def failure_of(result: Json, *needed: str) -> str:

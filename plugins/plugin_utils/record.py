@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ..module_utils.shapes import Json, number, one_line
-from .probes import failure_of, mapping
+from ..module_utils.shapes import Json, mapping, number, one_line
+from .probes import failure_of
 
 
 def planned_rung(rung: Json, result: object) -> dict[str, Any]:

@@ -11,13 +11,11 @@ from datetime import timedelta
 from typing import Any
 
 from ..module_utils.errors import OptionError
+from ..module_utils.guards import ATTEMPTED
 from ..module_utils.ladder import breaker, rungs
 from ..module_utils.observations import components
-from ..module_utils.shapes import Json, one_line
+from ..module_utils.shapes import STATES, Json, mapping, one_line
 from ..module_utils.times import from_text
-from .probes import mapping
-
-_ATTEMPTED = ("started", "done", "failed")
 
 
 def ladder(
@@ -89,7 +87,7 @@ def _acted(recent: object, now: object, policy: Json) -> list[str]:
     for entry in recent if isinstance(recent, list) else []:
         at = from_text(mapping(entry).get("at"))
         late = moment and at and moment - at > timedelta(seconds=float(policy["within"]))
-        if mapping(entry).get("result") in _ATTEMPTED and entry.get("cause") and not late:
+        if mapping(entry).get("result") in ATTEMPTED and entry.get("cause") and not late:
             causes.append(str(entry["cause"]))
     return list(dict.fromkeys(causes))
 
@@ -176,4 +174,4 @@ def final_verdicts(verdicts: Sequence[Json], response: Json) -> list[dict[str, A
         "action": "" if outcome else "Page the contacts with the evidence bundle",
         "playbook": "",
     }
-    return sorted([made, *kept], key=lambda verdict: -("ok", "warning", "unknown", "critical").index(verdict["state"]))
+    return sorted([made, *kept], key=lambda verdict: -STATES.index(verdict["state"]))

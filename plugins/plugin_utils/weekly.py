@@ -13,8 +13,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ..module_utils.errors import OptionError
-from ..module_utils.review_days import REVIEW_VERSION, mapping
-from ..module_utils.shapes import Json, number, one_line
+from ..module_utils.review_days import REVIEW_VERSION
+from ..module_utils.shapes import Json, mapping, number, one_line
 
 _ACTIONS_MAX = 50
 
