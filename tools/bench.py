@@ -1,12 +1,13 @@
 """Measure the morning check against the runbook's own shell lines, on one machine with one sandbox pipeline.
 
-usage: bench.py [--hosts 1,5,20] [--repeat 3] [--log-bytes 1000000000]
+usage: bench.py [--hosts 1,5,20] [--repeat 3] [--files 1000000] [--log-bytes 1000000000]
 
 Each "host" is a local connection to the same pipeline, so this shows the cost of the work itself: start-up, modules,
 judging, reports. What ssh adds is measured on lab hosts. Figures are medians: wall time, and CPU time of all processes
 of the run, the pipeline's own left out. They go to build/bench.json, too.
 
-Then log_digest_info is measured against the runbook's line of grep and jq on a large log (tests/bench/bench_logs.py).
+Then disk_cleanup is measured on many files, half of them due: time and largest memory (tests/bench/bench_cleanup.py);
+and log_digest_info against the runbook's line of grep and jq on a large log (tests/bench/bench_logs.py).
 """
 
 from __future__ import annotations
@@ -108,6 +109,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--hosts", default="1,5,20", help="numbers of hosts, comma separated (default %(default)s)")
     parser.add_argument("--repeat", type=int, default=3, help="runs of each (default %(default)s)")
+    parser.add_argument("--files", type=int, default=10**6, help="for disk_cleanup (default %(default)s); 0: none")
     parser.add_argument("--log-bytes", type=int, default=10**9, help="size of the log (default %(default)s); 0: none")
     args = parser.parse_args()
     numbers = [int(number) for number in args.hosts.split(",")]
@@ -130,6 +132,10 @@ def main() -> int:
         json.dumps({"machine": machine, "repeat": args.repeat, "rows": rows}, indent=2) + "\n", encoding="utf-8"
     )
     print(f"written to {target.relative_to(ROOT)}", flush=True)
+    if args.files:
+        cleanup = [sys.executable, "-m", "tests.bench.bench_cleanup", "--files", str(args.files)]
+        if code := subprocess.run(cleanup, cwd=ROOT, check=False).returncode:
+            return code
     if not args.log_bytes or not shutil.which("jq"):
         print(
             "left out: the log of log_digest_info"
