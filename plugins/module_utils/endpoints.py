@@ -13,6 +13,7 @@ from typing import Any, Callable
 from .argspec import api_settings, check_range
 from .client import Client, Document, Reply, accept_ok
 from .errors import MissingLibraryError, OptionError
+from .guards import last_recovery
 from .measures import measures_on_record
 
 PATHS = {
@@ -61,6 +62,7 @@ def pipeline_info(
     }
     if params.get("state_dir"):
         result["measures"] = measures_on_record(params["state_dir"])
+        result["recovered_at"] = last_recovery(params["state_dir"])
     if search:
         result.update(search({name: reply.data for name, reply in replies.items()}))
     return result

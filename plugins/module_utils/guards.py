@@ -26,6 +26,7 @@ from .times import from_text, to_text, utc_now
 _FLOCK, _LOCK, _PAUSE, _LEDGER = "guard.flock", "lock.json", "pause.json", "ledger.jsonl"
 _SMALL = 65536
 _LEDGER_FILES = 5
+LEDGER_MAX_BYTES = 1048576
 ATTEMPTED = ("started", "done", "failed")  # a run that died after it had started may have done it
 
 
@@ -72,6 +73,33 @@ def _check(params: Mapping[str, Any]) -> None:
         raise OptionError("pause_for", params.get("pause_for"), "is needed with state=paused: above 0, at most 30 days")
     if params.get("scheduled_for") and from_text(params["scheduled_for"]) is None:
         raise OptionError("scheduled_for", params["scheduled_for"], "is no ISO 8601 time")
+
+
+def last_recovery(state_dir: str) -> str | None:
+    """When the host was last seen to recover after a response within an hour, by its ledger.
+
+    Returns:
+        The time. None where there was none, and where the ledger cannot be read or its time lies ahead: what is not
+        known excuses no alert.
+    """
+    if not os.path.lexists(state_dir):
+        return None
+    try:
+        opened = open_state_dir(state_dir, create=False, check_mode=True)
+        if opened is None:
+            return None
+        try:
+            found, _bad_lines = ledger(
+                opened[0], {"state_dir": state_dir, "hours": 1, "ledger_max_bytes": LEDGER_MAX_BYTES}
+            )
+        finally:
+            os.close(opened[0])
+    except MediaOpsError:
+        return None
+    now = utc_now()
+    moments = [from_text(entry.get("at")) for entry in found if entry["action"] == "recovered"]
+    past = [moment for moment in moments if moment and moment <= now]
+    return to_text(max(past)) if past else None
 
 
 class _Board:

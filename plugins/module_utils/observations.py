@@ -45,9 +45,12 @@ def observe(result: object, *, age_max_s: float, skew_max_s: float) -> dict[str,
     clock = _Clock(age_max_s, skew_max_s)
     found.update(_temporary_measures(mapping(result)))
     found.update(_health(endpoints, clock))
-    for name, reader in (("stats", _stats), ("alerts", _alerts), ("metrics", _metrics), ("sessions", _sessions)):
+    for name, reader in (("stats", _stats), ("metrics", _metrics), ("sessions", _sessions)):
         if name in endpoints:
             found.update(reader(_Answer(name, endpoints[name]), clock))
+    if "alerts" in endpoints:
+        recovered = from_text(mapping(result).get("recovered_at"))
+        found.update(_alerts(_Answer("alerts", endpoints["alerts"]), clock, recovered))
     return found
 
 
@@ -340,7 +343,7 @@ def _nothing(hours: int) -> dict[str, Any]:
     return {"value": None, "applicable": False, "note": f"no operations in the last {hours} h"}
 
 
-def _alerts(answer: _Answer, clock: _Clock) -> dict[str, Observation]:
+def _alerts(answer: _Answer, clock: _Clock, recovered: datetime | None) -> dict[str, Observation]:
     level = str(answer.params.get("level") or "critical")
     limit = answer.asked("limit", 200)
 
@@ -367,7 +370,11 @@ def _alerts(answer: _Answer, clock: _Clock) -> dict[str, Observation]:
         ]
         now = answer.fetched_at
         found = [m for m in moments if m is None or now is None or now - m <= timedelta(hours=1)]
-        return {"value": len(found), "note": one_line(mapping(rows[0]).get("title") or "", 80) if found else ""}
+        since = [m for m in found if m is None or recovered is None or m > recovered]
+        notes = [one_line(mapping(rows[0]).get("title") or "", 80)] if since else []
+        if len(since) < len(found) and recovered:
+            notes.append(f"{len(found) - len(since)} more from before the recovery of {to_text(recovered)}")
+        return {"value": len(since), "note": "; ".join(notes)}
 
     readers: dict[str, tuple[str, _Reader]] = {
         f"{level}_alerts": ("count", count),

@@ -174,6 +174,7 @@ unreadable_count:
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.errors import run_module
+from ..module_utils.guards import LEDGER_MAX_BYTES
 from ..module_utils.reports_read import daily_reports_info
 
 
@@ -183,7 +184,7 @@ def main() -> None:
             "state_dir": {"type": "path", "default": "/var/lib/media-ops"},
             "until": {"type": "str"},
             "ledger_hours": {"type": "float", "default": 168},
-            "ledger_max_bytes": {"type": "int", "default": 1048576},
+            "ledger_max_bytes": {"type": "int", "default": LEDGER_MAX_BYTES},
             "max_bytes": {"type": "int", "default": 5242880},
         },
         supports_check_mode=True,

@@ -190,7 +190,7 @@ bad_lines:
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.errors import run_module
-from ..module_utils.guards import guard
+from ..module_utils.guards import LEDGER_MAX_BYTES, guard
 
 
 def main() -> None:
@@ -217,7 +217,7 @@ def main() -> None:
             "window": {"type": "float"},
             "entries": {"type": "list", "elements": "dict", "default": []},
             "hours": {"type": "float", "default": 24},
-            "ledger_max_bytes": {"type": "int", "default": 1048576},
+            "ledger_max_bytes": {"type": "int", "default": LEDGER_MAX_BYTES},
         },
         supports_check_mode=True,
     )

@@ -68,8 +68,9 @@ options:
     type: str
   state_dir:
     description:
-      - Also give the temporary measures on record in this state directory of the host
-        (M(media_ops.runbook.service_config)), so that a check which shows them needs no second connection to the host.
+      - Also give the temporary measures (M(media_ops.runbook.service_config)) and the last recovery
+        (M(media_ops.runbook.guard)) on record in this state directory of the host, so that a check which looks at them
+        needs no second connection to the host.
     type: path
 seealso:
   - name: JMESPath
@@ -190,6 +191,13 @@ measures:
       description: Each with C(name), C(value), C(since), C(until), C(expired) and C(why).
       type: list
       elements: dict
+recovered_at:
+  description:
+    - When the host was last seen to recover after a response, within the last hour. Null where it was not, and where
+      the ledger cannot be read.
+  returned: with O(state_dir)
+  type: str
+  sample: "2026-11-24T05:31:07Z"
 query_result:
   description: What O(query) gave. Null also where RV(query_error) says that it did not fit the answers.
   type: raw

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -69,8 +70,9 @@ def test_ffmpeg_deleted_is_planned_approved_and_repaired(
 
     code, output = host.run(RESPONSE, incident_mode="apply")
     again = host.response()
-    # The service still lists the alerts of a moment ago, which are a person's to read; nothing is done a second time.
-    assert (again["plan"], again["acted"]) == ([], []), output
+    # The service still lists the alerts of a moment ago: the recovery has answered them, and nobody is called again.
+    assert (code, again["incidents"], again["plan"], again["acted"]) == (0, [], [], []), output
+    assert "before the recovery of" in json.dumps(again["verdicts"])
 
 
 # runbook: P0-3C

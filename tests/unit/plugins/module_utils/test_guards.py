@@ -184,6 +184,25 @@ def test_repeated_fixes_are_named(call: Any) -> None:
     assert call("observed")["repeated"] == {"restart": 3}
 
 
+def test_the_last_recovery_is_told_and_what_cannot_be_read_is_none(call: Any, clock: Any, tmp_path: Path) -> None:
+    state_dir = str(tmp_path / "state")
+    assert guards.last_recovery(state_dir) is None
+    call("recorded", run_id="a", entries=[{"action": "paged"}, {"action": "recovered"}])
+    first = guards.last_recovery(state_dir)
+    assert first is not None
+    clock(120)
+    call("recorded", run_id="b", entries=[{"action": "recovered"}, {"action": "restart"}])
+    assert (guards.last_recovery(state_dir) or "") > first
+    clock(3700)
+    assert guards.last_recovery(state_dir) is None, "an hour is all it is good for"
+    ledger = tmp_path / "state" / "ledger.jsonl"
+    ledger.write_text('{"action": "recovered", "at": "2999-01-01T00:00:00Z"}\n')
+    assert guards.last_recovery(state_dir) is None, "a time ahead excuses nothing"
+    ledger.unlink()
+    ledger.symlink_to("/dev/null")
+    assert guards.last_recovery(state_dir) is None
+
+
 def test_a_ledger_that_is_a_link_is_an_error(call: Any, tmp_path: Path) -> None:
     (tmp_path / "state" / "ledger.jsonl").symlink_to("/dev/null")
     with pytest.raises(MediaOpsError, match="ledger"):

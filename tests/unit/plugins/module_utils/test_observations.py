@@ -52,6 +52,27 @@ def test_alerts_of_the_last_hour_are_counted_apart() -> None:
     assert found["critical_alerts_1h"]["value"] == 3
 
 
+def test_alerts_from_before_a_recovery_were_answered_by_it() -> None:
+    rows = [
+        {"id": "1", "level": "critical", "title": title, "timestamp": timestamp}
+        for title, timestamp in [("disk", "2026-11-24T05:59:00"), ("ffmpeg", "2026-11-24T05:50:00"), ("undated", None)]
+    ]
+    answer = f.answer({**f.alerts(0), "alerts": rows, "total_returned": 3})
+
+    def recent(recovered: Any) -> Any:
+        registered = {"endpoints": {"alerts": answer}, "recovered_at": recovered}
+        return observe(registered, age_max_s=300, skew_max_s=120)["critical_alerts_1h"]
+
+    assert recent("2026-11-24T05:55:00Z")["value"] == 2
+    assert recent("2026-11-24T05:55:00Z")["note"] == "disk; 1 more from before the recovery of 2026-11-24T05:55:00Z"
+    assert recent("2026-11-24T05:40:00Z")["value"] == 3
+    answered = recent("2026-11-24T05:59:30Z")
+    assert answered["value"] == 1, "what is not dated may be new"
+    unreadable: list[Any] = [None, "", "yesterday", 7, []]
+    for nonsense in unreadable:
+        assert recent(nonsense)["value"] == 3
+
+
 # runbook: P1-3A, P1-3B, P1-3C
 def test_temporary_measures_are_counted_and_named() -> None:
     row = {"name": "PROCESSING_TIMEOUT", "value": "600", "until": "2026-11-25T06:00:00Z", "expired": False}

@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -242,8 +243,12 @@ def test_temporary_measures_come_with_the_answers(capsys: Capsys, tmp_path: Path
     (tmp_path / "measures.env").write_text("# set for a time\nPROCESSING_TIMEOUT=600\nLOG_LEVEL=DEBUG\n")
     record = {"since": "2026-11-24T06:00:00Z", "until": "2999-01-01T00:00:00Z", "why": "timeouts"}
     (tmp_path / "measures.json").write_text(json.dumps({"PROCESSING_TIMEOUT": record}))
+    recovered = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    (tmp_path / "ledger.jsonl").write_text(json.dumps({"action": "recovered", "at": recovered}) + "\n")
     with fault_server("ok") as url:
-        found = run(capsys, url, state_dir=str(tmp_path))["measures"]
+        result = run(capsys, url, state_dir=str(tmp_path))
+        assert result["recovered_at"] == recovered
+        found = result["measures"]
         assert found["state"] == "ok"
         assert found["measures"] == [
             {"name": "LOG_LEVEL", "value": "DEBUG", "since": None, "until": None, "expired": True, "why": ""},
