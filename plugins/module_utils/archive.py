@@ -10,6 +10,7 @@ import contextlib
 import gzip
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 import tarfile
@@ -20,6 +21,8 @@ from typing import IO, Any, NamedTuple, cast
 from .errors import MediaOpsError
 
 SUFFIXES = {"gzip": ".tar.gz", "zstd": ".tar.zst"}
+ARCHIVE_NAME = re.compile(r"archived_logs_([0-9]{8})(?:-[0-9]+)?\.tar\.(?:gz|zst)")
+"""Names of archives, with their day."""
 
 _CHUNK = 1 << 18
 _LEVEL = 6

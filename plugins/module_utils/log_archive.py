@@ -21,29 +21,27 @@ import math
 import os
 import re
 import stat
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timezone
 from typing import Any, NamedTuple
 
 from . import state_dir
-from .archive import SUFFIXES, Member, Source, compression_of, verify_archive, write_archive
+from .archive import ARCHIVE_NAME, SUFFIXES, Member, Source, compression_of, verify_archive, write_archive
+from .clock import require_clock
 from .errors import MediaOpsError, OptionError
 from .log_rotation import rotation
 from .open_files import OpenFiles, lease, leased
 from .plan import Action, plan_hash, planned, require_hash
 from .shapes import one_line
 from .times import utc_now
-from .tree import Root, SymbolicLinkError, open_root
+from .tree import Root, locked, opened_option
 
-_ARCHIVE = re.compile(r"archived_logs_([0-9]{8})(?:-[0-9]+)?\.tar\.(?:gz|zst)")
 _ASIDE = re.compile(r"\.(.+)\.archived-[0-9]+")
 _OPEN = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 _NEW = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _JOURNAL_MAX = 1 << 22
 _MEMBER_OVERHEAD = 2048
-_LOCK_WAIT_S = 5.0
 
 
 class Identity(NamedTuple):
@@ -134,9 +132,13 @@ class Seen:
 
 def log_archive(params: Mapping[str, Any], *, check_mode: bool) -> dict[str, Any]:
     """The result of module log_archive."""
+    require_clock(params)
     day = _checked(params)
     compression = compression_of(params["compression"])
-    with _directory("log_dir", params["log_dir"]) as logs, _directory("archive_dir", params["archive_dir"]) as archives:
+    with (
+        opened_option("log_dir", params["log_dir"]) as logs,
+        opened_option("archive_dir", params["archive_dir"]) as archives,
+    ):
         run = _Run(params, logs, archives, day, compression)
         try:
             if not check_mode:
@@ -165,22 +167,6 @@ def _checked(params: Mapping[str, Any]) -> date:
         raise OptionError("date", params["date"], "must be a day as YYYYMMDD or YYYY-MM-DD") from None
 
 
-@contextlib.contextmanager
-def _directory(option: str, path: str) -> Iterator[Root]:
-    if not path.startswith("/") or ".." in path.split("/"):
-        raise OptionError(option, path, "must be an absolute path without '..'")
-    try:
-        root = open_root(path.rstrip("/") or "/")
-    except SymbolicLinkError as error:
-        raise OptionError(option, path, f"{error.strerror}; give {os.path.realpath(path)}") from error
-    except OSError as error:
-        raise OptionError(option, path, f"cannot be used: {error.strerror}") from error
-    try:
-        yield root
-    finally:
-        root.close()
-
-
 class _Run:
     """One run over one log directory and one archive directory, both open."""
 
@@ -207,7 +193,7 @@ class _Run:
     def lock(self) -> None:
         """One run at a time in either directory; disk_cleanup leaves a locked one alone."""
         for root in {root.path: root for root in (self._logs, self._archives)}.values():
-            if not _locked(root.fd):
+            if not locked(root.fd):
                 raise MediaOpsError(f"another run works on {root.path}: nothing was done", path=root.path)
 
     def drop_temporaries(self) -> None:
@@ -317,7 +303,7 @@ class _Run:
     def _look_at_archives(self) -> None:
         seen, today = self._seen, utc_now().date()
         for name in sorted(os.listdir(self._archives.fd)):
-            found = _ARCHIVE.fullmatch(name)
+            found = ARCHIVE_NAME.fullmatch(name)
             facts = os.stat(name, dir_fd=self._archives.fd, follow_symlinks=False) if found else None
             if not found or not facts or not stat.S_ISREG(facts.st_mode):
                 continue
@@ -487,20 +473,6 @@ class _Run:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(self._journal_name, dir_fd=self._archives.fd)
             os.fsync(self._archives.fd)
-
-
-def _locked(directory: int) -> bool:
-    """Whether a directory could be locked; disk_cleanup, which holds one for a moment only, is waited for."""
-    deadline = time.monotonic() + _LOCK_WAIT_S
-    while True:
-        try:
-            fcntl.flock(directory, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if time.monotonic() > deadline:
-                return False
-            time.sleep(0.02)
-        else:
-            return True
 
 
 def make_plan(seen: Seen, log_dir: str, archive_dir: str, compression: str) -> list[Action]:

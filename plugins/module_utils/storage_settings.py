@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a storage probe works with: the service's own environment, completed by options. Secrets stay inside."""
+"""What speaks to the storage works with: the service's own environment, completed by options. Secrets stay inside."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ _KEY_ID_MIN = 16
 
 @dataclass(frozen=True)
 class Settings:
-    """Checked settings of one probe.
+    """Checked settings for one call.
 
     Attributes:
         variables: the environment to run with.
@@ -101,6 +101,12 @@ def masking(key_id: str) -> dict[str, str]:
     return {key_id: masked(key_id)} if len(key_id) >= _KEY_ID_MIN else {}
 
 
+def hiding(credentials: Any) -> dict[str, str]:
+    """What credentials that boto3 found (frozen ones) are replaced by."""
+    secrets = {secret: "***" for secret in (credentials.secret_key, credentials.token) if secret}
+    return secrets | masking(credentials.access_key or "")
+
+
 def clean(value: Any, hidden: Mapping[str, str]) -> Any:
     """A result without secrets, longest first, as one may hold the other."""
     if isinstance(value, str):
@@ -114,18 +120,21 @@ def clean(value: Any, hidden: Mapping[str, str]) -> Any:
     return value
 
 
-def read_settings(params: Mapping[str, Any], *, check_mode: bool, hide: Callable[[str], None]) -> Settings:
+def read_settings(
+    params: Mapping[str, Any], *, check_mode: bool, hide: Callable[[str], None], longest: float = 600
+) -> Settings:
     """Read the environment that the options name, and check the options.
 
     Args:
         params: the module's parameters.
         check_mode: whether nothing is to be written.
         hide: takes each secret that must not be in the module's output.
+        longest: the most that total_timeout may be.
 
     Raises:
         OptionError: an option cannot be right.
     """
-    _check(params, hide)
+    _check(params, hide, longest)
     found, home, trouble = ServiceEnvironment({}, ""), os.path.expanduser("~"), None
     try:
         found, home = _environment(params)
@@ -158,13 +167,13 @@ def read_settings(params: Mapping[str, Any], *, check_mode: bool, hide: Callable
     return replace(settings, trouble=trouble)
 
 
-def _check(params: Mapping[str, Any], hide: Callable[[str], None]) -> None:
+def _check(params: Mapping[str, Any], hide: Callable[[str], None], longest: float) -> None:
     if login := userinfo(params["endpoint_url"] or ""):
         hide(login)
         raise OptionError("endpoint_url", "(hidden)", "must have no credentials")
     for option in ("connect_timeout", "read_timeout"):
         check_range(params, option, 0.05, 60)
-    check_range(params, "total_timeout", 1, 600)
+    check_range(params, "total_timeout", 1, longest)
     check_range(params, "retries", 0, 1)
     prefix = params["prefix"]
     if not prefix or prefix.startswith("/") or len(prefix) > 200 or not (prefix.isascii() and prefix.isprintable()):

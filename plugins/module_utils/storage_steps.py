@@ -8,12 +8,10 @@ from __future__ import annotations
 
 import contextlib
 import os
-import queue
 import re
 import secrets
 import socket
 import ssl
-import threading
 import time
 from collections.abc import Mapping
 from datetime import datetime, timezone
@@ -22,8 +20,9 @@ from typing import Any, Callable
 from urllib.parse import unquote, urlsplit
 
 from .shapes import one_line
+from .storage_client import new_client, within
 from .storage_faults import Fault, explain, fault
-from .storage_settings import SECRET, TOKEN, Settings, clean, masked, masking
+from .storage_settings import SECRET, TOKEN, Settings, clean, hiding, masked
 from .times import to_text
 
 STEPS = ("dns", "tcp", "tls", "credentials", "identity", "list", "put", "get", "delete", "leftovers")
@@ -131,26 +130,10 @@ class Probe:
         return min(left, self._settings.total_timeout / 4) if step == "identity" else left
 
     def _within(self, work: Callable[[], None], limit: float, step: str) -> None:
-        """Work in a thread that is left behind when its time is up: only so do name resolution and slow drips end."""
         if limit <= 0:
             raise fault("timeout", f"the {self._settings.total_timeout:g} s were used up before this step")
-        outcome: queue.SimpleQueue[BaseException | None] = queue.SimpleQueue()
-
-        def attempt() -> None:
-            try:
-                work()
-                outcome.put(None)
-            except BaseException as error:  # noqa: BLE001  raised again in the thread that waits
-                outcome.put(error)
-
-        threading.Thread(target=attempt, daemon=True).start()
-        try:
-            error = outcome.get(timeout=limit)
-        except queue.Empty:
-            state = "dns" if step == "dns" else "timeout"
-            raise fault(state, f"{self._where}: no complete answer within {limit:.3g} s") from None
-        if error is not None:
-            raise error
+        state = "dns" if step == "dns" else "timeout"
+        within(work, limit, fault(state, f"{self._where}: no complete answer within {limit:.3g} s"))
 
     def _shown(self, value: Any) -> Any:
         return clean(value, self._hidden)
@@ -226,8 +209,7 @@ class Probe:
         if found is None:
             raise fault("not_configured", "no credentials were found where the environment says")
         frozen = found.get_frozen_credentials()
-        self._hidden.update({secret: "***" for secret in (frozen.secret_key, frozen.token) if secret})
-        self._hidden.update(masking(frozen.access_key or ""))
+        self._hidden.update(hiding(frozen))
         self.report["credentials"] = {
             "found_in": one_line(found.method or "", 60),
             "access_key": masked(frozen.access_key or ""),
@@ -313,23 +295,7 @@ class Probe:
     def _client(
         self, service: str, endpoint_url: str, *, retries: int | None = None, more: Mapping[str, str] | None = None
     ) -> Any:
-        from botocore.config import Config
-
-        settings = self._settings
-        style: Any = {"addressing_style": settings.addressing}
-        client = self._session.client(
-            service,
-            region_name=settings.region,
-            endpoint_url=endpoint_url or None,
-            config=Config(
-                connect_timeout=settings.connect_timeout,
-                read_timeout=settings.read_timeout,
-                retries={"total_max_attempts": 1 + (settings.retries if retries is None else retries)},
-                s3=style,
-                user_agent_extra="media_ops.runbook",
-            ),
-            **(more or {}),
-        )
+        client = new_client(self._session, service, self._settings, endpoint_url, retries=retries, more=more)
         client.meta.events.register("before-send", self._count)
         client.meta.events.register("response-received", self._see)
         return client

@@ -11,16 +11,22 @@ which files are found, never where.
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Callable
+
+from .errors import OptionError
 
 DEPTH_MAX = 64
 """How deep below its root a tree is walked: one open directory for each level."""
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _STEP = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+
+_LOCK_WAIT_S = 5.0
 
 Skipped = Callable[[str, str], None]
 """Takes the path of what is not walked, and why: mount, denied, too_deep, changed, unreadable."""
@@ -93,6 +99,41 @@ def open_root(path: str) -> Root:
     except BaseException:
         os.close(fd)
         raise
+
+
+@contextlib.contextmanager
+def opened_option(option: str, path: str) -> Iterator[Root]:
+    """The directory that an option names, open.
+
+    Raises:
+        OptionError: it cannot be used, and why.
+    """
+    if not path.startswith("/") or ".." in path.split("/"):
+        raise OptionError(option, path, "must be an absolute path without '..'")
+    try:
+        root = open_root(path.rstrip("/") or "/")
+    except SymbolicLinkError as error:
+        raise OptionError(option, path, f"{error.strerror}; give {os.path.realpath(path)}") from error
+    except OSError as error:
+        raise OptionError(option, path, f"cannot be used: {error.strerror}") from error
+    try:
+        yield root
+    finally:
+        root.close()
+
+
+def locked(directory: int) -> bool:
+    """Whether a directory could be locked; disk_cleanup, which holds one for a moment only, is waited for."""
+    deadline = time.monotonic() + _LOCK_WAIT_S
+    while True:
+        try:
+            fcntl.flock(directory, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(0.02)
+        else:
+            return True
 
 
 def _step(fd: int, part: str, path: str, *, last: bool) -> int:

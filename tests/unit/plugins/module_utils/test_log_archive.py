@@ -23,6 +23,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.media_ops.runbook.plugins.module_utils import archive, log_archive
+from ansible_collections.media_ops.runbook.plugins.module_utils import tree as tree_module
 from ansible_collections.media_ops.runbook.plugins.module_utils.errors import MediaOpsError, OptionError
 
 from tests.unit.plugins.deletion import DAY, HOUR, fill, make, record_fault, rule, small_disk, tree
@@ -530,7 +531,7 @@ def test_sizes_and_what_is_wrong_with_the_rotation(site: Site) -> None:
 
 def test_two_runs_and_a_cleanup_do_not_meet(site: Site, logs: set[str], monkeypatch: pytest.MonkeyPatch) -> None:
     before = tree(site.logs)
-    monkeypatch.setattr(log_archive, "_LOCK_WAIT_S", 0.1)
+    monkeypatch.setattr(tree_module, "_LOCK_WAIT_S", 0.1)
     met: list[Any] = []
 
     def others() -> None:
