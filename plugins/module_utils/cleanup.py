@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from typing import Any, Callable
 
 from .argspec import check_range
+from .clock import require_clock
 from .errors import OptionError
 from .open_files import OpenFiles, claimed, leased
 from .plan import Action, plan_hash, require_hash
@@ -66,6 +67,7 @@ def disk_cleanup(
         warn: takes a warning for people.
         hide: takes each secret that must not be shown.
     """
+    require_clock(params)
     homes = [entry.pw_dir for entry in pwd.getpwall()]
     rules = parse_rules(params["rules"], homes, resolve=params["resolve_roots"])
     now_ns = _moment(params["as_of"])

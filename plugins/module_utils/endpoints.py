@@ -12,6 +12,7 @@ from typing import Any, Callable
 
 from .argspec import api_settings, check_range
 from .client import Client, Document, Reply, accept_ok
+from .clock import clock_offset
 from .errors import MissingLibraryError, OptionError
 from .guards import last_recovery
 from .measures import measures_on_record
@@ -39,6 +40,7 @@ def pipeline_info(
     check_range(params, "stats_hours", 1, 168)
     check_range(params, "metrics_hours", 1, 168)
     check_range(params, "alerts_limit", 1, 200)
+    offset = clock_offset(params)
     search = None if params["query"] is None else _compile(params["query"])
     client = Client(api_settings(params, warn=warn, hide=hide, environ=environ))
 
@@ -60,6 +62,8 @@ def pipeline_info(
         "changed": False,
         "endpoints": {name: {**vars(reply), "params": queries.get(name, {})} for name, reply in replies.items()},
     }
+    if offset is not None:
+        result["clock_offset_s"] = offset
     if params.get("state_dir"):
         result["measures"] = measures_on_record(params["state_dir"])
         result["recovered_at"] = last_recovery(params["state_dir"])

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Any, Callable
 
+from .clock import said as clock_said
 from .shapes import Json, Observation, mapping, number, observation, one_line
 from .times import from_text, to_text
 
@@ -44,6 +45,7 @@ def observe(result: object, *, age_max_s: float, skew_max_s: float) -> dict[str,
     endpoints = mapping(mapping(result).get("endpoints"))
     clock = _Clock(age_max_s, skew_max_s)
     found.update(_temporary_measures(mapping(result)))
+    found.update(_clock_offset(mapping(result)))
     found.update(_health(endpoints, clock))
     for name, reader in (("stats", _stats), ("metrics", _metrics), ("sessions", _sessions)):
         if name in endpoints:
@@ -164,6 +166,16 @@ def _host(result: object) -> Observation:
     else:  # the task says failed_when: false, so the message is all that tells a failed module
         fault, reason = "module_failed", message or "the host gave no result"
     return observation(None, "state", fault=fault, reason=reason)
+
+
+def _clock_offset(result: Json) -> dict[str, Observation]:
+    """How far the host's clock is from the controller's, either way."""
+    if "clock_offset_s" not in result:
+        return {"clock_offset": observation(None, "s", applicable=False, note="not asked for")}
+    offset = number(result["clock_offset_s"])
+    if offset is None:
+        return {"clock_offset": observation(None, "s", fault="wrong_type", reason="the host's time is no number")}
+    return {"clock_offset": observation(abs(offset), "s", note=clock_said(offset) if abs(offset) >= 1 else "")}
 
 
 def _temporary_measures(result: Json) -> dict[str, Observation]:

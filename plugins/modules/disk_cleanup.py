@@ -32,6 +32,7 @@ notes:
     file of the same directory can get that name; nothing outside of the directory can.
 extends_documentation_fragment:
   - media_ops.runbook.api
+  - media_ops.runbook.clock
   - ansible.builtin.action_common_attributes
 attributes:
   check_mode:
@@ -127,6 +128,8 @@ EXAMPLES = r"""
     api_token: "{{ media_ops_api_token }}"
     sessions_dir: /srv/media-processing/temp/video_merge
     unit: media-processing-service
+    controller_time: "{{ now(utc=true, fmt='%Y-%m-%dT%H:%M:%SZ') }}"
+    clock_skew_max: 120
     rules:
       - rule: temporary
         root: /srv/media-processing/temp/video_merge
@@ -260,6 +263,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.argspec import api_argument_spec
 from ..module_utils.cleanup import Mode, disk_cleanup
+from ..module_utils.clock import clock_argument_spec
 from ..module_utils.errors import run_module
 
 
@@ -276,6 +280,7 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             **api_argument_spec(),
+            **clock_argument_spec(),
             "rules": {"type": "list", "elements": "dict", "required": True, "options": rule},
             "sessions_dir": {"type": "path"},
             "unit": {"type": "str"},
@@ -285,6 +290,7 @@ def main() -> None:
             "plan_hash": {"type": "str"},
             "max_listed": {"type": "int", "default": 100},
         },
+        required_together=[("controller_time", "clock_skew_max")],
         supports_check_mode=True,
     )
     mode = Mode(check=module.check_mode, diff=module._diff)

@@ -29,6 +29,7 @@ description:
   - Run it as the service's user, who must own the logs and may write to O(archive_dir).
   - Archives are not copied to another place.
 extends_documentation_fragment:
+  - media_ops.runbook.clock
   - ansible.builtin.action_common_attributes
 attributes:
   check_mode:
@@ -102,6 +103,8 @@ EXAMPLES = r"""
   media_ops.runbook.log_archive:
     log_dir: /srv/media-processing/temp/logs
     archive_dir: /backup/logs
+    controller_time: "{{ now(utc=true, fmt='%Y-%m-%dT%H:%M:%SZ') }}"
+    clock_skew_max: 120
     limits:
       - {log: application.log, max_bytes: 52428800, keep: 5}
       - {log: media_processing.log, max_bytes: 104857600, keep: 10}
@@ -184,6 +187,7 @@ rotation:
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ..module_utils.clock import clock_argument_spec
 from ..module_utils.errors import run_module
 from ..module_utils.log_archive import log_archive
 
@@ -196,6 +200,7 @@ def main() -> None:
     }
     module = AnsibleModule(
         argument_spec={
+            **clock_argument_spec(),
             "log_dir": {"type": "path", "required": True},
             "archive_dir": {"type": "path", "required": True},
             "patterns": {"type": "list", "elements": "str", "default": ["*.log.[0-9]*"]},
@@ -206,6 +211,7 @@ def main() -> None:
             "limits": {"type": "list", "elements": "dict", "default": [], "options": limit},
             "plan_hash": {"type": "str"},
         },
+        required_together=[("controller_time", "clock_skew_max")],
         supports_check_mode=True,
     )
     run_module(module, lambda: log_archive(module.params, check_mode=module.check_mode))

@@ -72,6 +72,11 @@ options:
         (M(media_ops.runbook.guard)) on record in this state directory of the host, so that a check which looks at them
         needs no second connection to the host.
     type: path
+  controller_time:
+    description:
+      - The controller's time, ISO 8601 in UTC, to see how far the host's clock is off. Take it from the expression in
+        the examples, which Ansible evaluates as the task begins.
+    type: str
 seealso:
   - name: JMESPath
     description: The language of O(query).
@@ -82,6 +87,7 @@ EXAMPLES = r"""
 - name: Ask for what the morning check needs
   media_ops.runbook.pipeline_info:
     api_token: "{{ media_ops_api_token }}"
+    controller_time: "{{ now(utc=true, fmt='%Y-%m-%dT%H:%M:%SZ') }}"
   register: pipeline
 
 - name: Ask for the fresh health document only, which names the component that fails
@@ -198,6 +204,13 @@ recovered_at:
   returned: with O(state_dir)
   type: str
   sample: "2026-11-24T05:31:07Z"
+clock_offset_s:
+  description:
+    - Seconds by which the host's clock is ahead of O(controller_time); behind is negative. The way of the task to the
+      host is in it.
+  returned: with O(controller_time)
+  type: float
+  sample: 0.8
 query_result:
   description: What O(query) gave. Null also where RV(query_error) says that it did not fit the answers.
   type: raw
@@ -235,6 +248,7 @@ def main() -> None:
             "alerts_limit": {"type": "int", "default": 200},
             "query": {"type": "str"},
             "state_dir": {"type": "path"},
+            "controller_time": {"type": "str"},
         },
         supports_check_mode=True,
     )

@@ -52,6 +52,20 @@ def test_alerts_of_the_last_hour_are_counted_apart() -> None:
     assert found["critical_alerts_1h"]["value"] == 3
 
 
+def test_a_clock_that_is_off_is_told_either_way() -> None:
+    def offset(value: Any) -> Any:
+        registered = {"endpoints": {}, "clock_offset_s": value}
+        return observe(registered, age_max_s=300, skew_max_s=120)["clock_offset"]
+
+    assert (offset(3600.2)["value"], offset(3600.2)["note"]) == (3600.2, "3600 s ahead of the controller's")
+    assert (offset(-3600.2)["value"], offset(-3600.2)["note"]) == (3600.2, "3600 s behind the controller's")
+    assert (offset(0.4)["value"], offset(0.4)["note"]) == (0.4, "")
+    nonsense: list[Any] = [None, "x", [], float("nan")]
+    for value in nonsense:
+        assert offset(value)["fault"] == "wrong_type"
+    assert observe({"endpoints": {}}, age_max_s=300, skew_max_s=120)["clock_offset"]["applicable"] is False
+
+
 def test_alerts_from_before_a_recovery_were_answered_by_it() -> None:
     rows = [
         {"id": "1", "level": "critical", "title": title, "timestamp": timestamp}
@@ -101,6 +115,7 @@ def test_sound_answers_give_values() -> None:
     assert {name: o["value"] for name, o in found.items() if not o["fault"]} == {
         "host": "reached",
         "temporary_measures": None,
+        "clock_offset": None,
         "overall_status": "healthy",
         "component_system_resources": "healthy",
         "component_ffmpeg": "healthy",
