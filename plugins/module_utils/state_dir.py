@@ -24,15 +24,18 @@ _FLOCK_WAIT_S = 10.0
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
-def open_state_dir(path: str, *, create: bool, check_mode: bool) -> tuple[int, bool] | None:
-    """The directory opened, and whether it was made now; None where check mode would make it."""
+def open_state_dir(path: str, *, create: bool, check_mode: bool, option: str = "state_dir") -> tuple[int, bool] | None:
+    """The directory opened, and whether it was made now; None where check mode would make it.
+
+    Errors name ``option``, where the path was given.
+    """
     if not path.startswith("/") or "\0" in path or os.path.normpath(path).strip("/") == "":
-        raise OptionError("state_dir", path, "must be an absolute path, and not /")
+        raise OptionError(option, path, "must be an absolute path, and not /")
     path = os.path.normpath(path)
     created = False
     if create and not os.path.lexists(path):
         if not os.path.isdir(os.path.dirname(path)):
-            raise OptionError("state_dir", path, "cannot be made: its parent directory does not exist")
+            raise OptionError(option, path, "cannot be made: its parent directory does not exist")
         if check_mode:
             return None
         with failing(f"cannot make the directory {path}"):
@@ -41,15 +44,15 @@ def open_state_dir(path: str, *, create: bool, check_mode: bool) -> tuple[int, b
     try:
         opened = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
     except FileNotFoundError:
-        raise OptionError("state_dir", path, "does not exist (run prepare_hosts, or set create)") from None
+        raise OptionError(option, path, "does not exist (run prepare_hosts, or set create)") from None
     except OSError as error:
         kind = "is a symbolic link" if os.path.islink(path) else f"cannot be used: {error.strerror}"
-        raise OptionError("state_dir", path, kind) from error
+        raise OptionError(option, path, kind) from error
     facts = os.fstat(opened)
     why = _unsafe(facts)
     if why:
         os.close(opened)
-        raise OptionError("state_dir", path, why)
+        raise OptionError(option, path, why)
     return opened, created
 
 

@@ -121,7 +121,10 @@ def test_module_is_documentation_and_a_short_main(path: Path) -> None:
     assert constant(path, "RETURN")
     functions = [node for node in ast.parse(path.read_text(encoding="utf-8")).body if isinstance(node, ast.FunctionDef)]
     lengths = {node.name: (node.end_lineno or 0) - node.lineno + 1 for node in functions}
-    assert lengths["main"] <= 30
+    if (ROOT / "plugins/action" / path.name).exists():
+        assert lengths == {}, "the action does the work"
+    else:
+        assert lengths["main"] <= 30
 
 
 @by_path(MODULES)
