@@ -127,6 +127,8 @@ def _exact(text: str) -> str:
 
 def _columns(text: str) -> int:
     """How many columns of a terminal the text takes."""
+    if text.isascii():
+        return len(text)
     return sum(0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)
 
 
@@ -136,8 +138,11 @@ def _padded(text: str, width: int) -> str:
 
 def _cut(text: str, width: int) -> str:
     """As much of the text as fits."""
-    while _columns(text) > width:
-        text = text[:-1]
+    taken = 0
+    for at, character in enumerate(text):
+        taken += _columns(character)
+        if taken > width:
+            return text[:at]
     return text
 
 
