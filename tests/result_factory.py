@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -149,20 +150,24 @@ def mixed() -> dict[str, Any]:
     return made
 
 
-@cache  # nobody changes it, and it takes seconds to make
+@cache  # nobody changes it, and it takes long to make
 def fleet(count: int = 300) -> dict[str, Any]:
-    """Many hosts: one in ten critical, one in fifteen down, some warned, the others sound."""
+    """Many hosts: one in ten critical, one in fifteen down, some warned, the others sound; a few kinds of each."""
 
-    def one(at: int) -> Any:
-        if at % 10 == 0:
-            return bad_ffmpeg(at)
+    @cache
+    def kind(state: str, seed: int) -> dict[str, Any]:
+        if state == "critical":
+            return found(bad_ffmpeg(seed))
+        return found(day(seed, sessions=f.answer(f.sessions(7, 12.0))) if state == "warned" else day(seed))
+
+    def one(at: int) -> dict[str, Any]:
         if at % 15 == 1:
-            return SSH_DOWN
-        if at % 25 == 2:
-            return day(at, sessions=f.answer(f.sessions(7, 12.0)))
-        return day(at)
+            return found(SSH_DOWN)
+        state = "critical" if at % 10 == 0 else "warned" if at % 25 == 2 else "sound"
+        return copy.deepcopy(kind(state, at // 10 % 6))
 
-    return document({f"media{at:03d}.eu.example.com": one(at) for at in range(count)})
+    hosts = {f"media{at:03d}.eu.example.com": one(at) for at in range(count)}
+    return build(hosts, run=RUN, contacts=CONTACTS, fail_on=["critical", "unknown"])
 
 
 def nothing() -> dict[str, Any]:

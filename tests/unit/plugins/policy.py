@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +13,25 @@ from jinja2.nativetypes import NativeEnvironment
 _DEFAULTS = Path(__file__).parents[3] / "roles" / "policy" / "defaults" / "main"
 
 
-def policy(**changes: Any) -> dict[str, Any]:
+@cache
+def _written() -> dict[str, Any]:
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     raw: dict[str, Any] = {}
     for path in sorted(_DEFAULTS.glob("*.yml")):
-        raw.update(yaml.safe_load(path.read_text(encoding="utf-8")))
-    raw.update(changes)
+        raw.update(yaml.load(path.read_text(encoding="utf-8"), loader))
+    return raw
+
+
+@cache
+def _unchanged() -> dict[str, Any]:
+    return _filled(_written())
+
+
+def policy(**changes: Any) -> dict[str, Any]:
+    return _filled({**_written(), **changes}) if changes else copy.deepcopy(_unchanged())
+
+
+def _filled(raw: dict[str, Any]) -> dict[str, Any]:
     environment = NativeEnvironment()
 
     def fill(value: Any) -> Any:

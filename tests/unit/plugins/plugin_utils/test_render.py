@@ -6,6 +6,7 @@ import copy
 import html
 import re
 import sys
+from functools import cache
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -56,9 +57,15 @@ def render(document: Any, kind: str = "html") -> str:
     return r.render(document, str(TEMPLATES / f"report.{kind}.j2"))
 
 
+@cache
+def rendered(case: str, kind: str = "html") -> str:
+    """A case as page or text, made once."""
+    return render(result_factory.CASES[case](), kind)
+
+
 @pytest.mark.parametrize("case", result_factory.CASES)
 def test_every_case_is_one_well_formed_page_that_fetches_nothing(case: str) -> None:
-    made = render(result_factory.CASES[case]())
+    made = rendered(case)
     page = Page(made)
     for tag, attributes in page.tags:
         assert tag not in {"script", "img", "iframe", "object", "embed", "base", "form", "audio", "video"}
@@ -78,14 +85,14 @@ def test_every_case_is_one_well_formed_page_that_fetches_nothing(case: str) -> N
 
 
 def test_the_page_says_what_is_wrong_and_what_to_run() -> None:
-    text = Page(render(result_factory.mixed())).text
+    text = Page(rendered("mixed")).text
     assert "1 of 4 hosts is critical, 2 are unknown." in text
     assert re.search(r"Critical media2, since 2026-11-23 06:00 UTC: Overall status.* ffmpeg exited with 127", text)
     assert "Unknown media3 (and 1 more): Failed to connect" in text
     assert "The run fails (exit code 2): a host that is critical or unknown fails it." in text
     assert "P0 Critical system: ffmpeg Respond within 5 min Host media2" in text
     assert "ansible-playbook playbooks/incident_critical_system.yml --limit media2" in text
-    assert "All 6 checks" in text, "a host that gave nothing is one row, not six"
+    assert "All 7 checks" in text, "a host that gave nothing is one row, not seven"
     assert "2026-11-23 06:00 UTC" in text, "since when"
     assert "figures cover only the last 3 h 3 min of 24 h: the service started at 2026-11-24 02:57 UTC" in text
     assert "Infrastructure Team" in text
@@ -95,9 +102,7 @@ def test_the_page_says_what_is_wrong_and_what_to_run() -> None:
 @pytest.mark.parametrize("kind", ["html", "md"])
 def test_since_when_a_host_is_in_its_state_stands_beside_it(kind: str) -> None:
     start, end = ('<section id="hosts"', "</section>") if kind == "html" else ("## Hosts", "\n## ")
-    part = (
-        html.unescape(render(result_factory.mixed(), kind)).replace("\u00a0", " ").partition(start)[2].partition(end)[0]
-    )
+    part = html.unescape(rendered("mixed", kind)).replace("\u00a0", " ").partition(start)[2].partition(end)[0]
     rows = re.split(r"<tr>|\n(?=\|)", part)
     since = {name: row for row in rows for name in ("media1", "media2", "media3") if name in row}
     assert "2026-11-23 06:00 UTC" in since["media2"]
@@ -116,14 +121,14 @@ def test_a_figure_that_no_host_has_takes_no_room() -> None:
 
 
 def test_the_order_is_state_hosts_action_verdicts_charts_contacts_run() -> None:
-    ids = re.findall(r'<section id="(\w+)"', render(result_factory.mixed()))
+    ids = re.findall(r'<section id="(\w+)"', rendered("mixed"))
     assert ids == ["hosts", "todo", "verdicts", "unknown", "charts", "service", "contacts", "run"]
 
 
 # runbook: QR-CONTACTS
 @pytest.mark.parametrize("kind", ["html", "md"])
 def test_one_sound_host(kind: str) -> None:
-    made = render(result_factory.one_ok(), kind)
+    made = rendered("one_ok", kind)
     assert "The host is ok. Nothing is to be done." in made
     assert "What to do now" not in made
     assert "System Administrator" in made
@@ -132,18 +137,18 @@ def test_one_sound_host(kind: str) -> None:
 
 @pytest.mark.parametrize("kind", ["html", "md"])
 def test_nothing_known_is_never_ok(kind: str) -> None:
-    made = html.unescape(render(result_factory.nothing(), kind))
+    made = html.unescape(rendered("nothing", kind))
     assert "No host was checked, so nothing is known" in made
     assert "Unknown" in made
     assert "The run fails." in made
-    lost = html.unescape(render(result_factory.all_lost(), kind))
+    lost = html.unescape(rendered("all_lost", kind))
     assert "2 of 2 hosts are unknown." in lost
     assert "media1 (and 1 more): The check did not run on this host to its end" in lost
     assert "is ok" not in lost
 
 
 def test_foreign_text_stays_text_in_html() -> None:
-    made = render(result_factory.hostile())
+    made = rendered("hostile")
     page = Page(made)
     assert "<script>alert(1)</script> {{ 7 * 7 }} {% raw %}" in page.text
     assert "49" not in page.text, "{{ 7 * 7 }} was evaluated"
@@ -151,7 +156,7 @@ def test_foreign_text_stays_text_in_html() -> None:
 
 
 def test_foreign_text_stays_text_in_markdown() -> None:
-    made = render(result_factory.hostile(), "md")
+    made = rendered("hostile", "md")
     prose = re.sub(r"```.*?```", "", made, flags=re.DOTALL)
     prose = re.sub(r"(`+)(?!`).*?(?<!`)\1(?!`)", "CODE", prose.replace("\\`", "TICK"))
     assert "\x1b" not in made
@@ -187,7 +192,7 @@ def test_a_command_with_backticks_cannot_end_its_block() -> None:
 
 def test_a_fleet_of_300_stays_small_and_draws_only_what_is_not_ok() -> None:
     document = result_factory.fleet()
-    made = render(document)
+    made = rendered("fleet")
     assert len(made) < 3_000_000
     page = Page(made)
     assert 60 <= sum(1 for tag, _a in page.tags if tag == "svg") <= 84
