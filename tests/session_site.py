@@ -126,7 +126,7 @@ class Site:
                 """Say nothing."""
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+        threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
         self.api_url = f"http://127.0.0.1:{self._server.server_address[1]}"
 
     def params(self, **changed: Any) -> dict[str, Any]:
@@ -182,7 +182,7 @@ class Site:
         """Let the service start a Python that goes by the name of ffmpeg; one that ends in sleep is asleep then."""
         process = self.start([name, "-c", code, *arguments], executable=sys.executable, **how)
         if code.endswith("time.sleep(600)"):
-            eventually("it sleeps", lambda: _idle(process.pid))
+            eventually("it sleeps", lambda: _waits(process.pid, "nanosleep"))
         return process
 
     def waiting(self, session_id: str, *, listed: bool = True) -> Process:
@@ -193,7 +193,7 @@ class Site:
         if listed:
             self.list_session(session_id)
         process = self.ffmpeg("-i", str(source), "-y", str(directory / "prepared_00.mp4"))
-        eventually("it waits", lambda: "wait_for_partner" in _places(process.pid) or _idle(process.pid))
+        eventually("it waits", lambda: _waits(process.pid, "wait_for_partner"))
         return process
 
     def encoding(self, session_id: str) -> Process:
@@ -237,13 +237,17 @@ def running_site(base: Path) -> Iterator[Site]:
         site.close()
 
 
-def _places(pid: int) -> set[str]:
+def _waits(pid: int, where: str) -> bool:
+    """Whether it waits there in the kernel or, on kernels that do not tell where, did nothing for a moment."""
     process = read_process(pid)
-    return {place for _state, place in process.threads} if process else set()
+    places = {place for state, place in process.threads if state == "S"} if process else set()
+    if places <= {"", "0"}:
+        return bool(places) and _idle(pid)
+    return any(where in place for place in places)
 
 
 def _idle(pid: int) -> bool:
-    """Whether it did nothing for a moment, for kernels that do not tell where a process waits."""
+    """Whether it did nothing for a moment."""
     before = read_process(pid)
     time.sleep(0.3)
     after = read_process(pid)
