@@ -37,7 +37,7 @@ def day(back: int, seed: int, slow: float = 1.0, **more: Any) -> dict[str, Any]:
     )
 
 
-def fix(run: int, action: str, target: str, **more: Any) -> dict[str, Any]:
+def fix(run: float, action: str, target: str, **more: Any) -> dict[str, Any]:
     at = f"{ago(20 * run):%Y-%m-%dT%H:%M:%SZ}"
     return {
         "at": at, "run_id": f"r{run}", "action": action, "result": "done", "target": target, "cause": "service", **more,
@@ -65,6 +65,10 @@ LEDGER = [
     fix(4, "delete", "/srv/media-processing/temp/video_merge/abc/prepared_00.mp4", cause="temp_directory"),
     fix(5, "reinstall", "ffmpeg", cause="ffmpeg", result="failed"),
     fix(6, "restart", "media-processing-service", result="refused"),
+    # A run that died after it had begun, and one that went on.
+    fix(4.5, "restart", "media-processing-service", result="started", controller="ops1.example.com"),
+    fix(7, "delete", "/srv/media-processing/temp/old.mp4", cause="temp_directory", result="started"),
+    fix(7, "delete", "/srv/media-processing/temp/old.mp4", cause="temp_directory"),
 ]
 
 
@@ -83,8 +87,8 @@ def first_week() -> dict[str, Any]:
 
 def fleet(count: int = 300) -> dict[str, Any]:
     """Many hosts, of which one in twenty got slower; reviews are made once for each of a few kinds."""
-    kinds = [host(seed, slow=1.5 if seed == 0 else 1.0, ledger=LEDGER if seed < 3 else ()) for seed in range(20)]
-    names = {f"media{at:03d}.eu.example.com": kinds[at % 20] for at in range(count)}
+    kinds = [host(seed, slow=1.5 if seed == 0 else 1.0, ledger=LEDGER if seed < 3 else ()) for seed in range(6)]
+    names = {f"media{at:03d}.eu.example.com": kinds[at % 20 if at % 20 < 3 else 3 + at % 3] for at in range(count)}
     return weekly_document(names, run=WEEKLY_RUN, contacts=CONTACTS)
 
 

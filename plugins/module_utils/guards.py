@@ -16,7 +16,7 @@ import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from .errors import MediaOpsError, OptionError
 from .shapes import one_line
@@ -48,16 +48,32 @@ def guard(params: Mapping[str, Any], *, check_mode: bool = False) -> dict[str, A
         os.close(directory)
 
 
-def ledger(directory: int, params: Mapping[str, Any]) -> tuple[list[dict[str, Any]], int]:
-    """The entries of the last hours, oldest first, and how many lines of the whole ledger could not be read.
+class Ledger(NamedTuple):
+    """What is on record of a host."""
+
+    entries: list[dict[str, Any]]
+    """Those of the last hours, oldest first."""
+    bad_lines: int
+    """How many lines of the whole ledger could not be read."""
+    running: str
+    """The run that holds the host, whose last line may be yet to come; "" where there is none."""
+
+
+def ledger(directory: int, params: Mapping[str, Any]) -> Ledger:
+    """Read the ledger.
 
     Args:
         directory: the state directory, opened.
         params: ``state_dir``, ``hours`` and ``ledger_max_bytes``, as for module guard.
     """
     with alone(directory, _FLOCK, params["state_dir"], create=False):
-        board = _Board(directory, params, utc_now(), dry=True)
-    return board.within(params["hours"] * 3600), board.bad_lines
+        board = _Board(directory, {"ttl": 0, **params}, utc_now(), dry=True)
+        lock = board.lock()
+    return Ledger(
+        board.within(params["hours"] * 3600),
+        board.bad_lines,
+        running=lock["run_id"] if lock and not lock["expired"] else "",
+    )
 
 
 def _check(params: Mapping[str, Any]) -> None:
@@ -89,9 +105,9 @@ def last_recovery(state_dir: str) -> str | None:
         if opened is None:
             return None
         try:
-            found, _bad_lines = ledger(
+            found = ledger(
                 opened[0], {"state_dir": state_dir, "hours": 1, "ledger_max_bytes": LEDGER_MAX_BYTES}
-            )
+            ).entries
         finally:
             os.close(opened[0])
     except MediaOpsError:
@@ -120,7 +136,7 @@ class _Board:
     def locked(self) -> dict[str, Any]:
         """Take or renew the lease, unless something says no. Checks first, then the lock."""
         run_id = self._params["run_id"]
-        lock = self._lock()
+        lock = self.lock()
         mine = bool(lock and lock["run_id"] == run_id)
         refusals = [*self._paused_refusal(), *self._late_refusal(), *self._cap_refusals()]
         took_over = None
@@ -146,7 +162,7 @@ class _Board:
         return {"permitted": True, "refusals": [], "took_over": took_over}
 
     def released(self) -> dict[str, Any]:
-        lock = self._lock()
+        lock = self.lock()
         if lock and lock["run_id"] == self._params["run_id"]:
             self._remove(_LOCK)
         return {}
@@ -187,7 +203,7 @@ class _Board:
         counts = Counter(f"{entry['action']} {entry.get('result', '')}".strip() for entry in recent)
         runs = {action: self._runs(action, self._params["hours"] * 3600) for action in {e["action"] for e in recent}}
         return {
-            "lock": self._lock(),
+            "lock": self.lock(),
             "pause": self._pause(),
             "recent": recent[-200:],
             "counts": dict(sorted(counts.items())),
@@ -195,7 +211,7 @@ class _Board:
             "bad_lines": self.bad_lines,
         }
 
-    def _lock(self) -> dict[str, Any] | None:
+    def lock(self) -> dict[str, Any] | None:
         lock = self._load(_LOCK)
         if lock is None:
             return None

@@ -16,8 +16,9 @@ from typing import Any
 from .argspec import check_range
 from .errors import MediaOpsError, OptionError
 from .guards import ledger
+from .review_actions import actions_of
 from .review_compare import WEEKS
-from .review_days import WEEK_S, NoFiguresError, actions_of, peaks_by_week, read_week, read_window, samples_of
+from .review_days import WEEK_S, NoFiguresError, peaks_by_week, read_week, read_window, samples_of
 from .shapes import mapping, one_line
 from .state_dir import open_state_dir, read_file
 from .times import from_text, to_text, utc_now
@@ -36,7 +37,7 @@ def daily_reports_info(params: Mapping[str, Any]) -> dict[str, Any]:
         raise MediaOpsError(f"the directory {params['state_dir']} cannot be opened")
     directory = opened[0]
     try:
-        entries, bad_lines = ledger(directory, {**params, "hours": params["ledger_hours"]})
+        record = ledger(directory, {**params, "hours": params["ledger_hours"]})
         kept = _Kept(directory, params, until)
     finally:
         os.close(directory)
@@ -46,7 +47,7 @@ def daily_reports_info(params: Mapping[str, Any]) -> dict[str, Any]:
         "days": kept.days,
         "weeks": kept.weeks,
         "peaks": peaks_by_week(kept.samples, until, WEEKS + 1),
-        "actions": {**actions_of(entries), "bad_lines": bad_lines},
+        "actions": {**actions_of(record.entries, record.running), "bad_lines": record.bad_lines},
         "unreadable": kept.unreadable[:_UNREADABLE_MAX],
         "unreadable_count": len(kept.unreadable),
     }

@@ -22,8 +22,6 @@ REVIEW_VERSION = 1
 _SAMPLE_INTERVAL_S = 300  # how often the service takes a sample: a fact of its API
 _SAMPLES_MAX = 300  # how many samples a day's report keeps; where there are so many, older ones may be missing
 _LIST_MAX = 50
-_ROWS_MAX = 100
-_ATTEMPTED = ("done", "failed")
 
 
 class Stage(TypedDict):
@@ -232,40 +230,3 @@ def read_week(document: object) -> dict[str, Any]:
     }
     share = number(coverage.get("share"))
     return {"from": to_text(begin), "to": to_text(end), "figures": kept, "share": share or 0, "stages": stages}
-
-
-def actions_of(entries: Iterable[Json]) -> dict[str, Any]:
-    """What automation did, from the ledger: one row for each action, cause and target, repeated ones first.
-
-    A run counts once, however many lines it wrote of one target; what was only planned or refused is counted aside.
-    """
-    rows: dict[tuple[str, str, str], dict[str, Any]] = {}
-    by_action: dict[str, set[str]] = {}
-    attempts = aside = 0
-    for entry in entries:
-        action, result = one_line(entry.get("action"), 40), entry.get("result")
-        if result not in _ATTEMPTED:
-            aside += 1
-            continue
-        attempts += 1
-        key = (action, one_line(entry.get("cause") or "", 60), one_line(entry.get("target") or "", 120))
-        row = rows.setdefault(key, {"runs": set(), "done": 0, "failed": 0, "last_at": "", "last_said": ""})
-        row["runs"].add(str(entry.get("run_id")))
-        by_action.setdefault(action, set()).add(str(entry.get("run_id")))
-        row[result] += 1
-        if str(entry.get("at")) >= row["last_at"]:
-            row["last_at"], row["last_said"] = one_line(entry.get("at"), 40), one_line(entry.get("said") or "", 160)
-    listed = [
-        {"action": key[0], "cause": key[1], "target": key[2], **row, "runs": len(row["runs"])}
-        for key, row in rows.items()
-    ]
-    # Newest first, and the sort is stable: repeated fixes come before all that helped at once.
-    listed.sort(key=lambda row: str(row["last_at"]), reverse=True)
-    listed.sort(key=lambda row: (-row["runs"], -row["failed"]))
-    return {
-        "attempts": attempts,
-        "not_attempted": aside,
-        "runs": {action: len(runs) for action, runs in sorted(by_action.items())},
-        "rows": listed[:_ROWS_MAX],
-        "rows_left": max(0, len(listed) - _ROWS_MAX),
-    }

@@ -140,21 +140,31 @@ actions:
   returned: success
   contains:
     attempts:
-      description: Lines of the ledger that say what was carried out, or failed.
+      description: Actions that were carried out, failed, or were interrupted. What began and its result count once.
       type: int
     not_attempted:
-      description: Other lines, of what was planned, skipped or refused.
+      description: What was planned, skipped or refused.
       type: int
     runs:
       description: How many runs carried out each kind of action.
       type: dict
     rows:
       description:
-        - Actions by C(action), C(cause) and C(target), with C(runs), C(done), C(failed), C(last_at) and C(last_said).
-          Those that most runs repeated come first; 100 at most.
+        - Actions by C(action), C(cause) and C(target), with C(runs), C(done), C(failed), C(interrupted), C(last_at) and
+          C(last_said). Those that most runs repeated come first; 100 at most.
       type: list
       elements: dict
     rows_left:
+      description: How many were left out.
+      type: int
+    interrupted:
+      description:
+        - Actions that began and have no result, newest first, with C(at), C(action), C(cause), C(target), C(run_id) and
+          C(controller); 20 at most. Their run died, or lost the host, and nobody knows whether they were done. Those of
+          the run that holds the host now are not among them.
+      type: list
+      elements: dict
+    interrupted_left:
       description: How many were left out.
       type: int
     bad_lines:

@@ -11,6 +11,8 @@ from typing import Any
 from ..module_utils.shapes import Json, mapping, number, one_line
 from .probes import failure_of
 
+_HELD_SAID_BYTES = 2**20  # what is less frees nothing worth a line
+
 
 def planned_rung(rung: Json, result: object) -> dict[str, Any]:
     """A rung with what it would do, or did, by the result of its module."""
@@ -27,21 +29,35 @@ def planned_rung(rung: Json, result: object) -> dict[str, Any]:
         "hash": "" if failure else str(acted.get("hash") or ""),
         "changed": bool(acted.get("changed")),
         "failed": bool(failure or failed or refusals),
-        "said": failure or one_line(refusals or acted.get("said") or _freed(acted.get("free")), 300),
+        "said": failure or one_line(refusals or acted.get("said") or _space(acted), 300),
     }
 
 
-def _freed(raw: object) -> str:
-    """What a cleanup made of each file system, before and after."""
+def _space(acted: Json) -> str:
+    """What a cleanup made of each file system, before and after, and what space deleted files still take."""
+    raw = acted.get("free")
     rows = [row for row in raw if isinstance(row, Mapping)] if isinstance(raw, list) else []
-    return "; ".join(
+    lines = [
         f"{', '.join(map(str, row['roots'][:2]))}: "
         f"{row['before_percent']} % free before, {row['after_percent']} % after"
         for row in rows
         if number(row.get("before_percent")) is not None
         and number(row.get("after_percent")) is not None
         and row.get("roots")
-    )
+    ]
+    return "; ".join([*lines, *_held(mapping(acted.get("held_open")))])
+
+
+def _held(held: Json) -> list[str]:
+    taken = number(held.get("bytes")) or 0
+    if taken < _HELD_SAID_BYTES:
+        return []
+    processes = held.get("processes")
+    holders = [
+        f"{one_line(row.get('name'), 40)} (pid {row.get('pid')})"
+        for row in map(mapping, processes[:3] if isinstance(processes, list) else [])
+    ]
+    return [f"deleted files that {', '.join(holders) or 'processes'} hold open still take {taken / 2**20:.0f} MiB"]
 
 
 def begun(rung: Json, *, controller: str, user: str) -> list[dict[str, Any]]:
@@ -60,6 +76,8 @@ def entries(rung: Json, result: object, *, controller: str, user: str) -> list[d
         "user": user,
     }
     failure = failure_of(acted, "plan")
+    # A module that gave no plan leaves what was begun without any other result.
+    plan = acted.get("plan") or (rung.get("actions") if failure else None) or []
     listed = [
         {
             **common,
@@ -71,7 +89,7 @@ def entries(rung: Json, result: object, *, controller: str, user: str) -> list[d
             "result": "failed" if failure and action["result"] == "planned" else action["result"],
             "said": one_line(action["said"] or failure, 200),
         }
-        for action in acted.get("plan") or []
+        for action in plan
         if isinstance(action, Mapping)
     ]
     if failure and not listed:

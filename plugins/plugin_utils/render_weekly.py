@@ -163,6 +163,9 @@ def _sentence(document: Json) -> str:
     repeated = document["automation"]["repeated"]
     if repeated:
         said += f" {repeated} {'fix was' if repeated == 1 else 'fixes were'} repeated by automation."
+    died = len(document["automation"]["interrupted"]) + document["automation"]["interrupted_left"]
+    if died:
+        said += f" {died} {'action of automation was' if died == 1 else 'actions of automation were'} interrupted."
     share = figures["coverage_share"]
     return said + (f" The data cover {percent(share)} of the week." if share is not None else "")
 

@@ -17,6 +17,7 @@ from ..module_utils.review_days import REVIEW_VERSION
 from ..module_utils.shapes import Json, mapping, number, one_line
 
 _ACTIONS_MAX = 50
+_INTERRUPTED_MAX = 20
 
 
 def weekly_document(reviews: object, *, run: Mapping[str, Any], contacts: Sequence[Any] = ()) -> dict[str, Any]:
@@ -211,7 +212,8 @@ def _errors(reviews: Sequence[Json]) -> dict[str, int]:
 def _automation(hosts: Sequence[Json]) -> dict[str, Any]:
     """Every action of every host, repeated fixes first."""
     rows: list[dict[str, Any]] = []
-    unread, left, attempts, aside = [], 0, 0, 0
+    interrupted: list[dict[str, Any]] = []
+    unread, left, died_left, attempts, aside = [], 0, 0, 0, 0
     for host in hosts:
         actions = mapping((host["review"] or {}).get("automation"))
         if "rows" not in actions:
@@ -219,15 +221,20 @@ def _automation(hosts: Sequence[Json]) -> dict[str, Any]:
             continue
         rows += [{"host": host["host"], **row} for row in actions["rows"]]
         left += actions.get("rows_left") or 0
+        interrupted += [{"host": host["host"], **row} for row in actions.get("interrupted") or []]
+        died_left += actions.get("interrupted_left") or 0
         attempts += actions.get("attempts") or 0
         aside += actions.get("not_attempted") or 0
     rows.sort(key=lambda row: str(row["last_at"]), reverse=True)
-    rows.sort(key=lambda row: (-row["runs"], -row["failed"]))
+    rows.sort(key=lambda row: (-row["runs"], -row["failed"] - row["interrupted"]))
+    interrupted.sort(key=lambda row: str(row["at"]), reverse=True)
     return {
         "attempts": attempts,
         "not_attempted": aside,
         "repeated": sum(1 for row in rows if row["runs"] > 1),
         "rows": rows[:_ACTIONS_MAX],
         "rows_left": left + max(0, len(rows) - _ACTIONS_MAX),
+        "interrupted": interrupted[:_INTERRUPTED_MAX],
+        "interrupted_left": died_left + max(0, len(interrupted) - _INTERRUPTED_MAX),
         "unread": unread,
     }

@@ -15,7 +15,8 @@ from ansible_collections.media_ops.runbook.plugins.module_utils.errors import Me
 from ansible_collections.media_ops.runbook.plugins.module_utils.guards import guard
 from ansible_collections.media_ops.runbook.plugins.module_utils.reports_read import daily_reports_info
 from ansible_collections.media_ops.runbook.plugins.module_utils.state_store import state_report
-from ansible_collections.media_ops.runbook.plugins.module_utils.times import to_text
+from ansible_collections.media_ops.runbook.plugins.module_utils.times import from_text, to_text
+from ansible_collections.media_ops.runbook.plugins.plugin_utils.record import begun, entries
 
 from tests.unit.plugins.week_factory import LIMITS, NOW, ago, daily, service_week, today
 
@@ -73,6 +74,38 @@ def test_five_weeks_of_files_come_back_as_figures_and_make_a_review(state: Path)
     assert {row["verdict"] for row in found["degradation"]} == {"noise"}
     assert (found["automation"]["rows"][0]["action"], found["automation"]["rows"][0]["runs"]) == ("restart", 2)
     assert found["automation"]["not_attempted"] == 1
+
+
+def test_a_run_that_died_is_told_from_one_that_still_runs(state: Path) -> None:
+    """By the lines that the role writes, and the lease that a run holds while it acts."""
+    planned = {"action": "restart", "target": "media-processing-service", "steps": [], "why": "down", "said": ""}
+    rung = {
+        "cause": "service",
+        "act": "service_control",
+        "rung": "Restart",
+        "actions": [{**planned, "result": "planned"}],
+    }
+    began = begun(rung, controller="ops1", user="alice")
+    record(state, "whole", *began)
+    ended = {"plan": [{**planned, "result": "done", "said": "it runs"}]}
+    record(state, "whole", *entries(rung, ended, controller="ops1", user="alice"))
+    record(state, "dead", *began)
+    held = {"ttl": 900, "hours": 24, "ledger_max_bytes": 1 << 20, "state_dir": str(state), "reason": "down"}
+    assert guard({"state": "locked", "run_id": "going_on", **held})["permitted"]
+    record(state, "going_on", *began)
+
+    found = read(state)["actions"]
+    assert (found["attempts"], found["not_attempted"], found["runs"]) == (2, 0, {"restart": 2})
+    assert [(row["done"], row["failed"], row["interrupted"]) for row in found["rows"]] == [(1, 0, 1)]
+    (died,) = found["interrupted"]
+    assert from_text(died.pop("at"))
+    assert died == {
+        "action": "restart", "cause": "service", "target": "media-processing-service", "run_id": "dead",
+        "controller": "ops1",
+    }  # fmt: skip
+
+    guard({"state": "released", "run_id": "going_on", **held})
+    assert {row["run_id"] for row in read(state)["actions"]["interrupted"]} == {"dead", "going_on"}
 
 
 def test_what_is_no_report_is_named_and_hides_no_other(state: Path, tmp_path: Path) -> None:

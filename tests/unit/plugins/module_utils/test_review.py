@@ -14,7 +14,6 @@ from ansible_collections.media_ops.runbook.plugins.module_utils.review_chance im
 from ansible_collections.media_ops.runbook.plugins.module_utils.review_days import (
     NoFiguresError,
     Window,
-    actions_of,
     peaks_by_week,
     read_week,
     read_window,
@@ -588,46 +587,3 @@ def test_thresholds_that_make_no_sense_are_refused_by_name(change: dict[str, Any
 
 def test_thresholds_from_the_command_line_are_text() -> None:
     assert reviewed(reports([daily(NOW)]), thresholds={key: str(value) for key, value in LIMITS.items()})["figures"]
-
-
-# --- the ledger
-
-
-def entry(run: str, action: str = "restart", result: str = "done", **more: Any) -> dict[str, Any]:
-    row = {
-        "at": to_text(NOW),
-        "run_id": run,
-        "action": action,
-        "result": result,
-        "cause": "service",
-        "target": "unit x",
-    }
-    return {**row, **more}
-
-
-def test_repeated_fixes_come_first() -> None:
-    rows = [
-        entry("r1", "delete", cause="disk", target="a.tmp", at="2026-11-27T16:00:00Z"),
-        entry("r1", at="2026-11-23T10:00:00Z", said="was slow"),
-        entry("r2", at="2026-11-25T10:00:00Z", said="ok again"),
-        entry("r3", result="failed", at="2026-11-24T10:00:00Z"),
-        entry("r4", result="refused"),
-        entry("r5", result="planned"),
-    ]
-    found = actions_of(rows)
-    assert (found["attempts"], found["not_attempted"], found["runs"]) == (4, 2, {"delete": 1, "restart": 3})
-    assert found["rows"][0] == {
-        "action": "restart", "cause": "service", "target": "unit x", "runs": 3, "done": 2, "failed": 1,
-        "last_at": "2026-11-25T10:00:00Z", "last_said": "ok again",
-    }  # fmt: skip
-    assert [row["action"] for row in found["rows"]] == ["restart", "delete"]
-
-
-def test_a_run_with_many_lines_of_one_target_counts_once() -> None:
-    found = actions_of([entry("r1"), entry("r1"), entry("r1")])
-    assert (found["rows"][0]["runs"], found["rows"][0]["done"]) == (1, 3)
-
-
-def test_many_targets_are_bounded_and_counted() -> None:
-    found = actions_of(entry("r1", target=f"file {at}") for at in range(350))
-    assert (len(found["rows"]), found["rows_left"], found["attempts"]) == (100, 250, 350)

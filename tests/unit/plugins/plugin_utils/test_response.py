@@ -8,7 +8,7 @@ import pytest
 from ansible_collections.media_ops.runbook.plugins.module_utils.errors import OptionError
 from ansible_collections.media_ops.runbook.plugins.plugin_utils.advice import advise
 from ansible_collections.media_ops.runbook.plugins.plugin_utils.probes import diagnose, ranked_stages
-from ansible_collections.media_ops.runbook.plugins.plugin_utils.record import decision, entries, planned_rung
+from ansible_collections.media_ops.runbook.plugins.plugin_utils.record import begun, decision, entries, planned_rung
 from ansible_collections.media_ops.runbook.plugins.plugin_utils.response import (
     breaker_refusals,
     cured,
@@ -321,6 +321,14 @@ class TestRecord:
             ("service_control", "failed", "no answer: ssh")
         ]
 
+    def test_what_was_begun_has_a_result_also_when_the_module_gives_none(self) -> None:
+        rung = {**RUNG, "actions": [action(), {**action(), "target": "another unit"}]}
+        began = begun(rung, controller="c", user="u")
+        ended = entries(rung, {"unreachable": True, "msg": "ssh"}, controller="c", user="u")
+        assert {row["result"] for row in began} == {"started"}
+        assert [(row["action"], row["target"]) for row in ended] == [(row["action"], row["target"]) for row in began]
+        assert {(row["result"], row["said"]) for row in ended} == {("failed", "no answer: ssh")}
+
     def test_a_decision(self) -> None:
         made = decision("paged", {"incidents": [incident("ffmpeg")], "said": "NOT recovered"}, controller="c", user="u")
         assert (made["action"], made["cause"], made["why"], made["result"]) == (
@@ -441,6 +449,11 @@ def test_a_cleanup_tells_the_use_of_each_file_system() -> None:
         rung, {"plan": [], "hash": "0123456789ab", "free": [row, {"roots": [], "before_percent": None}]}
     )
     assert made["said"] == "/srv/temp, /srv/temp/logs: 4.1 % free before, 23.9 % after"
+    held = {"files": 1, "bytes": 5 << 20, "processes": [{"pid": 7, "name": "tail", "files": 1, "bytes": 5 << 20}]}
+    kept = planned_rung(rung, {"plan": [], "hash": "0123456789ab", "free": [row], "held_open": held})
+    assert kept["said"].endswith("; deleted files that tail (pid 7) hold open still take 5 MiB")
+    for few in ({**held, "bytes": 4096}, None, {"bytes": "x"}, {"bytes": 0, "processes": 5}):
+        assert planned_rung(rung, {"plan": [], "hash": "", "free": [row], "held_open": few})["said"] == made["said"]
     answers: list[Any] = [None, 5, [5], [{}], [{"roots": None, "before_percent": 1, "after_percent": 1}]]
     for nonsense in answers:
         assert planned_rung(rung, {"plan": [], "hash": "", "free": nonsense})["said"] == ""

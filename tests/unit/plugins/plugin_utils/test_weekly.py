@@ -93,6 +93,32 @@ def test_repeated_fixes_of_any_host_come_first() -> None:
     assert found["unread"] == ["down"]
 
 
+def test_a_run_that_died_is_told_with_host_and_time() -> None:
+    fix = weekly_factory.fix
+    died = [fix(day, "restart", f"unit {day}", result="started", controller="ops1") for day in range(1, 9)]
+    whole = [fix(1, "delete", "a.tmp", result="started"), fix(1, "delete", "a.tmp")]
+    made = document(
+        **{f"media{number}": two_weeks(figures(1, 0, 1.0), ledger=died) for number in range(1, 4)},
+        fine=two_weeks(figures(1, 0, 1.0), ledger=whole),
+    )
+    found = made["automation"]
+    assert (found["attempts"], found["not_attempted"], found["repeated"]) == (25, 0, 0)
+    assert (len(found["interrupted"]), found["interrupted_left"]) == (20, 4)
+    assert [row["at"] for row in found["interrupted"]] == sorted(
+        (row["at"] for row in found["interrupted"]), reverse=True
+    )
+    page, text = (" ".join(render_weekly(made, path).split()) for path in (HTML, MARKDOWN))
+    said = f"<b>media1</b> {ago(20):%Y-%m-%d %H:%M} UTC: restart unit 1 – "
+    assert f'{said}<span class="state critical">a run died in the middle of it</span>' in page.replace("\u00a0", " ")
+    assert "24 actions of automation were interrupted." in page
+    assert f"**media1** {ago(20):%Y-%m-%d %H:%M} UTC: restart unit 1 – a run died in the middle of it" in text
+    assert "and 4 more" in page
+    assert "and 4 more that a run died in" in text
+    sound = render_weekly(document(fine=two_weeks(figures(1, 0, 1.0), ledger=whole)), HTML)
+    assert "died" not in sound
+    assert "interrupted" not in sound
+
+
 @pytest.mark.parametrize("case", weekly_factory.CASES)
 def test_every_case_has_a_page_and_a_text(case: str) -> None:
     made = weekly_factory.CASES[case]() if case != "fleet" else weekly_factory.fleet(25)
