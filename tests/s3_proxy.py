@@ -18,6 +18,7 @@ import contextlib
 import http.client
 import socket
 import ssl
+import struct
 import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -29,8 +30,15 @@ _ERROR = '<?xml version="1.0"?><Error><Code>{}</Code><Message>{}</Message>{}<Req
 
 
 def operation(method: str, target: str) -> str:
-    """What a request asks for: identity, list, leftovers, put, get, delete, head, connect."""
+    """What a request asks for: identity, list, leftovers, put, get, delete, head, connect.
+
+    Of an upload in parts: uploads (which there are), begin, part, complete, abort.
+    """
     query = parse_qs(urlsplit(target).query, keep_blank_values=True)
+    if "uploads" in query:
+        return {"GET": "uploads", "POST": "begin"}[method]
+    if "uploadId" in query:
+        return {"PUT": "part", "POST": "complete", "DELETE": "abort"}[method]
     if method == "POST":
         return "identity"
     if method == "GET" and "list-type" in query:
@@ -78,6 +86,7 @@ ANSWERS: dict[str, tuple[int, bytes, dict[str, str]]] = {
         {},
     ),
     "created_nothing": (200, b"", {}),
+    "not_implemented": (501, _error("NotImplemented", "A header you provided implies functionality"), {}),
 }
 FAULTS = (
     *ANSWERS,
@@ -90,6 +99,9 @@ FAULTS = (
     "echo_secrets",
     "clock_ahead",
     "flaky",
+    "lost_once",  # passed on, and the first answer never comes
+    "cut",  # the connection, half-way through what is sent
+    "no_conditions",  # a store that does not know If-None-Match
 )
 
 
@@ -108,12 +120,19 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _serve(self) -> None:
         proxy = self.server.proxy
-        body = self._body()
         asked = operation(self.command, self.path)
-        proxy.seen.append(asked)
         fault = proxy.faults.get(asked, "")
-        if fault == "flaky":
-            fault = "internal_error" if proxy.seen.count(asked) == 1 else ""
+        if fault == "cut":
+            proxy.seen.append(asked)
+            self._cut()
+            return
+        body = self._body()
+        proxy.seen.append(asked)
+        if fault in ("flaky", "lost_once"):
+            first = {"flaky": "internal_error", "lost_once": "hang_after"}[fault]
+            fault = first if proxy.seen.count(asked) == 1 else ""
+        if fault == "no_conditions":
+            fault = "not_implemented" if self.headers.get("If-None-Match") else ""
         if fault in ANSWERS:
             self._answer(*ANSWERS[fault])
         elif fault == "echo_secrets":
@@ -200,6 +219,13 @@ class _Handler(BaseHTTPRequestHandler):
         else:
             self._answer(answer.status, content, kept)
 
+    def _cut(self) -> None:
+        self.rfile.read(int(self.headers.get("Content-Length") or 0) // 2)
+        # A reset instead of an orderly end
+        self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.close_connection = True
+        self.connection.close()
+
     def _hang(self) -> None:
         self.server.proxy.stop.wait()
         self.close_connection = True
@@ -233,16 +259,17 @@ def s3_proxy(
     faults: Mapping[str, str] | None = None,
     *,
     tls: ssl.SSLContext | None = None,
+    bind: str = "127.0.0.1",
 ) -> Iterator[Proxy]:
     """Run a proxy on a port from the kernel. `faults`: from an operation to the name of what goes wrong with it."""
     faults = dict(faults or {})
     if not {*faults.values()} <= {*FAULTS}:
         raise ValueError(f"no such fault: {faults}")
-    server = _Server(("127.0.0.1", 0), _Handler)
+    server = _Server((bind, 0), _Handler)
     if tls:
         server.socket = _tls_listener(server.socket, tls)
     port = server.server_address[1]
-    server.proxy = Proxy(f"{'https' if tls else 'http'}://127.0.0.1:{port}", faults, upstream or "http://127.0.0.1:1")
+    server.proxy = Proxy(f"{'https' if tls else 'http'}://{bind}:{port}", faults, upstream or "http://127.0.0.1:1")
     threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
     try:
         yield server.proxy

@@ -27,6 +27,8 @@ from pathlib import Path
 from typing import Any
 
 import boto3
+import botocore.loaders
+import botocore.session
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from media_pipeline.client import wait_for
@@ -100,6 +102,21 @@ class Store:
     def keys(self) -> list[str]:
         """Return the names of its objects."""
         return [entry["Key"] for entry in self.client().list_objects_v2(Bucket=self.bucket).get("Contents", [])]
+
+
+@contextlib.contextmanager
+def data_files_read_once() -> Iterator[None]:
+    """What boto3 reads from its own data files for each session takes longer than most tests."""
+    loader = botocore.loaders.create_loader()
+    found = botocore.session.create_loader
+    botocore.session.create_loader = lambda *_paths: loader
+    try:
+        session = botocore.session.get_session()
+        for service in ("s3", "sts"):
+            session.create_client(service, "us-east-1", aws_access_key_id="none", aws_secret_access_key="none")
+        yield
+    finally:
+        botocore.session.create_loader = found
 
 
 def _ports(count: int, address: str) -> list[int]:

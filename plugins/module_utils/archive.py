@@ -21,7 +21,8 @@ from typing import IO, Any, NamedTuple, cast
 from .errors import MediaOpsError
 
 SUFFIXES = {"gzip": ".tar.gz", "zstd": ".tar.zst"}
-ARCHIVE_NAME = re.compile(r"archived_logs_([0-9]{8})(?:-[0-9]+)?\.tar\.(?:gz|zst)")
+ARCHIVES_BEGIN = "archived_logs_"
+ARCHIVE_NAME = re.compile(ARCHIVES_BEGIN + r"([0-9]{8})(?:-[0-9]+)?\.tar\.(?:gz|zst)")
 """Names of archives, with their day."""
 
 _CHUNK = 1 << 18

@@ -124,6 +124,8 @@ def within(work: Callable[[], T], seconds: float, late: Fault) -> T:
     Raises:
         Fault: ``late``, when its time is up.
     """
+    if seconds <= 0:
+        raise late
     outcome: queue.SimpleQueue[tuple[T | None, BaseException | None]] = queue.SimpleQueue()
 
     def attempt() -> None:
@@ -134,7 +136,7 @@ def within(work: Callable[[], T], seconds: float, late: Fault) -> T:
 
     threading.Thread(target=attempt, daemon=True).start()
     try:
-        value, error = outcome.get(timeout=max(seconds, 0))
+        value, error = outcome.get(timeout=seconds)
     except queue.Empty:
         raise late from None
     if error is not None:

@@ -160,8 +160,9 @@ def explain(error: BaseException, step: str, *, where: str, show: Callable[[str]
     for state, found in (
         ("tls", kinds & {"SSLError"} or _first(chain, ssl.SSLError)),
         ("dns", _first(chain, socket.gaierror)),
-        ("timeout", kinds & {"ReadTimeoutError", "ConnectTimeoutError", "TimeoutError", "timeout"}),
+        # First what the system said: a refused connection of urllib3 is a ConnectTimeoutError as well.
         ("refused", any(isinstance(cause, OSError) and cause.errno in _NO_WAY for cause in chain)),
+        ("timeout", kinds & {"ReadTimeoutError", "ConnectTimeoutError", "TimeoutError", "timeout"}),
         ("refused", kinds & {"ProxyConnectionError", "EndpointConnectionError"}),
         ("server_error", kinds & {"RemoteDisconnected", "ConnectionError"}),
         ("invalid", _first(chain, http.client.HTTPException, ValueError)),

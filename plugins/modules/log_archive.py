@@ -27,7 +27,7 @@ description:
     change agree.
   - Also tells the sizes of the logs, and whether their rotation works.
   - Run it as the service's user, who must own the logs and may write to O(archive_dir).
-  - Archives are not copied to another place.
+  - Module M(media_ops.runbook.archive_copy) copies archives to an S3 store.
 extends_documentation_fragment:
   - media_ops.runbook.clock
   - ansible.builtin.action_common_attributes
@@ -93,6 +93,7 @@ options:
     description: Act only when the plan made anew has this RV(hash). Else the module fails and says what drifted.
     type: str
 seealso:
+  - module: media_ops.runbook.archive_copy
   - module: media_ops.runbook.disk_cleanup
 """
 

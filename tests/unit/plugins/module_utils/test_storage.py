@@ -17,8 +17,6 @@ from types import SimpleNamespace
 from typing import Any
 
 import botocore.auth
-import botocore.loaders
-import botocore.session
 import pytest
 from ansible_collections.media_ops.runbook.plugins.module_utils import storage_settings, storage_steps
 from ansible_collections.media_ops.runbook.plugins.module_utils.errors import OptionError
@@ -31,7 +29,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from tests.fault_server import fault_server, make_certificate, server_context
 from tests.s3_proxy import s3_proxy
-from tests.s3_store import SECRET_KEY, Store, access_key, s3_store
+from tests.s3_store import SECRET_KEY, Store, access_key, data_files_read_once, s3_store
 
 # Real processes, files and sockets by the hundred: more than the inner loop can wait for.
 pytestmark = pytest.mark.slow
@@ -57,13 +55,7 @@ PASSED = ["dns", "tcp", "credentials", "identity", "list", "put", "get", "delete
 
 @pytest.fixture(scope="module", autouse=True)
 def _data_files_read_once() -> Iterator[None]:
-    """What boto3 reads from its own data files for each session takes longer than all the rest."""
-    loader = botocore.loaders.create_loader()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(botocore.session, "create_loader", lambda *_paths: loader)
-        session = botocore.session.get_session()
-        for service in ("s3", "sts"):
-            session.create_client(service, "us-east-1", aws_access_key_id="none", aws_secret_access_key="none")
+    with data_files_read_once():
         yield
 
 
