@@ -41,17 +41,20 @@ class CallbackModule(CallbackBase):
 '''
 
 
-def run(tmp_path: Path, data: dict[str, Any], **environment: str) -> subprocess.CompletedProcess[str]:
-    task = {"ansible.builtin.set_stats": {"data": data, "per_host": False}}
-    play = {"hosts": "localhost", "gather_facts": False, "connection": "local", "tasks": [task]}
-    (tmp_path / "play.yml").write_text(json.dumps([play]), encoding="utf-8")
+def run(tmp_path: Path, *data: dict[str, Any], **environment: str) -> subprocess.CompletedProcess[str]:
+    """A playbook for each of the data, all of them in one run: each has its own end, and so its own table."""
+    playbooks = [f"play{number}.yml" for number in range(len(data))]
+    for name, one in zip(playbooks, data, strict=True):
+        task = {"ansible.builtin.set_stats": {"data": one, "per_host": False, "aggregate": False}}
+        play = {"hosts": "localhost", "gather_facts": False, "connection": "local", "tasks": [task]}
+        (tmp_path / name).write_text(json.dumps([play]), encoding="utf-8")
     (tmp_path / "cb").mkdir(exist_ok=True)
     (tmp_path / "cb/somejson.py").write_text(JSON_CALLBACK, encoding="utf-8")
     kept = {
         key: value for key, value in os.environ.items() if not key.startswith(("ANSIBLE_", "MEDIA_OPS_", "COLUMNS"))
     }
     return subprocess.run(
-        [ANSIBLE_PLAYBOOK, "-i", "localhost,", "play.yml"],
+        [ANSIBLE_PLAYBOOK, "-i", "localhost,", *playbooks],
         cwd=tmp_path,
         env={
             **kept,
@@ -114,17 +117,19 @@ def test_colours_follow_ansibles_settings_and_stay_out_of_the_log(tmp_path: Path
     assert "\x1b" not in logged
 
 
-@pytest.mark.parametrize(
-    "data",
-    [
+def test_whatever_the_summary_is_there_is_no_traceback(tmp_path: Path) -> None:
+    done = run(
+        tmp_path,
         {"other": 1},
         {"media_ops_summary": None},
         {"media_ops_summary": [1]},
         summary(schema_version=9),
         summary(hosts=5, next="x", reports={"a": 1}, title=["t"], state=None, failed="?"),
-    ],
-)
-def test_whatever_the_summary_is_there_is_no_traceback(tmp_path: Path, data: dict[str, Any]) -> None:
-    done = run(tmp_path, data)
+        summary(),
+    )
     assert done.returncode == 0
     assert not re.search("Traceback|Failure using method|WARNING", done.stdout + done.stderr)
+    tables = re.split(r"PLAY RECAP .*\n.*\n", done.stdout)[1:]
+    assert len(tables) == 6, "each playbook has its own end"
+    assert [VERDICT in table for table in tables] == [False] * 5 + [True]
+    assert "schema_version 9" in tables[3]
