@@ -1,6 +1,9 @@
-"""Run the stages of `make check` or `make test` one after the other, all of them, and say at the end how each one went.
+"""Run the stages of `make check` or `make test`, all of them, and say at the end how each one went.
 
 usage: stages.py check|test [STAGE ...]
+
+Stages run one after the other; those that only look at files, on one processor, run two at a time, and what such a one
+says comes when it has ended.
 
 A stage is a command. It passes with exit code 0 and fails with any other, but 77 says "left out", with the reason on
 its last line; on CI that counts as a failure. The last line counts tests: those of pytest by its own report, every
@@ -16,10 +19,15 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import xml.etree.ElementTree as ET
 from collections import Counter
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
+from itertools import groupby
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -28,16 +36,18 @@ GRACE_S = 60
 COLLECTIONS = "playbooks/collections"
 FAULTS = ROOT / "build" / "faults"
 PLUGINS = "ansible_collections.media_ops.runbook.plugins"
+WRITING = threading.Lock()
 
 
 @dataclass(frozen=True)
 class Stage:
-    """One command, run at `cwd` below the root; `check` puts it into the fast set."""
+    """One command, run at `cwd` below the root. `check`: it is of the fast set. `paired`: it may run beside another."""
 
     name: str
     command: tuple[str, ...]
     cwd: str = "."
     check: bool = False
+    paired: bool = False
     limit_s: int = 900
 
     @property
@@ -45,33 +55,36 @@ class Stage:
         return self.command[0] == "pytest"
 
 
-def pytest(name: str, *args: str, check: bool = False, limit_s: int = 900) -> Stage:
-    """A stage of tests, on both cores."""
-    return Stage(name, ("pytest", "-q", "-n", "2", *args), check=check, limit_s=limit_s)
+def look(name: str, *command: str, cwd: str = ".", check: bool = False, limit_s: int = 900) -> Stage:
+    """A stage that looks at files, on one processor."""
+    return Stage(name, command, cwd=cwd, check=check, paired=True, limit_s=limit_s)
+
+
+def pytest(name: str, *args: str, workers: int = 2, check: bool = False, limit_s: int = 900) -> Stage:
+    """A stage of tests; those that wait as much as they work have more workers than there are processors."""
+    return Stage(name, ("pytest", "-q", "-n", str(workers), *args), check=check, limit_s=limit_s)
 
 
 STAGES = (
-    Stage("ruff", ("ruff", "check", "--no-cache", "."), check=True),
-    Stage("ruff-format", ("ruff", "format", "--no-cache", "--check", "."), check=True),
-    Stage("yamllint", ("yamllint", "--strict", "."), check=True),
-    Stage("shellcheck", ("tools/shellcheck.sh",), check=True),
-    Stage(
-        "types-plugins", ("mypy", "--config-file", "../../pyproject.toml", "-p", PLUGINS), cwd=COLLECTIONS, check=True
-    ),
-    Stage("types", ("mypy", "sandbox", "tools", "tests"), check=True),
-    Stage("changelog", ("antsibull-changelog", "lint"), check=True),
-    Stage("runbook-map", ("python", "tools/runbook_map.py", "--check"), check=True),
-    pytest("unit", "-m", "not slow", "tests/unit", "tests/meta", check=True),
-    pytest("unit-slow", "-m", "slow", "tests/unit", "tests/meta"),
-    Stage("ansible-lint", ("tools/ansible_lint.sh",)),
+    look("types", "mypy", "sandbox", "tools", "tests", check=True),
+    look("types-plugins", "mypy", "--config-file", "../../pyproject.toml", "-p", PLUGINS, cwd=COLLECTIONS, check=True),
+    look("yamllint", "yamllint", "--strict", ".", check=True),
+    look("runbook-map", "python", "tools/runbook_map.py", "--check", check=True),
+    look("changelog", "antsibull-changelog", "lint", check=True),
+    look("shellcheck", "tools/shellcheck.sh", check=True),
+    look("ruff", "ruff", "check", "--no-cache", ".", check=True),
+    look("ruff-format", "ruff", "format", "--no-cache", "--check", ".", check=True),
+    pytest("unit", "-m", "not slow", "tests/unit", "tests/meta", workers=4, check=True),
+    pytest("unit-slow", "-m", "slow", "tests/unit", "tests/meta", workers=4),
+    look("sanity", "tools/sanity.sh", limit_s=1200),
+    look("ansible-lint", "tools/ansible_lint.sh"),
+    look("galaxy", "tools/galaxy.sh"),
+    look("docs", "tools/ansible_doc.sh"),
     pytest("sandbox", "tests/sandbox"),
     pytest("pages", "tests/test_report_page.py", "tests/test_weekly_page.py"),
-    pytest("playbooks", "tests/playbooks", limit_s=1800),
-    Stage("sanity", ("tools/sanity.sh",), limit_s=1200),
-    Stage("docs", ("tools/ansible_doc.sh",)),
-    Stage("galaxy", ("tools/galaxy.sh",)),
-    # A file's hosts are made once for all its tests. They wait more than they work, so more files than processors.
-    Stage("lab", ("pytest", "-q", "-n", "4", "--dist", "loadfile", "tests/lab"), limit_s=2400),
+    pytest("playbooks", "tests/playbooks", workers=4, limit_s=1800),
+    # A file's hosts are made once for all its tests.
+    pytest("lab", "--dist", "loadfile", "tests/lab", workers=4, limit_s=2400),
     Stage("molecule", ("tools/molecule.sh",), limit_s=2400),
 )
 
@@ -94,13 +107,17 @@ def environment() -> dict[str, str]:
     }
     env["PATH"] = f"{Path(sys.executable).parent}:{env.get('PATH', os.defpath)}"
     env["NO_COLOR"] = "1"
+    # Every worker of pytest and every playbook imports ours anew: that is compiled once.
+    env.pop("PYTHONDONTWRITEBYTECODE", None)
     # Tests of real faults note there what came of each, for docs/fault_matrix.md.
     FAULTS.mkdir(parents=True, exist_ok=True)
     env["MEDIA_OPS_FAULT_MATRIX"] = str(FAULTS)
     return env
 
 
-def follow(stage: Stage, command: list[str]) -> tuple[int, str]:
+def follow(
+    stage: Stage, command: list[str], say: Callable[[bytes], object], given_up: threading.Event
+) -> tuple[int, str]:
     """Run a command, passing its output on; its exit code and the last line it wrote."""
     process = subprocess.Popen(
         command,
@@ -116,10 +133,12 @@ def follow(stage: Stage, command: list[str]) -> tuple[int, str]:
     deadline = time.monotonic() + stage.limit_s
     try:
         while time.monotonic() < deadline:
+            if given_up.is_set():
+                return 1, "given up"
             if select.select([process.stdout], [], [], 0.5)[0]:
                 if not (chunk := os.read(process.stdout.fileno(), 65536)):
                     break
-                os.write(1, chunk)
+                say(chunk)
                 tail = (tail + chunk)[-4096:]
             elif process.poll() is not None:
                 break  # what it left running still holds the pipe
@@ -153,14 +172,22 @@ def count_tests(report: Path) -> Counter[str]:
     return counts
 
 
-def run(stage: Stage) -> Outcome:
+def run(stage: Stage, given_up: threading.Event) -> Outcome:
     """Run one stage."""
-    print(f"\n=== {stage.name}: {' '.join(stage.command)}", flush=True)
+    head = f"\n=== {stage.name}: {' '.join(stage.command)}\n".encode()
     started = time.monotonic()
+    said: list[bytes] = []
+    if stage.paired:
+        write(f"... {stage.name} runs\n".encode())
+        said.append(head)
+    else:
+        write(head)
     with tempfile.TemporaryDirectory() as scratch:
         report = Path(scratch, "junit.xml")
-        code, last = follow(stage, [*stage.command, *([f"--junitxml={report}"] if stage.is_pytest else [])])
+        command = [*stage.command, *([f"--junitxml={report}"] if stage.is_pytest else [])]
+        code, last = follow(stage, command, said.append if stage.paired else write, given_up)
         counts = count_tests(report)
+    write(b"".join(said))
     left_out = code == LEFT_OUT and not os.environ.get("CI")
     state = "ok" if code == 0 else "left out" if left_out else "FAILED"
     if state == "FAILED":
@@ -168,6 +195,28 @@ def run(stage: Stage) -> Outcome:
     elif not stage.is_pytest:
         counts["skipped" if left_out else "passed"] += 1
     return Outcome(stage, state, time.monotonic() - started, counts, "" if code == 0 else last)
+
+
+def write(data: bytes) -> None:
+    """Write all of it, with nothing of another stage in between."""
+    with WRITING:
+        while data:
+            data = data[os.write(1, data) :]
+
+
+def run_all(chosen: Iterable[Stage]) -> list[Outcome]:
+    """Run stages in their order, neighbours of one processor two at a time."""
+    outcomes: list[Outcome] = []
+    given_up = threading.Event()
+    for paired, group in groupby(chosen, key=lambda stage: stage.paired):
+        with ThreadPoolExecutor(2 if paired else 1) as pool:
+            try:
+                outcomes += pool.map(partial(run, given_up=given_up), group)
+            except BaseException:  # interrupted: what runs is ended, and no more begun
+                given_up.set()
+                pool.shutdown(cancel_futures=True)
+                raise
+    return outcomes
 
 
 def main(argv: list[str]) -> int:
@@ -182,7 +231,7 @@ def main(argv: list[str]) -> int:
             file=sys.stderr,
         )
         return 2
-    outcomes = [run(stage) for stage in chosen if len(argv) == 1 or stage.name in argv[1:]]
+    outcomes = run_all(stage for stage in chosen if len(argv) == 1 or stage.name in argv[1:])
 
     print(f"\n=== summary of make {argv[0]}")
     for outcome in outcomes:

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import signal
+import subprocess
 import sys
 import time
 from pathlib import Path
 
 import pytest
 
+from tests.session_site import eventually
 from tools import stages
 from tools.stages import Stage, main
 
 
-def python(name: str, code: str, *, check: bool = True, limit_s: int = 60) -> Stage:
-    return Stage(name, (sys.executable, "-c", code), check=check, limit_s=limit_s)
+def python(name: str, code: str, *, check: bool = True, paired: bool = False, limit_s: int = 60) -> Stage:
+    return Stage(name, (sys.executable, "-c", code), check=check, paired=paired, limit_s=limit_s)
 
 
 GOOD = python("good", "print('fine')")
@@ -84,6 +87,69 @@ def test_what_a_stage_leaves_running_does_not_hold_the_run(
     os.kill(int(lines[2]), signal.SIGKILL)
     assert (outcome, lines[-1]) == (0, "1 passed, 0 failed")
     assert time.monotonic() - started < 50
+
+
+# Says that it is there and waits for the other: they end only when they run at the same time.
+MEET = """
+import pathlib, sys, time
+mine, other = map(pathlib.Path, {files})
+print(mine.name, "begins", flush=True)
+mine.touch()
+deadline = time.monotonic() + 50
+while not other.exists():
+    assert time.monotonic() < deadline
+    time.sleep(0.01)
+print(mine.name, "ends")
+"""
+
+
+def test_neighbours_that_are_paired_run_together_and_say_what_they_say_whole(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    one, two = str(tmp_path / "one"), str(tmp_path / "two")
+    pair = [python(Path(a).name, MEET.format(files=(a, b)), paired=True) for a, b in ((one, two), (two, one))]
+    after = python("after", "import pathlib, sys; print([p.name for p in sorted(pathlib.Path(sys.argv[1]).iterdir())])")
+    after = dataclasses.replace(after, command=(*after.command, str(tmp_path)))
+    failing = dataclasses.replace(BAD, paired=True)
+    code, lines = summary(monkeypatch, capfd, *pair, after, failing)
+    assert (code, lines[-1]) == (1, "3 passed, 1 failed")
+    for name in ("one", "two"):
+        head = next(at for at, line in enumerate(lines) if line.startswith(f"=== {name}: "))
+        begins = lines.index(f"{name} begins")
+        assert lines.index(f"... {name} runs") < head < begins == lines.index(f"{name} ends") - 1
+        assert not [line for line in lines[head + 1 : begins] if line.startswith(("...", "==="))]
+    assert lines.index("['one', 'two']") > max(lines.index("one ends"), lines.index("two ends")), (
+        "alone, and after them"
+    )
+    assert [line.split()[3] for line in lines if line.startswith(("ok  ", "FAILED  "))] == [
+        "one",
+        "two",
+        "after",
+        "bad",
+    ]
+
+
+@pytest.mark.parametrize("paired", [True, False])
+def test_an_interrupt_ends_what_runs_and_begins_no_more(tmp_path: Path, paired: bool) -> None:
+    endless = "import os, pathlib, time; pathlib.Path({!r}, str(os.getpid())).touch(); time.sleep(600)"
+    made = [python(f"s{n}", endless.format(str(tmp_path)), paired=paired) for n in range(4)]
+    program = f"import sys; from tools import stages; from tools.stages import Stage; stages.STAGES = {made!r}; "
+    running = subprocess.Popen(
+        [sys.executable, "-c", program + "sys.exit(stages.main(['test']))"],
+        cwd=stages.ROOT,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        eventually("stages run", lambda: len(list(tmp_path.iterdir())) == 1 + paired)
+        running.send_signal(signal.SIGINT)
+        assert running.wait(30) != 0
+    finally:
+        running.kill()
+        running.wait()
+    pids = [int(path.name) for path in tmp_path.iterdir()]
+    assert len(pids) == 1 + paired
+    assert not any(Path(f"/proc/{pid}").exists() for pid in pids)
 
 
 def test_tests_of_pytest_are_counted(
