@@ -21,11 +21,11 @@ _INTERRUPTED_MAX = 20
 
 
 def weekly_document(reviews: object, *, run: Mapping[str, Any], contacts: Sequence[Any] = ()) -> dict[str, Any]:
-    """The document of the fleet's week.
+    """The document of the fleet's week (roles/report/files/weekly.schema.json).
 
     Args:
         reviews: the review of each host by its name; of a host that has none, anything that is no review.
-        run: what is known of the run: id, title, finished_at and the like.
+        run: what is known of the run: id, title, finished_at and the like; ``playbook_prefix`` leaves the document.
         contacts: whom to call.
 
     Raises:
@@ -38,7 +38,7 @@ def weekly_document(reviews: object, *, run: Mapping[str, Any], contacts: Sequen
     known = [host["review"] for host in hosts if host["review"]]
     return {
         "schema_version": REVIEW_VERSION,
-        "run": dict(run),
+        "run": {key: value for key, value in run.items() if key != "playbook_prefix"},
         "contacts": list(contacts),
         "period": known[0]["period"] if known else None,
         "figures": _figures(known),

@@ -14,18 +14,17 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
-import jsonschema
 import pytest
 from ansible_collections.media_ops.runbook.plugins.plugin_utils.render import SYMBOLS, WORDS
 from media_pipeline.launcher import Pipeline, running_pipeline
 
 from tests.fault_server import fault_server
 from tests.playbooks.conftest import REACHED, ROOT, Play, closed_port
+from tests.schemas import DAILY_REPORT, RESULT, problems
 
 pytestmark = pytest.mark.playbook
 MORNING = "playbooks/daily_morning_health_check.yml"
 EVENING = "playbooks/daily_evening_summary.yml"
-SCHEMA = json.loads((ROOT / "roles/report/files/result.schema.json").read_text(encoding="utf-8"))
 
 
 def on(pipeline: Pipeline, **more: Any) -> dict[str, Any]:
@@ -55,7 +54,7 @@ def test_morning_of_a_healthy_host(play: Play, worked: Pipeline) -> None:
     run = play(MORNING, {"media1": on(worked)}, token=worked.token())
     assert run.code == 0, run.output
     result = run.result()
-    jsonschema.validate(result, SCHEMA)
+    assert problems(RESULT, result) == []
     assert run.states() == {"media1": "ok"}
     assert run.verdict("media1", "error_rate")["observed"] == worked.get("/stats?hours=24")["error_rate"] > 0
     assert {verdict["step"] for verdict in result["hosts"][0]["verdicts"]} >= {"DM-1", "DM-2", "DM-3", "DM-4"}
@@ -92,7 +91,8 @@ def test_evening_keeps_the_day_on_the_host(play: Play, worked: Pipeline, tmp_pat
     assert sum(day["log_errors"]["errors"].values()) >= 1
     assert 1 <= len(day["resource_peaks"]) <= 3
     assert run.verdict("media1", "error_log", "daily_evening")["observed"] >= 1
-    jsonschema.validate(run.result("daily_evening"), SCHEMA)
+    assert problems(RESULT, run.result("daily_evening")) == []
+    assert problems(DAILY_REPORT, day) == []
 
     again = play(EVENING, {"media1": on(worked)}, token=worked.token())
     assert (again.code, again.changed) == (0, [])
@@ -134,7 +134,7 @@ def test_every_host_of_a_fleet_gets_its_verdict(play: Play, fleet: dict[str, dic
         assert host in page
         assert f"| {host} | {SYMBOLS[state]} {WORDS[state]} |" in text
         assert [state.upper(), host] in [line.split()[:2] for line in plain], "in the verdict table"
-    jsonschema.validate(result, SCHEMA)
+    assert problems(RESULT, result) == []
 
     limited = play(MORNING, fleet, "--limit", "fine")
     assert limited.code == 0, limited.output
@@ -349,7 +349,7 @@ def test_the_installed_collection_works_by_name_from_another_directory(
     limited = run("--limit", "media1,media2", "--forks", "1")
     assert limited.returncode == 0, limited.stdout + limited.stderr
     result = json.loads((tmp_path / "reports/daily_morning/latest/result.json").read_text(encoding="utf-8"))
-    jsonschema.validate(result, SCHEMA)
+    assert problems(RESULT, result) == []
     assert [host["host"] for host in result["hosts"]] == ["media1", "media2"]
 
     table = checked.stdout[checked.stdout.index("STATE    HOST") :].splitlines()

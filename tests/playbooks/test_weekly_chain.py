@@ -12,11 +12,12 @@ from typing import Any
 import pytest
 from media_pipeline.launcher import Pipeline
 
-from tests.playbooks.conftest import REACHED, Play
+from tests.playbooks.conftest import REACHED, Play, closed_port
+from tests.schemas import RESULT, REVIEW, WEEKLY, problems
 from tests.unit.plugins.week_factory import daily
 
 pytestmark = pytest.mark.playbook
-REVIEW = "playbooks/weekly_performance_review.yml"
+PLAYBOOK = "playbooks/weekly_performance_review.yml"
 
 
 # runbook: WP-1, WP-2, WP-3, WC-1
@@ -36,10 +37,10 @@ def test_the_week_from_the_pipeline_to_the_page(play: Play, fresh_pipeline: Pipe
         "policy_base_dir": str(fresh_pipeline.base_dir),
         "policy_become": False,
     }
-    checked = play(REVIEW, {"media1": host}, "--check", "--diff", token=fresh_pipeline.token())
+    checked = play(PLAYBOOK, {"media1": host}, "--check", "--diff", token=fresh_pipeline.token())
     assert checked.code == 0, checked.output
     assert not list(state.glob("weekly_report_*.json"))
-    run = play(REVIEW, {"media1": host}, token=fresh_pipeline.token())
+    run = play(PLAYBOOK, {"media1": host}, token=fresh_pipeline.token())
     assert run.code == 0, run.output
 
     (written,) = state.glob("weekly_report_*.json")
@@ -59,7 +60,9 @@ def test_the_week_from_the_pipeline_to_the_page(play: Play, fresh_pipeline: Pipe
     text = (latest / "weekly.html").read_text(encoding="utf-8")
     assert "the service was restarted, and forgot" in text
     assert "<svg" in text
-    assert json.loads((latest / "weekly.json").read_text(encoding="utf-8"))["figures"]
+    week = json.loads((latest / "weekly.json").read_text(encoding="utf-8"))
+    assert week["figures"]["total_operations"] == review["figures"]["total_operations"]
+    assert problems(WEEKLY, week) == problems(REVIEW, review) == []
     assert "weekly.html" in run.output, "the way to the page is shown"
     assert run.verdict("media1", "week_error_rate", "weekly_performance_review")["state"] == "ok"
 
@@ -70,3 +73,18 @@ def test_the_week_from_the_pipeline_to_the_page(play: Play, fresh_pipeline: Pipe
     late = play(cleanup, {"media1": host}, "--check", token=fresh_pipeline.token())
     assert late.code == 2
     assert "may be 259200" in late.output
+
+
+def test_a_week_of_which_nothing_is_known_is_a_sound_document(play: Play, tmp_path: Path) -> None:
+    """A host without any data, and one that cannot be reached."""
+    (tmp_path / "state").mkdir(mode=0o750)
+    silent = {**REACHED, "media_ops_api_url": f"http://127.0.0.1:{closed_port()}"}
+    away = {"ansible_connection": "ssh", "ansible_host": "127.0.0.1", "ansible_port": closed_port()}
+    run = play(PLAYBOOK, {"silent": silent, "away": away}, token="a-token-for-tests")
+    assert run.code == 2, run.output
+    latest = run.report_dir / "weekly_performance_review" / "latest"
+    week = json.loads((latest / "weekly.json").read_text(encoding="utf-8"))
+    assert problems(WEEKLY, week) == problems(RESULT, run.result("weekly_performance_review")) == []
+    assert {host["host"]: host["review"]["source"] for host in week["hosts"]} == {"silent": "none", "away": "none"}
+    assert week["automation"]["unread"] == ["away"]
+    assert list((tmp_path / "state").iterdir()) == [], "a week without figures is not kept"

@@ -25,15 +25,14 @@ from ansible_collections.media_ops.runbook.plugins.plugin_utils.result import bu
 from ansible_collections.media_ops.runbook.plugins.plugin_utils.table import table
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from jsonschema import Draft202012Validator
 
 from tests.fault_server import Exchange, Way, document, fault_server, spoiled
 from tests.result_factory import RUN
+from tests.schemas import RESULT, problems
 from tests.unit.plugins import factories as f
 from tests.unit.plugins.policy import policy
 
 _ROLE = Path(__file__).parents[3] / "roles" / "report"
-_SCHEMA = Draft202012Validator(json.loads((_ROLE / "files/result.schema.json").read_text(encoding="utf-8")))
 _POLICY = policy()
 CHECKS = {"overall_status", "error_rate", "success_rate", "critical_alerts", "active_sessions"}
 RATES = {"error_rate", "success_rate"}
@@ -72,7 +71,7 @@ def checked(mode: str | Mapping[str, str | Way], **options: Any) -> dict[str, An
 
 def verdicts_of(made: dict[str, Any]) -> dict[str, dict[str, Any]]:
     """The verdicts by check; what people read of them is made on the way, and has the same state and reasons."""
-    assert [error.message for error in _SCHEMA.iter_errors(made)] == []
+    assert problems(RESULT, made) == []
     (host,) = made["hosts"]
     shown = [render(made, str(_ROLE / "templates" / f"report.{kind}.j2")) for kind in ("html", "md")]
     shown.append("\n".join(line.text for line in table(summarise(made, []), 120)))

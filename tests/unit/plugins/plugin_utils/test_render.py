@@ -16,7 +16,7 @@ from ansible_collections.media_ops.runbook.plugins.module_utils.errors import Me
 from ansible_collections.media_ops.runbook.plugins.plugin_utils import render as r
 
 from tests import result_factory
-from tests.unit.plugins.plugin_utils.test_result_schema import _SCHEMA
+from tests.schemas import schema
 
 TEMPLATES = Path(__file__).parents[4] / "roles/report/templates"
 VOID = {"meta", "link", "col", "br", "img", "input"}
@@ -231,7 +231,7 @@ def test_numbers_that_are_none_are_shown_as_nothing() -> None:
 
 
 def test_every_fault_has_a_meaning() -> None:
-    assert set(r.FAULTS) == set(_SCHEMA["$defs"]["fault"]["enum"]) - {""}
+    assert set(r.FAULTS) == set(schema("result")["$defs"]["fault"]["enum"]) - {""}
 
 
 @pytest.mark.parametrize(
