@@ -140,38 +140,67 @@ def cured(rung: Json, classes: Mapping[str, str]) -> bool:
     return all(classes.get(subject) in wanted for subject, wanted in rung.get("cured", {}).items())
 
 
+# Subjects of the diagnosis whose fault is one of the host, whatever the service says of itself: step, and the states of
+# their classes; every other class is critical.
+_PROBED: dict[str, tuple[str, dict[str, str]]] = {
+    "ffmpeg": ("P0-3D", {"ok": "ok", "unknown": "unknown"}),
+    "storage": ("P0-3G", {"ok": "ok", "not_configured": "ok", "unknown": "unknown"}),
+    "disk": ("P0-3A", {"ok": "ok", "unknown": "unknown"}),
+    "resources": ("P0-3A", {"ok": "ok", "unknown": "unknown", "short": "warning"}),
+}
+
+
+def _diagnosed(response: Json) -> list[dict[str, Any]]:
+    """Verdicts for what the probes found and the service did not tell."""
+    findings = {row["subject"]: row["finding"] for row in response.get("findings") or []}
+    found = []
+    for subject, (step, states) in _PROBED.items():
+        name = mapping(response.get("classes")).get(subject, "ok")
+        state = states.get(name, "critical")
+        if state != "ok":
+            verdict = _verdict(f"probed_{subject}", f"Probe of {subject}", step, state)
+            found.append(
+                {
+                    **verdict,
+                    "observed": name,
+                    "fault": "missing" if state == "unknown" else "",
+                    "message": one_line(f"{name}: {findings.get(subject, '')}", 300),
+                }
+            )
+    return found
+
+
+def _verdict(check: str, title: str, step: str, state: str) -> dict[str, Any]:
+    empty = dict.fromkeys(("observed", "threshold", "message", "fault", "note", "action", "playbook"), "")
+    return {
+        "check": check,
+        "title": title,
+        "step": step,
+        "state": state,
+        **empty,
+        "unit": "state",
+        "at": None,
+        "since": None,
+    }
+
+
 def final_verdicts(verdicts: Sequence[Json], response: Json) -> list[dict[str, Any]]:
     """The verdicts after the response, with its outcome; what a window of the past still shows is a warning."""
     outcome = response.get("recovered")
+    known = [dict(verdict) for verdict in verdicts if not str(verdict["check"]).startswith("probed_")]
     if outcome is None:
-        return [dict(verdict) for verdict in verdicts]
+        return sorted([*_diagnosed(response), *known], key=lambda verdict: -STATES.index(verdict["state"]))
     stale = {check for incident in response.get("incidents", []) for check in incident["checks"]}
-    kept = []
-    for verdict in verdicts:
-        shown = dict(verdict)
-        if (
-            outcome
-            and shown["check"] in stale
-            and shown["check"] not in ("overall_status",)
-            and shown["state"] == "critical"
-        ):
+    for shown in known:
+        past = shown["check"] in stale and shown["check"] != "overall_status" and shown["state"] == "critical"
+        if outcome and past:
             shown["state"] = "warning"
             shown["note"] = "; ".join(filter(None, [shown["note"], "recovered, the window still shows it"]))
-        kept.append(shown)
     made = {
-        "check": "recovery",
-        "title": "Recovery",
-        "step": "P0-4B",
-        "state": "ok" if outcome else "critical",
+        **_verdict("recovery", "Recovery", "P0-4B", "ok" if outcome else "critical"),
         "observed": "recovered" if outcome else "not recovered",
-        "unit": "state",
-        "threshold": "",
         "message": response.get("said") or "",
-        "fault": "",
-        "note": "",
-        "at": None,
-        "since": None,
         "action": "" if outcome else "Page the contacts with the evidence bundle",
-        "playbook": "",
     }
-    return sorted([made, *kept], key=lambda verdict: -STATES.index(verdict["state"]))
+    probed = [] if outcome else _diagnosed(response)
+    return sorted([made, *probed, *known], key=lambda verdict: -STATES.index(verdict["state"]))

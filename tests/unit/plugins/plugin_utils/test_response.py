@@ -371,6 +371,25 @@ class TestAfter:
         rows = [self.verdict("overall_status", "critical")]
         assert final_verdicts(rows, {"recovered": None}) == rows
 
+    def test_what_a_probe_found_is_judged_also_where_the_service_says_that_it_is_well(self) -> None:
+        classes = {"storage": "denied_put", "resources": "short", "disk": "unknown", "ffmpeg": "ok", "service": "dead"}
+        found = [{"subject": "storage", "class": "denied_put", "finding": "these credentials may not write"}]
+        response = {"recovered": None, "classes": classes, "findings": found}
+        well = [self.verdict("overall_status", "ok")]
+        made = final_verdicts(well, response)
+        assert [(row["check"], row["state"]) for row in made] == [
+            ("probed_storage", "critical"),
+            ("probed_disk", "unknown"),
+            ("probed_resources", "warning"),
+            ("overall_status", "ok"),
+        ]
+        assert made[0]["message"] == "denied_put: these credentials may not write"
+        assert final_verdicts(made, response) == made, "twice is as once"
+        after = final_verdicts(made, {**response, "recovered": True, "said": "Recovered"})
+        assert [row["check"] for row in after] == ["recovery", "overall_status"], "found before, and gone"
+        none = {"recovered": None, "classes": {"storage": "not_configured", "ffmpeg": "ok"}}
+        assert final_verdicts(well, none) == well
+
 
 class TestLines:
     def test_a_plan_shows_what_would_be_done_and_how_to_do_it(self) -> None:
