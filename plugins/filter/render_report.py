@@ -30,7 +30,8 @@ options:
   template_path:
     description:
       - Path of the template on the controller. Its name must end in V(.html.j2) or V(.md.j2),
-        which decides how text is escaped.
+        which decides how text is escaped. What it includes or extends is looked for beside it; those of the role
+        C(report) have their frame in C(page.html.j2), with C(macros.html.j2) and C(style.css).
       - The template gets C(document), C(view) (what to show, already grouped and bounded) and C(charts);
         and the filters C(percent), C(duration), C(bytes), C(when), C(figure), C(state_label), C(state_symbol),
         C(code) and C(code_block).

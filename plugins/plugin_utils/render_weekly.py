@@ -1,26 +1,20 @@
 # Copyright: (c) 2026, media_ops.runbook contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""From the document of a fleet's week to the page that a team lead reads.
-
-Style, macros and escaping are those of the report of a check: a template gets them from ``report.html.j2`` beside it,
-as ``style.css`` (what is in its style element) and ``macros.html.j2`` (what stands before its document type).
-"""
+"""From the document of a fleet's week to the page that a team lead reads, by a Jinja template of role report."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
-from jinja2 import BaseLoader, ChoiceLoader, FunctionLoader, TemplateError, TemplateNotFound, TemplateSyntaxError
-
-from ..module_utils.errors import MediaOpsError, OptionError
+from ..module_utils.errors import OptionError
 from ..module_utils.review_days import REVIEW_VERSION
 from ..module_utils.shapes import Json, number, one_line
 from .charts import Chart, NoChartsError, require_matplotlib
 from .charts_week import charts_of_week
-from .render import NOTHING, _clean, _environment, _facts, duration, figure, percent, when
+from .render import facts_of
+from .templates import NOTHING, duration, figure, fill, is_html, percent, seen, when
 
 _SHOWN = 20
 _NOTES_MAX = 40
@@ -41,47 +35,17 @@ _VERDICTS = {
 
 
 def render_weekly(document: object, template_path: str) -> str:
-    """The document as the template says; ``*.html.j2`` gets HTML's escaping, ``*.md.j2`` Markdown's.
+    """The document as the template says.
 
     Raises:
         OptionError: the document or the template is none that can be used.
-        MediaOpsError: the template fails; names the file.
+        MediaOpsError: the template fails; names the file, and the line where it is known.
     """
     if not isinstance(document, dict) or document.get("schema_version") != REVIEW_VERSION or "hosts" not in document:
         raise OptionError("document", one_line(repr(document), 80), "a document of weekly_document is needed")
-    path = Path(template_path)
-    environment = _environment(path).overlay(loader=_loader(path))
-    cleaned = _clean(document)
-    try:
-        view = view_of_week(cleaned)
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        why = f"it is none that weekly_document makes ({type(error).__name__}: {one_line(error)})"
-        raise OptionError("document", one_line(repr(document), 80), why) from error
-    charts, problem = _charts(cleaned) if path.name.endswith((".html.j2", ".html")) else ([], "")
-    try:
-        return environment.get_template(path.name).render(
-            document=cleaned, view=view, charts=charts, charts_problem=problem
-        )
-    except TemplateNotFound as error:
-        raise OptionError("template_path", template_path, f"there is no file {error.name} that can be read") from error
-    except TemplateSyntaxError as error:
-        raise MediaOpsError(f"template {error.filename or path}, line {error.lineno}: {error.message}") from error
-    except TemplateError as error:
-        raise MediaOpsError(f"template {path}: {error}") from error
-
-
-def _loader(path: Path) -> BaseLoader:
-    def shared(name: str) -> str | None:
-        report = path.with_name("report.html.j2")
-        if name not in ("style.css", "macros.html.j2") or not report.is_file():
-            return None
-        text = report.read_text(encoding="utf-8")
-        if name == "style.css":
-            return text.partition("<style>")[2].partition("</style>")[0]
-        return text.partition("<!DOCTYPE")[0]
-
-    loader = _environment(path).loader
-    return ChoiceLoader([*([loader] if loader else []), FunctionLoader(shared)])
+    cleaned, view = seen(document, view_of_week, "roles/report/files/weekly.schema.json")
+    charts, problem = _charts(cleaned) if is_html(template_path) else ([], "")
+    return fill(template_path, document=cleaned, view=view, charts=charts, charts_problem=problem)
 
 
 def _charts(document: Json) -> tuple[list[Chart], str]:
@@ -116,7 +80,7 @@ def view_of_week(document: Json) -> dict[str, Any]:
         "automation": document["automation"],
         "coverage": _coverage(document["hosts"]),
         "contacts": list(document.get("contacts") or []),
-        "facts": _facts(run, document),
+        "facts": facts_of(run, document),
     }
 
 

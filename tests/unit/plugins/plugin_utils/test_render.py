@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from ansible_collections.media_ops.runbook.plugins.module_utils.errors import MediaOpsError, OptionError
 from ansible_collections.media_ops.runbook.plugins.plugin_utils import render as r
+from ansible_collections.media_ops.runbook.plugins.plugin_utils import templates as t
 
 from tests import result_factory
 from tests.schemas import schema
@@ -253,12 +254,16 @@ def test_wrong_templates_are_named(tmp_path: Path) -> None:
     document = result_factory.one_ok()
     with pytest.raises(OptionError, match=r"template_path.*its name must end in"):
         r.render(document, str(tmp_path / "report.txt"))
-    with pytest.raises(OptionError, match=r"template_path.*no such file"):
+    with pytest.raises(OptionError, match=r"template_path.*there is no file report\.html\.j2 that can be read"):
         r.render(document, str(tmp_path / "report.html.j2"))
     broken = tmp_path / "broken.html.j2"
     broken.write_text("one\n{% if %}\n", encoding="utf-8")
     with pytest.raises(MediaOpsError, match=r"broken\.html\.j2, line 2"):
         r.render(document, str(broken))
+    own = tmp_path / "own.html.j2"
+    own.write_text('{% extends "page.html.j2" %}', encoding="utf-8")
+    with pytest.raises(OptionError, match=r"template_path.*own\.html\.j2.*there is no file page\.html\.j2"):
+        r.render(document, str(own))
     loose = tmp_path / "loose.md.j2"
     loose.write_text("{{ view.colour }}", encoding="utf-8")
     with pytest.raises(MediaOpsError, match=r"loose\.md\.j2.*colour"):
@@ -268,23 +273,23 @@ def test_wrong_templates_are_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("made", "text"),
     [
-        (r.percent(0.1), "10 %"),
-        (r.percent(None), r.NOTHING),
-        (r.duration(90), "1 min 30 s"),
-        (r.duration(-90), "-1 min 30 s"),
-        (r.duration(float("inf")), r.NOTHING),
-        (r.byte_size(0), "0 B"),
-        (r.byte_size(1536), "1.5 KiB"),
-        (r.byte_size(3 * 1024**3), "3 GiB"),
-        (r.byte_size("x"), r.NOTHING),
-        (r.when("2026-11-24T06:00:00Z"), "2026-11-24 06:00 UTC"),
-        (r.when("yesterday"), r.NOTHING),
-        (r.figure(0.25, "ratio"), "25 %"),
-        (r.figure(90, "s"), "1 min 30 s"),
-        (r.figure("critical", "state"), "critical"),
-        (r.figure(None, "count"), r.NOTHING),
-        (r.state_label("moon"), "Unknown"),
-        (r.state_symbol("ok"), "✓"),
+        (t.percent(0.1), "10 %"),
+        (t.percent(None), t.NOTHING),
+        (t.duration(90), "1 min 30 s"),
+        (t.duration(-90), "-1 min 30 s"),
+        (t.duration(float("inf")), t.NOTHING),
+        (t.byte_size(0), "0 B"),
+        (t.byte_size(1536), "1.5 KiB"),
+        (t.byte_size(3 * 1024**3), "3 GiB"),
+        (t.byte_size("x"), t.NOTHING),
+        (t.when("2026-11-24T06:00:00Z"), "2026-11-24 06:00 UTC"),
+        (t.when("yesterday"), t.NOTHING),
+        (t.figure(0.25, "ratio"), "25 %"),
+        (t.figure(90, "s"), "1 min 30 s"),
+        (t.figure("critical", "state"), "critical"),
+        (t.figure(None, "count"), t.NOTHING),
+        (t.state_label("moon"), "Unknown"),
+        (t.state_symbol("ok"), "✓"),
     ],
 )
 def test_helper_filters(made: str, text: str) -> None:

@@ -189,7 +189,7 @@ def test_without_matplotlib_there_is_a_page(monkeypatch: pytest.MonkeyPatch) -> 
     [
         ({}, HTML, "a document of weekly_document is needed"),
         ([], HTML, "a document of weekly_document is needed"),
-        ({"schema_version": 1, "hosts": [{}]}, HTML, "it is none that weekly_document makes"),
+        ({"schema_version": 1, "hosts": [{}]}, HTML, "it does not keep to roles/report/files/weekly.schema.json"),
         (weekly_factory.nothing(), "/nonexistent/weekly.html.j2", "there is no file"),
         (weekly_factory.nothing(), "weekly.txt", "its name must end in"),
     ],
