@@ -13,7 +13,6 @@ from __future__ import annotations
 import errno
 import json
 import os
-import re
 import selectors
 import signal
 import time
@@ -22,6 +21,7 @@ from datetime import datetime, timezone
 from typing import Any, Callable, NamedTuple
 
 from .errors import MissingLibraryError, OptionError
+from .redact import Redactor
 from .shapes import one_line
 from .times import to_text, utc_now
 
@@ -29,6 +29,7 @@ PARTS = ("cpu", "memory", "load", "disks", "io", "processes")
 MEASURE_MAX_S = 600
 PATHS_MAX = 64
 COMMAND_LINE_MAX = 200
+_ARGUMENT_MAX = 4096
 CGROUP_ROOT = "/sys/fs/cgroup"
 
 _SAMPLED = {"cpu", "io", "processes"}  # what is a difference between two moments
@@ -436,76 +437,16 @@ class _Describer:
             "memory_rss_bytes": self._use[key].rss,
             "memory_percent": _percent(self._use[key].rss, self._memory_total),
             "started_at": to_text(datetime.fromtimestamp(started, timezone.utc)),
-            "command_line": one_line(redact(facts["cmdline"]), COMMAND_LINE_MAX) if facts.get("cmdline") else None,
+            "command_line": command_line(facts["cmdline"]) if facts.get("cmdline") else None,
         }
 
 
-# Secrets in command lines
-
-_HIDDEN = "***"
-_ARGUMENT_MAX = 4096
-_VALUE = r"(?:\"[^\"]*\"?|'[^']*'?|[^\s&;,\"']+)"
-_SENSITIVE = (
-    # ffmpeg's -pass and -passlogfile are none
-    r"(?<![\w.-])(?!-pass(?:logfile)?(?![\w-]))[\w.-]*"
-    r"(?:pass(?!log)|pwd|secret|token|credential|signature|authorization|cookie|bearer"
-    r"|(?:api|access|private|auth|session|account|encryption)[-_.]?key)[\w.-]*"
-)
-_SECRET_OPTION = re.compile(rf"(?=-){_SENSITIVE}", re.IGNORECASE)
-_REDACTIONS = tuple(
-    (re.compile(pattern), shown)
-    for pattern, shown in (
-        # a URL's user and password
-        (r"(?i)\b([a-z][a-z0-9+.-]{0,20}://)[^\s\"']+@", rf"\1{_HIDDEN}@"),
-        # the path of a webhook is its secret
-        (r"(?i)(hooks\.slack\.com/|/webhook[\w.-]*/)[^\s\"']+", rf"\1{_HIDDEN}"),
-        # a header: everything to the end of its quotes or line
-        (
-            r"(?i)\b((?:proxy-)?authorization|(?:set-)?cookie|x-[\w-]{0,40}(?:key|token|auth)\w*)\s*:[^\"'\n]+",
-            rf"\1: {_HIDDEN}",
-        ),
-        (r"(?i)\b(bearer|basic)\s+[\w.~+/=-]{8,}", rf"\1 {_HIDDEN}"),
-        # curl's user:password
-        (r"(?<!\S)(-[uU]\s*|--(?:proxy-)?user[\s=]+)([\"']?[^\s:\"']+):[^\s\"']+", rf"\1\2:{_HIDDEN}"),
-        # --option value inside of one argument, as in sh -c
-        (rf"(?i)((?=-){_SENSITIVE}\s+){_VALUE}", rf"\1{_HIDDEN}"),
-        # name=value and "name": "value", also in query strings
-        (rf"(?i)({_SENSITIVE}[\"']?\s*[=:]\s*){_VALUE}", rf"\1{_HIDDEN}"),
-        (r"\b((?:mysql|mariadb|sshpass)[^\n]{0,200}?\s-p)[^\s\"']+", rf"\1{_HIDDEN}"),
-        # shapes: AWS key ids, JSON web tokens, tokens of known services, 40 characters of base64 as AWS secret keys are
-        (r"(?:AKIA|ASIA|AROA|AIDA)[A-Z0-9]{12,}", _HIDDEN),
-        (r"eyJ[\w-]{8,}\.[\w.-]+", _HIDDEN),
-        (r"\b(?:gh[opsru]_|github_pat_|glpat-|xox[a-z]-|sk-|hvs\.)[\w-]{10,}", _HIDDEN),
-        (r"(?<![\w+/.-])(?=\S{0,39}[a-z])(?=\S{0,39}[A-Z])(?=\S{0,39}\d)[A-Za-z0-9+/]{40}(?![\w+/.-])", _HIDDEN),
-    )
-)
-_SECRET_FLAGS = {"sshpass": "-p", "redis-cli": "-a", "ldapsearch": "-w"}
-
-
-def redact(arguments: Sequence[str]) -> str:
-    """A command line for people, without what looks like a secret. Hides too much rather than too little."""
-    program = os.path.basename(arguments[0])
-    shown: list[str] = []
-    previous = ""
+def command_line(arguments: Sequence[str]) -> str:
+    """A command line for people: bounded, and without what looks like a secret."""
+    bounded: list[str] = []
     for argument in arguments:
-        if sum(map(len, shown)) > 4 * COMMAND_LINE_MAX:
+        if sum(map(len, bounded)) > 4 * COMMAND_LINE_MAX:
             break
-        if _SECRET_OPTION.fullmatch(previous) or previous == _SECRET_FLAGS.get(program):
-            shown.append(_HIDDEN)
-        elif previous in ("-u", "-U", "--user", "--proxy-user") and ":" in argument:
-            shown.append(f"{argument.partition(':')[0]}:{_HIDDEN}")
-        elif program.startswith(("mysql", "mariadb", "sshpass")) and re.match(r"-p.", argument):
-            shown.append(f"-p{_HIDDEN}")
-        elif len(argument) > _ARGUMENT_MAX:
-            # Nobody reads it, and half of it could hold half of a secret.
-            shown.append(f"({len(argument)} characters)")
-        else:
-            shown.append(_redacted(argument))
-        previous = argument
-    return " ".join(shown)
-
-
-def _redacted(text: str) -> str:
-    for pattern, shown in _REDACTIONS:
-        text = pattern.sub(shown, text)
-    return text
+        # Nobody reads a long one, and half of it could hold half of a secret.
+        bounded.append(argument if len(argument) <= _ARGUMENT_MAX else f"({len(argument)} characters)")
+    return one_line(" ".join(Redactor().argv(bounded)), COMMAND_LINE_MAX)

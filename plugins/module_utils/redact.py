@@ -22,7 +22,7 @@ REMOVED = "[removed]"
 _VALUE_MIN = 6
 
 _FUSED = re.compile(r"secret|token|passw|passphrase|credential|apikey|webhook|cookie|signature")
-_WORDS = {"auth", "authorization", "bearer", "jwt", "pwd", "sig", "key", "keys", "dsn"}
+_WORDS = {"auth", "authorization", "bearer", "jwt", "pwd", "sig", "key", "keys", "dsn", "dbpass", "passin", "passout"}
 _SHAPES: tuple[tuple[re.Pattern[str], str], ...] = (
     (
         re.compile(r"-----BEGIN [A-Z ]{0,40}PRIVATE KEY-----.*?(?:-----END [A-Z ]{0,40}PRIVATE KEY-----|\Z)", re.S),
@@ -31,16 +31,42 @@ _SHAPES: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"\b(?:AKIA|ASIA|AROA|AIDA)[A-Z0-9]{12,}"), REMOVED),
     (re.compile(r"eyJ[A-Za-z0-9_-]{6,}\.[A-Za-z0-9_-]{6,}(?:\.[A-Za-z0-9_-]*)*"), REMOVED),
     (re.compile(r"(?i)\b(bearer|basic)[ +]+(?:(?=[^\s\"',]*[0-9=])[^\s\"',]{8,}|[^\s\"',]{20,})"), rf"\1 {REMOVED}"),
-    (re.compile(r"(?<=://)[^/\s\"'<>?#]{1,300}@"), f"{REMOVED}@"),
+    # A password may hold a slash that should be written %2F; a port before a path is none.
+    (
+        re.compile(r"(?<=://)(?:[^/\s\"'<>?#:]{0,100}:(?!\d{1,5}[/?#])[^\s\"'<>]{1,300}|[^/\s\"'<>?#]{1,300})@"),
+        f"{REMOVED}@",
+    ),
     (
         re.compile(
             r"(?i)(hooks\.slack(?:-gov)?\.com|discord(?:app)?\.com/api/webhooks|webhook\.office\.com"
-            r"|events(?:\.eu)?\.pagerduty\.com/integration)/[^\s\"'<>\\]+"
+            r"|events(?:\.eu)?\.pagerduty\.com/integration|/webhook[\w.-]{0,40})/[^\s\"'<>\\]+"
         ),
         rf"\1/{REMOVED}",
     ),
-    (re.compile(r"\b(?:xox[a-z]-|xapp-|gh[pousr]_|github_pat_|glpat-|hvs\.|AIza)[A-Za-z0-9_-]{10,}"), REMOVED),
+    (re.compile(r"\b(?:xox[a-z]-|xapp-|gh[pousr]_|github_pat_|glpat-|hvs\.|AIza|sk-)[A-Za-z0-9_-]{10,}"), REMOVED),
+    # 40 characters of base64, as secret keys of AWS are; a commit has no capitals
+    (
+        re.compile(r"(?<![\w+/.-])(?=\S{0,39}[a-z])(?=\S{0,39}[A-Z])(?=\S{0,39}\d)[A-Za-z0-9+/]{40}(?![\w+/.-])"),
+        REMOVED,
+    ),
+    # command lines: curl -u user:password, mysql -ppassword, openssl -passin pass:password
+    (
+        re.compile(r"(?<!\S)(-[uU]\s{0,4}|--(?:proxy-)?user[\s=]{1,4})([\"']?[^\s:\"']{1,100}):[^\s\"']+"),
+        rf"\1\2:{REMOVED}",
+    ),
+    (
+        re.compile(
+            r"\b((?:mysql|mariadb|sshpass)[^\n]{0,200}?\s-p|sshpass\s{1,4}-p\s{1,4}|redis-cli\b[^\n]{0,200}?\s-a\s{1,4}"
+            r"|ldapsearch\b[^\n]{0,200}?\s-w\s{1,4})[^\s\"']+"
+        ),
+        rf"\1{REMOVED}",
+    ),
+    (re.compile(r"(?<![\w.-])pass:[^\s\"',]+"), f"pass:{REMOVED}"),
 )
+# What follows these options is a secret, though their names say nothing.
+_SECRET_FLAGS = {"sshpass": "-p", "redis-cli": "-a", "ldapsearch": "-w"}
+_USER_FLAGS = ("-u", "-U", "--user", "--proxy-user")
+_JOINED_FLAG = re.compile(r"-p.", re.S)
 # A name that may be a secret's, and what stands between it and its value. The bounds keep it linear.
 _NAMED = re.compile(
     r"""(?:(?<![A-Za-z0-9_.-])(?!(?<=\\)[nrt])|(?<=\\[nrt]))(?P<option>-{0,2})(?P<name>[A-Za-z_][A-Za-z0-9_.-]{0,100})
@@ -128,19 +154,31 @@ class Redactor:
         return self.text(data) if isinstance(data, str) else data
 
     def argv(self, argv: Sequence[str]) -> list[str]:
-        """The arguments of a process."""
+        """The arguments of a process, its program first."""
+        program = argv[0].rpartition("/")[2] if argv else ""
         shown: list[str] = []
-        hide = False
+        before = ""
         for argument in argv:
             name, equals, _value = argument.partition("=")
-            if hide:
+            if _is_secret_option(before) or before == _SECRET_FLAGS.get(program):
                 shown.append(REMOVED)
-            elif equals and is_secret_name(name.lstrip("-")):
+            elif before in _USER_FLAGS and ":" in argument:
+                shown.append(f"{argument.partition(':')[0]}:{REMOVED}")
+            elif program.startswith(("mysql", "mariadb", "sshpass")) and _JOINED_FLAG.match(argument):
+                shown.append(f"-p{REMOVED}")
+            elif equals and (is_secret_name(name.lstrip("-")) or name == "--pass"):
                 shown.append(f"{name}={REMOVED}")
             else:
                 shown.append(self.text(argument))
-            hide = not equals and argument.startswith("-") and is_secret_name(argument.lstrip("-"))
+            before = argument
         return shown
+
+
+def _is_secret_option(argument: str) -> bool:
+    """Whether the next argument is a secret. To ffmpeg, -pass is the number of a pass."""
+    return argument == "--pass" or (
+        argument.startswith("-") and "=" not in argument and is_secret_name(argument.lstrip("-"))
+    )
 
 
 def _written(value: str) -> tuple[str, ...]:
@@ -182,8 +220,10 @@ def _names_a_secret(text: str, match: re.Match[str]) -> bool:
         return False
     # A line break that is written as \\n ends before the name, unless its letter is the first of it: \\token.
     escaped = text[max(0, match.start() - 2) : match.start()]
-    return is_secret_name(match["name"]) or (
-        escaped[:1] == "\\" and not match["option"] and is_secret_name(escaped[1:] + match["name"])
+    return (
+        is_secret_name(match["name"])
+        or (match["option"] == "--" and match["name"] == "pass")
+        or (escaped[:1] == "\\" and not match["option"] and is_secret_name(escaped[1:] + match["name"]))
     )
 
 

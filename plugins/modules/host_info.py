@@ -68,7 +68,7 @@ options:
   with_arguments:
     description:
       - Give the command lines of the top processes too, 200 characters at most.
-      - What looks like a secret is shown as C(***) - values of options and variables with a name like password or
+      - What looks like a secret is shown as C([removed]) - values of options and variables with a name like password or
         token, user and password in a URL, headers, webhook addresses, and the shapes of AWS keys and common tokens. A
         secret that looks like none of these is not recognised; that is why this is off by default.
     type: bool

@@ -328,7 +328,7 @@ class TestProcesses:
         assert CANARY not in json.dumps(found)
         lines = {process["pid"]: process["command_line"] for process in found["processes"]["top_memory"]}
         assert lines[burner.pid].startswith(sys.executable)
-        assert "--password ***" in lines[burner.pid]
+        assert "--password [removed]" in lines[burner.pid]
 
     @pytest.mark.parametrize("top", [0, 1, 3])
     def test_top_bounds_both_lists(self, top: int) -> None:
@@ -385,77 +385,15 @@ class TestContainerLimit:
         assert host.container_limit(4000, str(tmp_path)) == expected
 
 
-class TestRedaction:
-    @pytest.mark.parametrize(
-        "argv",
-        [
-            ["x", "--password", CANARY],
-            ["x", f"--password={CANARY}"],
-            ["x", "-password", CANARY],
-            ["x", "--db-password", CANARY],
-            ["x", "--api-token", CANARY],
-            ["x", f"--client_secret={CANARY}"],
-            ["x", "--secret-key-base", CANARY],
-            ["x", f"API_KEY={CANARY}"],
-            ["x", f"MYPASSWORD={CANARY}"],
-            ["env", f"AWS_SECRET_ACCESS_KEY={CANARY}", "x"],
-            ["x", f"--opt=password:{CANARY}"],
-            ["openssl", "-passin", f"pass:{CANARY}"],
-            ["x", f"https://user:{CANARY}@example.com/path"],
-            ["x", f"postgresql://user:{CANARY}/@db/name"],
-            ["x", f"s3://{CANARY}@bucket"],
-            ["x", f"https://example.com/?a=1&token={CANARY}&b=2"],
-            ["x", f"https://b.example.com/o?X-Amz-Signature={CANARY}&X-Amz-Security-Token={CANARY}"],
-            ["x", f"https://hooks.slack.com/services/T0/B0/{CANARY}"],
-            ["curl", "-H", f"Authorization: Bearer {CANARY}"],
-            ["curl", "-H", f"X-Api-Key: {CANARY}"],
-            ["curl", "-u", f"user:{CANARY}"],
-            ["curl", f"-uuser:{CANARY}"],
-            ["curl", f"--user=user:{CANARY}"],
-            ["sh", "-c", f'curl -s -u "user:{CANARY}" -H "Authorization: Basic {CANARY}" https://example.com'],
-            ["sh", "-c", f"mysql -uroot -p{CANARY} db; x --password '{CANARY} {CANARY}'"],
-            ["sh", "-c", f"export TOKEN='{CANARY} {CANARY}' && x"],
-            ["python3", "-c", f'd = {{"password": "{CANARY} {CANARY}"}}'],
-            ["mysql", f"-p{CANARY}"],
-            ["sshpass", "-p", CANARY, "ssh"],
-            ["redis-cli", "-a", CANARY],
-            ["x", f"eyJhbGciOiJIUzI1NiJ9.{CANARY}.{CANARY}"],
-            ["x", f"ghp_{CANARY}{CANARY}"],
-            ["x", f"{CANARY}{CANARY}{CANARY}ABCDEFG"[:40]],
-            ["x", "a" * 5000 + CANARY],
-            ["x", "--token", "a" * 5000 + CANARY],
-        ],
-        ids=lambda argv: " ".join(argv)[:50],
-    )
-    def test_no_secret_gets_through(self, argv: list[str]) -> None:
-        shown = host.redact(argv)
-        assert CANARY not in shown
-        assert shown.startswith(argv[0])
+class TestCommandLine:
+    def test_secrets_are_taken_out(self) -> None:
+        """Which, the tests of module_utils/redact.py say."""
+        assert host.command_line(["/usr/bin/x", "--token", CANARY, "-v"]) == "/usr/bin/x --token [removed] -v"
 
-    def test_shapes_of_keys(self) -> None:
-        key_id, key = "AKIAIOSFODNN7EXAMPLE", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"
-        assert host.redact(["x", "--profile", key_id, key]) == "x --profile *** ***"
-
-    @pytest.mark.parametrize(
-        "line",
-        [
-            "ffmpeg -y -pass 1 -passlogfile /tmp/x -i /srv/temp/video_merge/3f2a/prepared_00.mp4 -c:v libx264 out.mp4",
-            "ffmpeg -f concat -i /srv/media-processing/temp/video_merge/0a1b2c3d4e5f60718293a4b5c6d7e8f9/list.txt",
-            "/usr/bin/python3 -m uvicorn app.main:app --host 0.0.0.0 --port 8000 --workers 2",
-            "nginx: worker process",
-            "git show 85e464e1a2b3c4d5e6f7a8b9c0d1e2f3a4b5c6d7",
-        ],
-    )
-    def test_what_ops_look_for_is_shown_whole(self, line: str) -> None:
-        assert host.redact(line.split()) == line
-
-    @pytest.mark.parametrize(
-        "text", ["-" * 4000, "a." * 2000, "x-" * 2000, "a://" * 1000, "pass" * 1000, "eyJ-" * 1000]
-    )
-    def test_hostile_text_takes_no_time(self, text: str) -> None:
-        began = time.process_time()
-        host.redact(["x", text])
-        assert time.process_time() - began < 2
+    @pytest.mark.parametrize("before", [[], ["--token"]])
+    def test_what_is_too_long_to_look_through_is_not_shown(self, before: list[str]) -> None:
+        shown = host.command_line(["x", *before, "a" * 5000 + CANARY])
+        assert shown == " ".join(["x", *before, "[removed]" if before else f"({5000 + len(CANARY)} characters)"])
 
     def test_it_is_shortened_to_one_line(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(psutil.Process, "cmdline", lambda _self: ["x\x1b[31m\n", *(["word"] * 500)])

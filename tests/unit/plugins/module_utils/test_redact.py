@@ -24,6 +24,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 S = "canary9Qx/7+bZ"
+CANARY = "c4n4ryV4lue"
 JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJjYW5hcnkifQ.c2lnbmF0dXJlLWNhbmFyeQ"
 
 
@@ -229,6 +230,89 @@ def test_arguments() -> None:
         *("prog", "--password", REMOVED, f"--secret-key={REMOVED}", f"API_TOKEN={REMOVED}"),
         *("-i", "in.mp4", "--key", REMOVED, "-y"),
     ]
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ["x", "--password", CANARY],
+        ["x", f"--password={CANARY}"],
+        ["x", "-password", CANARY],
+        ["x", "--db-password", CANARY],
+        ["x", "--api-token", CANARY],
+        ["x", f"--client_secret={CANARY}"],
+        ["x", "--secret-key-base", CANARY],
+        ["x", f"API_KEY={CANARY}"],
+        ["x", f"MYPASSWORD={CANARY}"],
+        ["env", f"AWS_SECRET_ACCESS_KEY={CANARY}", "x"],
+        ["x", f"--opt=password:{CANARY}"],
+        ["openssl", "-passin", f"pass:{CANARY}"],
+        ["x", f"https://user:{CANARY}@example.com/path"],
+        ["x", f"postgresql://user:{CANARY}/@db/name"],
+        ["x", f"s3://{CANARY}@bucket"],
+        ["x", f"https://example.com/?a=1&token={CANARY}&b=2"],
+        ["x", f"https://b.example.com/o?X-Amz-Signature={CANARY}&X-Amz-Security-Token={CANARY}"],
+        ["x", f"https://hooks.slack.com/services/T0/B0/{CANARY}"],
+        ["curl", "-H", f"Authorization: Bearer {CANARY}"],
+        ["curl", "-H", f"X-Api-Key: {CANARY}"],
+        ["curl", "-u", f"user:{CANARY}"],
+        ["curl", f"-uuser:{CANARY}"],
+        ["curl", f"--user=user:{CANARY}"],
+        ["sh", "-c", f'curl -s -u "user:{CANARY}" -H "Authorization: Basic {CANARY}" https://example.com'],
+        ["sh", "-c", f"mysql -uroot -p{CANARY} db; x --password '{CANARY} {CANARY}'"],
+        ["sh", "-c", f"export TOKEN='{CANARY} {CANARY}' && x"],
+        ["python3", "-c", f'd = {{"password": "{CANARY} {CANARY}"}}'],
+        ["mysql", f"-p{CANARY}"],
+        ["sshpass", "-p", CANARY, "ssh"],
+        ["redis-cli", "-a", CANARY],
+        ["/usr/bin/redis-cli", "-h", "cache", "-a", CANARY, "ping"],
+        ["ldapsearch", "-x", "-w", CANARY],
+        ["x", "--pass", CANARY],
+        ["x", f"--pass={CANARY}"],
+        ["x", f"DBPASS={CANARY}"],
+        ["x", f"http://app:{CANARY}/x@db.example.com:8080/path"],
+        ["x", f"https://example.com/webhooks/{CANARY}"],
+        ["x", f"sk-{CANARY}{CANARY}"],
+        ["x", f"eyJhbGciOiJIUzI1NiJ9.{CANARY}.{CANARY}"],
+        ["x", f"ghp_{CANARY}{CANARY}"],
+        ["x", f"{CANARY}{CANARY}{CANARY}ABCDEFG"[:40]],
+    ],
+    ids=lambda argv: " ".join(argv)[:50],
+)
+def test_no_secret_of_a_command_line_survives(argv: list[str]) -> None:
+    shown = " ".join(Redactor().argv(argv))
+    assert CANARY not in shown
+    assert shown.startswith(argv[0])
+    assert CANARY not in redact(" ".join(argv)), "in one text, as in a log"
+
+
+def test_shapes_of_keys() -> None:
+    key_id, key = "AKIAIOSFODNN7EXAMPLE", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"
+    assert Redactor().argv(["x", "--profile", key_id, key]) == ["x", "--profile", REMOVED, REMOVED]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "ffmpeg -y -pass 1 -passlogfile /tmp/x -i /srv/temp/video_merge/3f2a/prepared_00.mp4 -c:v libx264 out.mp4",
+        "ffmpeg -f concat -i /srv/media-processing/temp/video_merge/0a1b2c3d4e5f60718293a4b5c6d7e8f9/list.txt",
+        "/usr/bin/python3 -m uvicorn app.main:app --host 0.0.0.0 --port 8000 --workers 2",
+        "nginx: worker process",
+        "git show 85e464e1a2b3c4d5e6f7a8b9c0d1e2f3a4b5c6d7",
+        "ffmpeg -i in.mp4 -af lowpass=f=3000,highpass=f=200 -pass 2 out.mp4",
+        "curl -s http://127.0.0.1:8000/api/v1/monitoring/stats?hours=24&user=a@example.com",
+        "first pass: 100 frames, passing=5, bypass=1, compass=N",
+    ],
+)
+def test_what_ops_look_for_is_shown_whole(line: str) -> None:
+    assert " ".join(Redactor().argv(line.split())) == redact(line) == line
+
+
+@pytest.mark.parametrize("text", ["-" * 4000, "a." * 2000, "x-" * 2000, "a://" * 1000, "pass" * 1000, "eyJ-" * 1000])
+def test_a_hostile_argument_takes_no_time(text: str) -> None:
+    began = time.process_time()
+    Redactor().argv(["x", text])
+    assert time.process_time() - began < 2
 
 
 @pytest.mark.parametrize(
