@@ -12,13 +12,14 @@ from typing import Any, Callable, cast
 from .errors import MediaOpsError
 from .shapes import STATES, Json, Observation, Verdict, number, one_line, worst_state
 
-# How a bound of the table compares, and how it reads. The border itself belongs to at_least and at_most.
-_BOUNDS: dict[str, tuple[Callable[[float, float], bool], str]] = {
+BOUNDS: Mapping[str, tuple[Callable[[float, float], bool], str]] = {
     "above": (operator.gt, "above"),
     "at_least": (operator.ge, "at least"),
     "below": (operator.lt, "below"),
     "at_most": (operator.le, "at most"),
 }
+"""How a bound of the policy compares, and how it reads. The border itself belongs to at_least and at_most."""
+
 _RISING = ("above", "at_least")
 _UNITS = ("ratio", "count", "s", "min", "percent", "state")
 
@@ -121,7 +122,7 @@ def _judge_value(seen: Observation, row: Json) -> dict[str, Any]:
 def _by_bounds(figure: float, row: Json) -> str:
     for state in ("critical", "warning"):
         for kind, bound in row.get(state, {}).items():
-            if _BOUNDS[kind][0](figure, float(bound)):
+            if BOUNDS[kind][0](figure, float(bound)):
                 return state
     return "ok"
 
@@ -133,7 +134,7 @@ def _threshold(row: Json) -> str:
             f"{state} when {value}" for value, state in row["levels"].items() if state not in ("ok", "unknown")
         )
     return ", ".join(
-        f"{state} {_BOUNDS[kind][1]} {as_text(float(bound), row['unit'])}"
+        f"{state} {BOUNDS[kind][1]} {as_text(float(bound), row['unit'])}"
         for state in ("warning", "critical")
         for kind, bound in row.get(state, {}).items()
     )
@@ -184,10 +185,10 @@ def _option(row: Json, state: str) -> str:
 
 def _bound_problems(row: Json, state: str, named: str) -> list[str]:
     bounds = row[state]
-    if len(bounds) != 1 or not set(bounds) <= set(_BOUNDS):
-        return [f"{named}, {state}: one of {', '.join(_BOUNDS)} is needed, not {', '.join(bounds)}"]
+    if len(bounds) != 1 or not set(bounds) <= set(BOUNDS):
+        return [f"{named}, {state}: one of {', '.join(BOUNDS)} is needed, not {', '.join(bounds)}"]
     (raw,) = bounds.values()
-    bound = _bound(raw)
+    bound = bound_of(raw)
     if bound is None:
         return [f"option '{_option(row, state)}' is {raw!r}: a number is needed"]
     high = {"ratio": 1.0, "percent": 100.0}.get(row["unit"], float("inf"))
@@ -212,7 +213,7 @@ def _order_problems(row: Json, named: str) -> list[str]:
     return []
 
 
-def _bound(raw: object) -> float | None:
+def bound_of(raw: object) -> float | None:
     """A bound as a number. ``-e name=0.2`` arrives as text, so text that is a number counts."""
     if isinstance(raw, str):
         try:

@@ -5,18 +5,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..module_utils.errors import OptionError
 from ..module_utils.shapes import Json, number
-
-_BOUNDS: Mapping[str, Callable[[float, float], bool]] = {
-    "above": lambda value, bound: value > bound,
-    "at_least": lambda value, bound: value >= bound,
-    "at_most": lambda value, bound: value <= bound,
-    "below": lambda value, bound: value < bound,
-}
+from ..module_utils.verdict import BOUNDS, bound_of
 
 
 def advise(measured: Mapping[str, Any], rules: Sequence[Json]) -> list[str]:
@@ -31,23 +25,27 @@ def advise(measured: Mapping[str, Any], rules: Sequence[Json]) -> list[str]:
         lacking = [key for key in ("when", "advice") if key not in rule]
         if lacking:
             raise OptionError(f"policy_advice[{index}]", dict(rule), f"lacks {', '.join(lacking)}")
-        if all(_holds(measured.get(name), condition, name) for name, condition in rule["when"].items()):
+        # Each is looked at, so that one that cannot be is named whatever the others say.
+        fulfilled = [
+            _fulfils(measured.get(name), kind, bound, name)
+            for name, condition in rule["when"].items()
+            for kind, bound in condition.items()
+        ]
+        if all(fulfilled):
             given.append(str(rule["advice"]))
     return given
 
 
-def _holds(value: object, condition: Json, name: str) -> bool:
-    for operator, bound in condition.items():
-        if operator == "in":
-            if value not in bound:
-                return False
-        elif operator in _BOUNDS:
-            limit = number(bound) if not isinstance(bound, str) else float(bound)
-            measured = number(value)
-            if limit is None or measured is None or not _BOUNDS[operator](measured, limit):
-                return False
-        else:
-            raise OptionError(
-                "policy_advice", operator, f"condition on '{name}': one of {', '.join([*_BOUNDS, 'in'])} is needed"
-            )
-    return True
+def _fulfils(value: object, kind: str, bound: object, name: str) -> bool:
+    on = f"condition on '{name}'"
+    if kind == "in":
+        if not isinstance(bound, Sequence) or isinstance(bound, str):
+            raise OptionError("policy_advice", bound, f"{on}, in: a list is needed")
+        return value in bound
+    if kind not in BOUNDS:
+        raise OptionError("policy_advice", kind, f"{on}: one of {', '.join([*BOUNDS, 'in'])} is needed")
+    limit = bound_of(bound)
+    if limit is None:
+        raise OptionError("policy_advice", bound, f"{on}, {kind}: a number is needed")
+    measured = number(value)
+    return measured is not None and BOUNDS[kind][0](measured, limit)

@@ -454,7 +454,23 @@ class TestAdvice:
         assert advise({}, rules) == []
         assert advise({"cpu_percent": None, "memory_percent": "a lot"}, rules) == []
 
-    @pytest.mark.parametrize("rule", [{"when": {}}, {"advice": "x"}, {"when": {"a": {"over": 1}}, "advice": "x"}])
+    def test_a_bound_of_the_command_line_is_text(self) -> None:
+        rule = {"when": {"cpu_percent": {"at_least": "80", "below": 90}, "stage": {"in": ["merging"]}}, "advice": "x"}
+        given = [advise({"cpu_percent": cpu, "stage": "merging"}, [rule]) for cpu in (79.9, 80, 89.9, 90)]
+        assert given == [[], ["x"], ["x"], []]
+
+    @pytest.mark.parametrize(
+        "rule",
+        [
+            {"when": {}},
+            {"advice": "x"},
+            {"when": {"a": {"over": 1}}, "advice": "x"},
+            {"when": {"a": {"above": "many"}}, "advice": "x"},
+            {"when": {"a": {"above": None}}, "advice": "x"},
+            {"when": {"a": {"in": "merging"}}, "advice": "x"},
+            {"when": {"a": {"above": 5, "over": 1}}, "advice": "x"},
+        ],
+    )
     def test_a_rule_that_cannot_be_used_is_named(self, rule: dict[str, Any]) -> None:
         with pytest.raises(OptionError, match="policy_advice"):
             advise({"a": 2}, [rule])
