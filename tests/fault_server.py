@@ -245,9 +245,17 @@ def gzip_fine(exchange: Exchange) -> None:
 
 @functools.cache
 def _bomb() -> bytes:
-    packer = zlib.compressobj(wbits=31)
-    parts = [packer.compress(b'{"a": "'), *(packer.compress(b"x" * 1_000_000) for _unused in range(200))]
-    return b"".join([*parts, packer.compress(b'"}'), packer.flush()])
+    packer = zlib.compressobj(wbits=-15)
+
+    def packed(data: bytes) -> bytes:
+        """Deflated without regard to what came before, so that it may be repeated."""
+        return packer.compress(data) + packer.flush(zlib.Z_FULL_FLUSH)
+
+    head, block, tail = b'{"a": "', b"x" * 1_000_000, b'"}'
+    checksum = functools.reduce(lambda sum_, part: zlib.crc32(part, sum_), [head, *[block] * 200, tail], 0)
+    body = packed(head) + packed(block) * 200 + packer.compress(tail) + packer.flush()
+    size = len(head) + len(block) * 200 + len(tail)
+    return b"\x1f\x8b\x08" + bytes(6) + b"\xff" + body + struct.pack("<II", checksum, size)
 
 
 @_mode
