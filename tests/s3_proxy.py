@@ -86,6 +86,7 @@ ANSWERS: dict[str, tuple[int, bytes, dict[str, str]]] = {
         {},
     ),
     "created_nothing": (200, b"", {}),
+    "no_md5": (400, _error("InvalidRequest", "Content-MD5 is required with Object Lock"), {}),
     "not_implemented": (501, _error("NotImplemented", "A header you provided implies functionality"), {}),
 }
 FAULTS = (
@@ -102,6 +103,7 @@ FAULTS = (
     "lost_once",  # passed on, and the first answer never comes
     "cut",  # the connection, half-way through what is sent
     "no_conditions",  # a store that does not know If-None-Match
+    "wants_md5",  # a bucket with a retention
 )
 
 
@@ -133,6 +135,8 @@ class _Handler(BaseHTTPRequestHandler):
             fault = first if proxy.seen.count(asked) == 1 else ""
         if fault == "no_conditions":
             fault = "not_implemented" if self.headers.get("If-None-Match") else ""
+        if fault == "wants_md5":
+            fault = "" if self.headers.get("Content-MD5") else "no_md5"
         if fault in ANSWERS:
             self._answer(*ANSWERS[fault])
         elif fault == "echo_secrets":

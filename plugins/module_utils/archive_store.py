@@ -12,6 +12,7 @@ ended.
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import hashlib
 import os
@@ -95,25 +96,27 @@ def carry_out(
         if ended:
             outcomes.append(_outcome("skipped", ended, "not tried after what went wrong before"))
             continue
-        try:
-            fd = _opened(directory, job)
-        except OSError as error:
-            outcomes.append(_outcome("skipped", "ok", f"the archive cannot be read: {error.strerror}"))
-            continue
-        left = deadline - time.monotonic()
-        try:
-            said = within(lambda job=job, fd=fd: store.do(job, fd, part_size), left, store.late(seconds))  # type: ignore[misc]
-            outcomes.append(_outcome("done", "ok", said))
-        except DiffersError as error:
-            outcomes.append(_outcome("failed", "differing", str(error)))
-        except Exception as error:  # noqa: BLE001  whatever a library raises is a state
-            why = store.explained(error)
-            ended = why.state
-            outcomes.append(_outcome("failed", why.state, f"{why.state}: {store.step}: {why.reason}"))
-        finally:
-            os.close(fd)
-        outcomes[-1]["said"] += store.abort()
+        outcome = _one(store, directory, job, part_size, deadline - time.monotonic())
+        outcome["said"] += store.abort()
+        outcomes.append(outcome)
+        ended = outcome["state"] if outcome["state"] not in ("ok", "differing") else ""
     return store.shown({"outcomes": outcomes})  # type: ignore[no-any-return]
+
+
+def _one(store: _Store, directory: int, job: Job, part_size: int, seconds: float) -> dict[str, str]:
+    try:
+        fd = _opened(directory, job)
+    except OSError as error:
+        return _outcome("skipped", "ok", f"the archive cannot be read: {error.strerror}")
+    try:
+        return _outcome("done", "ok", within(lambda: store.do(job, fd, part_size), seconds, store.late(seconds)))
+    except DiffersError as error:
+        return _outcome("failed", "differing", str(error))
+    except Exception as error:  # noqa: BLE001  whatever a library raises is a state
+        why = store.explained(error)
+        return _outcome("failed", why.state, f"{why.state}: {store.step}: {why.reason}")
+    finally:
+        os.close(fd)
 
 
 def _outcome(result: str, state: str, said: str) -> dict[str, str]:
@@ -200,7 +203,7 @@ class _Store:
         self._compare(job)
         self.step = "put"
         mark = f"{job.sha256}  {job.name}\n".encode()
-        self._s3.put_object(**self._at(job.name + _MARK), Body=mark, ContentType="text/plain")
+        self._s3.put_object(**self._at(job.name + _MARK), **_body(mark), ContentType="text/plain")
         how = "copied, read back and compared" if sent else "read back and compared"
         return f"{job.size} bytes {how}, SHA-256 {job.sha256[:12]}…"
 
@@ -209,14 +212,14 @@ class _Store:
         self.step = "put"
         about = {**self._at(job.name), "ContentType": "application/octet-stream", "Metadata": {"sha256": job.sha256}}
         if job.size <= part_size:
-            body = _piece(job, fd, 0, part_size)
-            return self._create(lambda: self._s3.put_object(**about, Body=body))
+            body = _body(_piece(job, fd, 0, part_size))
+            return self._create(lambda: self._s3.put_object(**about, **body))
         self._drop_unfinished(job.name)
         upload = {**self._at(job.name), "UploadId": self._s3.create_multipart_upload(**about)["UploadId"]}
         self._unfinished = upload
         size, parts = max(part_size, -(-job.size // _PARTS_MAX)), []
         for number, start in enumerate(range(0, job.size, size), 1):
-            said = self._s3.upload_part(**upload, PartNumber=number, Body=_piece(job, fd, start, size))
+            said = self._s3.upload_part(**upload, PartNumber=number, **_body(_piece(job, fd, start, size)))
             parts.append({"PartNumber": number, "ETag": said["ETag"]})
         created = self._create(lambda: self._s3.complete_multipart_upload(**upload, MultipartUpload={"Parts": parts}))
         if created:
@@ -303,6 +306,12 @@ class _Store:
         # An argument of its own for it came with boto3 1.35.
         if self._only_new:
             params["headers"]["If-None-Match"] = "*"
+
+
+def _body(data: bytes) -> dict[str, Any]:
+    """What is sent, with the checksum that buckets with a retention ask for and that every store knows."""
+    md5 = hashlib.md5(data, usedforsecurity=False).digest()  # the read-back is what proves it
+    return {"Body": data, "ContentMD5": base64.b64encode(md5).decode()}
 
 
 def _piece(job: Job, fd: int, start: int, size: int) -> bytes:
