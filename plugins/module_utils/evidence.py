@@ -30,7 +30,7 @@ from .privilege import Ran, run
 from .processes import TICKS, Process, snapshot
 from .redact import REMOVED, Redactor, is_secret_name, secret_values
 from .shapes import one_line
-from .state_dir import open_state_dir
+from .state_dir import existing
 from .systemd import (
     environment_files,
     parse_environment_file,
@@ -88,11 +88,7 @@ class Collection:
 def evidence_bundle(params: Mapping[str, Any], *, check_mode: bool = False) -> dict[str, Any]:
     """The result of module evidence_bundle."""
     patterns = _check(params)
-    opened = open_state_dir(params["state_dir"], create=False, check_mode=check_mode)
-    if opened is None:
-        raise MediaOpsError(f"the directory {params['state_dir']} cannot be opened")
-    state_dir = opened[0]
-    try:
+    with existing(params["state_dir"]) as state_dir:
         made_at = utc_now()
         collection, known = _collect(params, patterns)
         parts = sorted(collection.parts, key=lambda part: part.name)
@@ -108,8 +104,6 @@ def evidence_bundle(params: Mapping[str, Any], *, check_mode: bool = False) -> d
         }
         archive = pack(params["run_id"], int(made_at.timestamp()), _json(manifest), parts)
         name, removed = keep_bundle(state_dir, archive, params, check_mode=check_mode)
-    finally:
-        os.close(state_dir)
     return {
         "changed": True,
         "path": os.path.join(params["state_dir"], BUNDLES, name),

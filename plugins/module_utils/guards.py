@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 
 from .errors import MediaOpsError, OptionError
 from .shapes import one_line
-from .state_dir import alone, failing, give_to_owner, open_state_dir, read_file, replace_file
+from .state_dir import alone, existing, failing, give_to_owner, read_file, replace_file
 from .times import from_text, to_text, utc_now
 
 _FLOCK, _LOCK, _PAUSE, _LEDGER = "guard.flock", "lock.json", "pause.json", "ledger.jsonl"
@@ -34,18 +34,12 @@ def guard(params: Mapping[str, Any], *, check_mode: bool = False) -> dict[str, A
     """The result of module guard: what was asked for by ``state``, and how the host stands afterwards."""
     _check(params)
     now = utc_now()
-    opened = open_state_dir(params["state_dir"], create=False, check_mode=check_mode)
-    if opened is None:
-        raise MediaOpsError(f"the directory {params['state_dir']} cannot be opened")
-    directory = opened[0]
-    try:
+    with existing(params["state_dir"]) as directory:
         looks_only = check_mode or params["state"] == "observed"
         with alone(directory, _FLOCK, params["state_dir"], create=not looks_only):
             board = _Board(directory, params, now, dry=check_mode)
             done: dict[str, Any] = getattr(board, params["state"])()
             return {"changed": False, **done, **board.status()}
-    finally:
-        os.close(directory)
 
 
 class Ledger(NamedTuple):
@@ -101,15 +95,9 @@ def last_recovery(state_dir: str) -> str | None:
     if not os.path.lexists(state_dir):
         return None
     try:
-        opened = open_state_dir(state_dir, create=False, check_mode=True)
-        if opened is None:
-            return None
-        try:
-            found = ledger(
-                opened[0], {"state_dir": state_dir, "hours": 1, "ledger_max_bytes": LEDGER_MAX_BYTES}
-            ).entries
-        finally:
-            os.close(opened[0])
+        with existing(state_dir) as directory:
+            params = {"state_dir": state_dir, "hours": 1, "ledger_max_bytes": LEDGER_MAX_BYTES}
+            found = ledger(directory, params).entries
     except MediaOpsError:
         return None
     now = utc_now()

@@ -12,13 +12,13 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from .errors import MediaOpsError, OptionError
+from .errors import OptionError
 from .logs_digest import Digest
 from .logs_files import DAMAGED, Cursor, LogFile, Place, open_files
 from .logs_scan import BLOCK, Scanner
 from .logs_where import OPS, Where, getter
 from .shapes import one_line
-from .state_dir import open_state_dir, read_file, replace_file
+from .state_dir import open_existing, read_file, replace_file
 from .times import utc_now
 
 _RANGES = {
@@ -149,10 +149,7 @@ class _CursorStore:
         self.log = params["path"]
         self._name = f"log_cursor_{params['cursor']}.json"
         self.path = os.path.join(params["state_dir"], self._name)
-        opened = open_state_dir(params["state_dir"], create=False, check_mode=False)
-        if opened is None:
-            raise MediaOpsError(f"the directory {params['state_dir']} cannot be opened")
-        self._directory = opened[0]
+        self._directory = open_existing(params["state_dir"])
         try:
             data, mode = read_file(self._directory, self._name, self.path, _CURSOR_MAX)
         except BaseException:

@@ -23,7 +23,7 @@ from typing import Any
 from .errors import MediaOpsError, OptionError
 from .plan import Action, plan_hash, planned, require_hash
 from .shapes import one_line
-from .state_dir import alone, failing, open_state_dir, read_file, replace_file
+from .state_dir import alone, existing, failing, open_existing, read_file, replace_file
 from .systemd import (
     ServiceEnvironment,
     environment_files,
@@ -102,18 +102,12 @@ def service_config(params: Mapping[str, Any], *, check_mode: bool = False) -> di
     unit_name(params["unit"])
     rules = _rules(params["allowed"])
     wanted = _wanted(params, rules)
-    opened = open_state_dir(params["state_dir"], create=False, check_mode=check_mode)
-    if opened is None:
-        raise MediaOpsError(f"the directory {params['state_dir']} cannot be opened")
-    directory = opened[0]
-    try:
+    with existing(params["state_dir"]) as directory:
         # To look, nobody need be kept out: each file is replaced whole.
         looks_only = check_mode or params["state"] == "observed"
         held = contextlib.nullcontext() if looks_only else alone(directory, _FLOCK, params["state_dir"])
         with held:
             return _configure(directory, params, rules, wanted, check_mode=check_mode)
-    finally:
-        os.close(directory)
 
 
 def _configure(
@@ -252,16 +246,14 @@ def measures_on_record(state_dir: str) -> dict[str, Any]:
     if not os.path.lexists(state_dir):
         return {"state": "ok", "reason": "", "measures": []}
     try:
-        opened = open_state_dir(state_dir, create=False, check_mode=True)
+        directory = open_existing(state_dir)
     except MediaOpsError as error:
         return {"state": "denied", "reason": one_line(error), "measures": []}
-    if opened is None:
-        return {"state": "ok", "reason": "", "measures": []}
     try:
-        data, _mode = read_file(opened[0], ENV_FILE, ENV_FILE, _MAX_BYTES)
-        records = _records(opened[0])
+        data, _mode = read_file(directory, ENV_FILE, ENV_FILE, _MAX_BYTES)
+        records = _records(directory)
     finally:
-        os.close(opened[0])
+        os.close(directory)
     there = parse_environment_file(data.decode("utf-8", "replace"))
     known = {name: records.get(name) or {} for name in sorted(there) if _NAME.match(name)}
     measures = [

@@ -22,7 +22,7 @@ from .client import Client, Reply
 from .errors import MediaOpsError, OptionError
 from .plan import Action, plan_hash, planned, require_hash
 from .shapes import number
-from .state_dir import open_state_dir, read_file
+from .state_dir import existing, read_file
 from .times import from_text, to_text, utc_now
 
 KEPT_S = 86400
@@ -72,11 +72,7 @@ def pipeline_cleanup(
 def _safe(params: Mapping[str, Any], now: datetime) -> tuple[dict[str, Any] | None, list[str]]:
     """The newest report of that name, and why it does not make the week safe."""
     name = f"{params['after']}_DATE.json in {params['state_dir']}"
-    opened = open_state_dir(params["state_dir"], create=False, check_mode=True)
-    if opened is None:
-        return None, [f"there is no {name}"]
-    directory = opened[0]
-    try:
+    with existing(params["state_dir"]) as directory:
         pattern = re.compile(rf"{params['after']}_[0-9]{{8}}\.json")
         files = sorted(file for file in os.listdir(directory) if pattern.fullmatch(file))
         if not files:
@@ -86,8 +82,6 @@ def _safe(params: Mapping[str, Any], now: datetime) -> tuple[dict[str, Any] | No
         if mode is None or not _is_document(data):
             return None, [f"{path} cannot be read as a report"]
         written = datetime.fromtimestamp(os.stat(files[-1], dir_fd=directory).st_mtime, now.tzinfo)
-    finally:
-        os.close(directory)
     age = round((now - written).total_seconds())
     found = {"path": path, "written_at": to_text(written), "age_s": age}
     dated = _dated(files[-1])

@@ -20,7 +20,7 @@ from .review_actions import actions_of
 from .review_compare import WEEKS
 from .review_days import WEEK_S, NoFiguresError, peaks_by_week, read_week, read_window, samples_of
 from .shapes import mapping, one_line
-from .state_dir import open_state_dir, read_file
+from .state_dir import existing, read_file
 from .times import from_text, to_text, utc_now
 
 _FILE = re.compile(r"(daily|weekly)_report_(\d{4})(\d{2})(\d{2})\.json")
@@ -32,15 +32,9 @@ def daily_reports_info(params: Mapping[str, Any]) -> dict[str, Any]:
     until = _until(params.get("until"))
     check_range(params, "ledger_hours", 1, 24 * 366)
     check_range(params, "max_bytes", 1024, 100 << 20)
-    opened = open_state_dir(params["state_dir"], create=False, check_mode=False)
-    if opened is None:
-        raise MediaOpsError(f"the directory {params['state_dir']} cannot be opened")
-    directory = opened[0]
-    try:
+    with existing(params["state_dir"]) as directory:
         record = ledger(directory, {**params, "hours": params["ledger_hours"]})
         kept = _Kept(directory, params, until)
-    finally:
-        os.close(directory)
     return {
         "changed": False,
         "until": to_text(until),

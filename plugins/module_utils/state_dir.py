@@ -24,23 +24,24 @@ _FLOCK_WAIT_S = 10.0
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
-def open_state_dir(path: str, *, create: bool, check_mode: bool, option: str = "state_dir") -> tuple[int, bool] | None:
-    """The directory opened, and whether it was made now; None where check mode would make it.
-
-    Errors name ``option``, where the path was given.
-    """
-    if not path.startswith("/") or "\0" in path or os.path.normpath(path).strip("/") == "":
-        raise OptionError(option, path, "must be an absolute path, and not /")
-    path = os.path.normpath(path)
+def open_state_dir(path: str, *, create: bool, check_mode: bool) -> tuple[int, bool] | None:
+    """The directory opened, and whether it was made now; None where check mode would make it."""
+    path = _normal(path, "state_dir")
     created = False
     if create and not os.path.lexists(path):
         if not os.path.isdir(os.path.dirname(path)):
-            raise OptionError(option, path, "cannot be made: its parent directory does not exist")
+            raise OptionError("state_dir", path, "cannot be made: its parent directory does not exist")
         if check_mode:
             return None
         with failing(f"cannot make the directory {path}"):
             os.mkdir(path, 0o750)
         created = True
+    return open_existing(path), created
+
+
+def open_existing(path: str, option: str = "state_dir") -> int:
+    """The directory, which must be there, opened. Errors name ``option``, where the path was given."""
+    path = _normal(path, option)
     try:
         opened = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
     except FileNotFoundError:
@@ -48,12 +49,27 @@ def open_state_dir(path: str, *, create: bool, check_mode: bool, option: str = "
     except OSError as error:
         kind = "is a symbolic link" if os.path.islink(path) else f"cannot be used: {error.strerror}"
         raise OptionError(option, path, kind) from error
-    facts = os.fstat(opened)
-    why = _unsafe(facts)
+    why = _unsafe(os.fstat(opened))
     if why:
         os.close(opened)
         raise OptionError(option, path, why)
-    return opened, created
+    return opened
+
+
+@contextlib.contextmanager
+def existing(path: str) -> Iterator[int]:
+    """The state directory, which must be there, opened for as long as the context lasts."""
+    opened = open_existing(path)
+    try:
+        yield opened
+    finally:
+        os.close(opened)
+
+
+def _normal(path: str, option: str) -> str:
+    if not path.startswith("/") or "\0" in path or os.path.normpath(path).strip("/") == "":
+        raise OptionError(option, path, "must be an absolute path, and not /")
+    return os.path.normpath(path)
 
 
 def _unsafe(facts: os.stat_result) -> str:

@@ -19,7 +19,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from ..module_utils.errors import MediaOpsError, OptionError
-from ..module_utils.state_dir import failing, give_to_owner, open_state_dir, replace_file
+from ..module_utils.state_dir import failing, give_to_owner, open_existing, replace_file
 
 _DIRECTORY_MODE, _FILE_MODE = 0o750, 0o640
 _RUN = re.compile(r"(20[0-9]{6}T[0-9]{6}Z)(?:-([0-9]{1,2}))?")
@@ -102,8 +102,7 @@ def _open(path: str, *, check_mode: bool) -> int | None:
         _make(path)
     elif not os.path.lexists(path):
         return None
-    found = open_state_dir(path, create=False, check_mode=check_mode, option="directory")
-    return found[0] if found else None
+    return open_existing(path, option="directory")
 
 
 def _make(path: str) -> None:
