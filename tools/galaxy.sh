@@ -30,14 +30,17 @@ if tar -tzf "$tarball" | grep -E '(^|/)(__pycache__|collections|tests|\.git)(/|$
 fi
 
 ansible-galaxy collection install "$tarball" -p "$work/collections" --offline
-found=0
+playbooks=()
 for playbook in "$work"/collections/ansible_collections/media_ops/runbook/playbooks/*.yml; do
-  [ -e "$playbook" ] || continue
-  ansible-playbook --syntax-check -i localhost, "media_ops.runbook.$(basename "$playbook" .yml)"
-  found=$((found + 1))
+  [ ! -e "$playbook" ] || playbooks+=("media_ops.runbook.$(basename "$playbook" .yml)")
 done
-if [ "$found" = 0 ]; then
+if [ "${#playbooks[@]}" = 0 ]; then
   echo "error: the built collection has no playbook"
   exit 1
 fi
-echo "$found playbooks of the built collection pass the syntax check by name"
+ansible-playbook --syntax-check -i localhost, "${playbooks[@]}" | tee "$work/checked"
+if [ "$(grep -c '^playbook: ' "$work/checked")" != "${#playbooks[@]}" ]; then
+  echo "error: not all of the ${#playbooks[@]} playbooks were looked at"
+  exit 1
+fi
+echo "${#playbooks[@]} playbooks of the built collection pass the syntax check by name"
