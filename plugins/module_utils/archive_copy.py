@@ -17,8 +17,7 @@ from typing import Any, Callable, NamedTuple
 from . import archive_store
 from .archive import ARCHIVE_NAME
 from .archive_store import Job
-from .argspec import check_range
-from .errors import MediaOpsError
+from .errors import MediaOpsError, OptionError
 from .plan import Action, plan_hash, planned, require_hash
 from .shapes import one_line
 from .storage_client import in_child, need_boto3
@@ -82,7 +81,8 @@ def archive_copy(params: Mapping[str, Any], *, check_mode: bool, hide: Callable[
         check_mode: whether to plan only.
         hide: takes each secret that must not be in the module's output.
     """
-    check_range(params, "part_size", 5 * _MIB, 1024 * _MIB)
+    if not 5 * _MIB <= params["part_size"] <= 1024 * _MIB:
+        raise OptionError("part_size", params["part_size"], "must be 5242880 (5 MiB) to 1073741824 (1 GiB)")
     settings = read_settings({**params, "write": True}, check_mode=check_mode, hide=hide, longest=_LONGEST_S)
     with opened_option("archive_dir", params["archive_dir"]) as root:
         if not check_mode and not locked(root.fd):

@@ -59,7 +59,7 @@ def test_a_store_that_is_down_is_an_action_that_failed(
 def test_misuse_fails_and_names_the_option(capsys: pytest.CaptureFixture[str], options: dict[str, Any]) -> None:
     found = run(capsys, **{**options, "part_size": 1})
     assert found["failed"] is True
-    assert found["msg"] == "option 'part_size' is 1: must be 5.24288e+06 to 1.07374e+09"
+    assert found["msg"] == "option 'part_size' is 1: must be 5242880 (5 MiB) to 1073741824 (1 GiB)"
     assert "missing required arguments: bucket, prefix" in run(capsys, archive_dir="/backup/logs", unit="a")["msg"]
     assert "mutually exclusive" in run(capsys, **options, unit="media-processing-service")["msg"]
     drifted = run(capsys, **options, plan_hash="0" * 12)
