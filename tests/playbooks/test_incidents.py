@@ -15,6 +15,7 @@ import jsonschema
 import pytest
 from media_pipeline.launcher import Pipeline, running_pipeline
 
+from tests.fault_server import Exchange, document, fault_server
 from tests.playbooks.conftest import REACHED, ROOT, Play, closed_port
 
 pytestmark = pytest.mark.playbook
@@ -137,6 +138,33 @@ def test_the_weekly_cleanup_waits_for_the_weeks_figures(play: Play, broken: Pipe
     acted = run.result("weekly_system_cleanup")["hosts"][0]["response"]["acted"]
     assert [rung["act"] for rung in acted] == ["disk_cleanup", "pipeline_cleanup"]
     assert run.verdict("media1", "overall_status", "weekly_system_cleanup")["state"] == "critical"
+
+
+def test_a_rung_that_fails_behind_one_that_went_well_is_no_success(play: Play, state: Path, tmp_path: Path) -> None:
+    old = tmp_path / "site" / "temp" / "video_merge" / "gone" / "old.mp4"
+    old.parent.mkdir(parents=True)
+    (tmp_path / "site" / "temp" / "logs").mkdir()
+    old.write_bytes(b"x" * 4096)
+    os.utime(old, (time.time() - 8 * 86400,) * 2)
+    week = {"schema_version": 1, "generated_at": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")}
+    (state / f"weekly_report_{datetime.now(UTC):%Y%m%d}.json").write_text(json.dumps(week), encoding="utf-8")
+
+    def stats(exchange: Exchange) -> None:
+        more = 20 if exchange.request.number("hours", 24) > 24 else 0
+        exchange.answer(200, document(exchange.request) | {"total_operations": 40 + more})
+
+    with fault_server({"/cleanup": "error_500", "/stats": stats}) as url:
+        site = {**REACHED, "media_ops_api_url": url, "media_ops_api_token": "token-of-the-site", "policy_become": False}
+        run = play(
+            "playbooks/weekly_system_cleanup.yml", {"media1": {**site, "policy_base_dir": str(tmp_path / "site")}}
+        )
+    assert run.code == 2, run.output
+    response = run.result("weekly_system_cleanup")["hosts"][0]["response"]
+    assert not old.exists(), "the first rung did its work"
+    assert (response["recovered"], response["page"]) == (False, True)
+    assert "NOT done. Carried out: Delete what is past its age. Clean up the monitoring data: " in response["said"]
+    ledger = [json.loads(line) for line in (state / "ledger.jsonl").read_text(encoding="utf-8").splitlines()]
+    assert ledger[-1]["action"] == "paged"
 
 
 def test_bad_options_are_named_before_anything_is_asked(play: Play) -> None:
