@@ -75,15 +75,15 @@ STAGES = (
     look("ruff", "ruff", "check", "--no-cache", ".", check=True),
     look("ruff-format", "ruff", "format", "--no-cache", "--check", ".", check=True),
     pytest("unit", "-m", "not slow", "tests/unit", "tests/meta", workers=4, check=True),
-    pytest("unit-slow", "-m", "slow", "tests/unit", "tests/meta", workers=4),
+    # A store of S3, or a lab's hosts, is made once for all tests of a file.
+    pytest("unit-slow", "--dist", "loadfile", "-m", "slow", "tests/unit", "tests/meta", workers=4),
     look("sanity", "tools/sanity.sh", limit_s=1200),
     look("ansible-lint", "tools/ansible_lint.sh"),
     look("galaxy", "tools/galaxy.sh"),
     look("docs", "tools/ansible_doc.sh"),
-    pytest("sandbox", "tests/sandbox"),
+    pytest("sandbox", "tests/sandbox", workers=3),
     pytest("pages", "tests/test_report_page.py", "tests/test_weekly_page.py"),
     pytest("playbooks", "tests/playbooks", workers=4, limit_s=1800),
-    # A file's hosts are made once for all its tests.
     pytest("lab", "--dist", "loadfile", "tests/lab", workers=4, limit_s=2400),
     Stage("molecule", ("tools/molecule.sh",), limit_s=2400),
 )
