@@ -611,8 +611,8 @@ def test_the_reports_that_are_kept(site: Site) -> None:
     }
 
 
-# What automation did and decided, each night and week that it acted. The health is watched after Sunday's cleanup, hence
-# recovered; the others are only completed.
+# What automation did and decided, each night and week that it acted. After Sunday's cleanup there is a look at the
+# health, hence recovered; the others are only completed.
 LEDGER = {
     "0303": ["delete done", "archive done", "completed"],
     "0309": ["delete done", "delete done", "cleanup done", "recovered"],
