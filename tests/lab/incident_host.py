@@ -6,11 +6,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import re
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +24,11 @@ from .conftest import ROOT, Fleet
 
 SCHEMA = json.loads((ROOT / "roles/report/files/result.schema.json").read_text(encoding="utf-8"))
 RESPONSE = "playbooks/incident_response.yml"
-HEALTH = (
-    "python3 -c 'import urllib.request as u;"
-    ' u.urlopen("http://127.0.0.1:8000/api/v1/monitoring/health", timeout=5); print("well")\' 2>/dev/null'
-)
+_ASK = "python3 -c 'import urllib.request as u; u.urlopen(\"http://127.0.0.1:8000/api/v1/monitoring/{}\", timeout=5)'"
+HEALTH = _ASK.format("health")
+ANSWER = _ASK.format("none") + " 2>&1 | grep -q 'HTTP Error 404'"
 UNIT = "media-processing-service"
+SERVICE_ENV = "/etc/media-processing/service.env"
 QUICK = {
     "policy_watch_samples": 5,
     "policy_watch_interval": 1,
@@ -87,6 +90,26 @@ class Incident:
         lines = self.sh("cat /var/lib/media-ops/ledger.jsonl 2>/dev/null || true").splitlines()
         return [json.loads(line) for line in lines]
 
+    def checked(self, playbook: str, **variables: Any) -> tuple[int, str, str]:
+        """A run with --check, which must leave the host as it was: its exit code, the plan's hash, and its output."""
+        before = self.listing()
+        code, output = self.run(playbook, "--check", **variables)
+        assert self.listing() == before, f"--check of {playbook} changed the host"
+        hashes = re.findall(r"Plan ([0-9a-f]{12}):", output)
+        return code, hashes[-1] if hashes else "", output
+
+    @contextlib.contextmanager
+    def settings(self, **values: str) -> Iterator[None]:
+        """The service runs with other settings for a while."""
+        lines = "".join(f"{name}={value}\\n" for name, value in values.items())
+        self.sh(f"cp -p {SERVICE_ENV} /root/service.env; printf '{lines}' >> {SERVICE_ENV}; systemctl restart {UNIT}")
+        # It may answer that it is critical, which is what some settings are for.
+        self.wait_until(ANSWER)
+        try:
+            yield
+        finally:
+            self.sh(f"mv /root/service.env {SERVICE_ENV}; systemctl restart {UNIT}")
+
     def main_pid(self) -> int:
         return int(self.sh(f"systemctl show -p MainPID --value {UNIT}"))
 
@@ -94,7 +117,7 @@ class Incident:
         """What a run in check mode must leave as it is: files, units, processes of the service."""
         return self.sh(
             # The service writes a file of its own into temp at each look at its health.
-            "find /srv /etc /usr/bin /var/lib/media-ops /backup -xdev"
+            "find /srv /srv/media-processing/temp /etc /usr/bin /var/lib/media-ops /backup -xdev"
             " \\( -type d -printf '%p %m %u\\n' -o -printf '%p %s %m %u %T@\\n' \\) 2>/dev/null"
             " | grep -v -e /temp/logs/ -e __pycache__ | sort;"
             f" systemctl show -p ActiveState,MainPID,NRestarts {UNIT}; pgrep -u media -a | sort",
@@ -102,9 +125,13 @@ class Incident:
         )
 
     def wait_healthy(self) -> None:
+        self.wait_until(HEALTH)
+
+    def wait_until(self, command: str) -> None:
+        """Wait until a command succeeds on the host."""
         deadline = time.monotonic() + 90
         while time.monotonic() < deadline:
-            if "well" in self.sh(f"{HEALTH} || true"):
+            if self.sh(f"({command}) >/dev/null 2>&1 && echo yes || true").strip():
                 return
             time.sleep(0.3)
-        pytest.fail(f"{self.host} did not get well")
+        pytest.fail(f"{self.host}: in vain waited for {command}")

@@ -19,7 +19,7 @@ from tests.s3_store import s3_store
 
 from .conftest import Fleet
 from .incident_fixtures import incident, matrix, note
-from .incident_host import RESPONSE, UNIT, Incident
+from .incident_host import RESPONSE, SERVICE_ENV, UNIT, Incident
 
 pytestmark = pytest.mark.root
 __all__ = ["incident", "matrix", "note"]
@@ -139,9 +139,6 @@ def test_emergency_restart(incident: Callable[[str], Incident], how: str) -> Non
     code, output = host.run("playbooks/emergency_service_restart.yml", emergency_restart="hard")
     assert code == 2
     assert "emergency_restart_hard" in output
-
-
-SERVICE_ENV = "/etc/media-processing/service.env"
 
 
 @pytest.fixture

@@ -1,0 +1,151 @@
+"""Every playbook on a fleet of which one host is well, one sick, one hostile, one down: with --check, and twice."""
+
+from __future__ import annotations
+
+import json
+import os
+import pwd
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+import pytest
+from media_pipeline.launcher import Pipeline, running_pipeline
+
+from tests.fault_server import fault_server
+from tests.playbooks.conftest import REACHED, ROOT, Play, closed_port
+
+pytestmark = pytest.mark.playbook
+
+# These change the machine itself, so they are run on hosts of the lab.
+ELSEWHERE = {
+    "prepare_hosts": "molecule/default/converge.yml",
+    "schedule": "tests/lab/test_schedule.py",
+}
+# Ten minutes of watching are not what is tested here.
+QUICK = ["-e", json.dumps({"policy_watch_samples": 2, "policy_watch_good": 1, "policy_watch_interval": 0.1})]
+# The end of others, not a playbook to be run
+PARTS = {"report"}
+
+
+class Expected(NamedTuple):
+    """How a playbook ends on the host that is well, and what its second run changes there."""
+
+    check: str = ""  # the report that it writes, none where ""
+    variables: Mapping[str, Any] = MappingProxyType({})
+    code: int = 2  # of the whole fleet, three quarters of which are ill
+    again: bool = False  # whether a second run changes something
+
+
+EXPECTED = {
+    # These judge nothing: Ansible's own code says that a host could not be reached.
+    "automation_pause": Expected(
+        variables={"incident_pause_reason": "new disk", "incident_pause_for": 600}, code=4, again=True
+    ),
+    "automation_resume": Expected(code=4),
+    "automation_status": Expected(code=4),
+    "daily_evening_summary": Expected("daily_evening"),
+    "daily_log_cleanup": Expected("daily_log_cleanup"),
+    "daily_morning_health_check": Expected("daily_morning"),
+    "emergency_clear_stuck_processes": Expected("emergency_clear_stuck_processes"),
+    "emergency_disk_cleanup": Expected("emergency_disk_cleanup"),
+    "emergency_service_restart": Expected("emergency_service_restart"),
+    "incident_critical_system": Expected("incident_response"),
+    "incident_high_error_rate": Expected("incident_response"),
+    "incident_performance_degradation": Expected("incident_response"),
+    "incident_response": Expected("incident_response"),
+    "incident_stuck_session": Expected("incident_response"),
+    "quick_reference": Expected("quick_reference"),
+    "take_back_measures": Expected("take_back_measures"),
+    "watch_health": Expected("watch_health"),
+    "watch_performance": Expected("watch_performance"),
+    "weekly_log_management": Expected("weekly_log_management"),
+    "weekly_performance_review": Expected("weekly_performance_review"),
+    "weekly_system_cleanup": Expected("weekly_system_cleanup"),
+}
+
+
+def test_no_playbook_is_left_out() -> None:
+    names = {path.stem for path in (ROOT / "playbooks").glob("*.yml")}
+    assert names == {*EXPECTED, *ELSEWHERE, *PARTS}
+    for playbook, where in ELSEWHERE.items():
+        assert f"{playbook}.yml" in (ROOT / where).read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def well(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pipeline]:
+    with running_pipeline(tmp_path_factory.mktemp("well")) as pipeline:
+        pipeline.feed(2)
+        yield pipeline
+
+
+@pytest.fixture(scope="module")
+def sick(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pipeline]:
+    """Its ffmpeg cannot run, and it says so."""
+    with running_pipeline(tmp_path_factory.mktemp("sick")) as pipeline:
+        pipeline.break_ffmpeg()
+        yield pipeline
+
+
+def host(tmp_path: Path, name: str, api_url: str, base_dir: Path, **more: Any) -> dict[str, Any]:
+    """Variables of a host with directories of its own."""
+    for part in ("state", "archive"):
+        (tmp_path / name / part).mkdir(mode=0o750, parents=True)
+    return {
+        **REACHED,
+        "media_ops_api_url": api_url,
+        "policy_base_dir": str(base_dir),
+        "policy_state_dir": str(tmp_path / name / "state"),
+        "policy_archive_dir": str(tmp_path / name / "archive"),
+        "policy_become": False,
+        "policy_service_unit": "media-ops-no-such-unit",
+        "policy_service_user": pwd.getpwuid(os.geteuid()).pw_name,
+        **more,
+    }
+
+
+def listing(*roots: Path) -> dict[str, tuple[int, int]]:
+    """Size and time of change of every file; the service goes on writing its own logs."""
+    return {
+        str(path): (path.stat().st_size, path.stat().st_mtime_ns)
+        for root in roots
+        for path in root.rglob("*")
+        if path.is_file() and path.suffix != ".log" and not path.name.startswith(".health-")
+    }
+
+
+@pytest.mark.parametrize("playbook", sorted(EXPECTED))
+def test_playbook(playbook: str, play: Play, tmp_path: Path, well: Pipeline, sick: Pipeline) -> None:
+    expected = EXPECTED[playbook]
+    with fault_server("html") as hostile_url:
+        nowhere = tmp_path / "nowhere"
+        hosts = {
+            "down": {**host(tmp_path, "down", "", nowhere), "ansible_connection": "ssh", "ansible_host": "127.0.0.1",
+                     "ansible_port": closed_port()},
+            "hostile": host(tmp_path, "hostile", hostile_url, nowhere, media_ops_api_token="token-of-hostile"),
+            "sick": host(tmp_path, "sick", sick.api_url, sick.base_dir, media_ops_api_token=sick.token()),
+            "well": host(tmp_path, "well", well.api_url, well.base_dir, media_ops_api_token=well.token()),
+        }  # fmt: skip
+        kept = [tmp_path / name for name in hosts] + [well.base_dir, sick.base_dir]
+        before = listing(*kept)
+        checked = play(f"playbooks/{playbook}.yml", hosts, "--check", "--diff", *QUICK, **expected.variables)
+        assert checked.code != 0, "hosts that are ill or cannot be asked are no success: " + checked.output
+        assert listing(*kept) == before, "--check wrote something"
+        runs = [play(f"playbooks/{playbook}.yml", hosts, *QUICK, **expected.variables) for _round in range(2)]
+    for run in [checked, *runs]:
+        assert "Traceback" not in run.output
+        assert run.code == expected.code, run.output
+        plain = re.sub(r"\x1b\[[0-9;]*m", "", run.output)
+        recap = dict(re.findall(r"^(\w+) +: ok=\d+ +changed=(\d+)", plain, re.MULTILINE))
+        assert set(recap) >= {"well", "sick", "hostile"}, run.output
+        for token in (well.token(), sick.token()):
+            assert token not in run.output
+    assert (recap["well"] != "0") == expected.again, f"the second run changed {runs[1].changed}"
+    if expected.check:
+        states = runs[1].states(expected.check)
+        assert set(states) == set(hosts)
+        assert states["down"] == "unknown"
+        assert states["hostile"] in ("unknown", "critical")
+        assert states["well"] in ("ok", "warning"), runs[1].result(expected.check)
