@@ -65,8 +65,8 @@ class NoChartsError(MediaOpsError):
     """matplotlib cannot be used; says how to get it."""
 
 
-def require_matplotlib() -> None:
-    """Raise NoChartsError, with what to install, when there is no matplotlib."""
+def _require_matplotlib() -> None:
+    """Raise NoChartsError, with what to install, when there is no matplotlib. Its import takes most of a second."""
     try:
         import matplotlib.figure  # noqa: F401
     except Exception as error:  # a broken build of numpy raises anything, and the report must still be made
@@ -87,7 +87,6 @@ def charts_of(details: Json, key: str) -> list[Chart]:
     Raises:
         NoChartsError: there is no matplotlib.
     """
-    require_matplotlib()
     drawn = [
         _resources(details, f"{key}-resources"),
         _stages(mapping(details.get("stages")), f"{key}-stages"),
@@ -299,6 +298,7 @@ def svg_of(
     key: str,
 ) -> str:
     """Draw on axes in the box of the figure (left, bottom, width, height as shares); give what an HTML page takes."""
+    _require_matplotlib()
     import matplotlib as mpl
     from matplotlib.backends.backend_svg import FigureCanvasSVG
     from matplotlib.figure import Figure

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
+from functools import cached_property
 from typing import Any
 
 from ..module_utils.errors import OptionError
 from ..module_utils.shapes import STATES, Json, number, one_line
 from ..module_utils.times import from_text
-from .charts import Chart, NoChartsError, charts_of, require_matplotlib
+from .charts import Chart, NoChartsError, charts_of
 from .fleet import fleet_details
 from .response_view import responses
 from .result import SCHEMA_VERSION
@@ -290,17 +291,26 @@ class _Charts:
         wanted = drawable if small else [host for host in drawable if host["state"] != "ok"]
         self.hosts = wanted[:_CHARTED_MAX]
         self.left = 0 if small else len(drawable) - len(self.hosts)
-        self.problem = ""
+
+    @cached_property
+    def _drawn(self) -> tuple[dict[str, list[Chart]], list[Chart], str]:
+        """The charts of each host by its anchor, those of the fleet, and why there are none."""
+        drawable = sum(1 for host in self._view["hosts"] if host["details"])
         try:
-            require_matplotlib()
+            hosts = {host["anchor"]: charts_of(host["details"], f"chart-{host['anchor']}") for host in self.hosts}
+            return hosts, charts_of(self._view["together"], "chart-fleet") if drawable > 1 else [], ""
         except NoChartsError as error:
-            self.problem = str(error)
+            return {}, [], str(error)
+
+    @property
+    def problem(self) -> str:
+        """Why there are no charts where there is something to draw; else empty."""
+        return self._drawn[2]
 
     def of(self, host: Json) -> list[Chart]:
         """The charts of one host."""
-        return [] if self.problem else charts_of(host["details"], f"chart-{host['anchor']}")
+        return self._drawn[0].get(host["anchor"], [])
 
     def fleet(self) -> list[Chart]:
         """The charts of all hosts together; none where there is one host only."""
-        drawable = sum(1 for host in self._view["hosts"] if host["details"])
-        return [] if self.problem or drawable < 2 else charts_of(self._view["together"], "chart-fleet")
+        return self._drawn[1]

@@ -11,7 +11,7 @@ from typing import Any
 from ..module_utils.errors import OptionError
 from ..module_utils.review_days import REVIEW_VERSION
 from ..module_utils.shapes import Json, number, one_line
-from .charts import Chart, NoChartsError, require_matplotlib
+from .charts import Chart, NoChartsError
 from .charts_week import charts_of_week
 from .render import facts_of
 from .templates import NOTHING, duration, figure, fill, is_html, percent, seen, when
@@ -50,7 +50,6 @@ def render_weekly(document: object, template_path: str) -> str:
 
 def _charts(document: Json) -> tuple[list[Chart], str]:
     try:
-        require_matplotlib()
         return charts_of_week(document, "week"), ""
     except NoChartsError as error:
         return [], str(error)

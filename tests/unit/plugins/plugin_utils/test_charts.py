@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
+import os
 import re
+import subprocess
 import sys
 import xml.etree.ElementTree as ET
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -113,6 +117,21 @@ def test_many_codes_are_bounded_and_none_is_lost() -> None:
 )
 def test_where_there_is_no_data_there_is_no_chart(nothing: dict[str, Any]) -> None:
     assert charts_of(nothing, "a") == []
+
+
+def test_matplotlib_is_imported_where_there_is_something_to_draw_only() -> None:
+    module = "ansible_collections.media_ops.runbook.plugins.plugin_utils.charts"
+    code = (
+        f"import sys, json; from {module} import charts_of;"
+        "[print(len(charts_of(d, 'a')), 'matplotlib' in sys.modules) for d in json.loads(sys.argv[1])]"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[4] / "playbooks/collections")}
+    command = [sys.executable, "-c", code, json.dumps([{"stages": {}, "errors": {}}, details()])]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    empty, drawn = done.stdout.splitlines()
+    assert empty == "0 False"
+    assert drawn.endswith("True")
+    assert not drawn.startswith("0")
 
 
 def test_all_zero_is_drawn() -> None:
