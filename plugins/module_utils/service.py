@@ -113,6 +113,8 @@ def service_control(params: Mapping[str, Any], *, check_mode: bool = False) -> d
     require_hash(plan, params["plan_hash"])
     refusals = sorted({why for argv in _commands(unit, wanted) if plan and (why := root_refusal(argv))})
     after, verified, said = before, before.state == "running", _nothing_said(before, wanted) if not plan else ""
+    if not plan and wanted != "observed" and before.state in _UNTOUCHABLE:
+        refusals = [said]
     if plan and not check_mode:
         if refusals:
             raise MediaOpsError("; ".join(refusals), plan=plan, hash=plan_hash(plan), service=before.as_result())
@@ -301,9 +303,12 @@ def _stop_text(properties: Properties) -> str:
 # What is to be done?
 
 
+_UNTOUCHABLE = ("masked", "not_found", "unknown")
+
+
 def restart_plan(service: Service, unit: str, wanted: str, steps: Sequence[str], reason: str | None) -> list[Action]:
     """The one action that brings the service to ``wanted``, or none. Pure."""
-    if wanted == "observed" or service.state in ("masked", "not_found", "unknown"):
+    if wanted == "observed" or service.state in _UNTOUCHABLE:
         return []
     if wanted == "started" and service.state in ("running", "activating"):
         return []

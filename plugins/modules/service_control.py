@@ -176,8 +176,11 @@ hash:
   type: str
   returned: success
 refusals:
-  description: Why sudo would not allow a command of the plan. Outside of check mode this fails the module before
-    anything is done.
+  description:
+    - Why sudo would not allow a command of the plan. Outside of check mode this fails the module before anything is
+      done.
+    - Also why nothing is planned where the unit is masked, not there, or cannot be asked, so that this is not taken for
+      nothing to do.
   type: list
   elements: str
   returned: success

@@ -269,6 +269,7 @@ def test_a_masked_one_is_left_alone(host: Host, state: str) -> None:
     assert (found["changed"], found["plan"], found["service"]["class"]) == (False, [], "masked")
     assert found["said"].startswith("nothing is planned, it is masked: somebody masked it")
     assert f"still runs as pid {pid}" in found["said"]
+    assert found["refusals"] == [found["said"]], "not done is not the same as nothing to do"
     assert host.show("MainPID") == pid
     if state == "restarted":
         host.record("service masked", found)
@@ -279,6 +280,7 @@ def test_one_that_is_not_there(host: Host) -> None:
     host.root(f"rm {UNIT_FILE}; systemctl daemon-reload")
     found = host.control("restarted")
     assert (found["changed"], found["service"]["class"]) == (False, "not_found")
+    assert "no unit of that name" in found["refusals"][0]
 
 
 def test_a_stop_that_hangs_ends_by_the_limit_of_the_unit(host: Host) -> None:
