@@ -21,6 +21,7 @@ TITLES = {
     "service": "The service and temporary measures",
     "incident_faults": "Whole incidents, by the playbooks",
     "incident_guards": "What must hold before a host is acted upon",
+    "host_faults": "Hosts and storage, by the playbooks",
     "deletion": "Deletion",
 }
 KEYS = ("fault", "verdict", "done", "recovered", "neighbours")
