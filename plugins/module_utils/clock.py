@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from datetime import datetime, timezone
 from typing import Any
 
 from .argspec import check_range
 from .errors import MediaOpsError, OptionError
-from .times import from_text, to_text
+from .times import from_text, to_text, utc_now
 
 
 def clock_argument_spec() -> dict[str, Any]:
@@ -50,7 +49,7 @@ def require_clock(params: Mapping[str, Any]) -> None:
         return
     check_range(params, "clock_skew_max", 1, 86400)
     if abs(offset) > params["clock_skew_max"]:
-        now = to_text(datetime.now(timezone.utc))
+        now = to_text(utc_now())
         raise MediaOpsError(
             f"the clock of this host ({now}) is {said(offset)} ({params['controller_time']}), more than "
             f"clock_skew_max={params['clock_skew_max']:g}: nothing is deleted by its age. Set the clock first"

@@ -92,8 +92,6 @@ def last_recovery(state_dir: str) -> str | None:
         The time. None where there was none, and where the ledger cannot be read or its time lies ahead: what is not
         known excuses no alert.
     """
-    if not os.path.lexists(state_dir):
-        return None
     try:
         with existing(state_dir) as directory:
             params = {"state_dir": state_dir, "hours": 1, "ledger_max_bytes": LEDGER_MAX_BYTES}
