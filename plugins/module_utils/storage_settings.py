@@ -38,6 +38,19 @@ _SECRET_MIN = 4
 _KEY_ID_MIN = 16
 
 
+def storage_argument_spec() -> dict[str, Any]:
+    """The options that doc fragment ``storage`` describes; ``unit`` or ``environment_file`` is required."""
+    return {
+        "unit": {"type": "str"},
+        "environment_file": {"type": "path"},
+        "endpoint_url": {"type": "str"},
+        "region": {"type": "str"},
+        "path_style": {"type": "bool"},
+        "credentials": {"type": "str", "choices": ["environment", "chain"], "default": "environment"},
+        "retries": {"type": "int", "default": 1},
+    }
+
+
 @dataclass(frozen=True)
 class Settings:
     """Checked settings for one call.

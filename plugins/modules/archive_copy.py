@@ -30,9 +30,8 @@ description:
     credentials are used, or those of O(environment_file). No secret is shown. They need to be allowed
     C(s3:ListBucket), C(s3:PutObject), C(s3:GetObject) and C(s3:AbortMultipartUpload) below O(prefix), and should be
     allowed C(s3:ListBucketMultipartUploads).
-requirements:
-  - boto3 1.26 or newer (Debian package C(python3-boto3)) on the host
 extends_documentation_fragment:
+  - media_ops.runbook.storage
   - ansible.builtin.action_common_attributes
 attributes:
   check_mode:
@@ -57,38 +56,6 @@ options:
       - Archives of several hosts have the same names. So each host needs a prefix of its own.
     type: str
     required: true
-  unit:
-    description:
-      - The service's systemd unit, whose environment has the credentials. It is that of its main process, or where it
-        does not run, the one that a start would give it.
-    type: str
-  environment_file:
-    description: Read the environment from this file instead, written as for systemd's C(EnvironmentFile=).
-    type: path
-  endpoint_url:
-    description:
-      - Endpoint of an S3-compatible store, instead of E(AWS_S3_ENDPOINT_URL), E(AWS_ENDPOINT_URL_S3) or
-        E(AWS_ENDPOINT_URL) of the environment. Where nothing names one it is that of AWS.
-    type: str
-  region:
-    description:
-      - Region, instead of E(AWS_S3_REGION), E(AWS_REGION) or E(AWS_DEFAULT_REGION) of the environment. Where nothing
-        names one it is V(us-east-1).
-    type: str
-  path_style:
-    description:
-      - Whether the bucket stands in the path instead of the host name. By default it does where an endpoint is named,
-        and boto3 decides where none is.
-    type: bool
-  credentials:
-    description:
-      - With V(environment), only credentials that the environment has or names (a profile, a web identity, a
-        container's role).
-      - With V(chain), where it names none, also what boto3 finds by itself for this user - C(~/.aws), and the role of
-        the instance, which is asked for once and for a second.
-    type: str
-    choices: [environment, chain]
-    default: environment
   part_size:
     description:
       - Bytes that are sent in one request, and are in memory at a time, 5242880 (5 MiB) to 1073741824 (1 GiB). An
@@ -108,10 +75,6 @@ options:
       - Seconds that the store may take for everything, 1 to 86400. What is not copied by then is for the next run.
     type: float
     default: 3600
-  retries:
-    description: How often a request is repeated after a fault that may pass, 0 or 1.
-    type: int
-    default: 1
   plan_hash:
     description: Act only when the plan made anew has this RV(hash). Else the module fails and says what drifted.
     type: str
@@ -222,23 +185,20 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.archive_copy import archive_copy
 from ..module_utils.errors import run_module
+from ..module_utils.storage_settings import storage_argument_spec
 
 
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
+            **storage_argument_spec(),
             "archive_dir": {"type": "path", "required": True},
             **{name: {"type": "str", "required": True} for name in ("bucket", "prefix")},
-            "unit": {"type": "str"},
-            "environment_file": {"type": "path"},
-            **{name: {"type": "str"} for name in ("endpoint_url", "region", "plan_hash")},
-            "path_style": {"type": "bool"},
-            "credentials": {"type": "str", "choices": ["environment", "chain"], "default": "environment"},
+            "plan_hash": {"type": "str"},
             "part_size": {"type": "int", "default": 16777216},
             "connect_timeout": {"type": "float", "default": 5},
             "read_timeout": {"type": "float", "default": 30},
             "total_timeout": {"type": "float", "default": 3600},
-            "retries": {"type": "int", "default": 1},
         },
         required_one_of=[("unit", "environment_file")],
         mutually_exclusive=[("unit", "environment_file")],

@@ -25,9 +25,8 @@ description:
   - Time and requests are bounded - by O(total_timeout), also when nothing answers at all or an answer comes drop by
     drop, and by 16 requests.
   - Proxies, CA bundle and profile are those of the service's environment.
-requirements:
-  - boto3 1.26 or newer (Debian package C(python3-boto3)) on the host
 extends_documentation_fragment:
+  - media_ops.runbook.storage
   - ansible.builtin.action_common_attributes
 attributes:
   check_mode:
@@ -38,41 +37,9 @@ attributes:
   platform:
     platforms: linux
 options:
-  unit:
-    description:
-      - The service's systemd unit. The environment is that of its main process, or where it does not run, the one that
-        a start would give it.
-    type: str
-  environment_file:
-    description: Read the environment from this file instead, written as for systemd's C(EnvironmentFile=).
-    type: path
   bucket:
     description: Bucket, instead of E(AWS_S3_BUCKET_NAME) of the environment.
     type: str
-  endpoint_url:
-    description:
-      - Endpoint of an S3-compatible store, instead of E(AWS_S3_ENDPOINT_URL), E(AWS_ENDPOINT_URL_S3) or
-        E(AWS_ENDPOINT_URL) of the environment. Where nothing names one it is that of AWS.
-    type: str
-  region:
-    description:
-      - Region, instead of E(AWS_S3_REGION), E(AWS_REGION) or E(AWS_DEFAULT_REGION) of the environment. Where nothing
-        names one it is V(us-east-1).
-    type: str
-  path_style:
-    description:
-      - Whether the bucket stands in the path instead of the host name. By default it does where an endpoint is named,
-        and boto3 decides where none is.
-    type: bool
-  credentials:
-    description:
-      - With V(environment), only credentials that the environment has or names (a profile, a web identity, a
-        container's role).
-      - With V(chain), where it names none, also what boto3 finds by itself for this user - C(~/.aws), and the role of
-        the instance, which is asked for once and for a second. For services that rely on an instance role.
-    type: str
-    choices: [environment, chain]
-    default: environment
   write:
     description: Write, read and delete an object. Without, the probe ends with the list.
     type: bool
@@ -93,10 +60,6 @@ options:
     description: Seconds that all steps together may take, 1 to 600. A part of them is kept for the removal.
     type: float
     default: 30
-  retries:
-    description: How often a request is repeated after a fault that may pass, 0 or 1.
-    type: int
-    default: 1
 seealso:
   - module: media_ops.runbook.pipeline_info
     description: What the service itself says of its storage, component cloud_storage.
@@ -252,22 +215,19 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.errors import run_module
 from ..module_utils.storage import storage_probe
+from ..module_utils.storage_settings import storage_argument_spec
 
 
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
-            "unit": {"type": "str"},
-            "environment_file": {"type": "path"},
-            **{name: {"type": "str"} for name in ("bucket", "endpoint_url", "region")},
-            "path_style": {"type": "bool"},
-            "credentials": {"type": "str", "choices": ["environment", "chain"], "default": "environment"},
+            **storage_argument_spec(),
+            "bucket": {"type": "str"},
             "write": {"type": "bool", "default": True},
             "prefix": {"type": "str", "default": "media-ops-probe/"},
             "connect_timeout": {"type": "float", "default": 3},
             "read_timeout": {"type": "float", "default": 10},
             "total_timeout": {"type": "float", "default": 30},
-            "retries": {"type": "int", "default": 1},
         },
         required_one_of=[("unit", "environment_file")],
         mutually_exclusive=[("unit", "environment_file")],

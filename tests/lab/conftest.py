@@ -59,6 +59,12 @@ class Fleet:
     inventory: Path
     token: str
 
+    @property
+    def gateway(self) -> str:
+        """The address of this machine that the hosts reach."""
+        hosts = self.lab.inventory()["all"]["children"]["media_hosts"]["hosts"]
+        return f"{str(hosts['media1']['ansible_host']).rpartition('.')[0]}.1"
+
     def playbook(self, playbook: str, *options: str, inventory: Path | None = None) -> subprocess.CompletedProcess[str]:
         """Run a playbook of the repository with its own ansible.cfg."""
         command = [str(Path(sys.executable).with_name("ansible-playbook")), "-i", str(inventory or self.inventory)]

@@ -220,20 +220,15 @@ def test_a_clock_an_hour_ahead_is_told_and_nothing_goes_by_its_age(ahead: Incide
 @pytest.fixture(scope="module")
 def store(fleet: Fleet, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
     """A real S3 store that asks for signatures, where the lab's hosts reach it."""
-    with s3_store(tmp_path_factory.mktemp("store"), bind=gateway(fleet)) as running:
+    with s3_store(tmp_path_factory.mktemp("store"), bind=fleet.gateway) as running:
         yield running
-
-
-def gateway(fleet: Fleet) -> str:
-    addresses = fleet.lab.inventory()["all"]["children"]["media_hosts"]["hosts"]
-    return f"{str(addresses['media1']['ansible_host']).rpartition('.')[0]}.1"
 
 
 @contextlib.contextmanager
 def no_answer(fleet: Fleet) -> Iterator[dict[str, str]]:
     """An endpoint that takes connections and says nothing."""
-    with socket.create_server((gateway(fleet), 0)) as silent:
-        yield {"AWS_S3_ENDPOINT_URL": f"http://{gateway(fleet)}:{silent.getsockname()[1]}"}
+    with socket.create_server((fleet.gateway, 0)) as silent:
+        yield {"AWS_S3_ENDPOINT_URL": f"http://{fleet.gateway}:{silent.getsockname()[1]}"}
 
 
 @contextlib.contextmanager
@@ -244,7 +239,7 @@ def put_denied(store: Store) -> Iterator[dict[str, str]]:
 
 @contextlib.contextmanager
 def slow_down(store: Store, fleet: Fleet) -> Iterator[dict[str, str]]:
-    with s3_proxy(store.endpoint_url, {"put": "slow_down", "list": "slow_down"}, bind=gateway(fleet)) as proxy:
+    with s3_proxy(store.endpoint_url, {"put": "slow_down", "list": "slow_down"}, bind=fleet.gateway) as proxy:
         yield {"AWS_S3_ENDPOINT_URL": proxy.url}
 
 
@@ -267,7 +262,7 @@ def test_a_store_that_is_ill_is_diagnosed_and_no_host_is_touched(
     host = incident("media2")
     ways: dict[str, contextlib.AbstractContextManager[dict[str, str]]] = {
         "endpoint black hole": no_answer(fleet),
-        "endpoint refused": contextlib.nullcontext({"AWS_S3_ENDPOINT_URL": f"http://{gateway(fleet)}:9"}),
+        "endpoint refused": contextlib.nullcontext({"AWS_S3_ENDPOINT_URL": f"http://{fleet.gateway}:9"}),
         "wrong secret": contextlib.nullcontext({"AWS_SECRET_ACCESS_KEY": "canary-secret-of-the-wrong-kind"}),
         "unknown key": contextlib.nullcontext({"AWS_ACCESS_KEY_ID": access_key("nobody")}),
         "bucket gone": contextlib.nullcontext({"AWS_S3_BUCKET_NAME": "gone"}),

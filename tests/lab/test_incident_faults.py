@@ -147,21 +147,13 @@ def stored(
 ) -> Iterator[tuple[list[Incident], Callable[[], None]]]:
     """The whole fleet with its results in a real S3 store, which asks for signatures, and what ends the store."""
     hosts = [incident(name) for name in fleet.lab.hosts]
-    addresses = fleet.lab.inventory()["all"]["children"]["media_hosts"]["hosts"]
-    gateway = f"{str(addresses['media1']['ansible_host']).rpartition('.')[0]}.1"
-    with contextlib.ExitStack() as running:
-        store = running.enter_context(s3_store(tmp_path / "store", bind=gateway))
-        settings = "".join(f"{name}={value}\\n" for name, value in store.env.items())
+    with contextlib.ExitStack() as running, contextlib.ExitStack() as changed:
+        store = running.enter_context(s3_store(tmp_path / "store", bind=fleet.gateway))
         for host in hosts:
-            host.sh(f"cp -p {SERVICE_ENV} /root/service.env; printf '{settings}' >> {SERVICE_ENV}")
-            host.sh(f"systemctl restart {UNIT}")
-        try:
-            for host in hosts:
-                host.wait_healthy()
-            yield hosts, running.close
-        finally:
-            for host in hosts:
-                host.sh(f"cp -p /root/service.env {SERVICE_ENV}; rm /root/service.env; systemctl restart {UNIT}")
+            changed.enter_context(host.settings(**store.env))
+        for host in hosts:
+            host.wait_healthy()
+        yield hosts, running.close
 
 
 # runbook: P0-3G, P0-3H, P0-3I
