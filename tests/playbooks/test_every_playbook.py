@@ -63,8 +63,7 @@ EXPECTED = {
     "daily_evening_summary": Expected("daily_evening"),
     "daily_log_cleanup": Expected("daily_log_cleanup"),
     "daily_morning_health_check": Expected("daily_morning"),
-    # An emergency saves its evidence each time.
-    "emergency_clear_stuck_processes": Expected("emergency_clear_stuck_processes", again=True),
+    "emergency_clear_stuck_processes": Expected("emergency_clear_stuck_processes"),
     "emergency_disk_cleanup": Expected("emergency_disk_cleanup"),
     # Its unit cannot be asked: what cannot be done is said, and is no success.
     "emergency_service_restart": Expected("emergency_service_restart", well=("critical",)),
