@@ -45,7 +45,7 @@ options:
     elements: str
     default: [ffmpeg, ffprobe]
   samples:
-    description: How often to look, 2 to 20.
+    description: How often to look, 2 to 20. Once is enough where there is no session and no process in one's directory.
     type: int
     default: 2
   interval:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from typing import Any, Callable
@@ -73,18 +73,22 @@ def session_info(
 
 
 def observe(params: Mapping[str, Any], settings: ApiSettings) -> Scene:
-    """See all sessions several times, an interval apart, between two answers of the API."""
+    """See all sessions several times, an interval apart, between two answers of the API; once where there are none."""
     _check(params)
     work_dir = WorkDir(os.path.normpath(params["work_dir"]))
     answers = [ask_sessions(settings)]
-    looks: list[Look] = []
-    for number in range(params["samples"]):
-        if number:
-            time.sleep(params["interval"])
-        wanted = set(looks[-1].files if looks else answers[0].sessions)
-        if answers[0].state != "ok":  # then a directory may be all that is known of a session
-            wanted |= set(_directories(work_dir.real))
-        looks.append(take_look(params, work_dir, wanted, service=looks[-1].service if looks else None))
+
+    def look(ids: Iterable[str], service: Service | None = None) -> Look:
+        # Without an answer of the API a directory may be all that is known of a session.
+        directories = [] if answers[0].state == "ok" else _directories(work_dir.real)
+        return take_look(params, work_dir, {*ids, *directories}, service=service)
+
+    looks = [look(answers[0].sessions)]
+    if not looks[0].ids:
+        return Scene(params, work_dir, answers, looks)
+    for _number in range(1, params["samples"]):
+        time.sleep(params["interval"])
+        looks.append(look(looks[-1].files, looks[-1].service))
     answers.append(ask_sessions(settings))
     return Scene(params, work_dir, answers, looks)
 
@@ -125,9 +129,10 @@ def _check(params: Mapping[str, Any]) -> None:
 
 @dataclass(frozen=True)
 class Look:
-    """All that was seen at one moment."""
+    """All that was seen at one moment. `ids` are all sessions asked for or claimed, also those of no valid id."""
 
     at: float
+    ids: set[str]
     service: Service
     processes: dict[int, Process]
     files: dict[str, Listing]
@@ -150,7 +155,7 @@ def take_look(
         for session_id in sorted(wanted)
         if ID.fullmatch(session_id)
     }
-    return Look(time.monotonic(), service, processes, files, LogMark.of(params["log_path"] or ""))
+    return Look(time.monotonic(), wanted, service, processes, files, LogMark.of(params["log_path"] or ""))
 
 
 def _directories(path: str) -> list[str]:

@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -58,6 +59,13 @@ def write_log(site: Site, session_id: str, message: str) -> None:
     entry = {"timestamp": datetime.now(UTC).isoformat(), "message": message, "extra": {"session_id": session_id}}
     with site.log.open("a", encoding="utf-8") as file:
         file.write(json.dumps(entry) + "\n")
+
+
+def test_where_there_is_no_session_one_look_is_enough(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(time, "sleep", lambda seconds: pytest.fail(f"waited {seconds} s for nothing"))
+    result = look(site)
+    assert (result["api"]["state"], result["service"]["state"]) == ("ok", "running")
+    assert (result["sessions"], result["orphans"], result["may_end"]) == ([], [], [])
 
 
 # runbook: P2S-1A, P2S-1B, P2S-1C, EM-S1
