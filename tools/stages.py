@@ -15,7 +15,6 @@ from __future__ import annotations
 import contextlib
 import os
 import select
-import signal
 import subprocess
 import sys
 import tempfile
@@ -29,6 +28,8 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import groupby
 from pathlib import Path
+
+import psutil
 
 ROOT = Path(__file__).resolve().parent.parent
 LEFT_OUT = 77
@@ -153,12 +154,22 @@ def follow(
 
 
 def end(process: subprocess.Popen[bytes]) -> None:
-    """End a stage that still runs, with its process group: politely first, so that it can remove what it made."""
-    for number in (signal.SIGTERM, signal.SIGKILL):
-        if process.poll() is None:
-            os.killpg(process.pid, number)
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(GRACE_S)
+    """End a stage that still runs: politely first, so that it can remove what it made.
+
+    What it started may have process groups of its own, as a sandbox and the runs of ansible-runner have.
+    """
+    if process.poll() is not None:
+        return
+    with contextlib.suppress(psutil.NoSuchProcess):
+        stage = psutil.Process(process.pid)
+        started = stage.children(recursive=True)
+        for one in (stage, *started):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                one.terminate()
+        for one in psutil.wait_procs([stage, *started], GRACE_S)[1]:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                one.kill()
+    process.wait()
 
 
 def count_tests(report: Path) -> Counter[str]:

@@ -131,8 +131,10 @@ def test_neighbours_that_are_paired_run_together_and_say_what_they_say_whole(
 
 @pytest.mark.parametrize("paired", [True, False])
 def test_an_interrupt_ends_what_runs_and_begins_no_more(tmp_path: Path, paired: bool) -> None:
-    endless = "import os, pathlib, time; pathlib.Path({!r}, str(os.getpid())).touch(); time.sleep(600)"
-    made = [python(f"s{n}", endless.format(str(tmp_path)), paired=paired) for n in range(4)]
+    endless = f"import os, pathlib, time; pathlib.Path({str(tmp_path)!r}, str(os.getpid())).touch(); time.sleep(600)"
+    own_session = f"[sys.executable, '-c', {endless!r}], start_new_session=True"
+    starts_another = f"import subprocess, sys; subprocess.run({own_session})"
+    made = [python(f"s{n}", starts_another, paired=paired) for n in range(4)]
     program = f"import sys; from tools import stages; from tools.stages import Stage; stages.STAGES = {made!r}; "
     running = subprocess.Popen(
         [sys.executable, "-c", program + "sys.exit(stages.main(['test']))"],
