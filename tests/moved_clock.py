@@ -1,7 +1,7 @@
 """A clock that a test moves, for the processes that it starts: libfaketime, and dates for the files that they write.
 
 clock = MovedClock(library(), directory / "clock", [directory / "data"])
-clock.move(moment)                             for processes that run already as well; it runs on from there
+clock.move(moment)                             for processes that run already too, from their next second; it runs on
 subprocess.run(..., env={**os.environ, **clock.environment})
 clock.date_files()                             before a process looks how old a file is
 
@@ -44,7 +44,9 @@ class MovedClock:
         self.environment = {
             "LD_PRELOAD": str(preload),
             "FAKETIME_TIMESTAMP_FILE": str(file),
-            "FAKETIME_NO_CACHE": "1",
+            # Without a cache each look at the clock reads the file anew, and threads of one process that do so together
+            # may find none and take the real time (libfaketime, pull request 547). With this it is read once a second.
+            "FAKETIME_CACHE_DURATION": "0",
             # Waiting and time-outs go on as they are, and so do the dates of files.
             "DONT_FAKE_MONOTONIC": "1",
             "NO_FAKE_STAT": "1",

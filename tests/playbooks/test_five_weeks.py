@@ -33,6 +33,7 @@ LIBRARY = library()
 pytestmark = [
     pytest.mark.playbook,
     pytest.mark.slow,
+    pytest.mark.xdist_group("five_weeks"),
     pytest.mark.skipif(LIBRARY is None, reason="the libfaketime of PyPI does not work on this machine"),
 ]
 RUNNER = ROOT / "roles/schedule/files/media_ops_run.py"
@@ -176,6 +177,7 @@ class Site:
 
     def work(self, good: int, fault: str, faulty: int) -> None:
         """Jobs, each of seven operations where all goes well; a faulty one fails in its first."""
+        self.settle()
         self.pipeline.feed(good)
         self.pipeline.feed(faulty, fault=fault)
 
@@ -189,10 +191,12 @@ class Site:
 
     def stick(self) -> None:
         """A session waits for a source that nobody writes: two operations done, the third begun."""
+        self.settle()
         (self.stuck,) = self.pipeline.feed(1, fault="fifo")
 
     def end_stuck(self) -> None:
         """The source is closed without a picture, and the operation fails."""
+        self.settle()
         os.close(os.open(self.stuck["inputs"][0], os.O_WRONLY | os.O_NONBLOCK))
         assert self.pipeline.wait(self.stuck["session_id"])["status"] == "failed"
 
