@@ -81,6 +81,9 @@ def _check(params: Mapping[str, Any]) -> None:
             raise OptionError(option, params[option], "must be above 0")
     if state == "paused" and not 0 < (params.get("pause_for") or 0) <= 30 * 86400:
         raise OptionError("pause_for", params.get("pause_for"), "is needed with state=paused: above 0, at most 30 days")
+    for entry in params["entries"]:
+        if not isinstance(entry.get("action"), str) or not entry["action"]:
+            raise OptionError("entries", one_line(entry, 80), "each needs an action")
     if params.get("scheduled_for") and from_text(params["scheduled_for"]) is None:
         raise OptionError("scheduled_for", params["scheduled_for"], "is no ISO 8601 time")
 
@@ -145,21 +148,21 @@ class _Board:
                 "expires_at": to_text(self._now + timedelta(seconds=self._params["ttl"])),
             },
         )
-        return {"permitted": True, "refusals": [], "took_over": took_over}
+        return {"permitted": True, "refusals": [], "took_over": took_over, **self.recorded()}
 
     def released(self) -> dict[str, Any]:
-        lock = self.lock()
-        if lock and lock["run_id"] == self._params["run_id"]:
-            self._remove(_LOCK)
-        return {}
+        try:
+            return self.recorded()
+        finally:  # a ledger that cannot be written must not keep the host
+            lock = self.lock()
+            if lock and lock["run_id"] == self._params["run_id"]:
+                self._remove(_LOCK)
 
     def recorded(self) -> dict[str, Any]:
         """Append entries to the ledger, each on a line, on disk before this returns."""
         lines = []
         for entry in self._params["entries"]:
             full = {"at": to_text(self._now), "run_id": self._params["run_id"], **entry}
-            if not isinstance(full.get("action"), str) or not full["action"]:
-                raise OptionError("entries", one_line(entry, 80), "each needs an action")
             lines.append(json.dumps(full, sort_keys=True, allow_nan=False))
             self._entries.append(full)
         if lines and not self._dry:
@@ -302,15 +305,18 @@ class _Board:
         return entries, bad
 
     def _lines(self, name: str) -> Sequence[bytes]:
+        def opened(path: str, _flags: int) -> int:
+            return os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=self._directory)
+
         try:
-            opened = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=self._directory)
+            with open(name, "rb", opener=opened) as file:
+                data = file.read(self._params["ledger_max_bytes"] * 2)
         except FileNotFoundError:
             return []
         except OSError as error:
             # A ledger that cannot be read would lift every cap.
             raise MediaOpsError(f"cannot read the ledger {name}: {error.strerror}") from error
-        with os.fdopen(opened, "rb") as file:
-            return [line for line in file.read(self._params["ledger_max_bytes"] * 2).splitlines() if line.strip()]
+        return [line for line in data.splitlines() if line.strip()]
 
     def _append(self, data: bytes) -> None:
         self._rotate(len(data))

@@ -36,8 +36,9 @@ options:
       - V(locked) takes the lease, or renews it for the same O(run_id). It is refused while automation is paused, while
         another run holds the lease, when the run starts too late (O(scheduled_for)), and when one of O(actions) was
         carried out too often (O(caps)).
-      - V(released) gives the lease back. A lease of another run is left alone.
-      - V(recorded) appends O(entries) to the ledger; they are on disk when the module returns.
+      - V(released) gives the lease back, also where the ledger cannot be written. A lease of another run is left alone.
+      - V(recorded) appends O(entries) to the ledger; they are on disk when the module returns. V(locked) does so too
+        when it gives the lease, and V(released) before the lease is given back.
       - V(paused) stops all automation on the host for O(pause_for) seconds. V(resumed) ends that.
     type: str
     choices: [observed, locked, released, recorded, paused, resumed]
@@ -156,7 +157,7 @@ took_over:
 recorded:
   description: How many entries were appended.
   type: int
-  returned: with O(state=recorded)
+  returned: with O(state=recorded) and O(state=released), and with O(state=locked) when the lease was given
 lock:
   description:
     - The lease, with C(run_id), C(owner), C(controller), C(controller_pid), C(reason), C(taken_at), C(expires_at) and

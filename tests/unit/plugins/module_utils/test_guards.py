@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import subprocess
 import sys
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -86,6 +88,29 @@ def test_a_dead_run_is_taken_over_before_its_end_only_by_its_name(call: Any) -> 
     take(call)
     assert not take(call, "b", take_over="c")["permitted"]
     assert take(call, "b", take_over="a")["took_over"]["run_id"] == "a"
+
+
+def test_what_is_about_to_be_done_is_recorded_with_the_lease_and_the_outcome_with_its_end(call: Any) -> None:
+    started = {"action": "restart", "result": "started"}
+    assert take(call, entries=[started], actions=["restart"], caps=RESTART_CAP)["recorded"] == 1
+    refused = take(call, "b", entries=[started], actions=["restart"], caps=RESTART_CAP)
+    assert not refused["permitted"]
+    assert [(entry["run_id"], entry["result"]) for entry in refused["recent"]] == [("a", "started")]
+    ended = call("released", run_id="a", entries=[{"action": "recovered"}])
+    assert ended["lock"] is None
+    assert [entry["action"] for entry in ended["recent"]] == ["restart", "recovered"]
+
+
+def test_a_ledger_that_cannot_be_written_keeps_no_host(call: Any) -> None:
+    take(call)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, limits[1]))
+    try:
+        with pytest.raises(MediaOpsError, match="cannot write the ledger"):
+            call("released", run_id="a", entries=[{"action": "recovered"}])
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert call("observed")["lock"] is None
 
 
 def test_check_mode_decides_and_writes_nothing(call: Any, tmp_path: Path) -> None:
@@ -203,8 +228,11 @@ def test_the_last_recovery_is_told_and_what_cannot_be_read_is_none(call: Any, cl
     assert guards.last_recovery(state_dir) is None
 
 
-def test_a_ledger_that_is_a_link_is_an_error(call: Any, tmp_path: Path) -> None:
-    (tmp_path / "state" / "ledger.jsonl").symlink_to("/dev/null")
+@pytest.mark.parametrize("make", [lambda path: path.symlink_to("/dev/null"), Path.mkdir])
+def test_a_ledger_that_is_a_link_or_a_directory_is_an_error(
+    call: Any, tmp_path: Path, make: Callable[[Path], object]
+) -> None:
+    make(tmp_path / "state" / "ledger.jsonl")
     with pytest.raises(MediaOpsError, match="ledger"):
         take(call)
 

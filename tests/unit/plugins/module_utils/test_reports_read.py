@@ -90,7 +90,14 @@ def test_a_run_that_died_is_told_from_one_that_still_runs(state: Path) -> None:
     ended = {"plan": [{**planned, "result": "done", "said": "it runs"}]}
     record(state, "whole", *entries(rung, ended, controller="ops1", user="alice"))
     record(state, "dead", *began)
-    held = {"ttl": 900, "hours": 24, "ledger_max_bytes": 1 << 20, "state_dir": str(state), "reason": "down"}
+    held = {
+        "ttl": 900,
+        "hours": 24,
+        "ledger_max_bytes": 1 << 20,
+        "state_dir": str(state),
+        "reason": "down",
+        "entries": [],
+    }
     assert guard({"state": "locked", "run_id": "going_on", **held})["permitted"]
     record(state, "going_on", *began)
 
