@@ -60,8 +60,18 @@ SECOND = "-f lavfi -i testsrc=duration=1:size=320x240:rate=10 -c:v libx264"
 # apt that really reinstalls something and is held up in the middle of it
 APT_AT_WORK = (
     "systemd-run --quiet --unit=apt-at-work --collect "
-    "apt-get -o 'DPkg::Pre-Invoke::=sleep {seconds}' install --reinstall --yes iproute2"
+    "apt-get -o 'DPkg::Pre-Invoke::={meanwhile}' install --reinstall --yes iproute2"
 )
+# Puts ffmpeg back, and lets apt go on, when a module of media-ops has begun to wait: its Python sleeps.
+MENDED_MEANWHILE = """
+systemd-run --quiet --collect sh -c '
+for n in $(seq 1200); do
+  for pid in $(pgrep -u media-ops -x python3); do
+    [ "$(cat /proc/$pid/wchan)" = hrtimer_nanosleep ] && cp -p /root/kept /usr/bin/ffmpeg && touch /run/mended && exit
+  done
+  sleep 0.1
+done'
+"""
 # Kills apt and dpkg together while ffmpeg's files are being put in place.
 CUT_SHORT = """
 import os, subprocess, sys, time
@@ -305,7 +315,7 @@ def test_a_held_lock_is_waited_for_and_at_last_its_holder_named(site: Site) -> N
     site.sh("rm /usr/bin/ffmpeg")
     neighbour = site.neighbour()
     began = time.monotonic()
-    site.sh(f"{APT_AT_WORK.format(seconds=600)}; {wait_for_lock()}")
+    site.sh(f"{APT_AT_WORK.format(meanwhile='sleep 600')}; {wait_for_lock()}")
     try:
         pid = site.sh("systemctl show --property=MainPID --value apt-at-work").strip()
         refused = site.module("package_repair")
@@ -318,7 +328,7 @@ def test_a_held_lock_is_waited_for_and_at_last_its_holder_named(site: Site) -> N
             "systemctl kill --kill-who=all --signal=KILL apt-at-work;"
             "while systemctl is-active --quiet apt-at-work; do sleep 0.1; done"
         )
-    site.sh(f"{APT_AT_WORK.format(seconds=10)}; {wait_for_lock()}")
+    site.sh(f"{APT_AT_WORK.format(meanwhile='sleep 10')}; {wait_for_lock()}")
     done = site.module("package_repair")
     assert not done["failed"], done
     assert done["after"]["state"] == "ok"
@@ -340,8 +350,9 @@ def wait_for_lock() -> str:
 # runbook: P0-3F
 def test_an_ffmpeg_that_another_run_mends_meanwhile_is_not_reinstalled_again(site: Site) -> None:
     site.sh("cp -p /usr/bin/ffmpeg /root/kept; rm /usr/bin/ffmpeg")
-    site.sh(f"{APT_AT_WORK.format(seconds=15)}; {wait_for_lock()}")
-    site.sh("systemd-run --quiet --collect sh -c 'sleep 8; cp -p /root/kept /usr/bin/ffmpeg'")
+    until_mended = "for n in $(seq 1200); do test -e /run/mended && exit; sleep 0.1; done"
+    site.sh(f"{APT_AT_WORK.format(meanwhile=until_mended)}; {wait_for_lock()}")
+    site.sh(MENDED_MEANWHILE)
     done = site.module("package_repair")
     assert (done["changed"], done["after"]["state"], done["plan"][0]["result"]) == (False, "ok", "skipped"), done
 
