@@ -49,6 +49,31 @@ def broken(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pipeline]:
         yield pipeline
 
 
+def test_a_report_takes_nothing_from_one_before_it_in_the_same_run(
+    play: Play, worked: Pipeline, tmp_path: Path
+) -> None:
+    state, scratch = tmp_path / "state", tmp_path / "scratch"
+    state.mkdir(mode=0o750)
+    # A host on which nothing can be put any more is unreachable for Ansible, which leaves it out from then on.
+    silenced = [
+        {"ansible.builtin.shell": f"rm -r {scratch} && touch {scratch}", "delegate_to": "media1", "run_once": True},
+        {"ansible.builtin.ping": {}},
+    ]
+    review = str(ROOT / "playbooks/weekly_performance_review.yml")
+    both = [
+        {"ansible.builtin.import_playbook": review},
+        {"hosts": "media_hosts", "gather_facts": False, "tasks": silenced},
+        {"ansible.builtin.import_playbook": str(ROOT / MORNING)},
+    ]
+    (tmp_path / "both.yml").write_text(json.dumps(both), encoding="utf-8")
+    hosts = {"media1": on(worked), "media2": on(worked, ansible_remote_tmp=str(scratch))}
+    run = play(str(tmp_path / "both.yml"), hosts, token=worked.token(), policy_become=False)
+    assert run.states("weekly_performance_review") == {"media1": "ok", "media2": "ok"}
+    assert run.states() == {"media1": "ok", "media2": "unknown"}
+    reports = {path.name for path in (run.report_dir / "daily_morning/latest").iterdir()}
+    assert reports == {"report.html", "report.md", "result.json"}
+
+
 # runbook: DM-1, DM-2, DM-3, DM-4
 def test_morning_of_a_healthy_host(play: Play, worked: Pipeline) -> None:
     run = play(MORNING, {"media1": on(worked)}, token=worked.token())

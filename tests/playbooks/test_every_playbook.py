@@ -67,8 +67,7 @@ EXPECTED = {
     "watch_health": Expected("watch_health"),
     "watch_performance": Expected("watch_performance"),
     "weekly_log_management": Expected("weekly_log_management"),
-    # No week has been kept yet.
-    "weekly_performance_review": Expected("weekly_performance_review", well=("unknown",)),
+    "weekly_performance_review": Expected("weekly_performance_review"),
     # Its figures are not safe, so nothing is deleted.
     "weekly_system_cleanup": Expected("weekly_system_cleanup", well=("critical",)),
 }
