@@ -84,8 +84,7 @@ STAGES = (
     look("docs", "tools/ansible_doc.sh"),
     pytest("sandbox", "tests/sandbox", workers=3),
     pytest("pages", "tests/test_report_page.py", "tests/test_weekly_page.py"),
-    # The five weeks are played once for all tests of their file, which are a group. The largest begins first.
-    pytest("playbooks", "--dist", "loadgroup", "tests/playbooks", workers=4, limit_s=2700),
+    pytest("playbooks", "tests/playbooks", workers=4, limit_s=2700),
     pytest("lab", "--dist", "loadfile", "tests/lab", workers=4, limit_s=2400),
     Stage("molecule", ("tools/molecule.sh",), limit_s=2400),
 )

@@ -33,7 +33,6 @@ LIBRARY = library()
 pytestmark = [
     pytest.mark.playbook,
     pytest.mark.slow,
-    pytest.mark.xdist_group("five_weeks"),
     pytest.mark.skipif(LIBRARY is None, reason="the libfaketime of PyPI does not work on this machine"),
 ]
 RUNNER = ROOT / "roles/schedule/files/media_ops_run.py"
