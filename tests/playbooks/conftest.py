@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shlex
 import socket
@@ -70,8 +71,17 @@ class OneByOne(LoadScopeScheduling):  # type: ignore[misc]
     """
 
     def _split_scope(self, nodeid: str) -> str:
-        path = nodeid.partition("::")[0]
-        return path if path.endswith("test_five_weeks.py") else nodeid
+        return "five weeks" if is_of_five_weeks(nodeid) else nodeid
+
+
+def is_of_five_weeks(nodeid: str) -> bool:
+    return nodeid.partition("::")[0].endswith("test_five_weeks.py")
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """The five weeks take longest, so that the other workers give way to them."""
+    if "PYTEST_XDIST_WORKER" in os.environ and not is_of_five_weeks(item.nodeid):
+        os.setpriority(os.PRIO_PROCESS, 0, 5)
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> OneByOne:

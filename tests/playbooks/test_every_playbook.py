@@ -63,7 +63,8 @@ EXPECTED = {
     "incident_response": Expected("incident_response"),
     "incident_stuck_session": Expected("incident_response"),
     "quick_reference": Expected("quick_reference"),
-    "take_back_measures": Expected("take_back_measures"),
+    # As above: whether the unit has measures cannot be asked.
+    "take_back_measures": Expected("take_back_measures", well=("critical",)),
     "watch_health": Expected("watch_health"),
     "watch_performance": Expected("watch_performance"),
     "weekly_log_management": Expected("weekly_log_management"),
