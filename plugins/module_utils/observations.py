@@ -47,12 +47,13 @@ def observe(result: object, *, age_max_s: float, skew_max_s: float) -> dict[str,
     found.update(_temporary_measures(mapping(result)))
     found.update(_clock_offset(mapping(result)))
     found.update(_health(endpoints, clock))
-    for name, reader in (("stats", _stats), ("metrics", _metrics), ("sessions", _sessions)):
+    for name, reader in (("metrics", _metrics), ("sessions", _sessions)):
         if name in endpoints:
             found.update(reader(_Answer(name, endpoints[name]), clock))
-    if "alerts" in endpoints:
-        recovered = from_text(mapping(result).get("recovered_at"))
-        found.update(_alerts(_Answer("alerts", endpoints["alerts"]), clock, recovered))
+    recovered = from_text(mapping(result).get("recovered_at"))
+    for name, read_since in (("stats", _stats), ("alerts", _alerts)):
+        if name in endpoints:
+            found.update(read_since(_Answer(name, endpoints[name]), clock, recovered))
     return found
 
 
@@ -295,8 +296,10 @@ def _each(
     return found
 
 
-def _stats(answer: _Answer, clock: _Clock) -> dict[str, Observation]:
+def _stats(answer: _Answer, clock: _Clock, recovered: datetime | None) -> dict[str, Observation]:
     hours = answer.asked("hours", 24)
+    # The service gives no shorter window, so the last hour stays bad until the hour is over.
+    note = f"with what was before the recovery of {to_text(recovered)}" if recovered and hours == 1 else ""
 
     def trust() -> str:
         window = answer.number("time_period_hours")
@@ -304,20 +307,8 @@ def _stats(answer: _Answer, clock: _Clock) -> dict[str, Observation]:
             raise _FaultError("unknown_value", f"stats of {window:g} h came where {hours} h were asked for")
         return clock.fresh(answer, "generated_at")
 
-    def rate(key: str) -> Any:
-        total, ratio = answer.count("total_operations"), answer.number(key, 0, 1)
-        failed = number(answer.data.get("failed_operations"))
-        if total == 0:
-            if key == "error_rate" and ratio > 0:
-                raise _FaultError("contradiction", f"error_rate is {ratio:g} with no operations")
-            if failed or answer.data.get("error_breakdown"):
-                raise _FaultError("contradiction", "there are failed operations, but total_operations is 0")
-            return _nothing(hours)
-        if failed is not None:
-            counted = failed / total if key == "error_rate" else 1 - failed / total
-            if abs(counted - ratio) > 0.005:
-                raise _FaultError("contradiction", f"{key} is {ratio:g}, but {failed:g} of {total} operations failed")
-        return ratio
+    def noted(value: Any) -> Any:
+        return value if isinstance(value, dict) else {"value": value, "note": note}
 
     def duration() -> Any:
         return answer.number("average_duration") if answer.count("total_operations") else _nothing(hours)
@@ -328,11 +319,28 @@ def _stats(answer: _Answer, clock: _Clock) -> dict[str, Observation]:
         {
             f"slowest_stage_{hours}h": ("s", lambda: _slowest(answer, hours)),
             f"total_operations_{hours}h": ("count", lambda: answer.count("total_operations")),
-            f"error_rate_{hours}h": ("ratio", lambda: rate("error_rate")),
-            f"success_rate_{hours}h": ("ratio", lambda: rate("success_rate")),
-            f"average_duration_{hours}h": ("s", duration),
+            f"error_rate_{hours}h": ("ratio", lambda: noted(_rate(answer, "error_rate", hours))),
+            f"success_rate_{hours}h": ("ratio", lambda: noted(_rate(answer, "success_rate", hours))),
+            f"average_duration_{hours}h": ("s", lambda: noted(duration())),
         },
     )
+
+
+def _rate(answer: _Answer, key: str, hours: int) -> Any:
+    """A rate that agrees with what is counted."""
+    total, ratio = answer.count("total_operations"), answer.number(key, 0, 1)
+    failed = number(answer.data.get("failed_operations"))
+    if total == 0:
+        if key == "error_rate" and ratio > 0:
+            raise _FaultError("contradiction", f"error_rate is {ratio:g} with no operations")
+        if failed or answer.data.get("error_breakdown"):
+            raise _FaultError("contradiction", "there are failed operations, but total_operations is 0")
+        return _nothing(hours)
+    if failed is not None:
+        counted = failed / total if key == "error_rate" else 1 - failed / total
+        if abs(counted - ratio) > 0.005:
+            raise _FaultError("contradiction", f"{key} is {ratio:g}, but {failed:g} of {total} operations failed")
+    return ratio
 
 
 def _slowest(answer: _Answer, hours: int) -> dict[str, Any]:

@@ -87,6 +87,21 @@ def test_alerts_from_before_a_recovery_were_answered_by_it() -> None:
         assert recent(nonsense)["value"] == 3
 
 
+@pytest.mark.parametrize(
+    ("hours", "note"), [(1, "with what was before the recovery of 2026-11-24T05:55:00Z"), (24, "")]
+)
+def test_the_last_hour_says_that_a_recovery_lies_in_it(hours: int, note: str) -> None:
+    answer = f.answer(f.stats(hours, failed=40), hours=hours)
+
+    def rate(recovered: Any) -> Any:
+        registered = {"endpoints": {"stats": answer}, "recovered_at": recovered}
+        return observe(registered, age_max_s=300, skew_max_s=120)[f"error_rate_{hours}h"]
+
+    assert rate("2026-11-24T05:55:00Z")["note"] == note
+    assert rate(None)["note"] == ""
+    assert rate("2026-11-24T05:55:00Z")["value"] == rate(None)["value"]
+
+
 # runbook: P1-3A, P1-3B, P1-3C
 def test_temporary_measures_are_counted_and_named() -> None:
     row = {"name": "PROCESSING_TIMEOUT", "value": "600", "until": "2026-11-25T06:00:00Z", "expired": False}
