@@ -139,14 +139,15 @@ def _number_in(path: str) -> int | None:
 def file_systems(
     psutil: Any, paths: Sequence[str], timeout: float, look: Callable[[str], dict[str, Any]] | None = None
 ) -> list[dict[str, Any]]:
-    """The file system that each path lies on, in the order of ``paths``."""
+    """The file system that each path lies on, each once, in the order of ``paths``."""
     # The mount table is the kernel's own and never hangs.
     mounts = psutil.disk_partitions(all=True)
     found = {}
-    for path, seen in _look_all(paths, timeout, look or _look):
+    once = list(dict.fromkeys(paths))
+    for path, seen in _look_all(once, timeout, look or _look):
         real = seen.pop("real_path", None) or os.path.normpath(path)
         found[path] = {"path": path, **seen, **_mount_of(() if seen["state"] == "missing" else mounts, real)}
-    return [found[path] for path in paths]
+    return [found[path] for path in once]
 
 
 _FIGURES = (

@@ -40,7 +40,7 @@ options:
     default: [cpu, memory, load, disks, io, processes]
   paths:
     description:
-      - Absolute paths, at most 64. RV(disks) says of each the file system that it lies on.
+      - Absolute paths, at most 64. RV(disks) says of each, once, the file system that it lies on.
     type: list
     elements: path
     default: [/]
