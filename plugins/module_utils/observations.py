@@ -43,17 +43,13 @@ def observe(result: object, *, age_max_s: float, skew_max_s: float) -> dict[str,
     if host["fault"]:
         return found
     endpoints = mapping(mapping(result).get("endpoints"))
-    clock = _Clock(age_max_s, skew_max_s)
+    clock = _Clock(age_max_s, skew_max_s, from_text(mapping(result).get("recovered_at")))
     found.update(_temporary_measures(mapping(result)))
     found.update(_clock_offset(mapping(result)))
     found.update(_health(endpoints, clock))
-    for name, reader in (("metrics", _metrics), ("sessions", _sessions)):
+    for name, reader in (("stats", _stats), ("metrics", _metrics), ("sessions", _sessions), ("alerts", _alerts)):
         if name in endpoints:
             found.update(reader(_Answer(name, endpoints[name]), clock))
-    recovered = from_text(mapping(result).get("recovered_at"))
-    for name, read_since in (("stats", _stats), ("alerts", _alerts)):
-        if name in endpoints:
-            found.update(read_since(_Answer(name, endpoints[name]), clock, recovered))
     return found
 
 
@@ -121,9 +117,13 @@ class _Answer:
 
 
 class _Clock:
-    """Is a timestamp of the service recent, by the host's own clock at the time of the answer?"""
+    """Is a timestamp of the service recent, by the host's own clock at the time of the answer?
 
-    def __init__(self, age_max_s: float, skew_max_s: float) -> None:
+    `recovered` is when the host recovered within the last hour, None where it did not.
+    """
+
+    def __init__(self, age_max_s: float, skew_max_s: float, recovered: datetime | None) -> None:
+        self.recovered = recovered
         self._age_max = timedelta(seconds=age_max_s)
         self._skew_max = timedelta(seconds=skew_max_s)
 
@@ -296,10 +296,11 @@ def _each(
     return found
 
 
-def _stats(answer: _Answer, clock: _Clock, recovered: datetime | None) -> dict[str, Observation]:
+def _stats(answer: _Answer, clock: _Clock) -> dict[str, Observation]:
     hours = answer.asked("hours", 24)
     # The service gives no shorter window, so the last hour stays bad until the hour is over.
-    note = f"with what was before the recovery of {to_text(recovered)}" if recovered and hours == 1 else ""
+    recovered = clock.recovered if hours == 1 else None
+    note = f"with what was before the recovery of {to_text(recovered)}" if recovered else ""
 
     def trust() -> str:
         window = answer.number("time_period_hours")
@@ -363,9 +364,10 @@ def _nothing(hours: int) -> dict[str, Any]:
     return {"value": None, "applicable": False, "note": f"no operations in the last {hours} h"}
 
 
-def _alerts(answer: _Answer, clock: _Clock, recovered: datetime | None) -> dict[str, Observation]:
+def _alerts(answer: _Answer, clock: _Clock) -> dict[str, Observation]:
     level = str(answer.params.get("level") or "critical")
     limit = answer.asked("limit", 200)
+    recovered = clock.recovered
 
     def count() -> Any:
         rows = answer.rows("alerts")

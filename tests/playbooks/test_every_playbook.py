@@ -1,4 +1,4 @@
-"""Playbooks on a fleet of which one host is well, one sick, one hostile, one down: with --check, and twice."""
+"""Every playbook on a fleet of which one host is well, one sick, one hostile, one down: with --check, and twice."""
 
 from __future__ import annotations
 
