@@ -8,10 +8,10 @@ from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Any
 
-from ansible_collections.media_ops.runbook.plugins.module_utils.observations import details, observe
-from ansible_collections.media_ops.runbook.plugins.module_utils.routing import route
-from ansible_collections.media_ops.runbook.plugins.module_utils.verdict import judge
-from ansible_collections.media_ops.runbook.plugins.plugin_utils.result import build
+from ansible_collections.media_ops.runbook.plugins.plugin_utils.judging.observations import details, observe
+from ansible_collections.media_ops.runbook.plugins.plugin_utils.judging.routing import route
+from ansible_collections.media_ops.runbook.plugins.plugin_utils.judging.verdict import judge
+from ansible_collections.media_ops.runbook.plugins.plugin_utils.report.result import build
 
 from tests.unit.plugins import factories as f
 from tests.unit.plugins.policy import policy

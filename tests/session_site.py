@@ -21,8 +21,10 @@ from pathlib import Path
 from typing import Any
 
 import imageio_ffmpeg
-from ansible_collections.media_ops.runbook.plugins.module_utils.processes import Process, read_process
-from ansible_collections.media_ops.runbook.plugins.module_utils.sessions_end import terminate_argument_spec
+from ansible_collections.media_ops.runbook.plugins.module_utils.sessions.session_terminate import (
+    terminate_argument_spec,
+)
+from ansible_collections.media_ops.runbook.plugins.module_utils.system.processes import Process, read_process
 
 FFMPEG = imageio_ffmpeg.get_ffmpeg_exe()
 SERVICE = """

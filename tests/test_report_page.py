@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.media_ops.runbook.plugins.plugin_utils.render import render
+from ansible_collections.media_ops.runbook.plugins.plugin_utils.report.render import render
 
 from tests import result_factory
 

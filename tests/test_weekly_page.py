@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.media_ops.runbook.plugins.plugin_utils.render_weekly import render_weekly
+from ansible_collections.media_ops.runbook.plugins.plugin_utils.week.render import render_weekly
 
 from tests import weekly_factory
 from tests.test_report_page import CHROMIUM, _Seen, probe_page, proxy

@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from datetime import timedelta
 from typing import Any
 
-from ansible_collections.media_ops.runbook.plugins.module_utils.review import review
-from ansible_collections.media_ops.runbook.plugins.plugin_utils.weekly import weekly_document
+from ansible_collections.media_ops.runbook.plugins.plugin_utils.week.document import weekly_document
+from ansible_collections.media_ops.runbook.plugins.plugin_utils.week.review import review
 
 from tests.result_factory import CONTACTS, HOSTILE, RUN
 from tests.unit.plugins.week_factory import LIMITS, NOW, ago, answer, daily, reports, stage, today

@@ -16,7 +16,7 @@ from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 
 from ..module_utils.errors import MediaOpsError
-from ..plugin_utils.report_store import report_files
+from ..plugin_utils.report.report_files import report_files
 
 _ARGUMENTS = {
     "directory": {"type": "path", "required": True},

@@ -65,7 +65,7 @@ from ansible.plugins.callback import CallbackBase
 from ansible.plugins.loader import filter_loader
 from ansible.utils.color import stringc
 
-from ..plugin_utils.table import Line, table
+from ..plugin_utils.report.table import Line, table
 
 _WIDTH_MAX = 160
 

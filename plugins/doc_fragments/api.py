@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Options that every module of the action group ``api`` has; the argument spec is in module_utils/argspec.py."""
+"""Options that every module of the action group ``api`` has; the argument spec is in module_utils/api/settings.py."""
 
 from __future__ import annotations
 

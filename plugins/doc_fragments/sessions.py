@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Options of session_info and session_terminate; the argument spec is in module_utils/sessions.py."""
+"""Options of session_info and session_terminate; the argument spec is in module_utils/sessions/scene.py."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Options of modules that speak to the storage; the argument spec is in module_utils/storage_settings.py."""
+"""Options of modules that speak to the storage; the argument spec is in module_utils/storage/settings.py."""
 
 from __future__ import annotations
 

@@ -9,12 +9,12 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ..module_utils.errors import MediaOpsError, OptionError
-from ..module_utils.observations import details, observe, observe_log
-from ..module_utils.routing import route
 from ..module_utils.shapes import STATES
-from ..module_utils.verdict import judge, require_sound
 from ..plugin_utils.filters import shown
-from ..plugin_utils.result import build, summarise
+from ..plugin_utils.judging.observations import details, observe, observe_log
+from ..plugin_utils.judging.routing import route
+from ..plugin_utils.judging.verdict import judge, require_sound
+from ..plugin_utils.report.result import build, summarise
 
 
 def _observations(result: Any, log: Any = None, *, age_max: Any = 300, skew_max: Any = 120) -> Any:

@@ -62,7 +62,7 @@ from typing import Any
 from ansible.errors import AnsibleFilterError
 
 from ..module_utils.errors import MediaOpsError
-from ..plugin_utils.render import render
+from ..plugin_utils.report.render import render
 
 
 def _render_report(document: Any, template_path: str) -> str:

@@ -8,23 +8,23 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ..plugin_utils import probes, record, response
-from ..plugin_utils.advice import advise
-from ..plugin_utils.controller import dead_run
 from ..plugin_utils.filters import shown
-from ..plugin_utils.response_lines import automation_lines, response_lines
+from ..plugin_utils.response import diagnosis, ledger, recovery
+from ..plugin_utils.response.advice import advise
+from ..plugin_utils.response.controller import dead_run
+from ..plugin_utils.response.lines import automation_lines, response_lines
 
 
 def _watch_outcome(samples: Any, of: Any, needed: Any) -> str:
-    return response.watched(samples, int(of), int(needed))
+    return recovery.watched(samples, int(of), int(needed))
 
 
 def _watch_sample(answer: Any, observations: Any, cause: str, number: Any) -> Any:
-    return response.sample(answer, observations, cause, int(number))
+    return recovery.sample(answer, observations, cause, int(number))
 
 
 def _fleet_breaker(hosts: Any, others: Any, size: Any, policy: Any) -> Any:
-    return response.fleet_breaker(hosts, others, int(size), policy)
+    return recovery.fleet_breaker(hosts, others, int(size), policy)
 
 
 class FilterModule:
@@ -34,21 +34,21 @@ class FilterModule:
         """The filters by name."""
         found: dict[str, Callable[..., Any]] = {
             "automation_lines": automation_lines,
-            "breaker_refusals": response.breaker_refusals,
+            "breaker_refusals": recovery.breaker_refusals,
             "dead_run": dead_run,
-            "diagnosis": probes.diagnose,
+            "diagnosis": diagnosis.diagnose,
             "fleet_breaker": _fleet_breaker,
             "incident_advice": advise,
-            "incident_rungs": response.ladder,
-            "ledger_begun": record.begun,
-            "ledger_decision": record.decision,
-            "ledger_entries": record.entries,
-            "planned_rung": record.planned_rung,
-            "plans_hash": response.joined_hash,
-            "ranked_stages": probes.ranked_stages,
+            "incident_rungs": recovery.ladder,
+            "ledger_begun": ledger.begun,
+            "ledger_decision": ledger.decision,
+            "ledger_entries": ledger.entries,
+            "planned_rung": ledger.planned_rung,
+            "plans_hash": recovery.joined_hash,
+            "ranked_stages": diagnosis.ranked_stages,
             "response_lines": response_lines,
-            "rung_cured": response.cured,
-            "verdicts_after": response.final_verdicts,
+            "rung_cured": recovery.cured,
+            "verdicts_after": recovery.final_verdicts,
             "watch_outcome": _watch_outcome,
             "watch_sample": _watch_sample,
         }

@@ -9,12 +9,12 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ..module_utils.errors import OptionError
-from ..module_utils.review import review
-from ..module_utils.review_observe import observe_review
 from ..module_utils.times import from_text, utc_now
 from ..plugin_utils.filters import shown
-from ..plugin_utils.render_weekly import render_weekly
-from ..plugin_utils.weekly import weekly_document
+from ..plugin_utils.week.document import weekly_document
+from ..plugin_utils.week.observations import observe_review
+from ..plugin_utils.week.render import render_weekly
+from ..plugin_utils.week.review import review
 
 
 def _performance_review(

@@ -37,7 +37,7 @@ from typing import Any
 
 from ansible.plugins.lookup import LookupBase
 
-from ..plugin_utils.controller import this_run
+from ..plugin_utils.response.controller import this_run
 
 
 class LookupModule(LookupBase):  # type: ignore[misc]

@@ -10,8 +10,8 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from .argspec import check_range
 from .errors import MediaOpsError, OptionError
+from .options import check_range
 from .times import from_text, to_text, utc_now
 
 

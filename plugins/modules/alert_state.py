@@ -208,7 +208,7 @@ reset:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils.alerts_store import alert_state
+from ..module_utils.alerts.alert_state import alert_state
 from ..module_utils.errors import run_module
 
 

@@ -183,9 +183,9 @@ unread:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils.archive_copy import archive_copy
+from ..module_utils.archives.archive_copy import archive_copy
 from ..module_utils.errors import run_module
-from ..module_utils.storage_settings import storage_argument_spec
+from ..module_utils.storage.settings import storage_argument_spec
 
 
 def main() -> None:

@@ -184,8 +184,8 @@ unreadable_count:
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.errors import run_module
-from ..module_utils.guards import LEDGER_MAX_BYTES
-from ..module_utils.reports_read import daily_reports_info
+from ..module_utils.review.daily_reports_info import daily_reports_info
+from ..module_utils.state.guard import LEDGER_MAX_BYTES
 
 
 def main() -> None:

@@ -261,9 +261,9 @@ api:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils.argspec import api_argument_spec
-from ..module_utils.cleanup import Mode, disk_cleanup
+from ..module_utils.api.settings import api_argument_spec
 from ..module_utils.clock import clock_argument_spec
+from ..module_utils.disk.disk_cleanup import Mode, disk_cleanup
 from ..module_utils.errors import run_module
 
 

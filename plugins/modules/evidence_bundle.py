@@ -158,7 +158,7 @@ removed:
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.errors import run_module
-from ..module_utils.evidence import evidence_bundle
+from ..module_utils.evidence.evidence_bundle import evidence_bundle
 
 # runbook: P0-1C
 

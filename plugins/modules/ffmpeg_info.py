@@ -142,8 +142,8 @@ dpkg_interrupted:
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.errors import run_module
-from ..module_utils.ffmpeg import ffmpeg_argument_spec, wanted
-from ..module_utils.ffmpeg_diagnosis import ffmpeg_info
+from ..module_utils.ffmpeg.ffmpeg_info import ffmpeg_info
+from ..module_utils.ffmpeg.probe import ffmpeg_argument_spec, wanted
 
 # runbook: P0-3D, P0-3E, P1-2A, P1-2C
 

@@ -191,7 +191,7 @@ bad_lines:
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.errors import run_module
-from ..module_utils.guards import LEDGER_MAX_BYTES, guard
+from ..module_utils.state.guard import LEDGER_MAX_BYTES, guard
 
 
 def main() -> None:

@@ -396,7 +396,7 @@ processes:
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.errors import run_module
-from ..module_utils.host import PARTS, host_info
+from ..module_utils.system.host_info import PARTS, host_info
 
 
 def main() -> None:

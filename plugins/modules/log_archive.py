@@ -188,9 +188,9 @@ rotation:
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ..module_utils.archives.log_archive import log_archive
 from ..module_utils.clock import clock_argument_spec
 from ..module_utils.errors import run_module
-from ..module_utils.log_archive import log_archive
 
 
 def main() -> None:

@@ -367,7 +367,7 @@ cursor_reset:
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.errors import run_module
-from ..module_utils.logs import argument_spec, log_digest
+from ..module_utils.logs.log_digest_info import argument_spec, log_digest
 
 
 def main() -> None:

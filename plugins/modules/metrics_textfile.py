@@ -94,7 +94,7 @@ files:
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.errors import run_module
-from ..module_utils.textfile import metrics_textfile
+from ..module_utils.state.metrics_textfile import metrics_textfile
 
 
 def main() -> None:

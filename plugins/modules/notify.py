@@ -238,7 +238,7 @@ deliveries:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils.channels import channel_spec, notify
+from ..module_utils.alerts.notify import channel_spec, notify
 from ..module_utils.errors import run_module
 
 

@@ -107,8 +107,8 @@ said:
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.errors import run_module
-from ..module_utils.ffmpeg import ffmpeg_argument_spec
-from ..module_utils.ffmpeg_repair import package_repair
+from ..module_utils.ffmpeg.package_repair import package_repair
+from ..module_utils.ffmpeg.probe import ffmpeg_argument_spec
 
 # runbook: P0-3F
 

@@ -104,9 +104,9 @@ carried_out:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils.argspec import api_argument_spec
+from ..module_utils.api.pipeline_cleanup import pipeline_cleanup
+from ..module_utils.api.settings import api_argument_spec
 from ..module_utils.errors import run_module
-from ..module_utils.monitoring_cleanup import pipeline_cleanup
 
 
 def main() -> None:

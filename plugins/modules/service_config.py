@@ -186,7 +186,7 @@ hash:
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.errors import run_module
-from ..module_utils.measures import service_config
+from ..module_utils.service.service_config import service_config
 
 # runbook: P1-3A, P1-3B, P1-3C
 

@@ -189,7 +189,7 @@ refusals:
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.errors import run_module
-from ..module_utils.service import service_control
+from ..module_utils.service.service_control import service_control
 
 # runbook: P0-3C, EM-R1, EM-R2, EM-R3
 

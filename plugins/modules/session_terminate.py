@@ -177,7 +177,7 @@ unproved_count:
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.errors import run_module
-from ..module_utils.sessions_end import session_terminate, terminate_argument_spec
+from ..module_utils.sessions.session_terminate import session_terminate, terminate_argument_spec
 
 
 def main() -> None:

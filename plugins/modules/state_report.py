@@ -135,7 +135,7 @@ errno:
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.errors import run_module
-from ..module_utils.state_store import state_report
+from ..module_utils.state.state_report import state_report
 
 
 def main() -> None:

@@ -214,8 +214,8 @@ elapsed_ms:
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.errors import run_module
-from ..module_utils.storage import storage_probe
-from ..module_utils.storage_settings import storage_argument_spec
+from ..module_utils.storage.settings import storage_argument_spec
+from ..module_utils.storage.storage_probe import storage_probe
 
 
 def main() -> None:

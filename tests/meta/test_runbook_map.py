@@ -203,8 +203,8 @@ def test_remark_is_shown_and_does_not_carry_out(write: Write) -> None:
             "roles/lonely/tasks/main.yml:1: names DM-1, but no playbook reaches it",
         ),
         (
-            {"plugins/module_utils/client.py": "# runbook: DM-1\n"},
-            "plugins/module_utils/client.py:1: names DM-1, but that is said at the module or task using this",
+            {"plugins/module_utils/api/client.py": "# runbook: DM-1\n"},
+            "plugins/module_utils/api/client.py:1: names DM-1, but that is said at the module or task using this",
         ),
     ],
 )

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.media_ops.runbook.plugins.plugin_utils.templates import SYMBOLS, WORDS
+from ansible_collections.media_ops.runbook.plugins.plugin_utils.report.templates import SYMBOLS, WORDS
 from media_pipeline.launcher import Pipeline, running_pipeline
 
 from tests.fault_server import fault_server

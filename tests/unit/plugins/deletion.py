@@ -14,7 +14,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.media_ops.runbook.plugins.module_utils import cleanup
+from ansible_collections.media_ops.runbook.plugins.module_utils.disk import disk_cleanup
 
 HOUR, DAY = 3600.0, 86400.0
 API = {
@@ -54,8 +54,8 @@ def clean(*rules: dict[str, Any], check: bool = False, diff: bool = False, **opt
     """Run the cleanup; warnings are in ``warnings`` of the result."""
     warnings: list[str] = []
     params = {**DEFAULTS, "rules": list(rules), **options}
-    mode = cleanup.Mode(check, diff)
-    result = cleanup.disk_cleanup(params, mode, warn=warnings.append, hide=lambda secret: None)
+    mode = disk_cleanup.Mode(check, diff)
+    result = disk_cleanup.disk_cleanup(params, mode, warn=warnings.append, hide=lambda secret: None)
     return {**result, "warnings": warnings}
 
 

@@ -14,15 +14,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.media_ops.runbook.plugins.module_utils.argspec import api_argument_spec
-from ansible_collections.media_ops.runbook.plugins.module_utils.endpoints import pipeline_info
-from ansible_collections.media_ops.runbook.plugins.module_utils.observations import details, observe
-from ansible_collections.media_ops.runbook.plugins.module_utils.routing import route
+from ansible_collections.media_ops.runbook.plugins.module_utils.api.pipeline_info import pipeline_info
+from ansible_collections.media_ops.runbook.plugins.module_utils.api.settings import api_argument_spec
 from ansible_collections.media_ops.runbook.plugins.module_utils.times import from_text
-from ansible_collections.media_ops.runbook.plugins.module_utils.verdict import judge
-from ansible_collections.media_ops.runbook.plugins.plugin_utils.render import render
-from ansible_collections.media_ops.runbook.plugins.plugin_utils.result import build, summarise
-from ansible_collections.media_ops.runbook.plugins.plugin_utils.table import table
+from ansible_collections.media_ops.runbook.plugins.plugin_utils.judging.observations import details, observe
+from ansible_collections.media_ops.runbook.plugins.plugin_utils.judging.routing import route
+from ansible_collections.media_ops.runbook.plugins.plugin_utils.judging.verdict import judge
+from ansible_collections.media_ops.runbook.plugins.plugin_utils.report.render import render
+from ansible_collections.media_ops.runbook.plugins.plugin_utils.report.result import build, summarise
+from ansible_collections.media_ops.runbook.plugins.plugin_utils.report.table import table
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 

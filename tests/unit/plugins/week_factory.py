@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from ansible_collections.media_ops.runbook.plugins.module_utils.review_actions import actions_of
-from ansible_collections.media_ops.runbook.plugins.module_utils.review_days import (
+from ansible_collections.media_ops.runbook.plugins.module_utils.review.actions import actions_of
+from ansible_collections.media_ops.runbook.plugins.module_utils.review.days import (
     no_peak,
     peaks_by_week,
     read_window,

@@ -16,7 +16,7 @@ from typing import Any
 
 import ansible_runner
 import pytest
-from ansible_collections.media_ops.runbook.plugins.module_utils.packages import CONFIGURE, UPDATE, reinstall
+from ansible_collections.media_ops.runbook.plugins.module_utils.ffmpeg.packages import CONFIGURE, UPDATE, reinstall
 
 ROOT = Path(__file__).resolve().parents[3]
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIKUVx6ww8RwnDMgXb9e/moh720S0KKB/PsXqKIhjz0dS someone@example.com"

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.media_ops.runbook.plugins.plugin_utils.result import summarise
+from ansible_collections.media_ops.runbook.plugins.plugin_utils.report.result import summarise
 
 from tests import result_factory
 

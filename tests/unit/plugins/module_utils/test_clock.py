@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.media_ops.runbook.plugins.module_utils.archives.log_archive import log_archive
 from ansible_collections.media_ops.runbook.plugins.module_utils.clock import clock_offset, require_clock
 from ansible_collections.media_ops.runbook.plugins.module_utils.errors import MediaOpsError, OptionError
-from ansible_collections.media_ops.runbook.plugins.module_utils.log_archive import log_archive
 from ansible_collections.media_ops.runbook.plugins.module_utils.times import to_text
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import yaml
 from ansible.module_utils.testing import patch_module_args
-from ansible_collections.media_ops.runbook.plugins.module_utils.channels import channel_spec
+from ansible_collections.media_ops.runbook.plugins.module_utils.alerts.notify import channel_spec
 from ansible_collections.media_ops.runbook.plugins.modules import notify
 
 from tests.receiver import receiver

@@ -16,7 +16,7 @@ import pytest
 import yaml
 from ansible.module_utils.testing import patch_module_args
 from ansible_collections.media_ops.runbook.plugins.doc_fragments.api import ModuleDocFragment
-from ansible_collections.media_ops.runbook.plugins.module_utils.argspec import api_argument_spec
+from ansible_collections.media_ops.runbook.plugins.module_utils.api.settings import api_argument_spec
 from ansible_collections.media_ops.runbook.plugins.modules import pipeline_info
 
 from tests.fault_server import fault_server

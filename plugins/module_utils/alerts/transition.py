@@ -1,0 +1,434 @@
+# Copyright: (c) 2026, media_ops.runbook contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""From verdicts to messages that people do not mute: one when a state begins, one when it ends. Pure.
+
+Each run that found a check bad or changed either leads to a message or is counted as suppressed in the next one.
+Messages wait in ``pending`` until they are acknowledged, so that a channel that is down loses nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, TypedDict
+
+from ..shapes import STATES, one_line, worst_state
+from ..times import from_text, to_text
+
+Json = Mapping[str, Any]
+
+VERSION = 1
+_OK = "ok"
+_FORGET = timedelta(days=30)
+_ENTRIES_MAX = 5000
+_CHANGES_MAX = 200
+_KEY_MAX = 255
+
+
+class Message(TypedDict):
+    """What is told to people about one check of one host (docs/architecture.md)."""
+
+    id: str
+    event: str
+    procedure: str
+    run_id: str
+    host: str
+    check: str
+    title: str
+    severity: str
+    severity_was: str
+    state: str
+    was: str
+    since: str
+    began_at: str
+    at: str
+    duration_s: int
+    suppressed: int
+    message: str
+    action: str
+    playbook: str
+    dedup_key: str
+    sent_to: list[str]
+
+
+class Entry(TypedDict):
+    """What is remembered of one check of one host between runs."""
+
+    procedure: str
+    host: str
+    check: str
+    title: str
+    state: str
+    since: str
+    began_at: str
+    severity: str
+    seen: str
+    seen_since: str
+    seen_times: int
+    changes: list[list[str]]
+    flapping: bool
+    told_at: str
+    suppressed: int
+    dedup_key: str
+    last_seen: str
+
+
+class Alerts(TypedDict):
+    """The content of the state file."""
+
+    version: int
+    sequence: int
+    runs: dict[str, str]
+    entries: dict[str, Entry]
+    pending: list[Message]
+    dropped: int
+
+
+@dataclass(frozen=True)
+class AlertPolicy:
+    """When there is something to tell.
+
+    Attributes:
+        alert_from: the least bad state that counts as bad, ``warning`` or ``unknown``.
+        reminder_after_s: how long after a message the same bad state is told again; 0 for never.
+        settle: how many runs in a row must see a state before it is told.
+        flap_changes: how many changes within ``flap_window_s`` make a check flap.
+        flap_window_s: see there.
+        flap_quiet_s: how long a check must keep its state to flap no more.
+        keep: how many messages wait for delivery at most; beyond, the oldest are dropped and counted.
+    """
+
+    alert_from: str = "unknown"
+    reminder_after_s: float = 14400
+    settle: int = 1
+    flap_changes: int = 4
+    flap_window_s: float = 3600
+    flap_quiet_s: float = 1800
+    keep: int = 500
+
+
+@dataclass(frozen=True)
+class Run:
+    """Which run looked, at what, and when."""
+
+    procedure: str
+    run_id: str
+    host: str
+    now: datetime
+
+
+def nothing_known() -> Alerts:
+    """The state before the first run."""
+    return {"version": VERSION, "sequence": 0, "runs": {}, "entries": {}, "pending": [], "dropped": 0}
+
+
+def transition(
+    previous: Alerts, verdicts: Sequence[Json], run: Run, policy: AlertPolicy
+) -> tuple[Alerts, list[Message]]:
+    """The state after a run, and the messages that it adds to those that wait.
+
+    Args:
+        previous: left as it is.
+        verdicts: each may name its ``hosts``, else it is of ``run.host``. A known check of these hosts that is not
+            among them is no longer checked, and a bad state of it ends.
+        run: a run that was counted already changes nothing.
+        policy: when to tell.
+    """
+    state = _copy(previous)
+    if state["runs"].get(run.procedure) == run.run_id:
+        return state, []
+    state["runs"][run.procedure] = run.run_id
+    messages: list[Message] = []
+    judged = _by_key(verdicts, run)
+    for key, verdict in judged.items():
+        entry = state["entries"].setdefault(key, _new_entry(verdict, run))
+        found = _observe(entry, verdict, run, policy)
+        if found:
+            messages.append(_numbered(found, state))
+    hosts = {verdict["host"] for verdict in judged.values()}
+    for key, entry in list(state["entries"].items()):
+        if entry["procedure"] == run.procedure and entry["host"] in hosts and key not in judged:
+            if entry["state"] != _OK or entry["flapping"]:
+                messages.append(_numbered(_gone(entry, run), state))
+            del state["entries"][key]
+    _forget(state, run, policy)
+    _queue(state, messages, policy.keep)
+    return state, messages
+
+
+def acknowledge(previous: Alerts, deliveries: Sequence[Json]) -> tuple[Alerts, int]:
+    """The state after deliveries, and how many messages wait no longer.
+
+    Args:
+        previous: left as it is.
+        deliveries: for each message its ``id``, the ``channels`` that have it, whether these are all (``complete``),
+            and the ``dedup_key`` under which it went out.
+    """
+    state = _copy(previous)
+    told = {str(delivery.get("id")): delivery for delivery in deliveries}
+    waiting = len(state["pending"])
+    for message in list(state["pending"]):
+        delivery = told.get(message["id"])
+        if delivery is None:
+            continue
+        message["sent_to"] = sorted({*message["sent_to"], *(str(name) for name in delivery.get("channels") or [])})
+        _rekey(state, message, str(delivery.get("dedup_key") or message["dedup_key"]))
+        if delivery.get("complete"):
+            state["pending"].remove(message)
+    return state, waiting - len(state["pending"])
+
+
+def open_alerts(state: Alerts) -> list[dict[str, Any]]:
+    """What is bad or flapping now, of all procedures."""
+    shown = ("procedure", "host", "check", "title", "state", "severity", "since", "began_at", "flapping", "dedup_key")
+    return [
+        {name: entry[name] for name in shown}  # type: ignore[literal-required]
+        for _key, entry in sorted(state["entries"].items())
+        if entry["state"] != _OK or entry["flapping"]
+    ]
+
+
+def load(document: object) -> Alerts | None:
+    """The state of a document that was read, or None where it is none."""
+    if not isinstance(document, dict) or document.get("version") != VERSION:
+        return None
+    if {name: type(value) for name, value in document.items()} != {n: type(v) for n, v in nothing_known().items()}:
+        return None
+    sound = all(fits(entry, Entry) for entry in document["entries"].values())
+    return document if sound and all(fits(message, Message) for message in document["pending"]) else None  # type: ignore[return-value]
+
+
+def fits(found: object, shape: Any) -> bool:
+    """Whether something has the keys of a TypedDict of this module, each with a value of its type."""
+    kinds = {"int": int, "bool": bool, "str": str, "list[str]": list, "list[list[str]]": list}
+    wanted = {name: kinds[str(getattr(kind, "__forward_arg__", kind))] for name, kind in shape.__annotations__.items()}
+    return isinstance(found, dict) and {name: type(value) for name, value in found.items()} == wanted
+
+
+def _copy(state: Alerts) -> Alerts:
+    entries = {
+        key: {**entry, "changes": [list(change) for change in entry["changes"]]}
+        for key, entry in state["entries"].items()
+    }
+    pending = [{**message, "sent_to": list(message["sent_to"])} for message in state["pending"]]
+    return {**state, "runs": dict(state["runs"]), "entries": entries, "pending": pending}  # type: ignore[typeddict-item]
+
+
+def _by_key(verdicts: Iterable[Json], run: Run) -> dict[str, dict[str, str]]:
+    """The texts that count of each verdict; of two for one check the worse."""
+    found: dict[str, dict[str, str]] = {}
+    for verdict in verdicts:
+        raw = verdict.get("state")
+        texts = {
+            "check": one_line(verdict.get("check"), 100),
+            "state": raw if isinstance(raw, str) and raw in STATES else "unknown",
+            "title": one_line(verdict.get("title") or verdict.get("check"), 100),
+            "message": one_line(verdict.get("message") or "", 300),
+            "action": one_line(verdict.get("action") or "", 300),
+            "playbook": one_line(verdict.get("playbook") or "", 100),
+        }
+        for host in verdict["hosts"] if isinstance(verdict.get("hosts"), list) else [run.host]:
+            key = _key(run.procedure, one_line(host), texts["check"])
+            if key not in found or worst_state([found[key]["state"], texts["state"]]) != found[key]["state"]:
+                found[key] = {**texts, "host": one_line(host)}
+    return found
+
+
+def _key(procedure: str, host: str, check: str) -> str:
+    return f"{procedure}/{host}/{check}"
+
+
+def _new_entry(verdict: Mapping[str, str], run: Run) -> Entry:
+    now = to_text(run.now)
+    return {
+        "procedure": run.procedure,
+        "host": verdict["host"],
+        "check": verdict["check"],
+        "title": verdict["title"],
+        "state": _OK,
+        "since": now,
+        "began_at": "",
+        "severity": _OK,
+        "seen": _OK,
+        "seen_since": now,
+        "seen_times": 0,
+        "changes": [],
+        "flapping": False,
+        "told_at": "",
+        "suppressed": 0,
+        "dedup_key": "",
+        "last_seen": now,
+    }
+
+
+def _observe(entry: Entry, verdict: Mapping[str, str], run: Run, policy: AlertPolicy) -> Message | None:
+    """Take one verdict into the entry; a message where there is something to tell."""
+    state = verdict["state"] if STATES.index(verdict["state"]) >= STATES.index(policy.alert_from) else _OK
+    now = to_text(run.now)
+    entry["title"], entry["last_seen"] = verdict["title"], now
+    changed = state != entry["seen"]
+    if changed:
+        entry["changes"].append([now, state])
+        entry["seen"], entry["seen_since"], entry["seen_times"] = state, now, 0
+    entry["seen_times"] = min(entry["seen_times"] + 1, 1000)
+    window = run.now - timedelta(seconds=policy.flap_window_s)
+    entry["changes"] = [change for change in entry["changes"] if _time(change[0], run.now) > window][-_CHANGES_MAX:]
+    was, severity_was = _standing(entry), entry["severity"]
+    event = _event(entry, run, policy, changed=changed)
+    if event:
+        return _tell(entry, event, verdict, run, was=was, severity_was=severity_was)
+    if changed or state != _OK:
+        entry["suppressed"] += 1
+    return None
+
+
+def _standing(entry: Entry) -> str:
+    return "flapping" if entry["flapping"] else entry["state"]
+
+
+def _event(entry: Entry, run: Run, policy: AlertPolicy, *, changed: bool) -> str:
+    """What there is to tell, "" for nothing; the entry's state becomes what is told."""
+    if entry["flapping"]:
+        quiet = run.now - _time(entry["seen_since"], run.now) >= timedelta(seconds=policy.flap_quiet_s)
+        if not quiet or entry["seen_times"] < policy.settle:
+            return "reminder" if _reminder_due(entry, run, policy) else ""
+        entry["flapping"], entry["changes"] = False, []
+        return "ended" if _settle(entry) == _OK else "changed"
+    if changed and len(entry["changes"]) >= policy.flap_changes:
+        entry["flapping"] = True
+        if entry["state"] == _OK:
+            entry["began_at"] = entry["changes"][0][0]
+        entry["severity"] = worst_state([entry["severity"], *(state for _at, state in entry["changes"])])
+        return "flapping"
+    if entry["seen"] != entry["state"] and entry["seen_times"] >= policy.settle:
+        was = entry["state"]
+        now = _settle(entry)
+        return "began" if was == _OK else "ended" if now == _OK else "changed"
+    return "reminder" if entry["state"] != _OK and _reminder_due(entry, run, policy) else ""
+
+
+def _settle(entry: Entry) -> str:
+    """What was seen becomes the state of the entry. The severity of a trouble is the worst state that it had."""
+    if entry["state"] == _OK and entry["seen"] != _OK and not entry["began_at"]:
+        entry["began_at"] = entry["seen_since"]
+    entry["severity"] = worst_state([entry["severity"], entry["seen"]])
+    entry["state"], entry["since"] = entry["seen"], entry["seen_since"]
+    return entry["state"]
+
+
+def _reminder_due(entry: Entry, run: Run, policy: AlertPolicy) -> bool:
+    due = _time(entry["told_at"], run.now) + timedelta(seconds=policy.reminder_after_s)
+    return policy.reminder_after_s > 0 and run.now >= due
+
+
+def _time(text: str, now: datetime) -> datetime:
+    """A time that was kept; one that lies ahead, since the clock was set back, is now."""
+    return min(from_text(text) or now, now)
+
+
+def _tell(entry: Entry, event: str, verdict: Mapping[str, str], run: Run, *, was: str, severity_was: str) -> Message:
+    now = to_text(run.now)
+    ended = event == "ended"
+    if event == "began" or not entry["dedup_key"]:
+        entry["dedup_key"] = _dedup_key(entry)
+    until = _time(entry["seen_since"], run.now) if ended else run.now
+    message: Message = {
+        "id": "",
+        "event": event,
+        "procedure": run.procedure,
+        "run_id": run.run_id,
+        "host": entry["host"],
+        "check": entry["check"],
+        "title": entry["title"],
+        "severity": entry["severity"],
+        "severity_was": severity_was,
+        "state": verdict["state"],
+        "was": was,
+        "since": entry["seen_since"],
+        "began_at": entry["began_at"],
+        "at": now,
+        "duration_s": max(0, int((until - _time(entry["began_at"], run.now)).total_seconds())),
+        "suppressed": entry["suppressed"],
+        "message": verdict["message"],
+        "action": "" if ended else verdict["action"],
+        "playbook": "" if ended else verdict["playbook"],
+        "dedup_key": entry["dedup_key"],
+        "sent_to": [],
+    }
+    entry["suppressed"], entry["told_at"] = 0, now
+    if ended:
+        entry["severity"], entry["began_at"], entry["dedup_key"] = _OK, "", ""
+    return message
+
+
+def _gone(entry: Entry, run: Run) -> Message:
+    """The end of a bad state whose check is no longer made: not the same as well, and so it is said."""
+    text = f"{entry['title']}: no longer checked; the last state was {entry['seen']}"
+    verdict = {"state": "unknown", "message": text, "action": "", "playbook": ""}
+    entry["seen_since"] = to_text(run.now)
+    return _tell(entry, "ended", verdict, run, was=_standing(entry), severity_was=entry["severity"])
+
+
+def _dedup_key(entry: Entry) -> str:
+    key = f"media-ops:{entry['host']}:{entry['procedure']}:{entry['check']}"
+    if len(key) <= _KEY_MAX:
+        return key
+    return f"media-ops:{hashlib.sha256(key.encode()).hexdigest()}"
+
+
+def _numbered(message: Message, state: Alerts) -> Message:
+    """An id that no other message has, on any host."""
+    state["sequence"] += 1
+    parts = [message["dedup_key"], message["event"], message["at"], message["run_id"], str(state["sequence"])]
+    message["id"] = hashlib.sha256("\n".join(parts).encode()).hexdigest()[:20]
+    return message
+
+
+def _queue(state: Alerts, messages: Iterable[Message], keep: int) -> None:
+    for message in messages:
+        if message["event"] == "reminder":
+            # Reminders that nobody got yet become one.
+            for older in [m for m in state["pending"] if _same(m, message) and m["event"] == "reminder"]:
+                if not older["sent_to"]:
+                    message["suppressed"] += 1 + older["suppressed"]
+                    state["pending"].remove(older)
+        state["pending"].append(message)
+    surplus = len(state["pending"]) - keep
+    if surplus > 0:
+        del state["pending"][:surplus]
+        state["dropped"] += surplus
+
+
+def _same(one: Json, other: Json) -> bool:
+    return all(one[name] == other[name] for name in ("procedure", "host", "check", "began_at"))
+
+
+def _rekey(state: Alerts, message: Message, dedup_key: str) -> None:
+    """The messages still to come of one trouble bear the key under which its first was sent."""
+    if dedup_key == message["dedup_key"]:
+        return
+    message["dedup_key"] = dedup_key
+    for other in state["pending"]:
+        if _same(other, message):
+            other["dedup_key"] = dedup_key
+    entry = state["entries"].get(_key(message["procedure"], message["host"], message["check"]))
+    if entry and _same(entry, message):
+        entry["dedup_key"] = dedup_key
+
+
+def _forget(state: Alerts, run: Run, policy: AlertPolicy) -> None:
+    """Drop what has no more to say: checks that are well and quiet, and those that nobody made for long."""
+    quiet = run.now - timedelta(seconds=policy.flap_window_s)
+    for key, entry in list(state["entries"].items()):
+        entry["changes"] = [change for change in entry["changes"] if _time(change[0], run.now) > quiet]
+        well = entry["state"] == entry["seen"] == _OK and not entry["flapping"]
+        idle = well and not entry["changes"] and not entry["suppressed"]
+        if idle or run.now - _time(entry["last_seen"], run.now) > _FORGET:
+            del state["entries"][key]
+    if len(state["entries"]) > _ENTRIES_MAX:
+        kept = sorted(state["entries"].items(), key=lambda item: (item[1]["state"] == _OK, item[0]))[:_ENTRIES_MAX]
+        state["entries"] = dict(kept)

@@ -1,0 +1,125 @@
+# Copyright: (c) 2026, media_ops.runbook contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The endpoints of the monitoring API, asked for in one session, each for itself."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any, Callable
+
+from ..clock import clock_offset
+from ..errors import MissingLibraryError, OptionError
+from ..options import check_range
+from ..service.service_config import measures_on_record
+from ..state.guard import last_recovery
+from .client import Client, Document, Reply, accept_ok
+from .settings import api_settings
+
+PATHS = {
+    "health": "/health",
+    "health_detailed": "/health/detailed",
+    "stats": "/stats",
+    "alerts": "/alerts",
+    "metrics": "/metrics/system",
+    "sessions": "/sessions/active",
+}
+
+
+def pipeline_info(
+    params: Mapping[str, Any],
+    *,
+    warn: Callable[[str], None],
+    hide: Callable[[str], None],
+    environ: Mapping[str, str] | None = None,
+) -> dict[str, Any]:
+    """The result of module pipeline_info. Only misuse and a missing library raise, never what the network does."""
+    if not params["gather"]:
+        raise OptionError("gather", params["gather"], "must name at least one endpoint")
+    check_range(params, "stats_hours", 1, 168)
+    check_range(params, "metrics_hours", 1, 168)
+    check_range(params, "alerts_limit", 1, 200)
+    offset = clock_offset(params)
+    search = None if params["query"] is None else _compile(params["query"])
+    client = Client(api_settings(params, warn=warn, hide=hide, environ=environ))
+
+    queries: dict[str, dict[str, str | int]] = {
+        "stats": {"hours": params["stats_hours"]},
+        "alerts": {"level": params["alerts_level"], "limit": params["alerts_limit"]},
+        "metrics": {"hours": params["metrics_hours"]},
+    }
+    waiting = list(dict.fromkeys(params["gather"]))
+    replies: dict[str, Reply] = {}
+    while waiting:
+        name = waiting.pop(0)
+        accept = _accept_health if name.startswith("health") else accept_ok
+        replies[name] = reply = client.request(PATHS[name], queries.get(name), accept=accept)
+        # A critical service may answer /health with a bare 5xx; the reason is in the detailed answer.
+        if name == "health" and reply.state == "http_error" and (reply.http_status or 0) >= 500:
+            waiting += [] if "health_detailed" in (*replies, *waiting) else ["health_detailed"]
+    result: dict[str, Any] = {
+        "changed": False,
+        "endpoints": {name: {**vars(reply), "params": queries.get(name, {})} for name, reply in replies.items()},
+    }
+    if offset is not None:
+        result["clock_offset_s"] = offset
+    if params.get("state_dir"):
+        result["measures"] = measures_on_record(params["state_dir"])
+        result["recovered_at"] = last_recovery(params["state_dir"])
+    if search:
+        result.update(search({name: reply.data for name, reply in replies.items()}))
+    return result
+
+
+def _accept_health(status: int, document: Document) -> Document | None:
+    """The health document, which a 5xx can carry too: plain, or under ``detail`` as FastAPI's HTTPException puts it."""
+    if status >= 500:
+        for found in (document.get("detail"), document):
+            if isinstance(found, dict) and "overall_status" in found:
+                return found
+    return accept_ok(status, document)
+
+
+def _compile(expression: str) -> Callable[[Document], dict[str, Any]]:
+    """Check a JMESPath expression before any request is made, down to its functions' names."""
+    try:
+        import jmespath
+        import jmespath.exceptions
+        import jmespath.functions
+    except ImportError as error:
+        raise MissingLibraryError("jmespath", "python3-jmespath", "option 'query' needs it") from error
+    try:
+        compiled = jmespath.compile(expression)
+    except jmespath.exceptions.JMESPathError as error:
+        position = getattr(error, "lexer_position", getattr(error, "lex_position", None))
+        where = "" if position is None else f" at character {position}"
+        raise OptionError(
+            "query", expression, f"is no JMESPath expression{where}: {str(error).partition(chr(10))[0]}"
+        ) from error
+    except RecursionError:
+        raise OptionError("query", expression[:100], "is nested too deep") from None
+    known = jmespath.functions.Functions.FUNCTION_TABLE
+    waiting = [compiled.parsed]
+    while waiting:
+        node = waiting.pop()
+        if node["type"] == "function_expression" and node["value"] not in known:
+            where = f" at character {expression.find(node['value'])}"
+            raise OptionError(
+                "query",
+                expression,
+                f"has the unknown function '{node['value']}'{where}; known are {', '.join(sorted(known))}",
+            )
+        waiting.extend(child for child in node["children"] if isinstance(child, dict))
+
+    def search(data: Document) -> dict[str, Any]:
+        # What the data do not fit (an endpoint that is down is null) is no misuse: a value, with the reason beside it.
+        try:
+            found = compiled.search(data)
+            json.dumps(found, allow_nan=False)
+        except (jmespath.exceptions.JMESPathError, TypeError, ValueError, RecursionError) as error:
+            return {"query_result": None, "query_error": f"the query does not fit the answers: {str(error)[:300]}"}
+        return {"query_result": found, "query_error": ""}
+
+    return search

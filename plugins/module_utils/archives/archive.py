@@ -1,0 +1,188 @@
+# Copyright: (c) 2026, media_ops.runbook contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Archives of open files: packed by streaming, and read back member by member against what was read from the files."""
+
+from __future__ import annotations
+
+import contextlib
+import gzip
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+import tarfile
+import zlib
+from collections.abc import Iterator, Sequence
+from typing import IO, Any, NamedTuple, cast
+
+from ..errors import MediaOpsError
+
+SUFFIXES = {"gzip": ".tar.gz", "zstd": ".tar.zst"}
+ARCHIVES_BEGIN = "archived_logs_"
+ARCHIVE_NAME = re.compile(ARCHIVES_BEGIN + r"([0-9]{8})(?:-[0-9]+)?\.tar\.(?:gz|zst)")
+"""Names of archives, with their day."""
+
+_CHUNK = 1 << 18
+_LEVEL = 6
+_DAMAGED = (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile, OSError)
+
+
+class Source(NamedTuple):
+    """An open file that goes into an archive.
+
+    Attributes:
+        name: of its member.
+        fd: open for reading.
+        size: how many bytes of it are taken.
+        mtime: time of its last change.
+    """
+
+    name: str
+    fd: int
+    size: int
+    mtime: float
+
+
+class Member(NamedTuple):
+    """A member of an archive: what was read from the file, and what must be read from the archive."""
+
+    name: str
+    size: int
+    sha256: str
+
+
+def compression_of(wanted: str) -> str:
+    """``gzip`` or ``zstd``; with ``auto`` zstd where the host has it."""
+    there = shutil.which("zstd") is not None
+    if wanted == "zstd" and not there:
+        raise MediaOpsError(
+            "the command zstd is missing on this host: install the Debian package 'zstd', or set compression to gzip"
+        )
+    return wanted if wanted != "auto" else "zstd" if there else "gzip"
+
+
+def write_archive(target: int, sources: Sequence[Source], compression: str) -> list[Member]:
+    """Pack files into an open, empty file, and bring it to the disk.
+
+    Raises:
+        OSError: it could not be written, or a file has become shorter.
+    """
+    members = []
+    with (
+        _packer(target, compression) as packed,
+        tarfile.open(fileobj=packed, mode="w|", format=tarfile.PAX_FORMAT, bufsize=_CHUNK) as tar,
+    ):
+        for source in sources:
+            info = tarfile.TarInfo(source.name)
+            info.size, info.mtime, info.mode = source.size, source.mtime, 0o640
+            content = _Hashed(source)
+            tar.addfile(info, cast("IO[bytes]", content))
+            members.append(Member(source.name, source.size, content.sha256.hexdigest()))
+    os.fsync(target)
+    return members
+
+
+class _Hashed:
+    """Reads a file from its start, and reckons its hash as it goes."""
+
+    def __init__(self, source: Source) -> None:
+        self._fd = source.fd
+        self._offset = 0
+        self.sha256 = hashlib.sha256()
+
+    def read(self, size: int) -> bytes:
+        data = os.pread(self._fd, size, self._offset)
+        self._offset += len(data)
+        self.sha256.update(data)
+        return data
+
+
+def verify_archive(target: int, members: Sequence[Member], compression: str) -> None:
+    """Read an archive back from the disk and compare it with what was packed.
+
+    Raises:
+        MediaOpsError: they differ, in whatever way.
+    """
+    # What is compared is what the disk gives, not what the cache still has.
+    os.posix_fadvise(target, 0, 0, os.POSIX_FADV_DONTNEED)
+    try:
+        found = _members(target, compression)
+    except _DAMAGED as error:
+        raise MediaOpsError(f"the archive cannot be read back: {error}") from error
+    if found != list(members):
+        differing = sorted({member.name for member in set(found) ^ set(members)})
+        raise MediaOpsError(f"the archive differs from the files that it was made of: {', '.join(differing)}")
+
+
+def _members(target: int, compression: str) -> list[Member]:
+    members = []
+    with _unpacker(target, compression) as unpacked:
+        with tarfile.open(fileobj=unpacked, mode="r|", bufsize=_CHUNK) as tar:
+            for info in tar:
+                content = tar.extractfile(info)
+                sha256, size = hashlib.sha256(), 0
+                while content and (data := content.read(_CHUNK)):
+                    sha256.update(data)
+                    size += len(data)
+                members.append(Member(info.name, size, sha256.hexdigest()))
+        while unpacked.read(_CHUNK):  # to the end, where the checksum of the whole is
+            pass
+    return members
+
+
+@contextlib.contextmanager
+def _packer(target: int, compression: str) -> Iterator[IO[bytes]]:
+    """What takes bytes and writes them, packed, to an open file."""
+    if compression == "gzip":
+        with (
+            os.fdopen(target, "wb", closefd=False) as file,
+            gzip.GzipFile(filename="", mode="wb", fileobj=file, compresslevel=_LEVEL, mtime=0) as packed,
+        ):
+            yield cast("IO[bytes]", packed)
+        return
+    with _zstd(["-q", f"-{_LEVEL}", "--check", "-c"], stdin=subprocess.PIPE, stdout=target) as process:
+        pipe = cast("IO[bytes]", process.stdin)
+        try:
+            yield pipe
+            pipe.close()
+        except BrokenPipeError as error:  # it has ended before its time, and says why
+            raise _ended(process) from error
+        if process.wait():
+            raise _ended(process)
+
+
+@contextlib.contextmanager
+def _unpacker(target: int, compression: str) -> Iterator[IO[bytes]]:
+    """What gives the unpacked bytes of an open file from its start."""
+    os.lseek(target, 0, os.SEEK_SET)
+    if compression == "gzip":
+        with os.fdopen(target, "rb", closefd=False) as file, gzip.GzipFile(fileobj=file, mode="rb") as unpacked:
+            yield cast("IO[bytes]", unpacked)
+        return
+    with _zstd(["-q", "-d", "-c"], stdin=target, stdout=subprocess.PIPE) as process:
+        yield cast("IO[bytes]", process.stdout)
+        if process.wait():
+            raise _ended(process)
+
+
+@contextlib.contextmanager
+def _zstd(arguments: Sequence[str], **streams: Any) -> Iterator[subprocess.Popen[bytes]]:
+    """The command zstd, which is not left behind."""
+    process = subprocess.Popen(["zstd", *arguments], stderr=subprocess.PIPE, **streams)
+    try:
+        yield process
+    finally:
+        process.kill()
+        for stream in (process.stdin, process.stdout, process.stderr):
+            if stream:
+                with contextlib.suppress(OSError):
+                    stream.close()
+        process.wait()
+
+
+def _ended(process: subprocess.Popen[bytes]) -> OSError:
+    said = process.stderr.read(4096).decode("utf-8", "replace").strip() if process.stderr else ""
+    return OSError(f"zstd ended with {process.wait()}: {said or 'and said nothing'}")

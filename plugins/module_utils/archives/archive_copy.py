@@ -1,0 +1,244 @@
+# Copyright: (c) 2026, media_ops.runbook contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Archives of logs copied to an S3 store: which have no verified copy there, and what is to be done about it."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Callable, NamedTuple
+
+from ..errors import MediaOpsError, OptionError
+from ..plan import Action, plan_hash, planned, require_hash
+from ..shapes import one_line
+from ..storage.client import in_child, need_boto3
+from ..storage.settings import Settings, clean, read_settings
+from ..system.tree import Root, locked, opened_option
+from . import copies
+from .archive import ARCHIVE_NAME
+from .copies import Job
+
+_STEPS = ["WL-3"]
+_CHUNK = 1 << 20
+_SHOWN = 100
+_LONGEST_S = 86400
+_MIB = 1 << 20
+_VERBS = {"missing": "copy", "unverified": "verify", "differing": "copy"}
+_WHY = {
+    "missing": "the store has no copy of it",
+    "unverified": "the store has it, and it is not known to be complete and right",
+    "differing": "the store has another object of this name",
+}
+# Newer versions of boto3 send checksums of their own, which not every store takes. What is there is read back anyway.
+_PLAIN_REQUESTS = {
+    "AWS_REQUEST_CHECKSUM_CALCULATION": "when_required",
+    "AWS_RESPONSE_CHECKSUM_VALIDATION": "when_required",
+}
+
+
+class Archive(NamedTuple):
+    """An archive on the host."""
+
+    name: str
+    size: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What the store has: by name ``bytes`` and ``marked``, the SHA-256 that the copy was found to have, or "".
+
+    Where it could not be asked ``state`` is the class of fault, with its reason.
+    """
+
+    state: str = "ok"
+    reason: str = ""
+    copies: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+    def of(self, archive: Archive) -> str:
+        """How an archive stands: verified, missing, unverified, differing, unknown."""
+        copy = self.copies.get(archive.name)
+        if self.state != "ok":
+            return "unknown"
+        if copy is None:
+            return "missing"
+        if copy["bytes"] != archive.size:
+            return "differing"
+        return "verified" if copy["marked"] == archive.sha256 else "unverified"
+
+
+def archive_copy(params: Mapping[str, Any], *, check_mode: bool, hide: Callable[[str], None]) -> dict[str, Any]:
+    """The result of module archive_copy.
+
+    Args:
+        params: its options.
+        check_mode: whether to plan only.
+        hide: takes each secret that must not be in the module's output.
+    """
+    if not 5 * _MIB <= params["part_size"] <= 1024 * _MIB:
+        raise OptionError("part_size", params["part_size"], "must be 5242880 (5 MiB) to 1073741824 (1 GiB)")
+    settings = read_settings({**params, "write": True}, check_mode=check_mode, hide=hide, longest=_LONGEST_S)
+    with opened_option("archive_dir", params["archive_dir"]) as root:
+        if not check_mode and not locked(root.fd):
+            raise MediaOpsError(f"another run works on {root.path}: nothing was done", path=root.path)
+        archives, unread = _archives(root)
+        run = _Run(settings, root, archives, params["part_size"])
+        run.plan = make_plan(archives, run.seen, run.destination)
+        require_hash(run.plan, params["plan_hash"])
+        digest = plan_hash(run.plan)
+        if not check_mode:
+            run.carry_out()
+        result = {**run.result(unread, check_mode=check_mode), "hash": digest}
+    return clean(result, settings.hidden())  # type: ignore[no-any-return]
+
+
+def _archives(root: Root) -> tuple[list[Archive], list[dict[str, str]]]:
+    """The archives of a directory, oldest first by name, and those that cannot be read."""
+    found, unread = [], []
+    for name in sorted(os.listdir(root.fd)):
+        if not ARCHIVE_NAME.fullmatch(name):
+            continue
+        try:
+            fd = os.open(name, copies.ARCHIVE_OPEN, dir_fd=root.fd)
+        except OSError as error:
+            unread.append({"archive": name, "reason": one_line(error.strerror)})
+            continue
+        try:
+            if not stat.S_ISREG(os.fstat(fd).st_mode):
+                unread.append({"archive": name, "reason": "no regular file"})
+                continue
+            sha256, size = hashlib.sha256(), 0
+            while data := os.pread(fd, _CHUNK, size):
+                sha256.update(data)
+                size += len(data)
+            found.append(Archive(name, size, sha256.hexdigest()))
+        finally:
+            os.close(fd)
+    return found, unread
+
+
+def make_plan(archives: Sequence[Archive], seen: Seen, destination: str) -> list[Action]:
+    """One action for each archive without a verified copy; one for all where the store could not be asked."""
+    if seen.state != "ok":
+        if not archives:
+            return []
+        stable: dict[str, Any] = {"kind": "unknown", "to": destination, "archives": [[*one] for one in archives]}
+        why = "the store could not be asked which of them it has"
+        return [planned("copy", f"{len(archives)} archives to {destination}", why, _STEPS, stable=stable)]
+    plan = []
+    for archive in archives:
+        state = seen.of(archive)
+        if state == "verified":
+            continue
+        proof = {} if state == "missing" else {"bytes": seen.copies[archive.name]["bytes"]}
+        stable = {"kind": state, "to": destination, "archive": [*archive]}
+        target = f"{archive.name} ({archive.size} bytes) {'in' if state == 'unverified' else 'to'} {destination}"
+        plan.append(planned(_VERBS[state], target, _WHY[state], _STEPS, stable=stable, proof=proof))
+    return plan
+
+
+class _Run:
+    """One look at the store, and what follows from it."""
+
+    def __init__(self, settings: Settings, root: Root, archives: list[Archive], part_size: int) -> None:
+        self._settings = settings
+        self._root = root
+        self._archives = archives
+        self._part_size = part_size
+        self._ends = time.monotonic() + settings.total_timeout
+        self.destination = f"s3://{settings.bucket}/{settings.prefix}"
+        self.plan: list[Action] = []
+        self.seen = self._look()
+        self._state = self.seen.state
+        self._states = {archive: self.seen.of(archive) for archive in archives}
+
+    def _look(self) -> Seen:
+        settings = self._settings
+        if settings.trouble:
+            return Seen(settings.trouble.state, settings.trouble.reason)
+        need_boto3()
+        names = [archive.name for archive in self._archives]
+        left = self._left()
+        found = in_child(settings, lambda: copies.look(settings, names, left), left, **_PLAIN_REQUESTS)
+        if found.found is None:
+            return Seen("unknown", f"the look at the store ended without a result (wait status {found.status})")
+        return Seen(**found.found)
+
+    def _left(self) -> float:
+        return max(self._ends - time.monotonic(), 0.0)
+
+    # Acting
+
+    def carry_out(self) -> None:
+        """Copy and compare what the plan has, and put into the plan what came of it."""
+        work = {}
+        for action in self.plan:
+            kind = action["stable"]["kind"]
+            if kind in ("missing", "unverified"):
+                archive = Archive(*action["stable"]["archive"])
+                work[archive] = (action, Job("copy" if kind == "missing" else "verify", *archive))
+            else:
+                action["result"], action["said"] = "failed", self._why_not(action)
+        if not work:
+            return
+        outcomes = self._outcomes([job for _action, job in work.values()])
+        for (archive, (action, _job)), outcome in zip(work.items(), outcomes):  # noqa: B905
+            action["result"], action["said"] = outcome["result"], outcome["said"]
+            if outcome["state"] != "ok" and self._state == "ok":
+                self._state = outcome["state"]
+            if outcome["result"] == "done":
+                self._states[archive] = "verified"
+            elif outcome["state"] == "differing":
+                self._states[archive] = "differing"
+
+    def _outcomes(self, jobs: list[Job]) -> list[dict[str, Any]]:
+        settings, left = self._settings, self._left()
+        ended = in_child(
+            settings,
+            lambda: copies.carry_out(settings, self._root.fd, jobs, self._part_size, left),
+            left,
+            **_PLAIN_REQUESTS,
+        )
+        if ended.found is not None:
+            return list(ended.found["outcomes"])
+        said = f"unknown: the copying ended without a result (wait status {ended.status})"
+        return [{"result": "failed", "state": "unknown", "said": said} for _job in jobs]
+
+    def _why_not(self, action: Action) -> str:
+        if action["stable"]["kind"] == "unknown":
+            return one_line(f"{self.seen.state}: {self.seen.reason}", 600)
+        return f"{copies.OTHER_CONTENT} ({action['proof']['bytes']} bytes)"
+
+    # What is shown
+
+    def result(self, unread: list[dict[str, str]], *, check_mode: bool) -> dict[str, Any]:
+        """What the module says."""
+        if check_mode:
+            changed = any(action["stable"]["kind"] in ("missing", "unverified") for action in self.plan)
+            stuck = [one for one in self.plan if one["stable"]["kind"] in ("unknown", "differing")]
+            troubles = [f"{one['target']}: {self._why_not(one)}" for one in stuck]
+        else:
+            changed = any(action["result"] == "done" for action in self.plan)
+            troubles = [f"{one['target']}: {one['said']}" for one in self.plan if one["result"] == "failed"]
+        troubles += [f"{one['archive']} cannot be read: {one['reason']}" for one in unread]
+        states = list(self._states.values())
+        verified = f"{states.count('verified')} of {len(states)} archives have a verified copy in {self.destination}"
+        return {
+            "changed": changed,
+            "plan": self.plan,
+            "state": "differing" if self._state == "ok" and "differing" in states else self._state,
+            "said": one_line("; ".join([verified, *troubles[:3]]), 600),
+            "destination": self.destination,
+            "archives": [
+                {"archive": archive.name, "bytes": archive.size, "sha256": archive.sha256, "state": state}
+                for archive, state in list(self._states.items())[-_SHOWN:]
+            ],
+            "verified": states.count("verified"),
+            "unread": unread[:_SHOWN],
+        }

@@ -1,0 +1,256 @@
+# Copyright: (c) 2026, media_ops.runbook contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The files of a log that rotates, and where the last run stopped in them.
+
+All files are opened before any is read, so that a rotation meanwhile neither loses nor doubles one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import re
+import stat
+import time
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Callable
+
+from ..shapes import one_line
+from .scan import ReadInto
+
+HEAD = 4096
+DAMAGED = (EOFError, zlib.error)  # and OSError, of which BadGzipFile is one
+
+_OPEN = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+_FILES_MAX = 500
+_TRIES = 20
+_TRY_AGAIN_S = 0.05
+
+
+@dataclass
+class LogFile:
+    """One file of a log, open unless its state is other than ok."""
+
+    path: str
+    rotation: int
+    zipped: bool
+    state: str = "ok"
+    reason: str = ""
+    handle: int = -1
+    device: int = 0
+    inode: int = 0
+    size: int = 0
+    mtime: float = 0.0
+    head: bytes = b""
+
+    def reader(self, offset: int) -> ReadInto:
+        """What reads the content from an offset on."""
+        if not self.zipped:
+            os.lseek(self.handle, offset, os.SEEK_SET)
+            return lambda view: os.readv(self.handle, [view])
+        os.lseek(self.handle, 0, os.SEEK_SET)
+        import gzip  # late: few runs need it
+
+        content = gzip.GzipFile(fileobj=os.fdopen(self.handle, "rb", closefd=False), mode="rb")
+        content.seek(offset)
+        return content.readinto
+
+    def first_bytes(self) -> bytes:
+        """The start of the content."""
+        if not self.zipped:
+            return os.pread(self.handle, HEAD, 0)
+        try:
+            read_into = self.reader(0)
+            buffer = bytearray(HEAD)
+            filled = 0
+            while filled < HEAD:
+                count = read_into(memoryview(buffer)[filled:])
+                if not count:
+                    break
+                filled += count
+            return bytes(buffer[:filled])
+        except (*DAMAGED, OSError):
+            return b""
+
+    def close(self) -> None:
+        if self.handle >= 0:
+            os.close(self.handle)
+            self.handle = -1
+
+
+def open_files(path: str, *, rotated: bool, wanted: Callable[[float], bool]) -> list[LogFile]:
+    """The files of a log, oldest first, the one that is written to last.
+
+    Args:
+        path: the log.
+        rotated: whether to open PATH.1, PATH.2.gz ... too.
+        wanted: whether a rotated file with this time of change is wanted.
+    """
+    real = os.path.realpath(path)
+    files: list[LogFile] = []
+    for attempt in range(_TRIES):
+        before = _names(real) if rotated else {}
+        files = [_open(real, 0, path)]
+        for rotation, name in sorted(before.items())[:_FILES_MAX]:
+            found = _open(name, rotation, name)
+            known = any((one.device, one.inode) == (found.device, found.inode) for one in files if one.state == "ok")
+            if found.state == "missing" or (found.state == "ok" and (known or not wanted(found.mtime))):
+                found.close()
+            else:
+                files.append(found)
+        last_try = attempt == _TRIES - 1
+        # Between the renaming of a log and the making of the new one there is a moment without a log.
+        gap = files[0].state == "missing" and os.path.lexists(f"{real}.1") and _is_new(f"{real}.1")
+        if last_try or (not gap and (not rotated or (_names(real) == before and _still(files[0], real)))):
+            break
+        for one in files:
+            one.close()
+        time.sleep(_TRY_AGAIN_S)
+    for one in files:
+        if one.state == "ok" and not one.zipped:
+            one.head = one.first_bytes()
+    return files[::-1]
+
+
+def _is_new(path: str) -> bool:
+    with contextlib.suppress(OSError):
+        return time.time() - os.stat(path).st_mtime < 60
+    return False
+
+
+def _still(file: LogFile, path: str) -> bool:
+    """Whether a path leads to the file that was opened there."""
+    try:
+        facts = os.stat(path)
+    except OSError:
+        return file.state != "ok"
+    return file.state != "ok" or (facts.st_dev, facts.st_ino) == (file.device, file.inode)
+
+
+def _names(path: str) -> dict[int, str]:
+    """The rotated files by number. Where there is a file and its compressed copy, the file."""
+    pattern = re.compile(re.escape(os.path.basename(path)) + r"\.([1-9][0-9]{0,5})(\.gz)?")
+    found: dict[int, str] = {}
+    with contextlib.suppress(OSError):
+        for name in sorted(os.listdir(os.path.dirname(path)), key=len):
+            match = pattern.fullmatch(name)
+            if match:
+                found.setdefault(int(match.group(1)), os.path.join(os.path.dirname(path), name))
+    return found
+
+
+def _open(path: str, rotation: int, name: str) -> LogFile:
+    file = LogFile(path=name, rotation=rotation, zipped=path.endswith(".gz"))
+    try:
+        handle = os.open(path, _OPEN)
+    except OSError as error:
+        missing = isinstance(error, (FileNotFoundError, NotADirectoryError))
+        denied = isinstance(error, PermissionError)
+        file.state = "missing" if missing else "denied" if denied else "invalid"
+        file.reason = one_line(f"{name}: {error.strerror or error}")
+        return file
+    facts = os.fstat(handle)
+    if not stat.S_ISREG(facts.st_mode):
+        os.close(handle)
+        kind = "a directory" if stat.S_ISDIR(facts.st_mode) else "no regular file"
+        file.state, file.reason = "invalid", one_line(f"{name} is {kind}")
+        return file
+    file.handle = handle
+    file.device, file.inode, file.size, file.mtime = facts.st_dev, facts.st_ino, facts.st_size, facts.st_mtime
+    return file
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where the last run stopped in one file, and what tells this file from others."""
+
+    device: int
+    inode: int
+    offset: int
+    head_bytes: int
+    head_sha256: str
+
+    @classmethod
+    def of(cls, file: LogFile, offset: int) -> Place:
+        if len(file.head) < min(offset, HEAD):
+            # It grew since it was opened, or its start was not needed until now.
+            now = file.first_bytes()
+            file.head = now if now.startswith(file.head) else file.head
+        head = file.head[: min(offset, HEAD)]
+        return cls(file.device, file.inode, offset, len(head), hashlib.sha256(head).hexdigest())
+
+    def is_in(self, file: LogFile, *, head: bytes | None = None) -> bool:
+        """Whether the file still holds what was read."""
+        known = (file.head if head is None else head)[: self.head_bytes]
+        enough = file.zipped or file.size >= self.offset
+        return enough and hashlib.sha256(known).hexdigest() == self.head_sha256
+
+    def is_inode_of(self, file: LogFile) -> bool:
+        return (self.device, self.inode) == (file.device, file.inode)
+
+
+@dataclass
+class Cursor:
+    """The places in the newest two files, the older one first: its writer may still end a line there."""
+
+    places: list[Place]
+    reset: str = ""
+
+    @classmethod
+    def from_bytes(cls, data: bytes, path: str) -> Cursor:
+        try:
+            document = json.loads(data)
+            if document["log"] != path:
+                return cls([], "the cursor belongs to another log: " + one_line(document["log"], 100))
+            places = [Place(**place) for place in document["places"]]
+            numbers = [n for place in places for n in (place.device, place.inode, place.offset, place.head_bytes)]
+            good = all(isinstance(n, int) and n >= 0 for n in numbers) and 1 <= len(places) <= 2
+            good = good and all(isinstance(place.head_sha256, str) for place in places)
+        except (ValueError, TypeError, KeyError, RecursionError):
+            good = False
+        return cls(places) if good else cls([], "the cursor file cannot be read")
+
+    def to_bytes(self, path: str) -> bytes:
+        document = {"log": path, "places": [vars(place) for place in self.places[-2:]]}
+        return json.dumps(document).encode() + b"\n"
+
+    def resume(self, files: Sequence[LogFile]) -> list[tuple[LogFile, int]] | None:
+        """The files with something new, oldest first, each with the offset to read on from; None to start over."""
+        if not self.places:
+            return None
+        last = self.places[-1]
+        at = self._find(last, files)
+        if at is None:
+            return None
+        plan = [(file, 0) for file in files[at + 1 :]]
+        plan.insert(0, (files[at], last.offset))
+        for place in self.places[:-1]:
+            older = [file for file in files[:at] if not file.zipped and place.is_inode_of(file) and place.is_in(file)]
+            plan[:0] = [(file, place.offset) for file in older]
+        return plan
+
+    def _find(self, place: Place, files: Sequence[LogFile]) -> int | None:
+        usable = [(index, file) for index, file in enumerate(files) if file.state == "ok"]
+        for index, file in usable:
+            if place.is_inode_of(file) and not file.zipped:
+                if place.is_in(file):
+                    return index
+                self.reset = (
+                    f"{file.path} was cut short: {file.size} bytes, {place.offset} were read"
+                    if file.size < place.offset
+                    else f"{file.path} has another content than what was read"
+                )
+        # Copied before it was emptied, or compressed: another inode, but the same start.
+        for index, file in reversed(usable):
+            if place.head_bytes and place.is_in(file, head=file.first_bytes()):
+                self.reset = ""
+                return index
+        if not self.reset:
+            self.reset = "the file that was read last is gone: it was rotated away or replaced"
+        return None

@@ -1,0 +1,272 @@
+# Copyright: (c) 2026, media_ops.runbook contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Module log_digest_info: a log of JSON lines, read once as a stream, and what is worth knowing of it."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from ..errors import OptionError
+from ..shapes import one_line
+from ..state.directory import open_existing, read_file, replace_file
+from ..times import utc_now
+from .digest import Digest
+from .files import DAMAGED, Cursor, LogFile, Place, open_files
+from .scan import BLOCK, Scanner
+from .where import OPS, Where, getter
+
+_RANGES = {
+    "hours": (0.001, 87_840),
+    "last": (0, 500),
+    "max_values": (1, 10_000),
+    "max_text": (20, 100_000),
+    "max_line_bytes": (BLOCK, 8 << 20),
+    "max_bytes": (1 << 20, 1 << 50),
+}
+
+_CURSOR_NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
+_CURSOR_MAX = 4096
+# A file changed before the window can hold nothing of it; the hour is for clocks that were set.
+_CLOCK_SLACK_S = 3600
+
+
+def argument_spec() -> dict[str, Any]:
+    """The options of the module."""
+    fields = {"type": "list", "elements": "str", "default": []}
+    return {
+        "path": {"type": "path", "required": True},
+        "include_rotated": {"type": "bool", "default": False},
+        "hours": {"type": "float"},
+        "time_field": {"type": "str", "default": "timestamp"},
+        "where": {
+            "type": "list",
+            "elements": "dict",
+            "default": [],
+            "options": {
+                "field": {"type": "str", "required": True},
+                "op": {"type": "str", "choices": list(OPS), "default": "eq"},
+                "value": {"type": "raw"},
+            },
+        },
+        "count_by": fields,
+        "numeric": fields,
+        "count_scope": {"type": "str", "choices": ["all", "last"], "default": "all"},
+        "max_values": {"type": "int", "default": 100},
+        "last": {"type": "int", "default": 0},
+        "fields": fields,
+        "max_text": {"type": "int", "default": 2000},
+        "cursor": {"type": "str"},
+        "state_dir": {"type": "path"},
+        "max_line_bytes": {"type": "int", "default": 1 << 20},
+        "max_bytes": {"type": "int"},
+        "parse_all": {"type": "bool", "default": False},
+    }
+
+
+def log_digest(params: Mapping[str, Any], *, check_mode: bool = False) -> dict[str, Any]:
+    """The result of module log_digest_info."""
+    since = _check(params)
+    digest = Digest(
+        count_by={field: getter("count_by", field) for field in params["count_by"]},
+        numeric={field: getter("numeric", field) for field in params["numeric"]},
+        fields={field: getter("fields", field) for field in params["fields"]},
+        time_of=getter("time_field", params["time_field"]),
+        last=params["last"],
+        only_last=params["count_scope"] == "last",
+        max_values=params["max_values"],
+        max_text=params["max_text"],
+        since=since,
+    )
+    scanner = Scanner(
+        digest,
+        Where(params["where"]),
+        max_line_bytes=params["max_line_bytes"],
+        parse_all=params["parse_all"],
+    )
+    store = _CursorStore(params) if params["cursor"] else None
+    try:
+        reading = _Reading(params, scanner, store.cursor if store else None, since)
+        reading.run()
+        written = store.save(reading.places) if store and reading.places and not check_mode else False
+    finally:
+        if store:
+            store.close()
+    return {
+        **reading.result(),
+        "lines": scanner.lines,
+        "bad_lines": scanner.bad_lines,
+        "too_long_lines": scanner.too_long_lines,
+        "parsed": "all" if scanner.parses_all else "matching",
+        **digest.result(),
+        "cursor": {"path": store.path, "found": store.found, "written": written} if store else None,
+        "cursor_reset": store.cursor.reset if store else "",
+    }
+
+
+def _check(params: Mapping[str, Any]) -> datetime | None:
+    if not params["path"].startswith("/") or "\0" in params["path"]:
+        raise OptionError("path", params["path"], "must be an absolute path")
+    for option, (low, high) in _RANGES.items():
+        if params[option] is not None and not low <= params[option] <= high:
+            raise OptionError(option, params[option], f"must be {low} to {high}")
+    for option in ("where", "count_by", "numeric", "fields"):
+        if len(params[option]) > 20:
+            raise OptionError(option, f"{len(params[option])} entries", "must have 20 at most")
+    _check_together(params)
+    if params["hours"] is None:
+        return None
+    return utc_now() - timedelta(hours=params["hours"])
+
+
+def _check_together(params: Mapping[str, Any]) -> None:
+    """Options that need one another."""
+    if params["count_scope"] == "last" and not params["last"]:
+        raise OptionError("count_scope", "last", "needs last, the number of entries to count")
+    if params["fields"] and not params["last"]:
+        raise OptionError("fields", params["fields"], "needs last, the number of entries to show")
+    if params["cursor"] is None:
+        return
+    if not _CURSOR_NAME.fullmatch(params["cursor"]):
+        raise OptionError(
+            "cursor",
+            params["cursor"],
+            "must be a lower case letter, then lower case letters, digits and _, 64 at most",
+        )
+    if params["state_dir"] is None:
+        raise OptionError("cursor", params["cursor"], "needs state_dir, the directory to keep it in")
+
+
+class _CursorStore:
+    """The cursor's file in the state directory."""
+
+    def __init__(self, params: Mapping[str, Any]) -> None:
+        self.log = params["path"]
+        self._name = f"log_cursor_{params['cursor']}.json"
+        self.path = os.path.join(params["state_dir"], self._name)
+        self._directory = open_existing(params["state_dir"])
+        try:
+            data, mode = read_file(self._directory, self._name, self.path, _CURSOR_MAX)
+        except BaseException:
+            self.close()
+            raise
+        self.found = mode is not None
+        self.cursor = Cursor.from_bytes(data, self.log) if self.found else Cursor([])
+        self._data = data
+
+    def save(self, places: list[Place]) -> bool:
+        data = Cursor(places).to_bytes(self.log)
+        if data == self._data:
+            return False
+        replace_file(self._directory, self._name, data, 0o600, self.path)
+        return True
+
+    def close(self) -> None:
+        os.close(self._directory)
+
+
+class _Reading:
+    """One run over the files of a log."""
+
+    def __init__(
+        self, params: Mapping[str, Any], scanner: Scanner, cursor: Cursor | None, since: datetime | None
+    ) -> None:
+        self._path = params["path"]
+        self._rotated = params["include_rotated"]
+        self._left = params["max_bytes"]
+        self._scanner = scanner
+        self._cursor = cursor
+        self._oldest = since.timestamp() - _CLOCK_SLACK_S if since else None
+        self._rows: list[dict[str, Any]] = []
+        self._problems: list[LogFile] = []
+        self._bytes = 0
+        self._partial = 0
+        self._complete = True
+        self.places: list[Place] = []
+
+    def run(self) -> None:
+        files = open_files(self._path, rotated=self._rotated or self._cursor is not None, wanted=self._is_wanted)
+        try:
+            plan = self._plan(files)
+            self._problems = [file for file, _offset in plan if file.state != "ok"]
+            for file, offset in plan:
+                if file.state == "ok":
+                    self._read(file, offset)
+        finally:
+            for file in files:
+                file.close()
+
+    def _is_wanted(self, changed_at: float) -> bool:
+        # The file that the cursor stands in is needed to know what is new, however old it is.
+        return self._cursor is not None or self._oldest is None or changed_at >= self._oldest
+
+    def _plan(self, files: list[LogFile]) -> list[tuple[LogFile, int]]:
+        if self._cursor is not None:
+            plan = self._cursor.resume(files)
+            if plan is not None:
+                return plan
+        older = [
+            file
+            for file in files[:-1]
+            if self._rotated and (file.state != "ok" or self._oldest is None or file.mtime >= self._oldest)
+        ]
+        chosen = [*older, files[-1]]
+        if self._left is None or self._cursor is not None:
+            return [(file, 0) for file in chosen]
+        return self._newest(chosen)
+
+    def _newest(self, files: list[LogFile]) -> list[tuple[LogFile, int]]:
+        """As much as max_bytes allows, from the end."""
+        plan: list[tuple[LogFile, int]] = []
+        left = self._left
+        for file in reversed(files):
+            offset = 0 if file.state != "ok" else max(0, file.size - left)
+            if offset and (file.zipped or left <= 0):
+                self._complete = False
+                break
+            plan.insert(0, (file, offset))
+            left -= file.size - offset
+            if offset:
+                self._complete = False
+        self._left = None
+        return plan
+
+    def _read(self, file: LogFile, offset: int) -> None:
+        if self._left is not None and self._left <= 0:
+            self._complete = False
+            return
+        lines = self._scanner.lines
+        # Where it starts anywhere, the line before is read to its end.
+        start = offset - 1 if offset and self._cursor is None else offset
+        total = consumed = 0
+        try:
+            total, consumed, rest = self._scanner.read(file.reader(start), limit=self._left, mid_line=start < offset)
+            if consumed < total:
+                taken = self._cursor is None and self._scanner.rest(rest)
+                self._partial += not taken
+            if self._left is not None:
+                self._left -= total
+                self._complete = self._complete and (self._left > 0 or start + total >= file.size)
+            self.places.append(Place.of(file, start + consumed))
+        except (*DAMAGED, OSError) as error:
+            file.state, file.reason = "invalid", one_line(f"{file.path}: {error}")
+            self._problems.append(file)
+        self._bytes += total
+        self._rows.append({"path": file.path, "offset": offset, "bytes": total, "lines": self._scanner.lines - lines})
+
+    def result(self) -> dict[str, Any]:
+        problem = self._problems[-1] if self._problems else None
+        return {
+            "changed": False,
+            "state": problem.state if problem else "ok",
+            "reason": problem.reason if problem else "",
+            "complete": self._complete and problem is None,
+            "files": self._rows,
+            "bytes_read": self._bytes,
+            "partial_last_line": self._partial,
+        }

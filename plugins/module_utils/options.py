@@ -1,0 +1,17 @@
+# Copyright: (c) 2026, media_ops.runbook contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Checks of options that several modules share."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from .errors import OptionError
+
+
+def check_range(params: Mapping[str, Any], option: str, low: float, high: float) -> None:
+    """Refuse a number outside of low to high; NaN is outside of everything."""
+    if not low <= params[option] <= high:
+        raise OptionError(option, params[option], f"must be {low:g} to {high:g}")

@@ -1,0 +1,473 @@
+# Copyright: (c) 2026, media_ops.runbook contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Temporary measures: settings of the service that differ from its own files for a while, and how they are taken back.
+
+They stand in ``measures.env`` of the state directory, which a drop-in of role ``prepare`` makes systemd read after the
+unit's own files. So the service's own configuration is never edited, and taking a measure back is removing its line.
+``measures.json`` says beside it who set it, why, and until when. What is in ``measures.env`` is what holds.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from ..errors import MediaOpsError, OptionError
+from ..plan import Action, plan_hash, planned, require_hash
+from ..shapes import one_line
+from ..state.directory import alone, existing, failing, open_existing, read_file, replace_file
+from ..system.systemd import (
+    ServiceEnvironment,
+    environment_files,
+    main_pid,
+    parse_environment_file,
+    running_environment,
+    service_environment,
+    unit_name,
+    unit_properties,
+)
+from ..times import from_text, to_text, utc_now
+
+ENV_FILE, RECORD_FILE, _FLOCK = "measures.env", "measures.json", "measures.flock"
+_HEADER = "# Temporary measures, by media_ops.runbook.service_config. The service reads them after its own files.\n"
+_NAME = re.compile(r"[A-Z][A-Z0-9_]{0,63}\Z")
+# What needs no quoting in an environment file
+_PLAIN = re.compile(r"[A-Za-z0-9_.:/+-]{1,200}\Z")
+_EXPIRES_MAX_S = 30 * 86400
+_MAX_BYTES = 65536
+
+
+@dataclass(frozen=True)
+class Rule:
+    """What a setting may be: an integer from ``low`` to ``high``, or one of ``choices``."""
+
+    low: int
+    high: int
+    choices: tuple[str, ...]
+    step: str
+
+    def value(self, name: str, given: object) -> str:
+        """The value as it is written.
+
+        Raises:
+            OptionError: the rule does not allow it.
+        """
+        text = "" if isinstance(given, bool) else str(given)
+        if self.choices:
+            if text not in self.choices:
+                raise OptionError("settings", given, f"{name} must be one of {', '.join(self.choices)}")
+            return text
+        if not re.match(r"[0-9]{1,12}\Z", text) or not self.low <= int(text) <= self.high:
+            raise OptionError("settings", given, f"{name} must be a whole number from {self.low} to {self.high}")
+        return str(int(text))
+
+
+@dataclass(frozen=True)
+class Situation:
+    """How the measures and the service stand.
+
+    Attributes:
+        measures: settings in ``measures.env`` by name.
+        records: what is known of each.
+        foreign: number of settings there that nobody recorded and no rule names.
+        base: what the unit gives without measures.
+        base_known: whether all of the unit's own files could be read.
+        running: what the main process runs with; None where there is none, or it cannot be told.
+        pid: the main process.
+        in_force: whether the unit reads ``measures.env``.
+        later: settings of files that the unit reads after it.
+    """
+
+    measures: Mapping[str, str]
+    records: Mapping[str, Mapping[str, Any]]
+    foreign: int
+    base: Mapping[str, str]
+    base_known: bool
+    running: Mapping[str, str] | None
+    pid: int
+    in_force: bool
+    later: Mapping[str, str]
+
+
+def service_config(params: Mapping[str, Any], *, check_mode: bool = False) -> dict[str, Any]:
+    """The result of module service_config."""
+    unit_name(params["unit"])
+    rules = _rules(params["allowed"])
+    wanted = _wanted(params, rules)
+    with existing(params["state_dir"]) as directory:
+        # To look, nobody need be kept out: each file is replaced whole.
+        looks_only = check_mode or params["state"] == "observed"
+        held = contextlib.nullcontext() if looks_only else alone(directory, _FLOCK, params["state_dir"])
+        with held:
+            return _configure(directory, params, rules, wanted, check_mode=check_mode)
+
+
+def _configure(
+    directory: int,
+    params: Mapping[str, Any],
+    rules: Mapping[str, Rule],
+    wanted: Mapping[str, str],
+    *,
+    check_mode: bool,
+) -> dict[str, Any]:
+    before = _situation(directory, params, rules)
+    plan = make_plan(before, params, rules, wanted)
+    require_hash(plan, params["plan_hash"])
+    measures = _applied(before.measures, plan)
+    records = _recorded(before, measures, plan, params)
+    if plan or wanted:
+        _refuse(before, params, wanted)
+    if plan and not check_mode:
+        _write(directory, params["state_dir"], measures, records, before.records)
+        for action in plan:
+            action["result"] = "done"
+            action["said"] = (
+                "the service has it once it is restarted" if before.pid else "the service has it at its start"
+            )
+    after = Situation(**{**vars(before), "measures": measures, "records": records})
+    return {
+        "changed": bool(plan),
+        "plan": plan,
+        "hash": plan_hash(plan),
+        "diff": _diff(before, after, plan, params["unit"]),
+        "measures": _shown(after),
+        "restart_needed": _restart_needed(after, rules, plan),
+        "in_force": before.in_force,
+        "foreign": before.foreign,
+    }
+
+
+# What is asked for.
+
+
+def _rules(allowed: Mapping[str, Any]) -> dict[str, Rule]:
+    return {name: _rule(name, given) for name, given in allowed.items()}
+
+
+def _rule(name: str, given: Any) -> Rule:
+    if not isinstance(name, str) or not _NAME.match(name):
+        raise OptionError("allowed", name, "must be names of environment variables in capitals")
+    if not isinstance(given, dict) or given.get("type") not in ("int", "choice"):
+        raise OptionError("allowed", one_line(given, 80), f"{name} needs a type, int or choice")
+    choices = tuple(str(choice) for choice in given.get("choices") or ())
+    step = str(given.get("step") or "")
+    if given["type"] == "choice":
+        if not choices or not all(_PLAIN.match(choice) for choice in choices):
+            raise OptionError("allowed", list(choices), f"{name} needs choices of letters, digits and _.:/+- only")
+        return Rule(0, 0, choices, step)
+    try:
+        low, high = int(given["min"]), int(given["max"])
+    except (KeyError, TypeError, ValueError):
+        raise OptionError("allowed", one_line(given, 80), f"{name} needs min and max, whole numbers") from None
+    if not 0 <= low <= high:
+        raise OptionError("allowed", one_line(given, 80), f"{name} needs 0 <= min <= max")
+    return Rule(low, high, (), step)
+
+
+def _wanted(params: Mapping[str, Any], rules: Mapping[str, Rule]) -> dict[str, str]:
+    """The settings that are to hold, checked; none where measures are looked at or taken back."""
+    state = params["state"]
+    if state == "absent" and sum(map(bool, (params["names"], params["expired"], params["all"]))) != 1:
+        raise OptionError("state", state, "needs one of names, expired and all")
+    if state != "present":
+        return {}
+    for option in ("settings", "reason", "run_id"):
+        if not params[option]:
+            raise OptionError(option, params[option], "is needed with state=present")
+    if not 0 < (params["expires_in"] or 0) <= _EXPIRES_MAX_S:
+        raise OptionError("expires_in", params["expires_in"], "is needed with state=present: above 0, at most 30 days")
+    unknown = sorted(str(name) for name in params["settings"] if name not in rules)
+    if unknown:
+        raise OptionError("settings", unknown[0], f"is not a setting that may be changed: {', '.join(sorted(rules))}")
+    return {name: rules[name].value(name, given) for name, given in params["settings"].items()}
+
+
+# How does it stand?
+
+
+def _situation(directory: int, params: Mapping[str, Any], rules: Mapping[str, Rule]) -> Situation:
+    path = os.path.join(os.path.normpath(params["state_dir"]), ENV_FILE)
+    data, _mode = read_file(directory, ENV_FILE, path, _MAX_BYTES)
+    there = parse_environment_file(data.decode("utf-8", "replace"))
+    records = _records(directory)
+    measures = {name: value for name, value in there.items() if name in rules or name in records}
+    properties = unit_properties(params["unit"])
+    files = environment_files(properties)
+    later = files[files.index(path) + 1 :] if path in files else []
+    base = _stopped({**properties, "EnvironmentFiles": _as_property(file for file in files if file != path)})
+    running = running_environment(properties)
+    return Situation(
+        measures=measures,
+        records=records,
+        foreign=len(there) - len(measures),
+        base=base.variables,
+        base_known=not base.denied,
+        running=running.variables if running else None,
+        pid=main_pid(properties),
+        in_force=path in files,
+        later=_stopped({"EnvironmentFiles": _as_property(later)}).variables if later else {},
+    )
+
+
+def _stopped(properties: dict[str, str]) -> ServiceEnvironment:
+    return service_environment({**properties, "MainPID": "0"})
+
+
+def _as_property(paths: Iterator[str] | Sequence[str]) -> str:
+    return "\n".join(f"{path} (ignore_errors=yes)" for path in paths)
+
+
+def _records(directory: int) -> dict[str, dict[str, Any]]:
+    data, _mode = read_file(directory, RECORD_FILE, RECORD_FILE, _MAX_BYTES)
+    try:
+        found = json.loads(data or b"{}")
+    except (ValueError, RecursionError):
+        return {}
+    if not isinstance(found, dict):
+        return {}
+    return {name: record for name, record in found.items() if _NAME.match(name) and isinstance(record, dict)}
+
+
+def measures_on_record(state_dir: str) -> dict[str, Any]:
+    """What is set for a time on this host, by its files alone: for checks, which ask little of a host.
+
+    Returns:
+        ``state`` (``ok``, or ``denied`` where it cannot be read), ``reason``, and ``measures`` with name, value, since,
+        until, expired and why. Where there is no state directory nothing can have been set.
+    """
+    if not os.path.lexists(state_dir):
+        return {"state": "ok", "reason": "", "measures": []}
+    try:
+        directory = open_existing(state_dir)
+    except MediaOpsError as error:
+        return {"state": "denied", "reason": one_line(error), "measures": []}
+    try:
+        data, _mode = read_file(directory, ENV_FILE, ENV_FILE, _MAX_BYTES)
+        records = _records(directory)
+    finally:
+        os.close(directory)
+    there = parse_environment_file(data.decode("utf-8", "replace"))
+    known = {name: records.get(name) or {} for name in sorted(there) if _NAME.match(name)}
+    measures = [
+        {
+            "name": name,
+            "value": one_line(there[name]),
+            "since": record.get("since"),
+            "until": record.get("until"),
+            "expired": _expired(record),
+            "why": one_line(record.get("why") or ""),
+        }
+        for name, record in known.items()
+    ]
+    return {"state": "ok", "reason": "", "measures": measures}
+
+
+def _expired(record: Mapping[str, Any] | None) -> bool:
+    """A measure without a known end counts as expired: no measure is for good."""
+    until = from_text((record or {}).get("until"))
+    return until is None or until <= utc_now()
+
+
+# What is to be done?
+
+
+def make_plan(
+    before: Situation, params: Mapping[str, Any], rules: Mapping[str, Rule], wanted: Mapping[str, str]
+) -> list[Action]:
+    """One action for each setting that changes. Pure, but for the clock by which measures expire."""
+    if params["state"] == "absent":
+        return [
+            _taken_back(name, before, params, rules) for name in sorted(before.measures) if _goes(name, before, params)
+        ]
+    return [
+        _set(name, value, before, params, rules)
+        for name, value in sorted(wanted.items())
+        if before.measures.get(name) != value or _expired(before.records.get(name))
+    ]
+
+
+def _goes(name: str, before: Situation, params: Mapping[str, Any]) -> bool:
+    if params["expired"]:
+        return _expired(before.records.get(name))
+    return params["all"] or name in params["names"]
+
+
+def _set(name: str, value: str, before: Situation, params: Mapping[str, Any], rules: Mapping[str, Rule]) -> Action:
+    now = before.measures.get(name, before.base.get(name))
+    return planned(
+        "configure",
+        f"{name}={value} for {params['unit']} (now {_text(now)})",
+        one_line(params["reason"]),
+        _steps(name, params, rules),
+        stable={"unit": params["unit"], "name": name, "value": value, "was": now},
+        proof=_proof(name, before, params),
+    )
+
+
+def _taken_back(name: str, before: Situation, params: Mapping[str, Any], rules: Mapping[str, Rule]) -> Action:
+    record = before.records.get(name) or {}
+    because = "it has expired" if _expired(record) else "it is taken back"
+    return planned(
+        "configure",
+        f"{name} of {params['unit']} back to {_text(before.base.get(name))} (now {before.measures[name]})",
+        one_line(params["reason"] or f"{because}; it was set for: {record.get('why') or 'no recorded reason'}"),
+        _steps(name, params, rules),
+        stable={"unit": params["unit"], "name": name, "value": None, "was": before.measures[name]},
+        proof=_proof(name, before, params),
+    )
+
+
+def _steps(name: str, params: Mapping[str, Any], rules: Mapping[str, Rule]) -> list[str]:
+    step = rules[name].step if name in rules else ""
+    return list(params["steps"]) or ([step] if step else [])
+
+
+def _proof(name: str, before: Situation, params: Mapping[str, Any]) -> dict[str, Any]:
+    running = before.running.get(name) if before.running is not None else None
+    return {
+        "file": os.path.join(params["state_dir"], ENV_FILE),
+        "own_files": before.base.get(name),
+        "running": running,
+        "main_pid": before.pid,
+    }
+
+
+def _text(value: str | None) -> str:
+    return "its own default" if value is None else one_line(value, 80)
+
+
+def _refuse(before: Situation, params: Mapping[str, Any], wanted: Mapping[str, str]) -> None:
+    path = os.path.join(params["state_dir"], ENV_FILE)
+    if before.foreign:
+        raise MediaOpsError(
+            f"{path} has {before.foreign} settings that were not made here: it is left alone. Take them out by hand"
+        )
+    if not wanted:
+        return
+    if not before.in_force:
+        raise MediaOpsError(
+            f"{params['unit']} does not read {path}, a measure would have no effect: run the playbook "
+            "media_ops.runbook.prepare_hosts, which installs the drop-in for it"
+        )
+    overridden = sorted(set(wanted) & set(before.later))
+    if overridden:
+        raise MediaOpsError(
+            f"{params['unit']} reads another environment file after {path} which sets {', '.join(overridden)} as well: "
+            "a measure would have no effect. Name that drop-in so that it comes before 50-media-ops.conf"
+        )
+
+
+# Doing it.
+
+
+def _applied(measures: Mapping[str, str], plan: Sequence[Action]) -> dict[str, str]:
+    after = dict(measures)
+    for action in plan:
+        name, value = action["stable"]["name"], action["stable"]["value"]
+        if value is None:
+            after.pop(name)
+        else:
+            after[name] = value
+    return after
+
+
+def _recorded(
+    before: Situation, measures: Mapping[str, str], plan: Sequence[Action], params: Mapping[str, Any]
+) -> dict[str, dict[str, Any]]:
+    records = {name: dict(record) for name, record in before.records.items() if name in measures}
+    now = utc_now()
+    for action in plan:
+        name, value = action["stable"]["name"], action["stable"]["value"]
+        if value is not None:
+            records[name] = {
+                "value": value,
+                "was": before.base.get(name),
+                "why": action["why"],
+                "run_id": params["run_id"],
+                "since": to_text(now),
+                "until": to_text(now + timedelta(seconds=params["expires_in"])),
+            }
+    return records
+
+
+def _write(
+    directory: int,
+    state_dir: str,
+    measures: Mapping[str, str],
+    records: Mapping[str, Mapping[str, Any]],
+    records_before: Mapping[str, Mapping[str, Any]],
+) -> None:
+    """Write what holds, with the records of all of it on disk before and after: a crash in between loses no record."""
+    if measures:
+        _write_records(directory, state_dir, {**records_before, **records})
+        text = _HEADER + "".join(f"{name}={value}\n" for name, value in sorted(measures.items()))
+        replace_file(directory, ENV_FILE, text.encode(), 0o640, f"{state_dir}/{ENV_FILE}")
+        _write_records(directory, state_dir, records)
+        return
+    for name in (ENV_FILE, RECORD_FILE):
+        with failing(f"cannot remove {state_dir}/{name}"), contextlib.suppress(FileNotFoundError):
+            os.unlink(name, dir_fd=directory)
+
+
+def _write_records(directory: int, state_dir: str, records: Mapping[str, Mapping[str, Any]]) -> None:
+    data = json.dumps(records, indent=1, sort_keys=True).encode() + b"\n"
+    replace_file(directory, RECORD_FILE, data, 0o640, f"{state_dir}/{RECORD_FILE}")
+
+
+# What is shown: settings of rules and measures, never any other variable.
+
+
+def _shown(situation: Situation) -> list[dict[str, Any]]:
+    shown = []
+    for name, value in sorted(situation.measures.items()):
+        record = situation.records.get(name) or {}
+        running = situation.running
+        effective = None if situation.pid and running is None else (running or {}).get(name) == value
+        shown.append(
+            {
+                "name": name,
+                "value": one_line(value),
+                "was": record.get("was"),
+                "why": one_line(record.get("why") or ""),
+                "run_id": record.get("run_id"),
+                "since": record.get("since"),
+                "until": record.get("until"),
+                "expired": _expired(record),
+                "effective": effective,
+            }
+        )
+    return shown
+
+
+def _restart_needed(after: Situation, rules: Mapping[str, Rule], plan: Sequence[Action]) -> bool:
+    """Whether the running process has another setting than a start would give it."""
+    if not after.pid:
+        return False
+    touched = {action["stable"]["name"] for action in plan}
+    if after.running is None:
+        return bool(touched)
+    # Where a file of the unit cannot be read, only measures can be compared.
+    known = {name for name in rules if after.base_known or name in after.base} | set(after.measures)
+    expected = {**after.base, **after.measures, **after.later}
+    stale = {name for name in known if after.running.get(name) != expected.get(name)}
+    unknown = {name for name in touched - known if name in after.running}
+    return bool(stale or unknown)
+
+
+def _diff(before: Situation, after: Situation, plan: Sequence[Action], unit: str) -> dict[str, str]:
+    names = sorted(action["stable"]["name"] for action in plan)
+
+    def lines(situation: Situation) -> str:
+        settings = {**situation.base, **situation.measures}
+        return "".join(f"{name}={one_line(settings[name])}\n" for name in names if name in settings)
+
+    header = f"environment of {unit}"
+    return {"before_header": header, "after_header": header, "before": lines(before), "after": lines(after)}

@@ -1,0 +1,411 @@
+# Copyright: (c) 2026, media_ops.runbook contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The service: what state it is really in, and its restart, planned, carried out and verified.
+
+That systemd says "active" right after a start proves nothing. A service runs when over several samples one and the same
+main process is there, and systemd has not had to restart it in between.
+"""
+
+from __future__ import annotations
+
+import re
+import signal
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from ..errors import MediaOpsError
+from ..options import check_range
+from ..plan import Action, plan_hash, planned, require_hash
+from ..shapes import one_line
+from ..system.privilege import Ran, root_refusal, run_as_root
+from ..system.processes import Process, descendants, read_process
+from ..system.systemd import PROPERTIES, main_pid, unit_name, unit_pids, unit_properties
+from ..times import to_text, utc_now
+
+SYSTEMCTL = "/usr/bin/systemctl"
+_PROPERTIES = (*PROPERTIES, "StateChangeTimestampMonotonic")
+_LEFT_BEHIND_MAX = 50
+_KILLED_WAIT_S = 15.0
+_QUICK_S = 30.0
+_STEPS = {"started": ["EM-R1"], "restarted": ["EM-R1"], "force_restarted": ["EM-R2"]}
+# Exit codes that systemd itself gives to what it could not start, systemd.exec(5)
+_EXIT_NAMES = {
+    200: "CHDIR, its working directory cannot be entered",
+    203: "EXEC, its program cannot be run",
+    208: "STDIN",
+    209: "STDOUT",
+    214: "SETSCHEDULER",
+    216: "GROUP, its group is not there",
+    217: "USER, its user is not there",
+    218: "CAPABILITIES",
+    219: "CGROUP",
+    226: "NAMESPACE",
+    228: "SECCOMP",
+    238: "STATE_DIRECTORY",
+    239: "CACHE_DIRECTORY",
+    240: "LOGS_DIRECTORY",
+    241: "CONFIGURATION_DIRECTORY",
+}
+_UNITS_S = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
+
+Properties = Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Service:
+    """The unit as it was seen over some samples.
+
+    Attributes:
+        state: its class (module service_control, return value ``service``).
+        reason: why, one line.
+        properties: the last sample; empty where systemd did not answer.
+        left_behind: processes in its control group that do not descend from its main process.
+        processes: all processes in its control group.
+    """
+
+    state: str
+    reason: str
+    properties: Properties
+    left_behind: tuple[Process, ...] = ()
+    processes: tuple[Process, ...] = ()
+
+    @property
+    def main(self) -> tuple[int, int]:
+        """Main process and its start on the monotonic clock; (0, 0) where there is none."""
+        return _main(self.properties)
+
+    def as_result(self) -> dict[str, Any]:
+        """What the module returns."""
+        pid, started_us = self.main
+        since_us = started_us or _int(self.properties, "StateChangeTimestampMonotonic")
+        return {
+            "class": self.state,
+            "reason": self.reason,
+            "main_pid": pid,
+            "since": _moment(since_us) if since_us else None,
+            "n_restarts": _int(self.properties, "NRestarts"),
+            "load_state": self.properties.get("LoadState", ""),
+            "active_state": self.properties.get("ActiveState", ""),
+            "sub_state": self.properties.get("SubState", ""),
+            "result": self.properties.get("Result", ""),
+            "kill_mode": self.properties.get("KillMode", ""),
+            "stop_timeout": _stop_timeout(self.properties),
+            "left_behind": [
+                {"pid": process.pid, "name": one_line(process.name, 40), "since": to_text(process.started_at)}
+                for process in self.left_behind[:_LEFT_BEHIND_MAX]
+            ],
+            "left_behind_count": len(self.left_behind),
+        }
+
+
+def service_control(params: Mapping[str, Any], *, check_mode: bool = False) -> dict[str, Any]:
+    """The result of module service_control."""
+    _check(params)
+    began = time.monotonic()
+    unit, wanted = params["unit"], params["state"]
+    before = observe(unit, params["samples"], params["interval"])
+    plan = restart_plan(before, unit, wanted, params["steps"] or _STEPS.get(wanted, []), params["reason"])
+    require_hash(plan, params["plan_hash"])
+    refusals = sorted({why for argv in _commands(unit, wanted) if plan and (why := root_refusal(argv))})
+    after, verified, said = before, before.state == "running", _nothing_said(before, wanted) if not plan else ""
+    if not plan and wanted != "observed" and before.state in _UNTOUCHABLE:
+        refusals = [said]
+    if plan and not check_mode:
+        if refusals:
+            raise MediaOpsError("; ".join(refusals), plan=plan, hash=plan_hash(plan), service=before.as_result())
+        after, verified, said = _carry_out(plan[0], before, params)
+    return {
+        "changed": bool(plan),
+        "plan": plan,
+        "hash": plan_hash(plan),
+        "refusals": refusals,
+        "before": before.as_result(),
+        "service": after.as_result(),
+        "verified": verified,
+        "said": said,
+        "seconds": round(time.monotonic() - began, 1),
+    }
+
+
+def _check(params: Mapping[str, Any]) -> None:
+    unit_name(params["unit"])
+    for option, low, high in (("samples", 1, 60), ("interval", 0.1, 60), ("timeout", 1, 3600), ("kill_after", 0, 600)):
+        check_range(params, option, low, high)
+
+
+# What state is it in?
+
+
+def observe(unit: str, samples: int, interval_s: float, *, restarts_before: int | None = None) -> Service:
+    """Look at the unit several times; systemd that does not answer makes it ``unknown``.
+
+    Args:
+        restarts_before: NRestarts that a sound service would still have; None where the first sample tells.
+    """
+    seen: list[Properties] = []
+    for index in range(samples):
+        if index:
+            time.sleep(interval_s)
+        try:
+            seen.append(unit_properties(unit, _PROPERTIES))
+        except MediaOpsError as error:
+            return Service("unknown", one_line(error), {})
+    last = seen[-1]
+    state, reason = classify(seen, restarts_before=restarts_before)
+    found = {pid: process for pid in unit_pids(dict(last)) if (process := _living(pid))}
+    tree = {main_pid(dict(last)), *descendants(found, main_pid(dict(last)))}
+    processes = tuple(found[pid] for pid in sorted(found))
+    return Service(state, reason, last, tuple(one for one in processes if one.pid not in tree), processes)
+
+
+def _living(pid: int) -> Process | None:
+    process = read_process(pid, deep=False)
+    return process if process and process.state not in ("Z", "X") else None
+
+
+def classify(samples: Sequence[Properties], *, restarts_before: int | None = None) -> tuple[str, str]:
+    """The class that samples of a unit's properties show, and the reason for people."""
+    last = samples[-1]
+    return _not_startable(last) or _broken(samples, restarts_before) or _by_activity(samples)
+
+
+def _not_startable(last: Properties) -> tuple[str, str] | None:
+    load, pid = last.get("LoadState", ""), main_pid(dict(last))
+    if load == "loaded":
+        return None
+    still = f", though it still runs as pid {pid}" if pid else ""
+    if load == "masked":
+        return "masked", f"somebody masked it: it is not to be started{still}"
+    if load == "not-found":
+        return "not_found", f"this host has no unit of that name{still}"
+    return "unknown", f"its unit file cannot be used (LoadState={one_line(load, 40)}){still}"
+
+
+def _broken(samples: Sequence[Properties], restarts_before: int | None) -> tuple[str, str] | None:
+    last = samples[-1]
+    restarts = _int(last, "NRestarts")
+    if last.get("ActiveState") == "failed":
+        # The limit of starts leaves the Result of the last run.
+        if last.get("Result") != "start-limit-hit" and not restarts:
+            return "failed", _cause(last)
+        tried = f"after {restarts} restarts" if restarts else "as it was started too often"
+        return "start_limit", f"systemd gave up {tried}: {_cause(last)}"
+    sound = _int(samples[0], "NRestarts") if restarts_before is None else restarts_before
+    if last.get("SubState") != "auto-restart" and restarts <= sound:
+        return None
+    # While it runs, systemd says nothing of how it ended before.
+    ended = [_cause(sample) for sample in samples if _int(sample, "ExecMainCode")]
+    why = f": {ended[-1]}" if ended else ""
+    return "restart_loop", f"it ends and systemd restarts it ({restarts} restarts so far){why}"
+
+
+def _by_activity(samples: Sequence[Properties]) -> tuple[str, str]:
+    last = samples[-1]
+    active, sub = one_line(last.get("ActiveState", ""), 40), one_line(last.get("SubState", ""), 40)
+    if active in ("active", "reloading"):
+        return _running(samples)
+    return {
+        "activating": ("activating", f"it is being started ({sub})"),
+        "deactivating": ("stopping", f"it is being stopped ({sub}), which may take {_stop_text(last)}"),
+        "inactive": ("dead", _cause(last)),
+    }.get(active, ("unknown", f"systemd gives it a state that is not known here ({active})"))
+
+
+def _running(samples: Sequence[Properties]) -> tuple[str, str]:
+    mains = [_main(sample) for sample in samples]
+    pid = mains[-1][0]
+    if not pid:
+        return "dead", f"systemd calls it {samples[-1].get('SubState')}, and it has no main process"
+    if len(set(mains)) > 1:
+        return "activating", f"it was started anew, as pid {pid}, while it was looked at"
+    return "running", f"pid {pid}, the same in {len(samples)} samples" if len(samples) > 1 else f"pid {pid}"
+
+
+def _cause(properties: Properties) -> str:
+    """Why its last run ended, as far as systemd knows."""
+    result = properties.get("Result", "")
+    code, status = _int(properties, "ExecMainCode"), _int(properties, "ExecMainStatus")
+    # A stop is of a service that had come up; a start that takes too long is of one that had not.
+    came_up = _int(properties, "ActiveEnterTimestampMonotonic") >= max(1, _main_start(properties))
+    if result == "timeout":
+        return (
+            f"timeout at stop: SIGTERM did not end it within {_stop_text(properties)}"
+            if came_up
+            else "timeout at start: it did not say in time that it is ready"
+        )
+    ended = {
+        "resources": "systemd could not prepare its start (an environment file or a resource that is missing)",
+        "watchdog": "it gave no sign of life to systemd's watchdog",
+        "oom-kill": "the kernel killed it for want of memory",
+        "protocol": "it did not start the way its unit says",
+        "start-limit-hit": "it was started too often",
+    }.get(result)
+    if ended:
+        return ended
+    if not _main_start(properties):
+        return "it is not running"
+    if code == 1:
+        return f"its main process ended with exit code {_exit_text(status)}"
+    if code in (2, 3):
+        return f"its main process was ended by {_signal_name(status)}" + (", with a core dump" if code == 3 else "")
+    return f"systemd says {one_line(result, 40) or 'nothing'}"
+
+
+def _exit_text(status: int) -> str:
+    return f"{status}/{_EXIT_NAMES[status]}" if status in _EXIT_NAMES else str(status)
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
+
+
+def _main(properties: Properties) -> tuple[int, int]:
+    pid = main_pid(dict(properties))
+    return (pid, _main_start(properties)) if pid else (0, 0)
+
+
+def _main_start(properties: Properties) -> int:
+    return _int(properties, "ExecMainStartTimestampMonotonic")
+
+
+def _moment(monotonic_us: int) -> str:
+    """A reading of the monotonic clock, by the clock as it is set now."""
+    return to_text(utc_now() - timedelta(seconds=time.monotonic() - monotonic_us / 1e6))
+
+
+def _int(properties: Properties, name: str) -> int:
+    text = properties.get(name, "")
+    return int(text) if text.isdecimal() else 0
+
+
+def _stop_timeout(properties: Properties) -> float | None:
+    """TimeoutStopSec= in seconds; None where it is infinite or not known."""
+    text = properties.get("TimeoutStopUSec", "")
+    parts = [re.fullmatch(r"([0-9.]+)([a-z]+)", part) for part in text.split()]
+    if not parts or any(part is None or part.group(2) not in _UNITS_S for part in parts):
+        return None
+    return sum(float(part.group(1)) * _UNITS_S[part.group(2)] for part in parts if part)
+
+
+def _stop_text(properties: Properties) -> str:
+    seconds = _stop_timeout(properties)
+    return "without end" if seconds is None else f"{seconds:g} s"
+
+
+# What is to be done?
+
+
+_UNTOUCHABLE = ("masked", "not_found", "unknown")
+
+
+def restart_plan(service: Service, unit: str, wanted: str, steps: Sequence[str], reason: str | None) -> list[Action]:
+    """The one action that brings the service to ``wanted``, or none. Pure."""
+    if wanted == "observed" or service.state in _UNTOUCHABLE:
+        return []
+    if wanted == "started" and service.state in ("running", "activating"):
+        return []
+    method = {"started": "start", "restarted": "restart", "force_restarted": "kill, then start"}[wanted]
+    pid, started = service.main
+    properties = service.properties
+    return [
+        planned(
+            "restart",
+            f"{unit} ({method}; now {service.state}{f', pid {pid}' if pid else ''})",
+            one_line(reason) if reason else f"it is {service.state}: {service.reason}",
+            steps,
+            stable={"unit": unit, "main_pid": pid, "started_us": started, "class": service.state, "method": method},
+            proof={
+                name: properties.get(name, "")
+                for name in ("LoadState", "ActiveState", "SubState", "Result", "NRestarts", "KillMode")
+            },
+        )
+    ]
+
+
+def _nothing_said(service: Service, wanted: str) -> str:
+    if wanted == "observed" or service.state in ("running", "activating"):
+        return f"{service.state}: {service.reason}"
+    return f"nothing is planned, it is {service.state}: {service.reason}"
+
+
+def _commands(unit: str, wanted: str) -> list[list[str]]:
+    """Every root command that ``wanted`` may need, by the very argv that role ``prepare`` grants."""
+    verbs = {
+        "started": (["reset-failed"], ["start"]),
+        "restarted": (["reset-failed"], ["restart"]),
+        "force_restarted": (["kill"], ["kill", "--signal=SIGKILL"], ["reset-failed"], ["start"]),
+    }.get(wanted, ())
+    return [[SYSTEMCTL, *verb, unit] for verb in verbs]
+
+
+# Doing it.
+
+
+def _carry_out(action: Action, before: Service, params: Mapping[str, Any]) -> tuple[Service, bool, str]:
+    """Carry the action out and verify it; what came of it is written into the action."""
+    unit, wanted = params["unit"], params["state"]
+    said = []
+    if wanted == "force_restarted":
+        said += _kill(unit, before, params["kill_after"])
+    # Else systemd refuses: the limit of starts holds until it is reset.
+    if wanted == "force_restarted" or before.state != "running" or _int(before.properties, "NRestarts"):
+        run_as_root([SYSTEMCTL, "reset-failed", unit], timeout_s=_QUICK_S)
+    verb = "restart" if wanted == "restarted" else "start"
+    ran = run_as_root([SYSTEMCTL, verb, unit], timeout_s=params["timeout"])
+    said += _command_said(ran, verb, before, params["timeout"])
+    after = observe(unit, params["samples"], params["interval"], restarts_before=0)
+    verified = ran.rc == 0 and after.state == "running" and (after.main != before.main or wanted == "started")
+    if after.state == "running" and after.main == before.main and wanted != "started":
+        said.append(f"the old main process {after.main[0]} still runs")
+    said.append(f"{after.state}: {after.reason}")
+    if after.left_behind:
+        said.append(f"{len(after.left_behind)} processes of its control group are not of its main process")
+    action["result"] = "done" if verified else "failed"
+    action["said"] = one_line("; ".join(said), 400)
+    return after, verified, action["said"]
+
+
+def _kill(unit: str, before: Service, kill_after_s: float) -> list[str]:
+    """TERM to all of the unit's processes, and KILL where one of them outlives it."""
+    if not before.processes:
+        return ["there was no process to kill"]
+    run_as_root([SYSTEMCTL, "kill", unit], timeout_s=_QUICK_S)
+    if _gone(before.processes, kill_after_s):
+        return [f"SIGTERM ended its {len(before.processes)} processes"]
+    run_as_root([SYSTEMCTL, "kill", "--signal=SIGKILL", unit], timeout_s=_QUICK_S)
+    if _gone(before.processes, _KILLED_WAIT_S):
+        return [
+            f"SIGTERM did not end all of its {len(before.processes)} processes within {kill_after_s:g} s, SIGKILL did"
+        ]
+    return ["a process outlives SIGKILL: it waits in the kernel, look at its disk or its network file system"]
+
+
+def _gone(processes: Sequence[Process], within_s: float) -> bool:
+    deadline = time.monotonic() + within_s
+    while any((now := _living(process.pid)) and now.key == process.key for process in processes):
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.1)
+    return True
+
+
+def _command_said(ran: Ran, verb: str, before: Service, timeout_s: float) -> list[str]:
+    if ran.timed_out:
+        return [
+            f"systemctl {verb} is not through after {timeout_s:g} s (its stop may take {_stop_text(before.properties)})"
+        ]
+    said = []
+    stop_timeout = _stop_timeout(before.properties)
+    if before.main[0] and verb == "restart" and stop_timeout and ran.seconds >= stop_timeout:
+        said.append(f"SIGTERM did not end it, systemd killed it after {stop_timeout:g} s")
+    if ran.rc != 0:
+        said.append(f"systemctl {verb}: {one_line(ran.said)}")
+    return said

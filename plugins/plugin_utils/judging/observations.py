@@ -1,0 +1,578 @@
+# Copyright: (c) 2026, media_ops.runbook contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From the answers of the monitoring API to observations: values with units, or the reason why there is none.
+
+Nothing here trusts the service: wrong types, rates over 1, stale timestamps and contradictions become faults, never
+values. Pure functions; no threshold is held here, ages that make an answer stale come from role ``policy``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime, timedelta
+from typing import Any, Callable
+
+from ...module_utils.clock import said as clock_said
+from ...module_utils.shapes import Json, Observation, mapping, number, observation, one_line
+from ...module_utils.times import from_text, to_text
+
+HEALTH_LEVELS = ("healthy", "warning", "critical", "unknown")
+
+_ALERT_LEVELS = ("info", "warning", "error", "critical")
+_OTHER_LEVELS = {level: [other for other in _ALERT_LEVELS if other != level] for level in _ALERT_LEVELS}
+
+_LIST_MAX = 50
+_METRICS_MAX = 300
+_SAMPLE_INTERVAL_S = 300  # how often the service takes a sample: a fact of its API
+
+
+def observe(result: object, *, age_max_s: float, skew_max_s: float) -> dict[str, Observation]:
+    """All observations that a result of pipeline_info gives.
+
+    Args:
+        result: what the task registered, also where the host was unreachable or the module failed.
+        age_max_s: an answer older than this, in seconds, is stale.
+        skew_max_s: an answer dated further ahead than this, in seconds, is stale too.
+
+    Returns:
+        Observations by name. ``host`` is always there and says whether the host could be asked at all.
+    """
+    host = _host(result)
+    found = {"host": host}
+    if host["fault"]:
+        return found
+    endpoints = mapping(mapping(result).get("endpoints"))
+    clock = _Clock(age_max_s, skew_max_s, from_text(mapping(result).get("recovered_at")))
+    found.update(_temporary_measures(mapping(result)))
+    found.update(_clock_offset(mapping(result)))
+    found.update(_health(endpoints, clock))
+    for name, reader in (("stats", _stats), ("metrics", _metrics), ("sessions", _sessions), ("alerts", _alerts)):
+        if name in endpoints:
+            found.update(reader(_Answer(name, endpoints[name]), clock))
+    return found
+
+
+class _FaultError(Exception):
+    """Why an answer gives no value: the class of fault, and a line for people."""
+
+    def __init__(self, fault: str, reason: str) -> None:
+        super().__init__(reason)
+        self.fault = fault
+        self.reason = reason
+
+
+class _Answer:
+    """One endpoint's part of the module's result, read with suspicion."""
+
+    def __init__(self, name: str, raw: object) -> None:
+        self.name = name
+        self._raw = mapping(raw)
+        self.fetched_at = from_text(self._raw.get("fetched_at"))
+        self.data = mapping(self._raw.get("data"))
+        self.params = mapping(self._raw.get("params"))
+
+    def asked(self, param: str, default: int) -> int:
+        """A whole number that the module asked the endpoint for."""
+        value = number(self.params.get(param))
+        return default if value is None else int(value)
+
+    @property
+    def ok(self) -> bool:
+        return self._raw.get("state") == "ok"
+
+    def require(self) -> None:
+        state = self._raw.get("state")
+        if state != "ok":
+            known = state in ("unreachable", "timeout", "auth", "http_error", "invalid")
+            raise _FaultError(str(state) if known else "invalid", one_line(self._raw.get("reason") or "no answer"))
+        if not isinstance(self._raw.get("data"), Mapping):
+            raise _FaultError("wrong_type", f"the answer of {self.name} is not an object")
+
+    def get(self, key: str) -> Any:
+        if self.data.get(key) is None:
+            raise _FaultError("missing", f"{self.name} has no '{key}'")
+        return self.data[key]
+
+    def number(self, key: str, low: float = 0, high: float = float("inf")) -> float | int:
+        raw = self.get(key)
+        value = number(raw)
+        if value is None:
+            raise _FaultError("wrong_type", f"{self.name}: '{key}' is {one_line(repr(raw), 40)}, not a finite number")
+        if not low <= value <= high:
+            raise _FaultError("out_of_range", f"{self.name}: '{key}' is {value:g}, outside of {low:g} to {high:g}")
+        return value
+
+    def count(self, key: str) -> int:
+        value = self.number(key)
+        if value != int(value):
+            raise _FaultError("wrong_type", f"{self.name}: '{key}' is {value:g}, not a whole number")
+        return int(value)
+
+    def rows(self, key: str) -> list[Any]:
+        value = self.get(key)
+        if not isinstance(value, list):
+            raise _FaultError("wrong_type", f"{self.name}: '{key}' is no list")
+        return value
+
+
+class _Clock:
+    """Is a timestamp of the service recent, by the host's own clock at the time of the answer?
+
+    `recovered` is when the host recovered within the last hour, None where it did not.
+    """
+
+    def __init__(self, age_max_s: float, skew_max_s: float, recovered: datetime | None) -> None:
+        self.recovered = recovered
+        self._age_max = timedelta(seconds=age_max_s)
+        self._skew_max = timedelta(seconds=skew_max_s)
+
+    def fresh(self, answer: _Answer, key: str) -> str:
+        moment = from_text(answer.get(key))
+        if moment is None:
+            raise _FaultError(
+                "wrong_type", f"{answer.name}: '{key}' is {one_line(repr(answer.get(key)), 40)}, not a time"
+            )
+        return self.recent(answer, moment)
+
+    def recent(self, answer: _Answer, moment: datetime, every_s: float = 0) -> str:
+        """The moment as text, when it is recent for something that is renewed every so many seconds."""
+        if answer.fetched_at is None:
+            raise _FaultError("invalid", f"{answer.name}: the time of the answer is not known")
+        age = answer.fetched_at - moment
+        if age > self._age_max + timedelta(seconds=every_s):
+            raise _FaultError("stale", f"{answer.name} is dated {to_text(moment)}, {_ago(age)} before it was read")
+        if -age > self._skew_max:
+            raise _FaultError(
+                "stale", f"{answer.name} is dated {to_text(moment)}, {_ago(-age)} ahead of the host's clock"
+            )
+        return to_text(moment)
+
+
+def _ago(age: timedelta) -> str:
+    seconds = age.total_seconds()
+    return f"{seconds / 3600:.1f} h" if seconds >= 5400 else f"{seconds / 60:.0f} min"
+
+
+def _host(result: object) -> Observation:
+    raw = mapping(result)
+    message = one_line(raw.get("msg") or "")
+    if raw.get("unreachable"):
+        fault, reason = "host_unreachable", message or "no connection to the host"
+    elif isinstance(raw.get("endpoints"), Mapping):
+        return observation("reached", "state")
+    elif raw.get("rc") in (126, 127):
+        streams = f"{raw.get('module_stdout', '')} {raw.get('module_stderr', '')}"
+        fault, reason = "no_python", f"no Python that runs on the host: {one_line(streams, 120)}"
+    else:  # the task says failed_when: false, so the message is all that tells a failed module
+        fault, reason = "module_failed", message or "the host gave no result"
+    return observation(None, "state", fault=fault, reason=reason)
+
+
+def _clock_offset(result: Json) -> dict[str, Observation]:
+    """How far the host's clock is from the controller's, either way."""
+    if "clock_offset_s" not in result:
+        return {"clock_offset": observation(None, "s", applicable=False, note="not asked for")}
+    offset = number(result["clock_offset_s"])
+    if offset is None:
+        return {"clock_offset": observation(None, "s", fault="wrong_type", reason="the host's time is no number")}
+    return {"clock_offset": observation(abs(offset), "s", note=clock_said(offset) if abs(offset) >= 1 else "")}
+
+
+def _temporary_measures(result: Json) -> dict[str, Observation]:
+    """How many settings differ from the service's own for a time; all of them are named until they are taken back."""
+    if "measures" not in result:
+        return {"temporary_measures": observation(None, "count", applicable=False, note="not asked for")}
+    answer = mapping(result["measures"])
+    rows = answer.get("measures")
+    if answer.get("state") != "ok" or not isinstance(rows, list):
+        reason = one_line(answer.get("reason") or "the measures cannot be read")
+        return {"temporary_measures": observation(None, "count", fault="missing", reason=reason)}
+    named = [
+        f"{one_line(row.get('name'), 40)}={one_line(row.get('value'), 40)} "
+        + ("expired" if row.get("expired") else f"until {one_line(row.get('until'), 30)}")
+        for row in map(mapping, rows[:_LIST_MAX])
+    ]
+    return {"temporary_measures": observation(len(rows), "count", note=", ".join(named))}
+
+
+def _health(endpoints: Json, clock: _Clock) -> dict[str, Observation]:
+    answers = [_Answer(name, endpoints[name]) for name in ("health_detailed", "health") if name in endpoints]
+    if not answers:
+        return {}
+    # The detailed answer is fresh, the plain one may be a minute old; when neither came, the plain one's reason counts.
+    answer = next((a for a in answers if a.ok), answers[-1])
+    found: dict[str, Observation] = {}
+    try:
+        answer.require()
+        status, note = _overall(answer)
+        at = clock.fresh(answer, "timestamp")
+        found["overall_status"] = observation(status, "state", note=note, at=at, endpoint=answer.name)
+        for component in components(answer.data):
+            name = f"component_{component['component']}"
+            found[name] = observation(
+                component["status"], "state", note=component["message"], at=at, endpoint=answer.name
+            )
+    except _FaultError as error:
+        reasons = [error.reason, *_reasons(a for a in answers if a is not answer)]
+        found["overall_status"] = observation(
+            None, "state", fault=error.fault, reason=one_line("; ".join(reasons), 300), endpoint=answer.name
+        )
+    return found
+
+
+def _reasons(answers: Iterator[_Answer]) -> Iterator[str]:
+    for answer in answers:
+        try:
+            answer.require()
+        except _FaultError as error:
+            yield f"{answer.name}: {error.reason}"
+
+
+def _overall(answer: _Answer) -> tuple[str, str]:
+    status = answer.get("overall_status")
+    if not isinstance(status, str) or status not in HEALTH_LEVELS:
+        raise _FaultError(
+            "unknown_value",
+            f"overall_status is {one_line(repr(status), 40)}, which is none of {', '.join(HEALTH_LEVELS)}",
+        )
+    listed = components(answer.data)
+    bad = [c for c in listed if c["status"] != "healthy"]
+    if status in ("healthy", "warning"):
+        if all(c["status"] == "unknown" for c in listed):
+            raise _FaultError("missing", f"overall_status is {status}, but no check is listed that would prove it")
+        critical = [c["component"] for c in bad if c["status"] == "critical"]
+        if critical:
+            raise _FaultError("contradiction", f"overall_status is {status}, but {', '.join(critical)} is critical")
+        counted = number(mapping(answer.data.get("summary")).get("critical"))
+        if counted:
+            raise _FaultError(
+                "contradiction", f"overall_status is {status}, but its summary counts {counted:g} critical"
+            )
+    return status, one_line("; ".join(f"{c['component']}: {c['message'] or c['status']}" for c in bad), 300)
+
+
+def components(data: Json) -> list[dict[str, str]]:
+    """The checks of a health answer: component, status and message, as far as they are readable; at most 50."""
+    rows = data.get("checks")
+    found = []
+    for row in rows[:_LIST_MAX] if isinstance(rows, list) else []:
+        status = mapping(row).get("status")
+        if mapping(row).get("component"):
+            known = isinstance(status, str) and status in HEALTH_LEVELS
+            found.append(
+                {
+                    "component": one_line(row["component"], 40),
+                    "status": str(status) if known else "unknown",
+                    "message": one_line(row.get("message") or ""),
+                }
+            )
+    return found
+
+
+_Reader = Callable[[], Any]
+
+
+def _each(
+    answer: _Answer, trust: Callable[[], str | None], readers: Mapping[str, tuple[str, _Reader]]
+) -> dict[str, Observation]:
+    """Observations of one answer. A fault of the whole answer is the fault of each; else each has its own.
+
+    Args:
+        answer: the answer they are read from.
+        trust: raises where the whole answer proves nothing, else says when it was true.
+        readers: name to unit and a function that gives the value, or several parts of the observation.
+    """
+    found = {}
+    for name, (unit, read) in readers.items():
+        try:
+            answer.require()
+            at = trust()
+            value = read()
+            parts = value if isinstance(value, dict) else {"value": value}
+            found[name] = observation(**{"unit": unit, "at": at, "endpoint": answer.name, **parts})
+        except _FaultError as error:
+            found[name] = observation(None, unit, fault=error.fault, reason=error.reason, endpoint=answer.name)
+    return found
+
+
+def _stats(answer: _Answer, clock: _Clock) -> dict[str, Observation]:
+    hours = answer.asked("hours", 24)
+    # The service gives no shorter window, so the last hour stays bad until the hour is over.
+    recovered = clock.recovered if hours == 1 else None
+    note = f"with what was before the recovery of {to_text(recovered)}" if recovered else ""
+
+    def trust() -> str:
+        window = answer.number("time_period_hours")
+        if window != hours:
+            raise _FaultError("unknown_value", f"stats of {window:g} h came where {hours} h were asked for")
+        return clock.fresh(answer, "generated_at")
+
+    def noted(value: Any) -> Any:
+        return value if isinstance(value, dict) else {"value": value, "note": note}
+
+    def duration() -> Any:
+        return answer.number("average_duration") if answer.count("total_operations") else _nothing(hours)
+
+    return _each(
+        answer,
+        trust,
+        {
+            f"slowest_stage_{hours}h": ("s", lambda: _slowest(answer, hours)),
+            f"total_operations_{hours}h": ("count", lambda: answer.count("total_operations")),
+            f"error_rate_{hours}h": ("ratio", lambda: noted(_rate(answer, "error_rate", hours))),
+            f"success_rate_{hours}h": ("ratio", lambda: noted(_rate(answer, "success_rate", hours))),
+            f"average_duration_{hours}h": ("s", lambda: noted(duration())),
+        },
+    )
+
+
+def _rate(answer: _Answer, key: str, hours: int) -> Any:
+    """A rate that agrees with what is counted."""
+    total, ratio = answer.count("total_operations"), answer.number(key, 0, 1)
+    failed = number(answer.data.get("failed_operations"))
+    if total == 0:
+        if key == "error_rate" and ratio > 0:
+            raise _FaultError("contradiction", f"error_rate is {ratio:g} with no operations")
+        if failed or answer.data.get("error_breakdown"):
+            raise _FaultError("contradiction", "there are failed operations, but total_operations is 0")
+        return _nothing(hours)
+    if failed is not None:
+        counted = failed / total if key == "error_rate" else 1 - failed / total
+        if abs(counted - ratio) > 0.005:
+            raise _FaultError("contradiction", f"{key} is {ratio:g}, but {failed:g} of {total} operations failed")
+    return ratio
+
+
+def _slowest(answer: _Answer, hours: int) -> dict[str, Any]:
+    """The average duration of the slowest stage, with all stages as a note, slowest first."""
+    if not answer.count("total_operations"):
+        return _nothing(hours)
+    breakdown = answer.get("stage_breakdown")
+    if not isinstance(breakdown, Mapping):
+        raise _FaultError("wrong_type", "stats: 'stage_breakdown' is no object")
+    averages = {one_line(name, 40): number(mapping(row).get("average_duration")) for name, row in breakdown.items()}
+    ranked = sorted(
+        ((value, name) for name, value in averages.items() if value is not None and value >= 0), reverse=True
+    )
+    if len(ranked) < len(averages) or not ranked:
+        raise _FaultError("missing", "stats: a stage has no average_duration that can be read")
+    return {"value": ranked[0][0], "note": one_line(", ".join(f"{name} {value:.0f} s" for value, name in ranked))}
+
+
+def _nothing(hours: int) -> dict[str, Any]:
+    return {"value": None, "applicable": False, "note": f"no operations in the last {hours} h"}
+
+
+def _alerts(answer: _Answer, clock: _Clock) -> dict[str, Observation]:
+    level = str(answer.params.get("level") or "critical")
+    limit = answer.asked("limit", 200)
+    recovered = clock.recovered
+
+    def count() -> Any:
+        rows = answer.rows("alerts")
+        # A row whose level cannot be read may be one of those that were asked for.
+        others = sum(1 for row in rows if mapping(row).get("level") in _OTHER_LEVELS.get(level, ()))
+        listed = len(rows) - others
+        if others and len(rows) >= limit:
+            raise _FaultError(
+                "unknown_value", f"alerts: {others} of {len(rows)} are not {level}, and no more are shown"
+            )
+        total = max(listed, 0 if others else answer.count("total_returned"))
+        newest = from_text(mapping(rows[0]).get("timestamp")) if rows else None
+        notes = [f"at least, {limit} were asked for"] if total >= limit else []
+        notes += [f"newest of {to_text(newest)}: {one_line(mapping(rows[0]).get('title') or '', 80)}"] if newest else []
+        return {"value": total, "note": "; ".join(notes)}
+
+    def recent() -> dict[str, Any]:
+        rows = answer.rows("alerts")
+        # What is not dated may be new. The service keeps alerts for long after their cause is gone.
+        moments = [
+            from_text(mapping(row).get("timestamp")) for row in rows if mapping(row).get("level") in (level, None)
+        ]
+        now = answer.fetched_at
+        found = [m for m in moments if m is None or now is None or now - m <= timedelta(hours=1)]
+        since = [m for m in found if m is None or recovered is None or m > recovered]
+        notes = [one_line(mapping(rows[0]).get("title") or "", 80)] if since else []
+        if len(since) < len(found) and recovered:
+            notes.append(f"{len(found) - len(since)} more from before the recovery of {to_text(recovered)}")
+        return {"value": len(since), "note": "; ".join(notes)}
+
+    readers: dict[str, tuple[str, _Reader]] = {
+        f"{level}_alerts": ("count", count),
+        f"{level}_alerts_1h": ("count", recent),
+    }
+    return _each(answer, lambda: clock.fresh(answer, "generated_at"), readers)
+
+
+def _metrics(answer: _Answer, clock: _Clock) -> dict[str, Observation]:
+    samples = metrics(answer.data)
+
+    def trust() -> None:
+        newest = from_text(samples[-1]["at"]) if samples else None
+        if newest is None:
+            raise _FaultError("missing", "metrics has no sample that can be read")
+        clock.recent(answer, newest, _SAMPLE_INTERVAL_S)
+
+    def peak(key: str) -> dict[str, Any]:
+        top = max(samples, key=lambda sample: sample[key])
+        return {"value": top[key], "at": top["at"]}
+
+    return _each(
+        answer,
+        trust,
+        {
+            "cpu_peak": ("percent", lambda: peak("cpu_percent")),
+            "memory_peak": ("percent", lambda: peak("memory_percent")),
+        },
+    )
+
+
+def _sessions(answer: _Answer, _clock: _Clock) -> dict[str, Observation]:
+    def count() -> int:
+        # Entries and total should agree; where they do not, the larger is the safer.
+        return max(answer.count("total_active"), len(answer.rows("active_sessions")))
+
+    def longest() -> float | int:
+        ages = [number(mapping(row).get("duration_minutes")) for row in answer.rows("active_sessions")]
+        unread = sum(1 for age in ages if age is None or age < 0)
+        if unread:
+            raise _FaultError("wrong_type", f"sessions: {unread} of {len(ages)} have no readable duration_minutes")
+        return max((age for age in ages if age is not None), default=0)
+
+    def at() -> str | None:
+        return to_text(answer.fetched_at) if answer.fetched_at else None
+
+    return _each(answer, at, {"active_sessions": ("count", count), "longest_session": ("min", longest)})
+
+
+def metrics(data: Json) -> list[dict[str, Any]]:
+    """The samples of a metrics answer that can be read, oldest first; at most 300."""
+    names = {
+        "cpu_usage_percent": "cpu_percent",
+        "memory_usage_percent": "memory_percent",
+        "disk_usage_percent": "disk_percent",
+        "active_sessions": "active_sessions",
+        "temp_dir_size_mb": "temp_mb",
+    }
+    rows = data.get("metrics")
+    found = []
+    for row in rows[-_METRICS_MAX:] if isinstance(rows, list) else []:
+        at = from_text(mapping(row).get("timestamp"))
+        sample: dict[str, Any] = {ours: number(mapping(row).get(theirs)) for theirs, ours in names.items()}
+        if at and all(sample[key] is not None and 0 <= sample[key] <= 100 for key in ("cpu_percent", "memory_percent")):
+            found.append({"at": to_text(at), **sample})
+    return sorted(found, key=lambda sample: str(sample["at"]))
+
+
+def details(result: object, log: object = None) -> dict[str, Any]:
+    """What reports draw from: the parts of the answers that can be read, bounded in number and length.
+
+    Args:
+        result: what the task with pipeline_info registered.
+        log: what a task with log_digest_info registered, counting error codes.
+    """
+    endpoints = mapping(mapping(result).get("endpoints"))
+    answers = {name: _Answer(name, raw) for name, raw in endpoints.items()}
+    data = {name: answer.data if answer.ok else {} for name, answer in answers.items()}
+    stats = data.get("stats", {})
+    samples = metrics(data.get("metrics", {}))
+    return {
+        "totals": {
+            "window_h": answers["stats"].asked("hours", 24) if "stats" in answers else None,
+            "total_operations": number(stats.get("total_operations")),
+            "success_rate": number(stats.get("success_rate")),
+            "error_rate": number(stats.get("error_rate")),
+            "average_duration_s": number(stats.get("average_duration")),
+        },
+        "stages": {
+            one_line(stage, 40): {
+                "count": number(mapping(row).get("count")),
+                "success_count": number(mapping(row).get("success_count")),
+                "average_duration_s": number(mapping(row).get("average_duration")),
+                "max_duration_s": number(mapping(row).get("max_duration")),
+                "min_duration_s": number(mapping(row).get("min_duration")),
+            }
+            for stage, row in list(mapping(stats.get("stage_breakdown")).items())[:_LIST_MAX]
+        },
+        "errors": {
+            one_line(code, 60): number(count)
+            for code, count in list(mapping(stats.get("error_breakdown")).items())[:_LIST_MAX]
+            if number(count) is not None
+        },
+        "metrics": samples,
+        "resource_peaks": [
+            {key: sample[key] for key in ("at", "cpu_percent", "memory_percent")}
+            for sample in sorted(samples, key=lambda row: -row["cpu_percent"])[:3]
+        ],
+        "components": components(data.get("health_detailed") or data.get("health") or {}),
+        "alerts": _details_alerts(data.get("alerts", {})),
+        "sessions": _details_sessions(data.get("sessions", {})),
+        "log": _details_log(mapping(log)),
+    }
+
+
+def _rows(data: Json, key: str) -> list[Mapping[str, Any]]:
+    rows = data.get(key)
+    return [row for row in rows[:_LIST_MAX] if isinstance(row, Mapping)] if isinstance(rows, list) else []
+
+
+def _details_alerts(data: Json) -> list[dict[str, Any]]:
+    found = []
+    for row in _rows(data, "alerts"):
+        at = from_text(row.get("timestamp"))
+        found.append(
+            {
+                "at": to_text(at) if at else None,
+                "level": one_line(row.get("level") or "", 20),
+                "title": one_line(row.get("title") or "", 120),
+                "message": one_line(row.get("message") or "", 300),
+            }
+        )
+    return found
+
+
+def _details_sessions(data: Json) -> list[dict[str, Any]]:
+    return [
+        {
+            "session_id": one_line(row.get("session_id") or "", 80),
+            "stage": one_line(row.get("stage") or "", 40),
+            "minutes": number(row.get("duration_minutes")),
+        }
+        for row in _rows(data, "active_sessions")
+    ]
+
+
+def _details_log(log: Json) -> dict[str, Any]:
+    rows = [row for rows in mapping(log.get("counts")).values() if isinstance(rows, list) for row in rows[:_LIST_MAX]]
+    return {
+        "errors": {
+            one_line(row.get("value"), 60): number(row.get("count")) for row in rows if isinstance(row, Mapping)
+        },
+        "lines": number(log.get("lines")),
+        "bad_lines": number(log.get("bad_lines")),
+    }
+
+
+def observe_log(result: object) -> Observation:
+    """The number of matching log entries, with the most frequent codes as a note.
+
+    Args:
+        result: what a task with log_digest_info registered.
+    """
+    raw = mapping(result)
+    state = raw.get("state")
+    matched = number(raw.get("matched"))
+    if raw.get("unreachable") or state is None:
+        reason = one_line(raw.get("msg") or "the log was not read")
+        return observation(
+            None, "count", fault="host_unreachable" if raw.get("unreachable") else "module_failed", reason=reason
+        )
+    if state != "ok" or matched is None:
+        return observation(None, "count", fault="missing", reason=one_line(raw.get("reason") or f"the log is {state}"))
+    counts = mapping(raw.get("counts"))
+    rows = [row for rows in counts.values() if isinstance(rows, list) for row in rows[:5] if isinstance(row, Mapping)]
+    codes = ", ".join(f"{one_line(row.get('value'), 40)} {row.get('count')}" for row in rows)
+    bad = number(raw.get("bad_lines")) or 0
+    notes = ([codes] if codes else []) + ([f"{bad} lines could not be read"] if bad else [])
+    return observation(int(matched), "count", note="; ".join(notes))

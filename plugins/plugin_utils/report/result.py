@@ -1,0 +1,206 @@
+# Copyright: (c) 2026, media_ops.runbook contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The result document of a run: every host with its verdicts, the fleet's incidents, and what to do next. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from shlex import quote
+from typing import Any
+
+from ...module_utils.shapes import STATES, Json, worst_state
+from ..judging.verdict import host_state
+
+SCHEMA_VERSION = 1
+
+
+def build(
+    hosts: Mapping[str, Any],
+    *,
+    run: Json,
+    contacts: Sequence[Json],
+    fail_on: Sequence[str],
+    previous: object = None,
+) -> dict[str, Any]:
+    """The result document (docs/architecture.md, roles/report/files/result.schema.json).
+
+    Args:
+        hosts: by name what role healthcheck found; a host without anything gets the state unknown.
+        run: facts of the run; ``playbook_prefix`` is how the user calls a playbook and leaves the document.
+        contacts: whom to call.
+        fail_on: states that fail the run.
+        previous: the document of the run before, for since when a state lasts; anything else is ignored.
+    """
+    since = _since(previous)
+    judged = [_host(name, found, since) for name, found in hosts.items()]
+    judged.sort(key=lambda host: (-STATES.index(host["state"]), host["host"]))
+    state = worst_state(host["state"] for host in judged)
+    prefix = str(run.get("playbook_prefix", "ansible-playbook "))
+    incidents = _fleet_incidents(judged, prefix)
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "run": {key: value for key, value in run.items() if key != "playbook_prefix"},
+        "state": state,
+        "fail_on": list(fail_on),
+        "failed": any(host["state"] in fail_on for host in judged) or not judged,
+        "summary": {"hosts": len(judged), **{s: sum(1 for host in judged if host["state"] == s) for s in STATES}},
+        "contacts": [dict(contact) for contact in contacts],
+        "hosts": judged,
+        "incidents": incidents,
+        "next": _next(judged, incidents),
+    }
+
+
+def _since(previous: object) -> dict[tuple[str, str], tuple[str, str | None]]:
+    """State and its beginning by host and check, from an earlier document."""
+    known: dict[tuple[str, str], tuple[str, str | None]] = {}
+    if isinstance(previous, Mapping) and previous.get("schema_version") == SCHEMA_VERSION:
+        for host in previous.get("hosts", []):
+            for verdict in host.get("verdicts", []):
+                began = verdict.get("since") or previous.get("run", {}).get("finished_at")
+                known[host.get("host"), verdict.get("check")] = (verdict.get("state"), began)
+    return known
+
+
+def _host(name: str, found: object, since: Mapping[tuple[str, str], tuple[str, str | None]]) -> dict[str, Any]:
+    known: Mapping[str, Any] = found if isinstance(found, Mapping) else {}
+    verdicts = [dict(verdict) for verdict in known.get("verdicts", [])] or [_no_verdict()]
+    for verdict in verdicts:
+        state, began = since.get((name, verdict["check"]), ("", None))
+        if verdict["state"] != "ok" and verdict["state"] == state:
+            verdict["since"] = began
+    return {
+        **({"response": _response(known["response"])} if known.get("response") else {}),
+        "host": name,
+        "state": host_state(verdicts),  # type: ignore[arg-type]
+        "verdicts": verdicts,
+        "incidents": list(known.get("incidents", [])),
+        "observations": dict(known.get("observations", {})),
+        "details": dict(known.get("details", {})),
+    }
+
+
+_RESPONSE = (
+    "run_id",
+    "mode",
+    "classes",
+    "findings",
+    "advice",
+    "plan",
+    "hash",
+    "refusals",
+    "acted",
+    "samples",
+    "recovered",
+    "recovered_after_s",
+    "evidence",
+    "page",
+    "said",
+)
+
+
+def _response(raw: Json) -> dict[str, Any]:
+    """What role incident found and did on a host, without what only its next step needs."""
+    return {key: raw[key] for key in _RESPONSE if key in raw}
+
+
+def _no_verdict() -> dict[str, Any]:
+    return {
+        "check": "host",
+        "title": "Check of the host",
+        "step": "",
+        "state": "unknown",
+        "observed": None,
+        "unit": "state",
+        "threshold": "",
+        "message": "The check did not run on this host to its end; the log of the run says why",
+        "fault": "module_failed",
+        "note": "",
+        "at": None,
+        "since": None,
+        "action": "Read the failure of this host in the run's output",
+        "playbook": "",
+    }
+
+
+def _fleet_incidents(hosts: Sequence[Json], prefix: str) -> list[dict[str, Any]]:
+    """Incidents of the same kind and cause over all hosts, with the command that leads there."""
+    merged: dict[tuple[str, str], dict[str, Any]] = {}
+    for host in hosts:
+        for incident in host["incidents"]:
+            entry = merged.setdefault(
+                (incident["incident"], incident["cause"]), {**incident, "evidence": [], "hosts": []}
+            )
+            entry["hosts"].append(host["host"])
+            entry["evidence"] += [f"{host['host']}: {line}" for line in incident["evidence"]]
+    for entry in merged.values():
+        entry["command"] = f"{prefix}{_file(entry['playbook'], prefix)} --limit {quote(','.join(entry['hosts']))}"
+    return sorted(merged.values(), key=lambda entry: (entry["priority"], -len(entry["hosts"])))
+
+
+def _file(playbook: str, prefix: str) -> str:
+    return playbook if prefix.endswith("media_ops.runbook.") else f"{playbook}.yml"
+
+
+def _next(hosts: Sequence[Json], incidents: Sequence[Json]) -> list[dict[str, str]]:
+    """What to run or do, most urgent first: the incidents' commands, then what each other unknown needs, once."""
+    steps: dict[tuple[str, str], None] = {}
+    responses = {host["host"]: host.get("response") for host in hosts}
+    for incident in incidents:
+        why = f"{incident['priority']} {incident['title'].lower()} ({incident['cause']}) on {_some(incident['hosts'])}"
+        steps[_after_response(why, incident, [responses[name] for name in incident["hosts"]])] = None
+    todo: dict[str, list[str]] = {}
+    for host in hosts:
+        led_to = {check for incident in host["incidents"] for check in incident["checks"]}
+        told = {verdict["fault"] for verdict in host["verdicts"] if verdict["check"] in led_to}
+        for verdict in host["verdicts"]:
+            wanted = verdict["state"] == "unknown" and verdict["action"] and verdict["fault"] not in told
+            if wanted and host["host"] not in todo.setdefault(verdict["action"], []):
+                todo[verdict["action"]].append(host["host"])
+    for action, names in todo.items():
+        steps[f"{action} ({_some(names)})", ""] = None
+    return [{"why": why, "command": command} for why, command in steps]
+
+
+def _after_response(why: str, incident: Json, responses: Sequence[Json | None]) -> tuple[str, str]:
+    """What follows for an incident: its playbook, the approval of a plan that is there, or a person."""
+    found = [response for response in responses if response]
+    if not found:
+        return why, incident["command"]
+    if any(response["acted"] for response in found):
+        return f"{why}: not recovered, call whom the report names", ""
+    planned = [response for response in found if any(rung["actions"] for rung in response["plan"])]
+    if any(response["refusals"] for response in found) or not planned:
+        return f"{why}: automation may do nothing, a person must look", ""
+    approved = f" -e incident_plan={planned[0]['hash']}" if len(responses) == 1 else ""
+    return f"{why}: do what was planned", f"{incident['command']} -e incident_mode=apply{approved}"
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+
+
+def summarise(document: Json, reports: Sequence[str]) -> dict[str, Any]:
+    """What of a result document goes to set_stats: for the verdict table, AWX workflows and Event-Driven Ansible."""
+
+    def worst(host: Json) -> Json:
+        return max(host["verdicts"], key=lambda verdict: STATES.index(verdict["state"]))
+
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "title": document["run"]["title"],
+        "state": document["state"],
+        "failed": document["failed"],
+        "summary": document["summary"],
+        "hosts": [
+            {"host": h["host"], "state": h["state"], "check": worst(h)["check"], "message": worst(h)["message"]}
+            for h in document["hosts"]
+        ],
+        "incidents": [
+            {key: i[key] for key in ("incident", "priority", "cause", "hosts", "playbook", "respond_within_s")}
+            for i in document["incidents"]
+        ],
+        "next": document["next"],
+        "reports": list(reports),
+    }

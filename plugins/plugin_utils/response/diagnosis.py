@@ -1,0 +1,170 @@
+# Copyright: (c) 2026, media_ops.runbook contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From the results of the probes to one class of fault for each subject. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from ...module_utils.shapes import Json, mapping, number, one_line
+from .noted import noted_findings
+
+
+def diagnose(found: Mapping[str, Any], limits: Json) -> dict[str, Any]:
+    """The class of fault of each subject that was looked at, and a line for people on each.
+
+    Args:
+        found: registered results by subject: ``service``, ``ffmpeg``, ``storage``, ``host``, ``sessions``; and
+            ``stats``, the document of that endpoint, and what was ``noted`` of the logs.
+        limits: ``disk_percent``, ``memory_percent``, ``cpu_percent`` from which the host is short of it, and
+            ``duration_s`` from which the average operation is slow.
+
+    Returns:
+        ``classes`` by subject (a probe that failed is ``unknown``, which no rung names), and ``findings``.
+    """
+    classes: dict[str, str] = {}
+    findings: list[dict[str, str]] = []
+
+    def add(subject: str, fault_class: str, line: object) -> None:
+        classes[subject] = fault_class
+        findings.append({"subject": subject, "class": fault_class, "finding": one_line(line, 300)})
+
+    for subject, key, reader in _PROBES:
+        if subject in found:
+            result = mapping(found[subject])
+            failure = failure_of(result, key)
+            add(subject, *(("unknown", failure) if failure else reader(result)))
+    if "host" in found:
+        host = mapping(found["host"])
+        failure = failure_of(host, "cpu", "memory", "disks")
+        add("disk", *(("unknown", failure) if failure else _disk(host, limits)))
+        add("resources", *(("unknown", failure) if failure else _resources(host, limits)))
+    if "stats" in found:
+        add("performance", *_performance(mapping(found["stats"]), limits))
+    findings += noted_findings(mapping(found.get("noted")))
+    return {"classes": classes, "findings": findings}
+
+
+def failure_of(result: Json, *needed: str) -> str:
+    """Why a module gave no answer, or "" where it did.
+
+    Tasks of the role say ``failed_when: false``, so that what failed is told and not the end of the run; what tells a
+    failure then is the message, which no module of ours gives with a success, or that what it should give is missing.
+    """
+    lacking = [key for key in needed if key not in result]
+    if result.get("unreachable") or result.get("failed") or result.get("msg") or result.get("rc") in (126, 127):
+        return f"no answer: {one_line(result.get('msg') or result.get('module_stderr') or 'nothing was said')}"
+    return "no answer" if lacking or result.get("skipped") else ""
+
+
+def _state(result: Json) -> tuple[str, str]:
+    return str(result.get("state") or "unknown"), str(result.get("reason") or result.get("state") or "no answer")
+
+
+def _ffmpeg(result: Json) -> tuple[str, str]:
+    state, reason = _state(result)
+    listed = ("ok", "missing", "not_executable", "broken_binary", "broken_library")
+    # A packaged program that was altered can show as anything.
+    return ("altered" if result.get("reinstall_cures") and state not in listed else state), reason
+
+
+def _service(result: Json) -> tuple[str, str]:
+    service = mapping(result.get("service"))
+    fault_class = str(service.get("class") or "unknown")
+    return fault_class, str(service.get("reason") or fault_class)
+
+
+def _sessions(result: Json) -> tuple[str, str]:
+    sessions = [row for row in result.get("sessions") or [] if isinstance(row, Mapping)]
+    orphans = [row for row in result.get("orphans") or [] if isinstance(row, Mapping)]
+    due = [row for row in sessions if row.get("may_end")]
+    if due:
+        listed = ", ".join(f"{row.get('session_id')} ({row.get('state')}: {row.get('why')})" for row in due[:5])
+        return "stuck", f"{len(due)} of {len(sessions)} may be ended: {listed}"
+    api = mapping(result.get("api"))
+    if api.get("state", "ok") != "ok":
+        return "unknown", f"the API does not say which sessions there are: {api.get('reason') or api['state']}"
+    # A young session may have no process yet, or none any more while its result is uploaded.
+    lost = [row for row in sessions if row.get("session_id") in (result.get("restart_needed") or [])]
+    if lost:
+        return "no_process", (
+            f"{len(lost)} are listed without a process, such as {lost[0].get('session_id')}: only a restart of the "
+            "service ends those"
+        )
+    wanting = [row for row in sessions if row.get("attention") in ("investigate", "end")]
+    if wanting:
+        listed = ", ".join(f"{row.get('session_id')} ({row.get('state')})" for row in wanting[:5])
+        return "attention", f"{len(wanting)} run long and are not to be ended: {listed}"
+    if orphans:
+        return "orphans", f"{len(orphans)} processes without a session"
+    return "ok", f"{len(sessions)} sessions, none is stuck"
+
+
+_PROBES: tuple[tuple[str, str, Callable[[Json], tuple[str, str]]], ...] = (
+    ("service", "service", _service),
+    ("ffmpeg", "state", _ffmpeg),
+    ("storage", "state", _state),
+    ("sessions", "sessions", _sessions),
+)
+
+
+def _disk(host: Json, limits: Json) -> tuple[str, str]:
+    disks = [row for row in host.get("disks") or [] if isinstance(row, Mapping)]
+    bad = [row for row in disks if row.get("state") != "ok"]
+    fullest: tuple[float, str] | None = None
+    for row in disks:
+        for key, what in (("used_percent", "space"), ("inodes_used_percent", "inodes")):
+            used = number(row.get(key))
+            if used is not None and (fullest is None or used > fullest[0]):
+                fullest = (used, f"{row.get('mount_point')} has {used:.0f} % of its {what} in use")
+    if fullest and fullest[0] >= float(limits["disk_percent"]):
+        return "full", fullest[1]
+    read_only = [row for row in disks if row.get("read_only")]
+    if read_only:
+        return "read_only", f"{read_only[0].get('mount_point')} is mounted read-only"
+    if bad or not fullest:
+        return "unknown", "; ".join(f"{row.get('path')}: {row.get('reason')}" for row in bad) or "no figures"
+    return "ok", fullest[1]
+
+
+def _resources(host: Json, limits: Json) -> tuple[str, str]:
+    memory = number(mapping(host.get("memory")).get("used_percent"))
+    cpu = number(mapping(host.get("cpu")).get("used_percent"))
+    if memory is None or cpu is None:
+        return "unknown", "no figures of CPU or memory"
+    top = next(iter(mapping(host.get("processes")).get("top_cpu") or []), None)
+    busiest = f", most by {top.get('name')} (pid {top.get('pid')})" if isinstance(top, Mapping) else ""
+    line = f"CPU {cpu:.0f} %, memory {memory:.0f} % in use{busiest}"
+    short = cpu > float(limits["cpu_percent"]) or memory > float(limits["memory_percent"])
+    return ("short" if short else "ok"), line
+
+
+def _performance(stats: Json, limits: Json) -> tuple[str, str]:
+    average = number(stats.get("average_duration"))
+    operations = number(stats.get("total_operations"))
+    if not operations or average is None:
+        return "unknown", "no operation in the window"
+    rows = {name: number(mapping(row).get("average_duration")) for name, row in _stages(stats)}
+    slow = sorted(((value, name) for name, value in rows.items() if value is not None), reverse=True)
+    line = f"{average:.0f} s an operation on average" + (
+        f", slowest stage {slow[0][1]} ({slow[0][0]:.0f} s)" if slow else ""
+    )
+    return ("degraded" if average > float(limits["duration_s"]) else "ok"), line
+
+
+def _stages(stats: Json) -> list[tuple[str, Any]]:
+    return list(mapping(stats.get("stage_breakdown")).items())[:50]
+
+
+def ranked_stages(stats: object) -> list[dict[str, Any]]:
+    """The stages of a statistics answer, slowest on average first (P2P-2A)."""
+    rows = [
+        {"stage": one_line(name, 40), "average_duration_s": number(mapping(row).get("average_duration"))}
+        for name, row in _stages(mapping(stats))
+    ]
+    return sorted(
+        (row for row in rows if row["average_duration_s"] is not None),
+        key=lambda row: -float(row["average_duration_s"]),
+    )

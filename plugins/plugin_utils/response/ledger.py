@@ -1,0 +1,128 @@
+# Copyright: (c) 2026, media_ops.runbook contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What of a response goes to the ledger of a host and into the result document. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ...module_utils.shapes import Json, mapping, number, one_line
+from .diagnosis import failure_of
+
+_HELD_SAID_BYTES = 2**20  # what is less frees nothing worth a line
+
+
+def planned_rung(rung: Json, result: object) -> dict[str, Any]:
+    """A rung with what it would do, or did, by the result of its module."""
+    acted = mapping(result)
+    failure = failure_of(acted, "plan")
+    actions = [dict(action) for action in acted.get("plan") or [] if isinstance(action, Mapping)]
+    failed = [action for action in actions if action.get("result") == "failed"]
+    refusals = "; ".join(one_line(line) for line in acted.get("refusals") or [])
+    return {
+        **{key: rung[key] for key in ("rung", "act", "steps", "args", "incident", "cause", "priority") if key in rung},
+        "when": rung.get("when", {}),
+        "cured": rung.get("cured", {}),
+        "actions": actions,
+        "hash": "" if failure else str(acted.get("hash") or ""),
+        "changed": bool(acted.get("changed")),
+        "failed": bool(failure or failed or refusals),
+        "said": failure or one_line(refusals or acted.get("said") or _space(acted), 300),
+    }
+
+
+def _space(acted: Json) -> str:
+    """What a cleanup made of each file system, before and after, and what space deleted files still take."""
+    raw = acted.get("free")
+    rows = [row for row in raw if isinstance(row, Mapping)] if isinstance(raw, list) else []
+    lines = [
+        f"{', '.join(map(str, row['roots'][:2]))}: "
+        f"{row['before_percent']} % free before, {row['after_percent']} % after"
+        for row in rows
+        if number(row.get("before_percent")) is not None
+        and number(row.get("after_percent")) is not None
+        and row.get("roots")
+    ]
+    return "; ".join([*lines, *_held(mapping(acted.get("held_open")))])
+
+
+def _held(held: Json) -> list[str]:
+    taken = number(held.get("bytes")) or 0
+    if taken < _HELD_SAID_BYTES:
+        return []
+    processes = held.get("processes")
+    holders = [
+        f"{one_line(row.get('name'), 40)} (pid {row.get('pid')})"
+        for row in map(mapping, processes[:3] if isinstance(processes, list) else [])
+    ]
+    return [f"deleted files that {', '.join(holders) or 'processes'} hold open still take {taken / 2**20:.0f} MiB"]
+
+
+def begun(rung: Json, *, controller: str, user: str) -> list[dict[str, Any]]:
+    """The ledger's entries for a rung that is about to be carried out: they stay, also when the run dies in it."""
+    made = entries(rung, {"plan": rung["actions"]}, controller=controller, user=user)
+    return [{**entry, "result": "started"} for entry in made]
+
+
+def entries(rung: Json, result: object, *, controller: str, user: str) -> list[dict[str, Any]]:
+    """The ledger's entries for a rung that was carried out (docs/architecture.md, record)."""
+    acted = mapping(result)
+    common = {
+        "incident": rung.get("incident", ""),
+        "cause": rung.get("cause", ""),
+        "controller": controller,
+        "user": user,
+    }
+    failure = failure_of(acted, "plan")
+    # A module that gave no plan leaves what was begun without any other result.
+    plan = acted.get("plan") or (rung.get("actions") if failure else None) or []
+    listed = [
+        {
+            **common,
+            "action": action["action"],
+            "steps": action["steps"],
+            "target": one_line(action["target"], 200),
+            "why": one_line(action["why"], 200),
+            "proof": bounded(action.get("proof")),
+            "result": "failed" if failure and action["result"] == "planned" else action["result"],
+            "said": one_line(action["said"] or failure, 200),
+        }
+        for action in plan
+        if isinstance(action, Mapping)
+    ]
+    if failure and not listed:
+        listed = [
+            {
+                **common,
+                "action": rung["act"],
+                "steps": rung["steps"],
+                "target": rung["rung"],
+                "result": "failed",
+                "said": failure,
+            }
+        ]
+    return listed[:200]
+
+
+def bounded(proof: object) -> dict[str, str]:
+    """A proof for the ledger and for people: ten lines at most, each short."""
+    return {str(key): one_line(value, 300) for key, value in list(mapping(proof).items())[:10]}
+
+
+def decision(action: str, response: Json, *, controller: str, user: str) -> dict[str, Any]:
+    """The ledger's entry for a decision: refused, paged, recovered."""
+    first: Json = next(iter(response.get("incidents") or []), {})
+    return {
+        "action": action,
+        "incident": first.get("incident", ""),
+        "cause": first.get("cause", ""),
+        "steps": [],
+        "target": "host",
+        "why": one_line("; ".join(response.get("refusals") or []) or response.get("said") or "", 300),
+        "result": "decided",
+        "said": "",
+        "controller": controller,
+        "user": user,
+    }

@@ -1,0 +1,121 @@
+# Copyright: (c) 2026, media_ops.runbook contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A response to incidents in words: what is wrong, what would be done or was done, and how it ended. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from ...module_utils.shapes import Json, one_line
+from .ledger import bounded
+
+_SHOWN = 20
+
+
+def response_lines(response: Json) -> list[str]:
+    """A response for people: what is wrong, what was found, what would be done or was done."""
+    shown: list[str] = []
+    incidents = response.get("incidents") or []
+    for incident in incidents:
+        shown.append(f"{incident['priority']} {incident['title']}, cause {incident['cause']}")
+        shown += [f"  {one_line(line, 300)}" for line in incident["evidence"][:5]]
+    if response.get("procedure"):
+        shown.append(response["title"])
+    elif not incidents:
+        shown.append("No incident: nothing is to be done")
+    if response.get("findings"):
+        shown.append("Found:")
+        shown += [f"  {row['subject']}: {row['class']} - {row['finding']}" for row in response["findings"]]
+    for advice in response.get("advice") or []:
+        shown.append(f"Advice: {advice}")
+    shown += _plan_lines(response)
+    shown += [f"Not touched: {line}" for line in response.get("refusals") or []]
+    if response.get("said"):
+        shown.append(response["said"])
+    return shown
+
+
+def _plan_lines(response: Json) -> list[str]:
+    plan = response.get("plan") or []
+    if response.get("acted"):
+        return ["Done:", *_rung_lines(response["acted"], result=True)]
+    if not plan:
+        return ["Plan: nothing that automation may do; a person must look"] if response.get("incidents") else []
+    shown = [f"Plan {response.get('hash') or ''}:".replace(" :", ":"), *_rung_lines(plan, result=False)]
+    doable = any(rung.get("actions") for rung in plan)
+    if response.get("mode") == "plan" and response.get("incidents") and doable and not response.get("refusals"):
+        shown.append(f"To do it: the same command with -e incident_mode=apply -e incident_plan={response.get('hash')}")
+    return shown
+
+
+def _rung_lines(plan: Sequence[Json], *, result: bool) -> list[str]:
+    shown = []
+    for index, rung in enumerate(plan, 1):
+        said = f": {rung['said']}" if rung.get("said") else ""
+        shown.append(f"  {index}. {rung['rung']} ({', '.join(rung['steps'])}){said}")
+        actions = rung.get("actions") or []
+        for action in actions[:_SHOWN]:
+            ended = f" -> {': '.join(filter(None, [action['result'], one_line(action['said'])]))}" if result else ""
+            what = f"{action['action']} {one_line(action['target'])}: {one_line(action['why'])}"
+            shown.append(f"     {what}{_proof(action)}{ended}")
+        if len(actions) > _SHOWN:
+            shown.append(f"     and {len(actions) - _SHOWN} more")
+        if not actions:
+            shown.append("     nothing to do")
+    return shown
+
+
+def _proof(action: Json) -> str:
+    proof = bounded(action.get("proof"))
+    return f" [{'; '.join(f'{key}: {value}' for key, value in proof.items())}]" if proof else ""
+
+
+def automation_lines(guard: object, measures: object = None) -> list[str]:
+    """How automation stands on a host, for people: who holds it, pauses, temporary measures, what was done lately.
+
+    Args:
+        guard: registered result of module guard with ``state=observed``.
+        measures: registered result of module service_config with ``state=observed``.
+    """
+    stands = guard if isinstance(guard, Mapping) else {}
+    if "recent" not in stands:
+        return [f"Not known: {one_line(stands.get('msg') or 'the host gave no answer')}"]
+    lock, pause = stands.get("lock"), stands.get("pause")
+    shown = [f"Lock: {_lock(lock)}" if lock else "Lock: nobody acts on this host"]
+    shown.append(f"Paused until {pause['until']} by {pause['by'] or '?'}: {pause['reason']}" if pause else "Not paused")
+    shown += _measure_lines(measures)
+    repeated = ", ".join(f"{action} in {count} runs" for action, count in stands.get("repeated", {}).items())
+    if repeated:
+        shown.append(f"Repeated: {repeated}")
+    shown.append(f"Done lately: {len(stands['recent'])} entries" if stands["recent"] else "Done lately: nothing")
+    shown += [f"  {_entry(entry)}" for entry in stands["recent"][-_SHOWN:]]
+    if stands.get("bad_lines"):
+        shown.append(f"{stands['bad_lines']} lines of the ledger could not be read")
+    return shown
+
+
+def _lock(lock: Json) -> str:
+    ended = ", expired" if lock.get("expired") else ""
+    who = f"{lock.get('owner') or '?'} on {lock.get('controller') or '?'}"
+    when = f"since {lock.get('taken_at')} until {lock.get('expires_at')}{ended}"
+    return f"{who}, run {lock.get('run_id')}, {when}: {lock.get('reason')}"
+
+
+def _measure_lines(measures: object) -> list[str]:
+    if not isinstance(measures, Mapping) or "measures" not in measures:
+        why = one_line(measures.get("msg") or "") if isinstance(measures, Mapping) else ""
+        return [f"Temporary measures: not known{': ' + why if why else ''}"]
+    return [
+        f"Temporary measure: {row['name']}={one_line(row['value'], 60)} since {row['since']} until {row['until']}"
+        f"{', expired: take it back' if row.get('expired') else ''} ({one_line(row.get('why') or '', 100)})"
+        for row in measures["measures"]
+    ] or ["Temporary measures: none"]
+
+
+def _entry(entry: Json) -> str:
+    parts = [entry.get("at"), entry.get("action"), entry.get("result"), one_line(entry.get("target") or "", 80)]
+    said = one_line(entry.get("said") or entry.get("why") or "", 120)
+    return (
+        " ".join(str(part) for part in parts if part) + (f": {said}" if said else "") + f" (run {entry.get('run_id')})"
+    )

@@ -1,0 +1,607 @@
+"""Archiving logs: every line is counted, wherever a run is killed, and whatever a rotation does meanwhile."""
+
+from __future__ import annotations
+
+import contextlib
+import gzip
+import logging
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tarfile
+import tempfile
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from logging.handlers import RotatingFileHandler
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.media_ops.runbook.plugins.module_utils.archives import archive, log_archive
+from ansible_collections.media_ops.runbook.plugins.module_utils.errors import MediaOpsError, OptionError
+from ansible_collections.media_ops.runbook.plugins.module_utils.system import tree as tree_module
+
+from tests.unit.plugins.deletion import DAY, HOUR, fill, make, record_fault, rule, small_disk, tree
+from tests.unit.plugins.deletion import clean as disk_cleanup
+
+# Real processes, files and sockets by the hundred: more than the inner loop can wait for.
+pytestmark = pytest.mark.slow
+
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: mounts")
+needs_zstd = pytest.mark.skipif(shutil.which("zstd") is None, reason="needs zstd")
+TODAY = datetime.now(UTC).strftime("%Y%m%d")
+DEFAULTS: dict[str, Any] = {
+    "patterns": ["*.log.[0-9]*"],
+    "date": None,
+    "keep_days": 28,
+    "compression": "gzip",
+    "expected_ratio": 1.0,
+    "limits": [],
+    "plan_hash": None,
+}
+
+
+class Site:
+    """A log directory and an archive directory."""
+
+    def __init__(self, top: Path) -> None:
+        self.logs, self.archives = top / "logs", top / "backup"
+        self.logs.mkdir()
+        self.archives.mkdir()
+
+    def run(self, *, check: bool = False, **options: Any) -> dict[str, Any]:
+        params = {**DEFAULTS, "log_dir": str(self.logs), "archive_dir": str(self.archives), **options}
+        return log_archive.log_archive(params, check_mode=check)
+
+    def write(self, name: str, first: int, count: int = 100, age: float = HOUR) -> set[str]:
+        """A log of numbered lines; gives the lines."""
+        lines = [f"{number:08d} a line of {name}" for number in range(first, first + count)]
+        data = ("\n".join(lines) + "\n").encode()
+        make(self.logs / name, age, gzip.compress(data) if name.endswith(".gz") else data)
+        return set(lines)
+
+    def lines(self) -> Counter[str]:
+        """Every line in whatever archive and log, and how often it is there."""
+        found: Counter[str] = Counter()
+        for path in self.logs.iterdir():
+            found.update(content(path.name, path.read_bytes()))
+        for name, data in self.members():
+            found.update(content(name, data))
+        return found
+
+    def members(self) -> Iterator[tuple[str, bytes]]:
+        """What the archives hold, unpacked by tar itself."""
+        for path in sorted(self.archives.glob("archived_logs_*.tar.*")):
+            with tempfile.TemporaryDirectory() as directory:
+                subprocess.run(["tar", "-xf", path, "-C", directory], check=True)
+                for member in sorted(Path(directory).iterdir()):
+                    yield member.name, member.read_bytes()
+
+
+def content(name: str, data: bytes) -> list[str]:
+    return (gzip.decompress(data) if name.endswith(".gz") else data).decode().splitlines()
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Site:
+    return Site(tmp_path)
+
+
+@pytest.fixture
+def logs(site: Site) -> set[str]:
+    """Rotated logs of several kinds, and one that is written to; their lines."""
+    rotated = ["application.log.1", "application.log.2", "application.log.10", "errors.log.1.gz", "errors.log.2"]
+    lines: set[str] = set()
+    for number, name in enumerate(["application.log", *rotated]):
+        lines |= site.write(name, number * 1000)
+    return lines
+
+
+def once(lines: set[str]) -> Counter[str]:
+    return Counter(dict.fromkeys(lines, 1))
+
+
+# runbook: WL-2, WL-3
+@pytest.mark.parametrize("compression", ["gzip", pytest.param("zstd", marks=needs_zstd)])
+def test_rotated_logs_of_any_number_go_into_an_archive_and_a_second_run_adds_nothing(
+    site: Site, logs: set[str], compression: str
+) -> None:
+    found = site.run(compression=compression)
+    suffix = {"gzip": "gz", "zstd": "zst"}[compression]
+    assert found["archive"]["path"] == str(site.archives / f"archived_logs_{TODAY}.tar.{suffix}")
+    assert (found["archive"]["members"], found["removed"]["files"]) == (5, 5)
+    assert list(tree(site.logs)) == ["application.log"]
+    assert list(tree(site.archives)) == [f"archived_logs_{TODAY}.tar.{suffix}"]
+    assert site.lines() == once(logs)
+    again = site.run(compression=compression)
+    assert (again["changed"], again["plan"], again["archive"]) == (False, [], None)
+    assert len(tree(site.archives)) == 1
+
+
+def test_no_rotated_log_no_archive(site: Site) -> None:
+    site.write("application.log", 0)
+    found = site.run()
+    assert (found["changed"], found["archive"]) == (False, None)
+    assert tree(site.archives) == {}
+    record_fault("no rotated logs", "nothing to archive", "no empty archive is made")
+
+
+def test_a_second_archive_of_a_day_gets_a_name_of_its_own(site: Site) -> None:
+    lines = site.write("application.log.1", 0)
+    site.run()
+    lines |= site.write("application.log.1", 1000)
+    assert site.run()["archive"]["path"].endswith(f"archived_logs_{TODAY}-2.tar.gz")
+    assert site.lines() == once(lines)
+
+
+def test_check_mode_plans_the_same_and_an_approved_plan_is_kept_to(site: Site, logs: set[str]) -> None:
+    before = tree(site.logs)
+    planned = site.run(check=True)
+    assert planned["changed"] is True
+    assert (tree(site.logs), tree(site.archives)) == (before, {})
+    site.write("application.log.3", 9000)
+    with pytest.raises(MediaOpsError, match="drifted"):
+        site.run(plan_hash=planned["hash"])
+    (site.logs / "application.log.3").unlink()
+    assert site.run(plan_hash=planned["hash"])["hash"] == planned["hash"]
+
+
+def test_members_are_dated_as_the_logs_were(site: Site) -> None:
+    site.write("application.log.1", 0, age=3 * DAY)
+    changed = (site.logs / "application.log.1").stat().st_mtime
+    path = site.run()["archive"]["path"]
+    with tarfile.open(path) as tar:
+        assert abs(tar.getmember("application.log.1").mtime - changed) < 0.001
+
+
+# Faults
+
+
+def test_a_directory_of_the_same_name_is_a_clear_error(site: Site, logs: set[str]) -> None:
+    (site.archives / f"archived_logs_{TODAY}.tar.gz").mkdir()
+    before = tree(site.logs)
+    with pytest.raises(MediaOpsError, match=r"archived_logs_.*\.tar\.gz is a directory: .* all logs are kept"):
+        site.run()
+    assert tree(site.logs) == before
+    record_fault("a directory of the archive's name", "an error that names it", "all logs kept")
+
+
+@needs_root
+def test_too_little_space_is_seen_before_anything_is_written(tmp_path: Path) -> None:
+    with small_disk(tmp_path) as disk:
+        site = Site(tmp_path)
+        site.archives = disk
+        site.write("application.log.1", 0)
+        fill(disk)
+        with pytest.raises(MediaOpsError, match="nothing was done") as error:
+            site.run()
+        assert error.value.details["needed_bytes"] > error.value.details["free_bytes"]
+        assert (site.logs / "application.log.1").exists()
+
+
+@needs_root
+@pytest.mark.parametrize("compression", ["gzip", pytest.param("zstd", marks=needs_zstd)])
+def test_a_disk_that_fills_half_way_loses_no_line_and_the_next_run_finishes(tmp_path: Path, compression: str) -> None:
+    with small_disk(tmp_path) as disk:
+        site = Site(tmp_path)
+        site.archives = disk
+        make(site.logs / "noise.log.1", HOUR, os.urandom(12 << 20))
+        lines = site.write("application.log.1", 0)
+        before = tree(site.logs)
+        with pytest.raises(MediaOpsError, match=r"cannot write an archive .* all logs are kept.*[Nn]o space"):
+            site.run(compression=compression, expected_ratio=0.01)
+        assert tree(site.logs) == before
+        assert [path.name for path in disk.iterdir()] == ["lost+found"]
+        (site.logs / "noise.log.1").unlink()
+        site.run(compression=compression)
+        assert site.lines() == once(lines)
+    record_fault(
+        "disk full half-way through the archive", "cannot write", "archive given up, all logs kept, next run ends"
+    )
+
+
+def killed_at(site: Site, number: int) -> bool:
+    """Run in a process that is killed at its so-and-so-manieth call that touches a file; whether it got that far."""
+    pid = os.fork()
+    if not pid:
+        seen = 0
+
+        def count(event: str, arguments: tuple[Any, ...]) -> None:
+            nonlocal seen
+            opens = event == "open" and not str(arguments[0]).startswith(("/proc", "/usr", sys.prefix))
+            if opens or event in ("os.rename", "os.remove", "os.link", "os.truncate"):
+                seen += 1
+                if seen == number:
+                    os.kill(os.getpid(), signal.SIGKILL)
+
+        sys.addaudithook(count)
+        try:
+            site.run()
+        finally:
+            os._exit(0)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == -signal.SIGKILL
+
+
+def test_killed_at_every_step_no_line_is_lost_or_doubled_and_the_next_run_finishes(tmp_path: Path) -> None:
+    kills = finished = 0
+    for number in range(1, 500):
+        top = tmp_path / str(number)
+        top.mkdir()
+        site = Site(top)
+        lines = {line for name in "ab" for line in site.write(f"{name}.log.1", ord(name) * 1000, 5)}
+        killed = killed_at(site, number)
+        assert set(site.lines()) == lines, "no line is lost at any moment"
+        finished += any(action["stable"]["kind"] == "finish" for action in site.run()["plan"])
+        assert site.lines() == once(lines), f"killed at step {number}"
+        assert site.run()["plan"] == []
+        assert [name for name in tree(site.archives) if name.startswith(".")] == []
+        assert tree(site.logs) == {}
+        shutil.rmtree(top)
+        if not killed:
+            break
+        kills += 1
+    assert 10 < kills < 200
+    assert finished >= 3
+    record_fault(
+        "the archive run killed at each of its steps", f"{kills} kills", "the next run finishes, lines counted"
+    )
+
+
+def test_killed_while_it_packs_a_large_log(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = site.write("application.log.1", 0, 60_000)
+    read = archive._Hashed.read
+
+    def read_half(source: Any, size: int) -> bytes:
+        if source._offset > (site.logs / "application.log.1").stat().st_size // 2:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return read(source, size)
+
+    pid = os.fork()
+    if not pid:
+        monkeypatch.setattr(archive._Hashed, "read", read_half)
+        try:
+            site.run()
+        finally:
+            os._exit(0)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == -signal.SIGKILL
+    assert [path.suffix for path in site.archives.iterdir()] == [".tmp"]
+    site.run()
+    assert site.lines() == once(lines)
+    assert list(tree(site.archives)) == [f"archived_logs_{TODAY}.tar.gz"]
+
+
+def test_an_archive_that_does_not_read_back_is_given_up(
+    site: Site, logs: set[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = tree(site.logs)
+    write = archive.write_archive
+
+    def write_badly(target: int, sources: Any, compression: str) -> Any:
+        members = write(target, sources, compression)
+        middle = os.fstat(target).st_size // 2
+        os.pwrite(target, bytes(255 - byte for byte in os.pread(target, 8, middle)), middle)
+        return members
+
+    monkeypatch.setattr(log_archive, "write_archive", write_badly)
+    with pytest.raises(MediaOpsError, match="archive"):
+        site.run()
+    assert (tree(site.logs), tree(site.archives)) == (before, {})
+    record_fault("the archive is damaged as it is written", "does not read back", "archive given up, all logs kept")
+
+
+@pytest.mark.parametrize("compression", ["gzip", pytest.param("zstd", marks=needs_zstd)])
+@pytest.mark.parametrize("damage", ["cut", "flipped", "member_missing", "another_content", "tail"])
+def test_every_damage_is_seen_when_it_is_read_back(tmp_path: Path, damage: str, compression: str) -> None:
+    make(tmp_path / "a", content=os.urandom(100_000))
+    make(tmp_path / "b", content=b"text\n" * 1000)
+    with contextlib.ExitStack() as stack:
+        sources = [
+            archive.Source(name, stack.enter_context((tmp_path / name).open("rb")).fileno(), size, 0.0)
+            for name, size in (("a", 100_000), ("b", 5000))
+        ]
+        target = stack.enter_context((tmp_path / "archive").open("w+b"))
+        members = archive.write_archive(target.fileno(), sources, compression)
+        archive.verify_archive(target.fileno(), members, compression)
+        size = os.fstat(target.fileno()).st_size
+        if damage == "cut":
+            os.truncate(target.fileno(), size // 2)
+        elif damage == "tail":
+            os.truncate(target.fileno(), size - 3)
+        elif damage == "flipped":
+            os.pwrite(target.fileno(), b"\xff\x00\xff\x00", size // 3)
+        elif damage == "member_missing":
+            members.append(archive.Member("c", 0, ""))
+        else:
+            members[0] = members[0]._replace(sha256="0" * 64)
+        with pytest.raises(MediaOpsError):
+            archive.verify_archive(target.fileno(), members, compression)
+
+
+# Rotation and writers
+
+
+def test_a_log_that_somebody_writes_to_stays_and_is_reported(site: Site, logs: set[str]) -> None:
+    with (site.logs / "application.log.1").open("a") as writer:
+        found = site.run()
+        assert found["stayed"] == [{"file": "application.log.1", "reason": "open"}]
+        assert [problem["problem"] for problem in found["rotation"]["problems"]] == ["gap", "writer"]
+        assert found["archive"]["members"] == 4
+        writer.write("the last line\n")
+    site.run()
+    assert site.lines() == once(logs | {"the last line"})
+
+
+def test_a_reader_does_not_hold_it_up(site: Site, logs: set[str]) -> None:
+    with (site.logs / "application.log.1").open():
+        assert site.run()["archive"]["members"] == 5
+
+
+def while_it_reads(monkeypatch: pytest.MonkeyPatch, act: Callable[[], None]) -> None:
+    """Do something after the archive was compared, before anything is deleted."""
+    verify = archive.verify_archive
+
+    def verify_and_act(*arguments: Any) -> None:
+        verify(*arguments)
+        act()
+
+    monkeypatch.setattr(log_archive, "verify_archive", verify_and_act)
+
+
+def rotate(site: Site, new: bytes) -> None:
+    """As RotatingFileHandler does it: .2 to .3, .1 to .2, the log to .1."""
+    for number in (2, 1):
+        with contextlib.suppress(FileNotFoundError):
+            (site.logs / f"application.log.{number}").rename(site.logs / f"application.log.{number + 1}")
+    (site.logs / "application.log").rename(site.logs / "application.log.1")
+    (site.logs / "application.log").write_bytes(new)
+
+
+def test_a_log_rotated_meanwhile_goes_by_the_name_it_has_then(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = {line for number in (1, 2) for line in site.write(f"application.log.{number}", number * 1000)}
+    lines |= site.write("application.log", 0)
+    while_it_reads(monkeypatch, lambda: rotate(site, b"new\n"))
+    found = site.run()
+    assert found["removed"]["files"] == 2
+    assert sorted(tree(site.logs)) == ["application.log", "application.log.1"]
+    assert site.lines() == once(lines | {"new"})
+    record_fault("a log rotated while it is archived", "its name is another's now", "the archived file goes, no other")
+
+
+def test_a_rotation_between_the_look_and_the_deletion_takes_no_other_file(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The rename catches what a rotation put under the name a moment before: it goes back."""
+    lines = site.write("application.log.1", 1000) | site.write("application.log", 0)
+    name_now = log_archive._Run._name_now
+
+    def name_then_rotate(run: Any, log: Any) -> str:
+        name = name_now(run, log)
+        rotate(site, b"new\n")
+        return name
+
+    monkeypatch.setattr(log_archive._Run, "_name_now", name_then_rotate)
+    found = site.run()
+    assert found["stayed"] == [{"file": "application.log.1", "reason": "changed"}]
+    assert sorted(tree(site.logs)) == ["application.log", "application.log.1", "application.log.2"]
+    assert set(site.lines()) == lines | {"new"}
+
+
+def test_a_log_that_is_written_to_meanwhile_is_left_for_the_next_run(
+    site: Site, logs: set[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The writer waits for the lease: it is a process of its own."""
+    writers: list[subprocess.Popen[bytes]] = []
+
+    def start_writer() -> None:
+        if not writers:
+            program = "import sys; f = open(sys.argv[1], 'a'); f.write('late\\n')"
+            writers.append(subprocess.Popen([sys.executable, "-c", program, str(site.logs / "errors.log.2")]))
+            run_until_waiting(writers[0].pid, site.logs / "errors.log.2")
+
+    while_it_reads(monkeypatch, start_writer)
+    found = site.run()
+    assert writers[0].wait(60) == 0
+    assert found["stayed"] == [{"file": "errors.log.2", "reason": "changed"}]
+    assert found["archive"]["members"] == 4
+    monkeypatch.undo()
+    site.run()
+    assert site.lines() == once(logs | {"late"})
+
+
+def run_until_waiting(_pid: int, path: Path) -> None:
+    """Until /proc/locks shows that the lease on a file is being broken."""
+    inode = f":{path.stat().st_ino} "
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        locks = Path("/proc/locks").read_text().splitlines()
+        if any(inode in line and "BREAKING" in line for line in locks):
+            return
+        time.sleep(0.01)
+    pytest.fail("the writer did not come")
+
+
+def test_a_live_rotating_logger_loses_and_doubles_nothing(site: Site) -> None:
+    """A real RotatingFileHandler writes and rotates all the time while archive after archive is made."""
+    handler = RotatingFileHandler(site.logs / "application.log", maxBytes=2000, backupCount=10_000, encoding="utf-8")
+    logger = logging.getLogger("rotating")
+    logger.setLevel(logging.INFO)
+    logger.propagate = False
+    logger.addHandler(handler)
+    stop = threading.Event()
+    written: set[str] = set()
+
+    def write() -> None:
+        number = 0
+        while not stop.is_set() and number < 200_000:
+            line = f"{number:08d} a line of the live logger"
+            logger.info(line)
+            written.add(line)
+            number += 1
+            if number % 20 == 0:
+                stop.wait(0.001)
+
+    thread = threading.Thread(target=write)
+    thread.start()
+    removed = 0
+    try:
+        deadline = time.monotonic() + 60
+        while removed < 30 and time.monotonic() < deadline:
+            removed += site.run()["removed"]["files"]
+    finally:
+        stop.set()
+        thread.join()
+        logger.removeHandler(handler)
+        handler.close()
+    removed += site.run()["removed"]["files"]
+    assert removed >= 30
+    assert site.lines() == once(written)
+    record_fault(
+        "a logger that rotates all the time", f"{removed} rotated logs in {len(list(site.members()))} members",
+        "every line is there once",
+    )  # fmt: skip
+
+
+# Keeping
+
+
+def day(ago: int) -> str:
+    return (datetime.now(UTC) - timedelta(days=ago)).strftime("%Y%m%d")
+
+
+# runbook: WL-4
+def test_archives_go_when_name_and_time_agree_that_they_are_old(site: Site) -> None:
+    ages = {"old": (29, 29), "kept": (28, 28), "by_name": (40, 1), "by_time": (1, 40)}
+    names = {kind: f"archived_logs_{day(name)}.tar.gz" for kind, (name, _time) in ages.items()}
+    for kind, (_name, time_) in ages.items():
+        make(site.archives / names[kind], time_ * DAY)
+    names["by_time"] = f"archived_logs_{day(1)}.tar.gz"
+    make(site.archives / f"archived_logs_{day(50)}-2.tar.zst", 50 * DAY)
+    for other in ("notes.txt", f"other_{day(90)}.tar.gz", "archived_logs_99999999.tar.gz"):
+        make(site.archives / other, 90 * DAY)
+    (site.archives / f"archived_logs_{day(60)}.tar.gz").mkdir()
+    (site.archives / f"archived_logs_{day(61)}.tar.gz").symlink_to(site.archives / "notes.txt")
+    planned = site.run(check=True)
+    found = site.run()
+    gone = [f"archived_logs_{day(50)}-2.tar.zst", names["old"]]
+    assert planned["hash"] == found["hash"]
+    assert found["expired"]["removed"] == gone
+    disagreeing = ["archived_logs_99999999.tar.gz", names["by_name"], names["by_time"]]
+    assert sorted(found["expired"]["disagreeing"]) == sorted(disagreeing)
+    assert not {*gone} & {*tree(site.archives)}
+    assert len(tree(site.archives)) == 8
+    assert site.run()["plan"] == []
+
+
+# runbook: WL-1, WL-5
+def test_sizes_and_what_is_wrong_with_the_rotation(site: Site) -> None:
+    site.write("application.log", 0, 100)
+    for number in (1, 2, 5):
+        site.write(f"application.log.{number}", number)
+    site.write("errors.log", 0, 1)
+    make(site.logs / "errors.log.1.gz", content=gzip.compress(b"x\n"))
+    make(site.logs / "x.log.2026-11-01")
+    limits = [
+        {"log": "application.log", "max_bytes": 100, "keep": 2},
+        {"log": "errors.log", "max_bytes": 1 << 20, "keep": None},
+        {"log": "performance.log", "max_bytes": 1, "keep": None},
+    ]
+    found = site.run(check=True, limits=limits)["rotation"]
+    assert [(one["log"], one["rotated"]) for one in found["logs"]] == [
+        ("application.log", 3),
+        ("errors.log", 1),
+        ("x.log", 1),
+    ]
+    assert found["bytes"] == sum(path.stat().st_size for path in site.logs.iterdir())
+    assert [(one["log"], one["problem"]) for one in found["problems"]] == [
+        ("application.log", "beyond_limit"),
+        ("application.log", "too_many"),
+        ("performance.log", "missing"),
+        ("application.log", "gap"),
+    ]
+    assert "lack number 3, 4" in found["problems"][3]["said"]
+
+
+# Guards
+
+
+def test_two_runs_and_a_cleanup_do_not_meet(site: Site, logs: set[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    before = tree(site.logs)
+    monkeypatch.setattr(tree_module, "_LOCK_WAIT_S", 0.1)
+    met: list[Any] = []
+
+    def others() -> None:
+        with pytest.raises(MediaOpsError, match="another run works on"):
+            site.run()
+        met.append(disk_cleanup(rule(site.logs, "*.log.*", min_age=60)))
+        assert tree(site.logs) == before
+
+    while_it_reads(monkeypatch, others)
+    site.run()
+    assert met[0]["rules"][0]["removed"]["files"] == 0
+    assert site.lines() == once(logs)
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        ({"log_dir": "logs"}, "log_dir"),
+        ({"log_dir": "/nonexistent/logs"}, "log_dir"),
+        ({"archive_dir": "/nonexistent/backup"}, "archive_dir"),
+        ({"archive_dir": "/tmp/../tmp/x"}, "archive_dir"),
+        ({"patterns": ["*"]}, "patterns"),
+        ({"patterns": []}, "patterns"),
+        ({"patterns": ["*.log"]}, "patterns"),
+        ({"patterns": ["../*.log.1"]}, "patterns"),
+        ({"date": "monday"}, "date"),
+        ({"keep_days": 0}, "keep_days"),
+        ({"expected_ratio": 0.0}, "expected_ratio"),
+        ({"expected_ratio": float("nan")}, "expected_ratio"),
+        ({"limits": [{"log": "a.log", "max_bytes": 0, "keep": None}]}, "limits"),
+    ],
+)
+def test_misuse_names_the_option(site: Site, logs: set[str], options: dict[str, Any], named: str) -> None:
+    with pytest.raises(OptionError) as error:
+        site.run(**options)
+    assert error.value.details["option"] == named
+    assert tree(site.archives) == {}
+
+
+def test_links_are_refused_and_stay(site: Site, tmp_path: Path) -> None:
+    outside = make(tmp_path / "precious")
+    (site.logs / "application.log.1").symlink_to(outside)
+    os.mkfifo(site.logs / "application.log.2")
+    (site.logs / "application.log.3").mkdir()
+    found = site.run()
+    assert {one["reason"] for one in found["stayed"]} == {"no_regular_file"}
+    assert (len(found["stayed"]), found["plan"]) == (3, [])
+    assert outside.exists()
+    (tmp_path / "link").symlink_to(site.logs)
+    with pytest.raises(OptionError, match=f"give {site.logs}"):
+        site.run(log_dir=str(tmp_path / "link"))
+
+
+def test_a_journal_that_cannot_be_read_stops_the_run(site: Site, logs: set[str]) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(log_archive._Run, "_remove", lambda run, log: os.kill(os.getpid(), signal.SIGKILL))
+        pid = os.fork()
+        if not pid:
+            site.run()
+        os.waitpid(pid, 0)
+    journal = next(site.archives.glob(".archived_logs.*.journal"))
+    journal.write_bytes(journal.read_bytes()[:20])
+    before = tree(site.logs)
+    with pytest.raises(MediaOpsError, match="cannot be read"):
+        site.run()
+    assert tree(site.logs) == before
+
+
+def test_without_zstd_it_is_gzip_and_asked_for_it_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "/nonexistent")
+    assert archive.compression_of("auto") == "gzip"
+    with pytest.raises(MediaOpsError, match="zstd is missing"):
+        archive.compression_of("zstd")

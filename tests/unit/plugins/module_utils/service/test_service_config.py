@@ -1,0 +1,240 @@
+# Copyright: (c) 2026, media_ops.runbook contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What may be set as a temporary measure, what is planned, and when a restart is needed. The rest is in tests/lab."""
+
+from __future__ import annotations
+
+import json
+import os
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.media_ops.runbook.plugins.module_utils.errors import MediaOpsError, OptionError
+from ansible_collections.media_ops.runbook.plugins.module_utils.plan import plan_hash
+from ansible_collections.media_ops.runbook.plugins.module_utils.service import service_config
+from ansible_collections.media_ops.runbook.plugins.module_utils.service.service_config import Rule, Situation, make_plan
+from ansible_collections.media_ops.runbook.plugins.module_utils.state.directory import replace_file
+from ansible_collections.media_ops.runbook.plugins.module_utils.system.systemd import parse_environment_file
+from ansible_collections.media_ops.runbook.plugins.module_utils.times import to_text, utc_now
+
+RULES = {
+    "PROCESSING_TIMEOUT": Rule(60, 3600, (), "P1-3A"),
+    "LOG_LEVEL": Rule(0, 0, ("DEBUG", "INFO"), "P1-3C"),
+}
+ALLOWED: dict[str, Any] = {
+    "PROCESSING_TIMEOUT": {"type": "int", "min": 60, "max": 3600},
+    "LOG_LEVEL": {"type": "choice", "choices": ["DEBUG", "INFO"]},
+}
+OPTIONS: dict[str, Any] = {
+    "unit": "media-processing-service",
+    "state": "present",
+    "settings": {"PROCESSING_TIMEOUT": 600},
+    "allowed": ALLOWED,
+    "names": [],
+    "expired": False,
+    "all": False,
+    "expires_in": 3600,
+    "reason": "timeouts",
+    "run_id": "run1",
+    "steps": [],
+    "state_dir": "/var/lib/media-ops",
+    "plan_hash": None,
+}
+LATER, EARLIER = (to_text(utc_now() + timedelta(hours=hours)) for hours in (1, -1))
+
+
+def situation(**given: Any) -> Situation:
+    plain: dict[str, Any] = {
+        "measures": {},
+        "records": {},
+        "foreign": 0,
+        "base": {"PROCESSING_TIMEOUT": "300", "SECRET": "canary"},
+        "base_known": True,
+        "running": {"PROCESSING_TIMEOUT": "300", "SECRET": "canary"},
+        "pid": 100,
+        "in_force": True,
+        "later": {},
+    }
+    return Situation(**{**plain, **given})
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        ("settings", {"PATH": "/tmp"}),
+        ("settings", {"LD_PRELOAD": "/tmp/x.so"}),
+        ("settings", {"processing_timeout": 600}),
+        ("settings", {"PROCESSING_TIMEOUT": 59}),
+        ("settings", {"PROCESSING_TIMEOUT": 3601}),
+        ("settings", {"PROCESSING_TIMEOUT": "600\nLD_PRELOAD=/tmp/x.so"}),
+        ("settings", {"PROCESSING_TIMEOUT": "6e2"}),
+        ("settings", {"PROCESSING_TIMEOUT": "٦٠٠"}),
+        ("settings", {"PROCESSING_TIMEOUT": True}),
+        ("settings", {"PROCESSING_TIMEOUT": 600.5}),
+        ("settings", {"PROCESSING_TIMEOUT": None}),
+        ("settings", {"LOG_LEVEL": "debug"}),
+        ("settings", {"LOG_LEVEL": "DEBUG "}),
+        ("settings", {}),
+        ("allowed", {"lower": {"type": "int", "min": 1, "max": 2}}),
+        ("allowed", {"X\nY": {"type": "int", "min": 1, "max": 2}}),
+        ("allowed", {"X": {"type": "int", "min": 3, "max": 2}}),
+        ("allowed", {"X": {"type": "int"}}),
+        ("allowed", {"X": {"type": "choice", "choices": []}}),
+        ("allowed", {"X": {"type": "choice", "choices": ["a b"]}}),
+        ("allowed", {"X": {"type": "choice", "choices": ["a\nLD_PRELOAD=b"]}}),
+        ("allowed", {"X": {"type": "any"}}),
+        ("allowed", {"X": "int"}),
+        ("expires_in", None),
+        ("expires_in", 0),
+        ("expires_in", 31 * 86400),
+        ("reason", ""),
+        ("run_id", None),
+        ("unit", "a b"),
+        ("state_dir", "/"),
+    ],
+)
+def test_misuse_names_the_option_and_the_value(option: str, value: Any) -> None:
+    with pytest.raises(OptionError) as error:
+        service_config.service_config({**OPTIONS, option: value})
+    assert error.value.details["option"] == option
+
+
+@pytest.mark.parametrize("chosen", [{}, {"names": ["A"], "all": True}, {"expired": True, "all": True}])
+def test_taking_back_needs_one_way_of_saying_what(chosen: dict[str, Any]) -> None:
+    with pytest.raises(OptionError, match="needs one of names, expired and all"):
+        service_config.service_config({**OPTIONS, "state": "absent", **chosen})
+
+
+def test_values_are_written_in_one_way() -> None:
+    rule = RULES["PROCESSING_TIMEOUT"]
+    assert [rule.value("X", given) for given in (600, "600", "0600")] == ["600"] * 3
+    assert RULES["LOG_LEVEL"].value("LOG_LEVEL", "DEBUG") == "DEBUG"
+
+
+def test_what_holds_is_not_planned_again_unless_it_has_expired() -> None:
+    wanted = {"PROCESSING_TIMEOUT": "600"}
+    [action] = make_plan(situation(), OPTIONS, RULES, wanted)
+    assert action["target"] == "PROCESSING_TIMEOUT=600 for media-processing-service (now 300)"
+    assert (action["steps"], action["stable"]["was"]) == (["P1-3A"], "300")
+    holds = {"measures": wanted, "records": {"PROCESSING_TIMEOUT": {"until": LATER}}}
+    assert make_plan(situation(**holds), OPTIONS, RULES, wanted) == []
+    for until in (EARLIER, None, "soon", 7):
+        held = situation(measures=wanted, records={"PROCESSING_TIMEOUT": {"until": until}})
+        assert len(make_plan(held, OPTIONS, RULES, wanted)) == 1
+
+
+def test_the_hash_is_of_setting_and_values() -> None:
+    def of(value: str = "600", **given: Any) -> str:
+        return plan_hash(make_plan(situation(**given), OPTIONS, RULES, {"PROCESSING_TIMEOUT": value}))
+
+    assert of() == of(pid=7) == of(running=None)
+    assert len({of(), of("700"), of(base={"PROCESSING_TIMEOUT": "200"})}) == 3
+
+
+def test_taking_back_by_name_by_expiry_and_all() -> None:
+    held = situation(
+        measures={"LOG_LEVEL": "DEBUG", "PROCESSING_TIMEOUT": "600", "GONE_FROM_POLICY": "1"},
+        records={
+            "LOG_LEVEL": {"until": EARLIER, "why": "to see more"},
+            "PROCESSING_TIMEOUT": {"until": LATER},
+            "GONE_FROM_POLICY": {"until": LATER},
+        },
+    )
+
+    def names(**options: Any) -> list[str]:
+        given = {**OPTIONS, "state": "absent", "reason": None, **options}
+        return [one["stable"]["name"] for one in make_plan(held, given, RULES, {})]
+
+    assert names(expired=True) == ["LOG_LEVEL"]
+    assert names(names=["PROCESSING_TIMEOUT", "NEVER_SET"]) == ["PROCESSING_TIMEOUT"]
+    assert names(all=True) == ["GONE_FROM_POLICY", "LOG_LEVEL", "PROCESSING_TIMEOUT"]
+
+
+@pytest.mark.parametrize(
+    ("given", "needed"),
+    [
+        ({}, False),
+        ({"measures": {"PROCESSING_TIMEOUT": "600"}}, True),
+        ({"measures": {"PROCESSING_TIMEOUT": "600"}, "running": {"PROCESSING_TIMEOUT": "600"}}, False),
+        ({"running": {"PROCESSING_TIMEOUT": "600"}}, True),  # taken back, and still there
+        ({"running": {"PROCESSING_TIMEOUT": "300", "LOG_LEVEL": "DEBUG"}}, True),
+        ({"running": {"PROCESSING_TIMEOUT": "300", "LOG_LEVEL": "DEBUG"}, "base_known": False}, False),
+        ({"measures": {"PROCESSING_TIMEOUT": "600"}, "pid": 0, "running": None}, False),
+        ({"running": {"PROCESSING_TIMEOUT": "300", "SECRET": "another"}}, False),
+    ],
+)
+def test_when_a_restart_is_needed(given: dict[str, Any], needed: bool) -> None:
+    assert service_config._restart_needed(situation(**given), RULES, []) is needed
+
+
+def test_no_other_variable_is_shown() -> None:
+    held = situation(measures={"PROCESSING_TIMEOUT": "600"})
+    plan = make_plan(held, OPTIONS, RULES, {"PROCESSING_TIMEOUT": "700", "LOG_LEVEL": "DEBUG"})
+    shown = json.dumps([plan, service_config._shown(held), service_config._diff(held, situation(), plan, "unit")])
+    assert "canary" not in shown
+
+
+def test_the_file_is_written_whole_and_goes_with_the_last_measure(tmp_path: Path) -> None:
+    directory = os.open(tmp_path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        held = {"PROCESSING_TIMEOUT": "600", "LOG_LEVEL": "DEBUG"}
+        records = {name: {"until": LATER} for name in held}
+        service_config._write(directory, str(tmp_path), held, records, {})
+        text = (tmp_path / "measures.env").read_text()
+        assert parse_environment_file(text) == held
+        assert (tmp_path / "measures.env").stat().st_mode & 0o777 == 0o640
+        assert service_config._records(directory) == records
+        service_config._write(directory, str(tmp_path), {}, {}, records)
+        service_config._write(directory, str(tmp_path), {}, {}, {})
+        assert list(tmp_path.iterdir()) == []
+    finally:
+        os.close(directory)
+
+
+def test_a_crash_between_the_two_files_loses_no_record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What holds has a record at each moment: the writer is stopped before each of its writes in turn."""
+    old = {"LOG_LEVEL": "DEBUG"}
+    new = {"PROCESSING_TIMEOUT": "600"}
+    replace = replace_file
+    for stop in range(4):
+        writes = iter(range(10))
+
+        def stopping(*arguments: Any, stop: int = stop, writes: Any = writes) -> None:
+            if next(writes) == stop:
+                raise MediaOpsError("power cut")
+            replace(*arguments)
+
+        directory = os.open(tmp_path, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            monkeypatch.setattr(service_config, "replace_file", replace)
+            service_config._write(directory, str(tmp_path), old, {name: {"until": LATER} for name in old}, {})
+            monkeypatch.setattr(service_config, "replace_file", stopping)
+            try:
+                service_config._write(
+                    directory,
+                    str(tmp_path),
+                    new,
+                    {name: {"until": LATER} for name in new},
+                    {name: {"until": LATER} for name in old},
+                )
+            except MediaOpsError:
+                assert stop < 3
+            holds = parse_environment_file((tmp_path / "measures.env").read_text())
+            assert holds in (old, new)
+            assert set(holds) <= set(service_config._records(directory))
+        finally:
+            os.close(directory)
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"PROCESSING_TIMEOUT": 5}', b'{"a b": {}}', b"\0" * 100])
+def test_records_that_cannot_be_read_are_none(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "measures.json").write_bytes(content)
+    directory = os.open(tmp_path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        assert service_config._records(directory) == {}
+    finally:
+        os.close(directory)

@@ -1,0 +1,451 @@
+"""What is seen of sessions, and what is thought of it: a real service with real ffmpeg processes that really hang."""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.media_ops.runbook.plugins.module_utils.errors import OptionError
+from ansible_collections.media_ops.runbook.plugins.module_utils.sessions.listed import LogMark, lines_of
+from ansible_collections.media_ops.runbook.plugins.module_utils.sessions.proof import Proofs, Service, WorkDir
+from ansible_collections.media_ops.runbook.plugins.module_utils.sessions.scene import session_info
+from ansible_collections.media_ops.runbook.plugins.module_utils.system.processes import (
+    Process,
+    read_process,
+    snapshot,
+)
+
+from tests.session_site import VFORK, Site, default_params, eventually, running_site
+
+# No other run of the tests has them, whose processes can be seen from here.
+SESSION = f"5d0c1f6e-{os.getpid()}"
+OTHER = f"7e11b2c4-{os.getpid()}"
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Iterator[Site]:
+    with running_site(tmp_path) as running:
+        yield running
+
+
+def look(site: Site, **options: Any) -> dict[str, Any]:
+    return session_info(site.params(**options), warn=lambda _text: None, hide=lambda _text: None)
+
+
+def refuse(**options: Any) -> None:
+    """The module called with options that must stop it before it asks or looks."""
+    good = default_params(service_pid=2, work_dir="/srv/media", api_url="http://127.0.0.1:9")
+    session_info({**good, **options}, warn=lambda _text: None, hide=lambda _text: None)
+
+
+def only(result: dict[str, Any], session_id: str = SESSION) -> dict[str, Any]:
+    rows = [row for row in [*result["sessions"], *result["orphans"]] if row["session_id"] == session_id]
+    assert len(rows) == 1, result
+    row: dict[str, Any] = rows[0]
+    return row
+
+
+def write_log(site: Site, session_id: str, message: str) -> None:
+    entry = {"timestamp": datetime.now(UTC).isoformat(), "message": message, "extra": {"session_id": session_id}}
+    with site.log.open("a", encoding="utf-8") as file:
+        file.write(json.dumps(entry) + "\n")
+
+
+def test_where_there_is_no_session_one_look_is_enough(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(time, "sleep", lambda seconds: pytest.fail(f"waited {seconds} s for nothing"))
+    result = look(site)
+    assert (result["api"]["state"], result["service"]["state"]) == ("ok", "running")
+    assert (result["sessions"], result["orphans"], result["may_end"]) == ([], [], [])
+
+
+# runbook: P2S-1A, P2S-1B, P2S-1C, EM-S1
+def test_an_ffmpeg_that_waits_for_a_fifo_is_blocked_with_its_proof_and_its_log(site: Site) -> None:
+    process = site.waiting(SESSION)
+    for number in range(12):
+        write_log(site, SESSION, f"line {number}")
+    write_log(site, OTHER, "of another session")
+    result = look(site)
+    row = only(result)
+    assert (row["state"], row["attention"], row["may_end"]) == ("blocked_on_pipe", "end", True)
+    assert "waits for the other end of a FIFO" in row["why"]
+    assert (row["listed"], row["stage"], row["minutes"]) == (True, "preparation", 180)
+    shown = row["processes"][0]
+    assert (shown["pid"], shown["start"], shown["ppid"]) == (process.pid, process.start, site.service.pid)
+    proof = "\n".join(shown["proof"])
+    assert f"descends from the process {site.service.pid}" in proof
+    assert f"{site.work_dir}/{SESSION}/live.ts" in proof
+    assert "after its session" in proof
+    assert [entry["message"] for entry in row["log_tail"]] == [f"line {number}" for number in range(2, 12)]
+    assert result["may_end"] == [SESSION]
+    assert result["counts"]["blocked_on_pipe"] == 1
+
+
+# runbook: P0-3B, P2P-2B
+def test_a_slow_encode_goes_on_at_three_hours_and_is_never_to_be_ended(site: Site) -> None:
+    site.encoding(SESSION)
+    result = look(site, interval=1.5)
+    row = only(result)
+    assert (row["state"], row["attention"], row["may_end"]) == ("progressing", "look", False)
+    assert row["progress"]["cpu_s"] > 0
+    assert result["may_end"] == []
+
+
+def test_age_only_makes_a_candidate(site: Site) -> None:
+    ages = {9: ("none", False), 10: ("look", False), 30: ("investigate", False), 60: ("end", True)}
+    for minutes in ages:
+        site.waiting(f"{SESSION}-{minutes}", listed=False)
+        site.list_session(f"{SESSION}-{minutes}", minutes)
+    result = look(site)
+    for minutes, expected in ages.items():
+        row = only(result, f"{SESSION}-{minutes}")
+        assert (row["attention"], row["may_end"]) == expected
+        assert row["may_end"] or "under 60 minutes" in row["why"]
+    assert [row["minutes"] for row in result["sessions"]] == [60, 30, 10, 9]
+
+
+def test_a_stopped_ffmpeg(site: Site) -> None:
+    process = site.encoding(SESSION)
+    os.kill(process.pid, signal.SIGSTOP)
+    row = only(look(site))
+    assert (row["state"], row["may_end"]) == ("stopped", True)
+
+
+def test_an_ffmpeg_that_filled_its_pipe(site: Site) -> None:
+    output = site.directory(SESSION) / "prepared_00.mp4"
+    site.list_session(SESSION)
+    picture = ["-loglevel", "debug", "-f", "lavfi", "-i", "testsrc=size=64x64:duration=600", "-vf", "showinfo"]
+    process = site.ffmpeg(*picture, "-y", str(output), pipe=True)
+
+    def blocks() -> bool:
+        now = read_process(process.pid)
+        return now is not None and any("pipe_write" in place for _state, place in now.threads)
+
+    eventually("the pipe is full", blocks)
+    row = only(look(site))
+    assert (row["state"], row["may_end"]) == ("blocked_on_pipe", True)
+    assert "writes to a pipe that nobody reads" in row["why"]
+
+
+def test_a_process_in_uninterruptible_sleep_is_not_to_be_ended(site: Site) -> None:
+    site.list_session(SESSION)
+    process = site.python(VFORK, str(site.directory(SESSION) / "x.mp4"))
+    eventually("it is in state D", lambda: (now := read_process(process.pid)) and now.state == "D")
+    for child in snapshot(deep_uid=os.geteuid()).values():
+        if child.ppid == process.pid:
+            site.remember(child.pid)
+    row = only(look(site))
+    assert (row["state"], row["attention"], row["may_end"]) == ("uninterruptible", "end", False)
+
+
+def test_a_zombie_is_its_parents_business(site: Site) -> None:
+    process = site.waiting(SESSION)
+    os.kill(process.pid, signal.SIGKILL)
+    eventually("a zombie", lambda: (now := read_process(process.pid)) and now.state == "Z")
+    result = look(site)
+    row = only(result)
+    assert (row["state"], row["may_end"]) == ("zombie", False)
+    assert str(process.pid) in row["why"]
+    assert result["restart_needed"] == [SESSION]
+
+
+def test_listed_without_a_process(site: Site) -> None:
+    site.list_session(SESSION)
+    site.list_session(OTHER, minutes=5)
+    result = look(site)
+    assert (only(result)["state"], only(result)["may_end"]) == ("no_process", False)
+    assert result["restart_needed"] == [SESSION]
+
+
+def test_a_new_log_line_and_a_growing_file_are_progress(site: Site) -> None:
+    writer = "import sys, time\nwhile True:\n    open(sys.argv[1], 'a').write('x'); time.sleep(0.05)"
+    site.list_session(SESSION)
+    site.start([sys.executable, "-c", writer, str(site.directory(SESSION) / "merged.mp4")])
+    assert only(look(site, interval=1.0))["state"] == "progressing"
+    line = json.dumps({"extra": {"session_id": OTHER}})
+    logger = "import sys, time\nwhile True:\n    print(sys.argv[2], file=open(sys.argv[1], 'a')); time.sleep(0.05)"
+    site.waiting(OTHER)
+    site.start([sys.executable, "-c", logger, str(site.log), line])
+    eventually("lines", lambda: site.log.stat().st_size)
+    row = only(look(site, interval=1.0), OTHER)
+    assert row["state"] == "progressing"
+    assert row["progress"]["log_lines"] > 0
+
+
+def test_a_log_that_is_rotated_between_two_looks_loses_no_line(site: Site) -> None:
+    write_log(site, SESSION, "before")
+    mark = LogMark.of(str(site.log))
+    assert mark.lines_since() == []
+    write_log(site, SESSION, "old file")
+    write_log(site, f"{SESSION}-2", "another session")
+    site.log.rename(f"{site.log}.1")
+    assert lines_of(SESSION, mark.lines_since()) == 1, "there is no log for a moment"
+    write_log(site, SESSION, "new file")
+    assert lines_of(SESSION, mark.lines_since()) == 2
+    Path(f"{site.log}.1").rename(f"{site.log}.2")
+    assert lines_of(SESSION, mark.lines_since()) == 1, "rotated twice: of the new file at least"
+
+
+def test_ids_are_whole_path_components(site: Site) -> None:
+    longer = f"{SESSION}-2"
+    short, long = site.waiting(SESSION), site.waiting(longer)
+    result = look(site)
+    assert [one["pid"] for one in only(result)["processes"]] == [short.pid]
+    assert [one["pid"] for one in only(result, longer)["processes"]] == [long.pid]
+
+
+def test_what_only_looks_like_a_sessions_process_is_named_with_the_reason(site: Site, tmp_path: Path) -> None:
+    hung = site.waiting(SESSION)
+    site.waiting(OTHER)
+    path = str(site.directory(SESSION) / "notes.txt")
+    wait = "import time; time.sleep(600)"
+    editor = subprocess.Popen(["vi", "-c", wait, path], executable=sys.executable, cwd=site.directory(SESSION))
+    grep = subprocess.Popen(["grep", "-c", wait, SESSION], executable=sys.executable)
+    stranger = subprocess.Popen(["ffmpeg", "-c", wait, path], executable=sys.executable, cwd=site.directory(SESSION))
+    both = site.python(wait, path, str(site.directory(OTHER) / "x.mp4"))
+    worker = site.python(wait, path, name="python3")
+    upload = site.python(wait, str(tmp_path / f"uploads/{SESSION}_clip.mp4"))
+    climber = site.python(wait, f"{site.work_dir}/{SESSION}/../elsewhere/x.mp4")
+    try:
+        result = look(site)
+    finally:
+        for process in (editor, grep, stranger):
+            process.kill()
+            process.wait()
+    why = {row["pid"]: row["why"] for row in result["unproved"]}
+    assert [one["pid"] for one in only(result)["processes"]] == [hung.pid]
+    assert why[editor.pid] == "is no ffmpeg or ffprobe"
+    assert why[grep.pid] == "is neither of the service nor an orphan of it"
+    assert why[stranger.pid] == "is neither of the service nor an orphan of it"
+    assert why[both.pid] == "works in the directories of 2 sessions"
+    assert why[worker.pid] == "is no ffmpeg or ffprobe"
+    assert why[upload.pid] == "works in no session's directory"
+    assert why[climber.pid] == "works in no session's directory"
+
+
+def test_a_process_that_is_older_than_its_session_is_not_its(site: Site) -> None:
+    process = site.waiting(SESSION, listed=False)
+    eventually("it is old enough", lambda: process.age_s > 2.6)
+    site.list_session(SESSION, minutes=0)
+    result = look(site)
+    assert only(result)["processes"] == []
+    # What a test before has left may still be ending.
+    assert "before its session" in {row["pid"]: row["why"] for row in result["unproved"]}[process.pid]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs another user")
+def test_another_users_ffmpeg_is_not_the_sessions(site: Site) -> None:
+    site.list_session(SESSION)
+    code = "import os, time; os.setgid(65534); os.setuid(65534); print(os.getpid(), flush=True); time.sleep(600)"
+    process = site.python(code, str(site.directory(SESSION) / "x.mp4"), told=True)
+    result = look(site)
+    assert only(result)["processes"] == []
+    assert {row["pid"]: row["why"] for row in result["unproved"]}[process.pid] == "runs as nobody, not as root"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="becomes another user")
+def test_as_the_wrong_user_nothing_is_known_and_nothing_may_be_ended(site: Site) -> None:
+    site.waiting(SESSION)
+    read_end, write_end = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.setgid(65534)
+        os.setuid(65534)
+        try:
+            found = only(look(site, log_path=None))
+            os.write(write_end, json.dumps([found["state"], found["may_end"]]).encode())
+        finally:
+            os._exit(0)
+    os.close(write_end)
+    os.waitpid(child, 0)
+    with os.fdopen(read_end, "rb") as file:
+        assert json.loads(file.read() or b"null") == ["unknown", False]
+
+
+def left_alone(site: Site, process: Process) -> None:
+    """Wait until a process of the service that has ended was passed on."""
+    eventually("passed on", lambda: (now := read_process(process.pid)) and now.ppid != process.ppid)
+
+
+def test_an_orphan_is_told_from_a_session_of_the_living_service(site: Site) -> None:
+    orphan, weak = site.encoding(SESSION), site.waiting(f"{SESSION}-weak", listed=False)
+    site.listed.clear()
+    site.crash()
+    left_alone(site, orphan)
+    left_alone(site, weak)
+    unlisted = site.waiting(OTHER, listed=False)
+    result = look(site)
+    assert [row["session_id"] for row in result["orphans"]] == [SESSION]
+    row = only(result)
+    assert (row["listed"], row["may_end"], row["attention"]) == (False, True, "end")
+    assert any("orphan" in line for line in row["processes"][0]["proof"])
+    why = {stranger["pid"]: stranger["why"] for stranger in result["unproved"]}
+    assert why[weak.pid] == "is neither of the service nor an orphan of it", "no control group, and nothing open there"
+    assert [one["pid"] for one in only(result, OTHER)["processes"]] == [unlisted.pid]
+    assert not only(result, OTHER)["may_end"], "it may have begun between two questions, and has no age"
+    site.list_session(SESSION, minutes=0.01)
+    listed = look(site)
+    assert listed["orphans"] == [], "what the API lists is no orphan"
+    assert not only(listed)["may_end"]
+
+
+def test_a_dead_service_leaves_orphans(site: Site) -> None:
+    orphan = site.encoding(SESSION)
+    site.listed.clear()
+    site.service.kill()
+    site.service.wait()
+    left_alone(site, orphan)
+    result = look(site)
+    assert result["service"]["state"] == "down"
+    assert [row["session_id"] for row in result["orphans"]] == [SESSION]
+
+
+def test_without_the_api_sessions_are_shown_and_none_may_be_ended(site: Site) -> None:
+    site.waiting(SESSION)
+    site.directory(OTHER)
+    for answer in (b"{", b'{"active_sessions": {}}', b'{"active_sessions": [{"session_id": 7}]}'):
+        site.answer = answer
+        result = look(site, end_minutes=0, investigate_minutes=0, look_minutes=0)
+        assert result["api"]["state"] == "invalid"
+        assert (only(result)["listed"], only(result)["may_end"]) == (None, False)
+    assert "the API does not answer" in only(result)["why"]
+    assert only(result, OTHER)["state"] == "no_process"
+    emergency = {"look_minutes": 0.0, "investigate_minutes": 0.0, "end_minutes": 0.0, "api_required": False}
+    assert only(look(site, **emergency))["may_end"]
+    assert not only(look(site, **{**emergency, "end_minutes": 1.0}))["may_end"], "by the age of its process"
+
+
+def test_a_session_that_showed_life_a_moment_ago_is_not_to_be_ended(site: Site) -> None:
+    site.waiting(SESSION)
+    row = only(look(site, quiet_seconds=60.0))
+    assert not row["may_end"]
+    assert "last sign of life is under 60 s" in row["why"]
+    assert 0 < row["quiet_s"] < 60
+
+
+def test_a_session_under_a_debugger_is_not_to_be_ended(site: Site) -> None:
+    process = site.waiting(SESSION)
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.ptrace(0x4206, process.pid, 0, 0) != 0:  # PTRACE_SEIZE
+        pytest.skip("tracing is not allowed here")
+    try:
+        assert "a debugger is attached" in only(look(site))["why"]
+    finally:
+        libc.ptrace(17, process.pid, 0, 0)
+
+
+def test_a_session_that_stands_twice_in_the_list_is_one(site: Site) -> None:
+    site.waiting(SESSION)
+    site.list_session(SESSION, minutes=20, stage="analysis")
+    row = only(look(site))
+    assert (row["stage"], row["minutes"]) == ("preparation, analysis", 180)
+
+
+@pytest.mark.parametrize("target", ["/etc", "."])
+def test_a_sessions_directory_that_is_a_link_is_not_entered(site: Site, target: str) -> None:
+    site.list_session(SESSION)
+    (site.work_dir / SESSION).symlink_to(target)
+    assert only(look(site))["files"] == {"state": "link", "count": 0, "bytes": 0, "newest": None}
+
+
+def test_a_work_directory_that_is_a_link_is_followed(site: Site, tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(site.work_dir)
+    process = site.waiting(SESSION)
+    row = only(look(site, work_dir=str(tmp_path / "link")))
+    assert [one["pid"] for one in row["processes"]] == [process.pid]
+
+
+@pytest.mark.parametrize(
+    "session_id", ["", " ", "*", "../x", "a/b", "short", ".hidden-file", "..", "a" * 200, "abc?defgh", "ab\ncdefgh"]
+)
+def test_what_is_no_id_is_refused(session_id: str) -> None:
+    with pytest.raises(OptionError, match="session_ids"):
+        refuse(session_ids=[session_id])
+
+
+def test_an_id_that_only_the_api_gives_is_never_acted_upon(site: Site) -> None:
+    for session_id in ("*", "../x", "short"):
+        site.list_session(session_id)
+    result = look(site)
+    assert {row["session_id"] for row in result["sessions"]} == {"*", "../x", "short"}
+    assert result["may_end"] == []
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"unit": None, "service_pid": None},
+        {"service_pid": 1},
+        {"work_dir": "/srv"},
+        {"work_dir": "relative/path"},
+        {"work_dir": "/srv/../etc/x"},
+        {"samples": 1},
+        {"interval": 0.0},
+        {"interval": float("nan")},
+        {"end_minutes": 20.0},
+        {"programs": []},
+        {"programs": ["/usr/bin/ffmpeg"]},
+        {"min_id_length": 0},
+        {"log_path": "x.log"},
+    ],
+)
+def test_what_cannot_be_right_is_refused(options: dict[str, Any]) -> None:
+    with pytest.raises(OptionError, match=next(iter(options))):
+        refuse(**options)
+
+
+def test_a_unit_that_is_not_there_proves_nothing(site: Site) -> None:
+    site.waiting(SESSION)
+    result = look(site, service_pid=None, unit="media-ops-no-such-unit")
+    assert result["service"]["state"] == "unknown"
+    assert (only(result)["state"], only(result)["may_end"]) == ("unknown", False)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="makes a control group")
+def test_the_control_group_proves_and_not_the_place_in_the_tree(site: Site) -> None:
+    tops = [Path("/sys/fs/cgroup"), Path("/sys/fs/cgroup/unified"), Path("/sys/fs/cgroup/systemd")]
+    top = next((top for top in tops if (top / "cgroup.procs").exists()), None)
+    if top is None:
+        pytest.skip("no control groups here")
+    group = f"/media-ops-sessions-{os.getpid()}"
+    directory = Path(f"{top}{group}/inner")
+    directory.mkdir(parents=True)
+    member, stranger = site.waiting(SESSION), site.waiting(OTHER)
+    try:
+        (directory / "cgroup.procs").write_text(str(member.pid))
+        service = Service("running", "", site.service.pid, group, os.geteuid())
+        processes = snapshot(deep_uid=os.geteuid())
+        proofs = Proofs(processes, service, WorkDir(str(site.work_dir)), ["ffmpeg"], {})
+        assert list(proofs.by_session) == [SESSION]
+        assert f"is in the control group {group}" in proofs.by_session[SESSION].lines[member.pid]
+        assert proofs.unproved[stranger.pid] == "is neither of the service nor an orphan of it"
+    finally:
+        os.kill(member.pid, signal.SIGKILL)
+        eventually("the group is empty", lambda: not (directory / "cgroup.procs").read_text())
+        directory.rmdir()
+        directory.parent.rmdir()
+
+
+def test_paths_in_options_lists_and_filters_of_ffmpeg_count(site: Site) -> None:
+    site.directory(SESSION)
+    wait = "import time; time.sleep(600)"
+    arguments = [
+        "file:{}/1.ts",
+        "concat:{}/1.ts|{}/2.ts",
+        "movie={}/logo.png[wm];[in][wm]overlay",
+        "{}",
+        f"video_merge/{SESSION}/relative.mp4",
+    ]
+    for argument in arguments:
+        text = argument.replace("{}", f"{site.work_dir}/{SESSION}")
+        site.python(wait, text, cwd=site.work_dir.parent)
+    assert len(only(look(site))["processes"]) == len(arguments)

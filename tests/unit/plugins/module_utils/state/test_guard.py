@@ -1,0 +1,290 @@
+"""The guards of a host: real files, real processes that race."""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import subprocess
+import sys
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.media_ops.runbook.plugins.module_utils.errors import MediaOpsError, OptionError
+from ansible_collections.media_ops.runbook.plugins.module_utils.state import guard as guarding
+from ansible_collections.media_ops.runbook.plugins.module_utils.times import to_text
+
+DEFAULTS: dict[str, Any] = {
+    "ttl": 900,
+    "hours": 24,
+    "ledger_max_bytes": 1 << 20,
+    "actions": [],
+    "caps": [],
+    "entries": [],
+}
+NOW = datetime(2026, 11, 24, 6, 0, tzinfo=UTC)
+RESTART_CAP = [{"action": "restart", "at_most": 1, "within": 3600.0}]
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """A clock that tests move, in seconds."""
+    moment = {"now": NOW}
+    monkeypatch.setattr(guarding, "utc_now", lambda: moment["now"])
+
+    def move(seconds: float) -> None:
+        moment["now"] += timedelta(seconds=seconds)
+
+    return move
+
+
+@pytest.fixture
+def call(tmp_path: Path, clock: Any) -> Any:
+    directory = tmp_path / "state"
+    directory.mkdir(mode=0o750)
+
+    def guard(state: str, check_mode: bool = False, **options: Any) -> dict[str, Any]:
+        options = {**DEFAULTS, "state": state, "state_dir": str(directory), **options}
+        return guarding.guard(options, check_mode=check_mode)
+
+    return guard
+
+
+def take(call: Any, run_id: str = "a", **options: Any) -> dict[str, Any]:
+    taken: dict[str, Any] = call("locked", run_id=run_id, owner="alice", controller="c1", reason="testing", **options)
+    return taken
+
+
+def test_one_run_at_a_time_and_the_refusal_says_who(call: Any) -> None:
+    assert take(call)["permitted"]
+    refused = take(call, "b")
+    assert not refused["permitted"]
+    assert "alice on c1, run a, since 2026-11-24T06:00:00Z" in refused["refusals"][0]
+    assert refused["lock"]["run_id"] == "a"
+    call("released", run_id="b")
+    assert not take(call, "b")["permitted"], "only the holder gives it back"
+    call("released", run_id="a")
+    assert take(call, "b")["permitted"]
+
+
+def test_the_holder_renews_and_keeps_its_beginning(call: Any, clock: Any) -> None:
+    take(call)
+    clock(600)
+    lock = take(call)["lock"]
+    assert (lock["taken_at"], lock["expires_at"]) == ("2026-11-24T06:00:00Z", "2026-11-24T06:25:00Z")
+
+
+def test_an_expired_lease_is_taken_over_and_said(call: Any, clock: Any) -> None:
+    take(call)
+    clock(901)
+    taken = take(call, "b")
+    assert taken["permitted"]
+    assert taken["took_over"]["run_id"] == "a"
+
+
+def test_a_dead_run_is_taken_over_before_its_end_only_by_its_name(call: Any) -> None:
+    take(call)
+    assert not take(call, "b", take_over="c")["permitted"]
+    assert take(call, "b", take_over="a")["took_over"]["run_id"] == "a"
+
+
+def test_what_is_about_to_be_done_is_recorded_with_the_lease_and_the_outcome_with_its_end(call: Any) -> None:
+    started = {"action": "restart", "result": "started"}
+    assert take(call, entries=[started], actions=["restart"], caps=RESTART_CAP)["recorded"] == 1
+    refused = take(call, "b", entries=[started], actions=["restart"], caps=RESTART_CAP)
+    assert not refused["permitted"]
+    assert [(entry["run_id"], entry["result"]) for entry in refused["recent"]] == [("a", "started")]
+    ended = call("released", run_id="a", entries=[{"action": "recovered"}])
+    assert ended["lock"] is None
+    assert [entry["action"] for entry in ended["recent"]] == ["restart", "recovered"]
+
+
+def test_a_ledger_that_cannot_be_written_keeps_no_host(call: Any) -> None:
+    take(call)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, limits[1]))
+    try:
+        with pytest.raises(MediaOpsError, match="cannot write the ledger"):
+            call("released", run_id="a", entries=[{"action": "recovered"}])
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert call("observed")["lock"] is None
+
+
+def test_check_mode_decides_and_writes_nothing(call: Any, tmp_path: Path) -> None:
+    assert take(call, check_mode=True)["permitted"]
+    call("paused", reason="x", pause_for=60, check_mode=True)
+    call("recorded", run_id="a", entries=[{"action": "restart"}], check_mode=True)
+    assert list((tmp_path / "state").iterdir()) == []
+
+
+def test_a_pause_stops_everything_until_its_end(call: Any, clock: Any) -> None:
+    assert call("paused", reason="new disk", owner="bob", pause_for=3600)["changed"]
+    assert "paused until 2026-11-24T07:00:00Z by bob: new disk" in take(call)["refusals"][0]
+    clock(3601)
+    assert take(call)["permitted"]
+    call("paused", reason="again", pause_for=3600)
+    assert call("resumed")["changed"]
+    assert not call("resumed")["changed"]
+    assert take(call)["permitted"]
+
+
+def test_a_pause_that_cannot_be_read_goes_on(call: Any, tmp_path: Path) -> None:
+    (tmp_path / "state" / "pause.json").write_bytes(b"\0\0\0")
+    assert not take(call)["permitted"]
+
+
+def test_a_lock_that_cannot_be_read_counts_until_its_time_is_over(call: Any, clock: Any, tmp_path: Path) -> None:
+    lock = tmp_path / "state" / "lock.json"
+    lock.write_bytes(b"{")
+    os.utime(lock, (NOW.timestamp(), NOW.timestamp()))
+    assert not take(call)["permitted"]
+    clock(901)
+    assert take(call)["permitted"]
+
+
+def test_the_same_action_is_refused_beyond_its_cap(call: Any, clock: Any) -> None:
+    entry = {"action": "restart", "result": "done"}
+    call("recorded", run_id="a", entries=[entry, entry])
+    refused = take(call, "b", actions=["restart"], caps=RESTART_CAP)
+    assert "restart was carried out 1 times within 3600 s, at most 1" in refused["refusals"][0]
+    assert take(call, "b", actions=["reinstall"], caps=RESTART_CAP)["permitted"], "another action is not capped"
+    assert take(call, "b")["permitted"]
+    call("released", run_id="b")
+    clock(3601)
+    assert take(call, "c", actions=["restart"], caps=RESTART_CAP)["permitted"]
+
+
+def test_a_failed_action_counts_and_a_planned_one_does_not(call: Any) -> None:
+    call("recorded", run_id="a", entries=[{"action": "restart", "result": "planned"}])
+    assert take(call, "b", actions=["restart"], caps=RESTART_CAP)["permitted"]
+    call("recorded", run_id="b", entries=[{"action": "restart", "result": "failed"}])
+    call("released", run_id="b")
+    assert not take(call, "c", actions=["restart"], caps=RESTART_CAP)["permitted"]
+
+
+def test_a_clock_set_back_lifts_no_cap(call: Any, clock: Any) -> None:
+    call("recorded", run_id="a", entries=[{"action": "restart", "result": "done"}])
+    clock(-7200)
+    assert not take(call, "b", actions=["restart"], caps=RESTART_CAP)["permitted"]
+
+
+def test_a_late_scheduled_run_does_not_act(call: Any, clock: Any) -> None:
+    due = to_text(NOW)
+    clock(599)
+    assert take(call, scheduled_for=due, window=600.0)["permitted"]
+    clock(2)
+    assert "starts over 600 s late" in take(call, scheduled_for=due, window=600.0)["refusals"][0]
+
+
+def test_the_ledger_outlives_a_torn_line_and_a_broken_one(call: Any, tmp_path: Path) -> None:
+    ledger = tmp_path / "state" / "ledger.jsonl"
+    call("recorded", run_id="a", entries=[{"action": "restart", "result": "done"}])
+    with ledger.open("ab") as file:
+        file.write(b'not json\n{"action": "rein')
+    stands = call("recorded", run_id="b", entries=[{"action": "reinstall", "result": "done"}])
+    lines = ledger.read_bytes().splitlines()
+    assert len(lines) == 4
+    assert json.loads(lines[-1])["action"] == "reinstall"
+    assert call("observed")["bad_lines"] == 2
+    assert stands["counts"] == {"reinstall done": 1, "restart done": 1}
+
+
+def test_the_ledger_is_bounded_and_keeps_the_newest(call: Any, tmp_path: Path) -> None:
+    for index in range(120):
+        call("recorded", run_id=str(index), ledger_max_bytes=1000, entries=[{"action": "x", "result": "done"}])
+    sizes = [path.stat().st_size for path in (tmp_path / "state").glob("ledger.jsonl*")]
+    assert len(sizes) == 6
+    assert max(sizes) <= 1000
+    recent = call("observed")["recent"]
+    assert recent[-1]["run_id"] == "119"
+    assert [int(entry["run_id"]) for entry in recent] == sorted(int(entry["run_id"]) for entry in recent)
+
+
+def test_repeated_fixes_are_named(call: Any) -> None:
+    for run_id in "abc":
+        call("recorded", run_id=run_id, entries=[{"action": "restart", "result": "done"}])
+    assert call("observed")["repeated"] == {"restart": 3}
+
+
+def test_the_last_recovery_is_told_and_what_cannot_be_read_is_none(call: Any, clock: Any, tmp_path: Path) -> None:
+    state_dir = str(tmp_path / "state")
+    assert guarding.last_recovery(state_dir) is None
+    call("recorded", run_id="a", entries=[{"action": "paged"}, {"action": "recovered"}])
+    first = guarding.last_recovery(state_dir)
+    assert first is not None
+    clock(120)
+    call("recorded", run_id="b", entries=[{"action": "recovered"}, {"action": "restart"}])
+    assert (guarding.last_recovery(state_dir) or "") > first
+    clock(3700)
+    assert guarding.last_recovery(state_dir) is None, "an hour is all it is good for"
+    ledger = tmp_path / "state" / "ledger.jsonl"
+    ledger.write_text('{"action": "recovered", "at": "2999-01-01T00:00:00Z"}\n')
+    assert guarding.last_recovery(state_dir) is None, "a time ahead excuses nothing"
+    ledger.unlink()
+    ledger.symlink_to("/dev/null")
+    assert guarding.last_recovery(state_dir) is None
+
+
+@pytest.mark.parametrize("make", [lambda path: path.symlink_to("/dev/null"), Path.mkdir])
+def test_a_ledger_that_is_a_link_or_a_directory_is_an_error(
+    call: Any, tmp_path: Path, make: Callable[[Path], object]
+) -> None:
+    make(tmp_path / "state" / "ledger.jsonl")
+    with pytest.raises(MediaOpsError, match="ledger"):
+        take(call)
+
+
+@pytest.mark.parametrize(
+    ("state", "options", "named"),
+    [
+        ("locked", {"reason": "x"}, "run_id"),
+        ("locked", {"run_id": "a"}, "reason"),
+        ("paused", {"reason": "x"}, "pause_for"),
+        ("paused", {"reason": "x", "pause_for": 10**9}, "pause_for"),
+        ("observed", {"hours": -1}, "hours"),
+        ("locked", {"run_id": "a", "reason": "x", "scheduled_for": "noon"}, "scheduled_for"),
+        ("recorded", {"run_id": "a", "entries": [{"why": "x"}]}, "entries"),
+    ],
+)
+def test_misuse_names_the_option(call: Any, state: str, options: dict[str, Any], named: str) -> None:
+    with pytest.raises(OptionError) as error:
+        call(state, **options)
+    assert error.value.details["option"] == named
+
+
+RACER = """
+import sys
+from ansible_collections.media_ops.runbook.plugins.module_utils.state.guard import guard
+sys.stdin.readline()
+print(guard({"state": "locked", "state_dir": sys.argv[1], "run_id": sys.argv[2], "reason": "race", "ttl": 900,
+             "hours": 24, "ledger_max_bytes": 1 << 20, "actions": [], "caps": [], "entries": []})["permitted"])
+"""
+
+
+def test_of_many_that_race_exactly_one_gets_it(tmp_path: Path) -> None:
+    (tmp_path / "state").mkdir(mode=0o750)
+    racers = [
+        subprocess.Popen(
+            [sys.executable, "-c", RACER, str(tmp_path / "state"), f"run{number}"],
+            env={"PYTHONPATH": os.pathsep.join(sys.path)},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for number in range(8)
+    ]
+    for racer in racers:
+        assert racer.stdin
+        racer.stdin.write("go\n")
+        racer.stdin.flush()
+    answers = [racer.communicate(timeout=60)[0].strip() for racer in racers]
+    assert sorted(answers) == ["False"] * 7 + ["True"]
+
+
+def test_who_only_looks_makes_no_file(call: Any, tmp_path: Path) -> None:
+    assert call("observed")["lock"] is None
+    assert list((tmp_path / "state").iterdir()) == []

@@ -1,0 +1,354 @@
+"""What an answer proves, and that nothing else passes for a value."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any
+
+import pytest
+from ansible_collections.media_ops.runbook.plugins.plugin_utils.judging.observations import (
+    details,
+    observe,
+    observe_log,
+)
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests.unit.plugins import factories as f
+
+
+def seen(**spoiled: Any) -> Any:
+    return observe(f.result(**spoiled), age_max_s=300, skew_max_s=120)
+
+
+STAGES = {"merging": {"count": 4, "average_duration": 60.0}, "upload": {"count": 5, "average_duration": 2.5}}
+
+
+# runbook: AU-P2
+@pytest.mark.parametrize(
+    ("stages", "value", "fault"),
+    [
+        (STAGES, 60.0, ""),
+        ({}, None, "missing"),
+        ({"merging": {"count": 1}}, None, "missing"),
+        ({"merging": {"average_duration": -1}}, None, "missing"),
+        ([], None, "wrong_type"),
+    ],
+)
+def test_the_slowest_stage_is_named(stages: Any, value: Any, fault: str) -> None:
+    slowest = seen(stats=f.answer(f.stats(stage_breakdown=stages), hours=24))["slowest_stage_24h"]
+    assert (slowest["value"], slowest["fault"]) == (value, fault)
+    if not fault:
+        assert slowest["note"] == "merging 60 s, upload 2 s"
+
+
+def test_alerts_of_the_last_hour_are_counted_apart() -> None:
+    """The service keeps alerts for long after their cause is gone."""
+
+    def row(timestamp: Any) -> dict[str, Any]:
+        return {"id": "1", "level": "critical", "title": "ffmpeg is critical", "timestamp": timestamp}
+
+    rows = [row("2026-11-24T05:59:00"), row("2026-11-24T05:00:01"), row("2026-11-24T04:59:00"), row(None)]
+    answer = {**f.alerts(0), "alerts": rows, "total_returned": 4}
+    found = seen(alerts=f.answer(answer))
+    assert found["critical_alerts"]["value"] == 4
+    assert found["critical_alerts_1h"]["value"] == 3
+
+
+def test_a_clock_that_is_off_is_told_either_way() -> None:
+    def offset(value: Any) -> Any:
+        registered = {"endpoints": {}, "clock_offset_s": value}
+        return observe(registered, age_max_s=300, skew_max_s=120)["clock_offset"]
+
+    assert (offset(3600.2)["value"], offset(3600.2)["note"]) == (3600.2, "3600 s ahead of the controller's")
+    assert (offset(-3600.2)["value"], offset(-3600.2)["note"]) == (3600.2, "3600 s behind the controller's")
+    assert (offset(0.4)["value"], offset(0.4)["note"]) == (0.4, "")
+    nonsense: list[Any] = [None, "x", [], float("nan")]
+    for value in nonsense:
+        assert offset(value)["fault"] == "wrong_type"
+    assert observe({"endpoints": {}}, age_max_s=300, skew_max_s=120)["clock_offset"]["applicable"] is False
+
+
+def test_alerts_from_before_a_recovery_were_answered_by_it() -> None:
+    rows = [
+        {"id": "1", "level": "critical", "title": title, "timestamp": timestamp}
+        for title, timestamp in [("disk", "2026-11-24T05:59:00"), ("ffmpeg", "2026-11-24T05:50:00"), ("undated", None)]
+    ]
+    answer = f.answer({**f.alerts(0), "alerts": rows, "total_returned": 3})
+
+    def recent(recovered: Any) -> Any:
+        registered = {"endpoints": {"alerts": answer}, "recovered_at": recovered}
+        return observe(registered, age_max_s=300, skew_max_s=120)["critical_alerts_1h"]
+
+    assert recent("2026-11-24T05:55:00Z")["value"] == 2
+    assert recent("2026-11-24T05:55:00Z")["note"] == "disk; 1 more from before the recovery of 2026-11-24T05:55:00Z"
+    assert recent("2026-11-24T05:40:00Z")["value"] == 3
+    answered = recent("2026-11-24T05:59:30Z")
+    assert answered["value"] == 1, "what is not dated may be new"
+    unreadable: list[Any] = [None, "", "yesterday", 7, []]
+    for nonsense in unreadable:
+        assert recent(nonsense)["value"] == 3
+
+
+@pytest.mark.parametrize(
+    ("hours", "note"), [(1, "with what was before the recovery of 2026-11-24T05:55:00Z"), (24, "")]
+)
+def test_the_last_hour_says_that_a_recovery_lies_in_it(hours: int, note: str) -> None:
+    answer = f.answer(f.stats(hours, failed=40), hours=hours)
+
+    def rate(recovered: Any) -> Any:
+        registered = {"endpoints": {"stats": answer}, "recovered_at": recovered}
+        return observe(registered, age_max_s=300, skew_max_s=120)[f"error_rate_{hours}h"]
+
+    assert rate("2026-11-24T05:55:00Z")["note"] == note
+    assert rate(None)["note"] == ""
+    assert rate("2026-11-24T05:55:00Z")["value"] == rate(None)["value"]
+
+
+# runbook: P1-3A, P1-3B, P1-3C
+def test_temporary_measures_are_counted_and_named() -> None:
+    row = {"name": "PROCESSING_TIMEOUT", "value": "600", "until": "2026-11-25T06:00:00Z", "expired": False}
+    old = {"name": "LOG_LEVEL", "value": "DEBUG", "until": None, "expired": True}
+
+    def measures(answer: Any) -> Any:
+        registered = {"endpoints": {}, "measures": answer}
+        return observe(registered, age_max_s=300, skew_max_s=120)["temporary_measures"]
+
+    found = measures({"state": "ok", "reason": "", "measures": [row, old]})
+    assert found["value"] == 2
+    assert found["note"] == "PROCESSING_TIMEOUT=600 until 2026-11-25T06:00:00Z, LOG_LEVEL=DEBUG expired"
+    assert measures({"state": "denied", "reason": "no", "measures": []})["fault"] == "missing"
+    answers: list[Any] = [None, 5, [], {"state": "ok"}, {"state": "ok", "measures": "x"}]
+    for nonsense in answers:
+        assert measures(nonsense)["fault"] == "missing"
+
+
+# runbook: DM-1, DM-2, DM-3, DM-4, DE-3
+def test_sound_answers_give_values() -> None:
+    found = seen(
+        stats=f.answer(f.stats(failed=5, stage_breakdown=STAGES), hours=24),
+        alerts=f.answer(f.alerts(2)),
+        sessions=f.answer(f.sessions(3, 12.0)),
+    )
+    assert {name: o["value"] for name, o in found.items() if not o["fault"]} == {
+        "host": "reached",
+        "temporary_measures": None,
+        "clock_offset": None,
+        "overall_status": "healthy",
+        "component_system_resources": "healthy",
+        "component_ffmpeg": "healthy",
+        "component_cloud_storage": "healthy",
+        "total_operations_24h": 100,
+        "error_rate_24h": 0.05,
+        "success_rate_24h": 0.95,
+        "average_duration_24h": 12.5,
+        "slowest_stage_24h": 60.0,
+        "critical_alerts": 2,
+        "critical_alerts_1h": 2,
+        "active_sessions": 3,
+        "longest_session": 12.0,
+        "cpu_peak": 90.0,
+        "memory_peak": 40.0,
+    }
+    assert found["overall_status"]["at"] == "2026-11-24T05:59:40Z"
+
+
+def test_no_operations_is_nothing_to_judge() -> None:
+    found = seen(stats=f.answer(f.stats(total=0), hours=24))
+    for name in ("error_rate_24h", "success_rate_24h", "average_duration_24h"):
+        assert found[name]["fault"] == ""
+        assert found[name]["applicable"] is False
+        assert found[name]["note"] == "no operations in the last 24 h"
+
+
+@pytest.mark.parametrize(
+    ("changes", "name", "fault", "reason"),
+    [
+        ({"error_rate": 1.5}, "error_rate_24h", "out_of_range", "1.5"),
+        ({"error_rate": -0.1}, "error_rate_24h", "out_of_range", "-0.1"),
+        ({"error_rate": "0.0"}, "error_rate_24h", "wrong_type", "'0.0'"),
+        ({"error_rate": math.nan}, "error_rate_24h", "wrong_type", "nan"),
+        ({"error_rate": math.inf}, "error_rate_24h", "wrong_type", "inf"),
+        ({"error_rate": True}, "error_rate_24h", "wrong_type", "True"),
+        ({"error_rate": None}, "error_rate_24h", "missing", "error_rate"),
+        ({"error_rate": 0.0, "failed_operations": 50}, "error_rate_24h", "contradiction", "50 of 100"),
+        ({"total_operations": 0, "error_rate": 0.5}, "error_rate_24h", "contradiction", "no operations"),
+        (
+            {"total_operations": 0, "error_rate": 0.0, "failed_operations": 3},
+            "error_rate_24h",
+            "contradiction",
+            "failed",
+        ),
+        (
+            {"total_operations": 0, "error_rate": 0.0, "failed_operations": 0, "error_breakdown": {"X": 1}},
+            "success_rate_24h",
+            "contradiction",
+            "failed",
+        ),
+        ({"total_operations": None}, "success_rate_24h", "missing", "total_operations"),
+        ({"total_operations": -1}, "total_operations_24h", "out_of_range", "-1"),
+        ({"total_operations": 1.5}, "total_operations_24h", "wrong_type", "whole"),
+        ({"average_duration": [1]}, "average_duration_24h", "wrong_type", "[1]"),
+        ({"generated_at": "2026-11-24T02:00:00"}, "error_rate_24h", "stale", "4.0 h before"),
+        ({"generated_at": "2026-11-24T08:00:00"}, "error_rate_24h", "stale", "2.0 h ahead"),
+        ({"generated_at": "yesterday"}, "error_rate_24h", "wrong_type", "yesterday"),
+        ({"time_period_hours": 1}, "error_rate_24h", "unknown_value", "1 h"),
+    ],
+)
+def test_statistics_that_prove_nothing(changes: dict[str, Any], name: str, fault: str, reason: str) -> None:
+    observation = seen(stats=f.answer(f.stats(**changes), hours=24))[name]
+    assert (observation["value"], observation["fault"]) == (None, fault)
+    assert reason in observation["reason"]
+
+
+@pytest.mark.parametrize(
+    ("document", "fault", "reason"),
+    [
+        ({**f.health(), "overall_status": "fine"}, "unknown_value", "'fine'"),
+        ({**f.health(), "overall_status": 1}, "unknown_value", "1"),
+        ({**f.health(), "overall_status": None}, "missing", "overall_status"),
+        ({**f.health(), "checks": []}, "missing", "no check"),
+        ({**f.health(), "checks": "none"}, "missing", "no check"),
+        ({**f.health(), "timestamp": None}, "missing", "timestamp"),
+        ({**f.health(), "timestamp": "2026-11-24T01:00:00"}, "stale", "5.0 h before"),
+        (f.health(ffmpeg="critical"), "contradiction", "ffmpeg is critical"),
+        ({**f.health(), "summary": {"critical": 2}}, "contradiction", "counts 2 critical"),
+        ({**f.health(), "checks": [{"component": "ffmpeg", "status": 1}]}, "missing", "no check"),
+        ({**f.health(), "checks": [{"component": "ffmpeg", "status": "HEALTHY"}]}, "missing", "no check"),
+        ([], "wrong_type", "not an object"),
+    ],
+)
+def test_health_that_proves_nothing(document: Any, fault: str, reason: str) -> None:
+    observation = seen(health=f.answer(document))["overall_status"]
+    assert (observation["value"], observation["fault"]) == (None, fault)
+    assert reason in observation["reason"]
+
+
+def test_critical_is_believed_without_proof_of_its_checks() -> None:
+    assert seen(health=f.answer({**f.health("critical"), "checks": []}))["overall_status"]["value"] == "critical"
+
+
+@pytest.mark.parametrize("state", ["unreachable", "timeout", "auth", "http_error", "invalid"])
+def test_one_endpoint_that_fails_hides_no_other(state: str) -> None:
+    found = seen(stats=f.answer(None, state, "it broke"))
+    assert (found["error_rate_24h"]["fault"], found["error_rate_24h"]["reason"]) == (state, "it broke")
+    assert found["overall_status"]["fault"] == found["active_sessions"]["fault"] == ""
+
+
+def test_detailed_health_stands_in_for_the_plain_one() -> None:
+    broken = f.answer(None, "http_error", "HTTP 500")
+    found = seen(health=broken, health_detailed=f.answer(f.health("critical", ffmpeg="critical")))
+    assert found["overall_status"]["value"] == "critical"
+    both = seen(health=broken, health_detailed=f.answer(None, "auth", "token expired"))["overall_status"]
+    assert both["fault"] == "http_error"
+    assert both["reason"] == "HTTP 500; health_detailed: token expired"
+
+
+@pytest.mark.parametrize(
+    ("registered", "fault"),
+    [
+        ({"unreachable": True, "msg": "ssh: connect timed out"}, "host_unreachable"),
+        ({"rc": 127, "module_stderr": "/bin/sh: 1: /usr/bin/python3: not found", "msg": "failed"}, "no_python"),
+        (
+            {"failed": True, "msg": "the Python library 'requests' is missing", "missing_library": "requests"},
+            "module_failed",
+        ),
+        ({"skipped": True}, "module_failed"),
+        (None, "module_failed"),
+        ("text", "module_failed"),
+    ],
+)
+def test_a_host_that_could_not_be_asked(registered: Any, fault: str) -> None:
+    found = observe(registered, age_max_s=300, skew_max_s=120)
+    assert set(found) == {"host"}
+    assert found["host"]["fault"] == fault
+    assert found["host"]["reason"]
+
+
+def test_counts_take_the_larger_where_the_service_contradicts_itself() -> None:
+    assert seen(sessions=f.answer({**f.sessions(12), "total_active": 0}))["active_sessions"]["value"] == 12
+    assert seen(alerts=f.answer({**f.alerts(1), "total_returned": 7}))["critical_alerts"]["value"] == 7
+
+
+@pytest.mark.parametrize("level", [None, 5, "CRITICAL", "fatal", ["critical"]])
+def test_an_alert_whose_level_cannot_be_read_counts(level: Any) -> None:
+    document = f.alerts(1)
+    document["alerts"][0]["level"] = level
+    assert seen(alerts=f.answer(document))["critical_alerts"]["value"] == 1
+
+
+def test_alerts_of_other_levels_do_not_count_unless_they_may_hide_some() -> None:
+    document = f.alerts(5, "info")
+    few = seen(alerts=f.answer(document, level="critical", limit=200))["critical_alerts"]
+    assert (few["value"], few["fault"]) == (0, "")
+    full = seen(alerts=f.answer(document, level="critical", limit=5))["critical_alerts"]
+    assert (full["value"], full["fault"]) == (None, "unknown_value")
+    assert "5 of 5 are not critical" in full["reason"]
+
+
+def test_a_session_of_negative_age_is_none() -> None:
+    assert seen(sessions=f.answer(f.sessions(1, -4.0)))["longest_session"]["fault"] == "wrong_type"
+
+
+def test_metrics_that_stopped_are_stale() -> None:
+    document = f.metrics(10.0)
+    observation = seen(metrics=f.answer(document))["cpu_peak"]
+    assert observation["fault"] == "stale"
+
+
+# runbook: DE-3
+def test_three_samples_with_the_highest_cpu() -> None:
+    peaks = details(f.result())["resource_peaks"]
+    assert [peak["cpu_percent"] for peak in peaks] == [90.0, 30.0, 20.0]
+    assert peaks[0] == {"at": "2026-11-24T05:15:00Z", "cpu_percent": 90.0, "memory_percent": 40.0}
+
+
+# runbook: DE-2
+def test_logged_errors_with_their_codes() -> None:
+    counts = {"extra.error_code": [{"value": "FFMPEG_FAILED", "count": 12}, {"value": "UNKNOWN", "count": 3}]}
+    log = {"state": "ok", "matched": 15, "lines": 400, "bad_lines": 2, "counts": counts}
+    assert observe_log(log)["note"] == "FFMPEG_FAILED 12, UNKNOWN 3; 2 lines could not be read"
+    assert details(f.result(), log)["log"]["errors"] == {"FFMPEG_FAILED": 12, "UNKNOWN": 3}
+    assert observe_log({"state": "missing", "reason": "no such file"})["fault"] == "missing"
+    assert observe_log({"skipped": True})["fault"] == "module_failed"
+
+
+anything = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=12), inner, max_size=4),
+    max_leaves=12,
+)
+
+
+def spoil(document: dict[str, Any]) -> st.SearchStrategy[Any]:
+    """The document with any of its keys replaced by anything, or something else altogether."""
+    return anything | st.fixed_dictionaries(
+        {}, optional={key: anything | st.just(value) for key, value in document.items()}
+    )
+
+
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    health=spoil(f.health()),
+    stats=spoil(f.stats()),
+    alerts=spoil(f.alerts(2)),
+    sessions=spoil(f.sessions(2)),
+    metrics=spoil(f.metrics(1.0, 2.0)),
+)
+def test_arbitrary_json_never_raises_and_never_leaks_numbers_that_are_none(**documents: Any) -> None:
+    registered = f.result(**{name: f.answer(document) for name, document in documents.items()})
+    found = observe(registered, age_max_s=300, skew_max_s=120)
+    for observation in found.values():
+        assert observation["fault"] == "" or (observation["value"] is None and observation["reason"])
+    json.dumps([found, details(registered)], allow_nan=False)
+
+
+@settings(max_examples=100, deadline=None)
+@given(anything)
+def test_an_arbitrary_result_never_raises(registered: Any) -> None:
+    observe(registered, age_max_s=300, skew_max_s=120)
+    observe({"endpoints": registered}, age_max_s=300, skew_max_s=120)
+    observe({"endpoints": {"health": registered, "stats": registered}}, age_max_s=300, skew_max_s=120)
+    details(registered, registered)
+    observe_log(registered)

@@ -1,0 +1,68 @@
+"""Ladders and the fleet's breaker."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from ansible_collections.media_ops.runbook.plugins.module_utils.errors import MediaOpsError, OptionError
+from ansible_collections.media_ops.runbook.plugins.plugin_utils.response.ladder import breaker, rungs
+
+from tests.unit.plugins.policy import policy
+
+LADDERS = policy()["policy_ladders"]
+
+
+def acts(cause: str, **diagnosis: str) -> list[str]:
+    return [rung["act"] for rung in rungs(cause, diagnosis, LADDERS)]
+
+
+def test_only_what_cures_the_class_is_tried() -> None:
+    assert acts("ffmpeg", ffmpeg="missing") == ["package_repair"]
+    for class_ in ("shadowed", "hangs", "codec_missing", "unknown", "ok"):
+        assert acts("ffmpeg", ffmpeg=class_) == []
+
+
+def test_a_masked_service_is_left_to_a_person() -> None:
+    assert acts("service", service="dead") == ["service_control"]
+    assert acts("service", service="masked") == []
+
+
+def test_a_restart_is_last() -> None:
+    for ladder in LADDERS.values():
+        names = [rung["act"] for rung in ladder]
+        assert "service_control" not in names[:-1]
+    found = acts("system_resources", disk="full", sessions="stuck", resources="short", service="running")
+    assert found == ["disk_cleanup", "session_terminate", "service_control"]
+
+
+def test_a_storage_outage_has_no_rung() -> None:
+    assert acts("cloud_storage", storage="timeout") == []
+    assert acts("never heard of") == []
+
+
+def test_a_rung_that_is_no_rung_is_refused() -> None:
+    with pytest.raises(MediaOpsError, match="policy_ladders: a rung of 'x' lacks when"):
+        rungs("x", {}, {"x": [{"rung": "r", "act": "a", "steps": []}]})
+
+
+def fleet(hosts: int, broken: int, **more: Any) -> dict[str, Any]:
+    return {f"h{n}": {"causes": ["cloud_storage"] if n < broken else [], **more} for n in range(hosts)}
+
+
+@pytest.mark.parametrize(
+    ("hosts", "broken", "size", "opens"),
+    [(1, 1, 1, False), (3, 1, 3, False), (3, 2, 3, True), (10, 2, 10, False), (10, 3, 10, True), (3, 3, 300, False)],
+)
+def test_the_breaker_opens_beyond_its_share(hosts: int, broken: int, size: int, opens: bool) -> None:
+    assert bool(breaker(fleet(hosts, broken), size, share=0.2, at_least=1)) is opens
+
+
+def test_the_breaker_counts_what_was_acted_upon_within_the_hour() -> None:
+    seen = {"a": {"causes": ["ffmpeg"]}, "b": {"causes": [], "acted": ["ffmpeg"]}}
+    assert breaker(seen, 2, share=0.2, at_least=1) == {"ffmpeg": {"hosts": ["a", "b"], "allowed": 1, "fleet": 2}}
+
+
+def test_a_share_in_per_cent_is_refused() -> None:
+    with pytest.raises(OptionError, match="policy_breaker_share"):
+        breaker({}, 1, share=20, at_least=1)

@@ -1,0 +1,499 @@
+"""The decisions of role incident: classes of fault, rungs, breaker, recovery, and what is recorded of them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from ansible_collections.media_ops.runbook.plugins.module_utils.errors import OptionError
+from ansible_collections.media_ops.runbook.plugins.plugin_utils.response.advice import advise
+from ansible_collections.media_ops.runbook.plugins.plugin_utils.response.diagnosis import diagnose, ranked_stages
+from ansible_collections.media_ops.runbook.plugins.plugin_utils.response.ledger import (
+    begun,
+    decision,
+    entries,
+    planned_rung,
+)
+from ansible_collections.media_ops.runbook.plugins.plugin_utils.response.lines import response_lines
+from ansible_collections.media_ops.runbook.plugins.plugin_utils.response.recovery import (
+    breaker_refusals,
+    cured,
+    final_verdicts,
+    fleet_breaker,
+    joined_hash,
+    ladder,
+    sample,
+    watched,
+)
+
+from tests.unit.plugins.policy import policy
+
+LIMITS = {"disk_percent": 90, "memory_percent": 95, "cpu_percent": 90, "duration_s": 300}
+POLICY = {"share": 0.2, "at_least": 1, "within": 3600}
+
+RUNG = {
+    "rung": "Restart",
+    "act": "service_control",
+    "steps": ["P0-3C"],
+    "incident": "critical_system",
+    "cause": "service",
+}
+
+
+def incident(cause: str, kind: str = "critical_system", priority: str = "P0", **more: Any) -> dict[str, Any]:
+    return {
+        "incident": kind,
+        "priority": priority,
+        "title": "Critical system",
+        "cause": cause,
+        "checks": ["overall_status"],
+        "evidence": [f"{cause} is broken"],
+        "respond_within_s": 300,
+        "playbook": "incident_critical_system",
+        **more,
+    }
+
+
+def action(**more: Any) -> dict[str, Any]:
+    return {
+        "action": "restart",
+        "target": "unit media-processing-service",
+        "why": "it is dead",
+        "steps": ["P0-3C"],
+        "stable": {"unit": "media-processing-service"},
+        "proof": {"class": "dead"},
+        "result": "planned",
+        "said": "",
+        **more,
+    }
+
+
+def classes(found: dict[str, Any]) -> dict[str, str]:
+    made: dict[str, str] = diagnose(found, LIMITS)["classes"]
+    return made
+
+
+class TestDiagnosis:
+    def test_classes_are_those_of_the_probes(self) -> None:
+        found = {
+            "ffmpeg": {"state": "missing", "reason": "no ffmpeg on PATH"},
+            "storage": {"state": "denied_put", "reason": "AccessDenied"},
+            "service": {"service": {"class": "restart_loop", "reason": "3 restarts in 5 s"}},
+        }
+        made = diagnose(found, LIMITS)
+        assert made["classes"] == {"ffmpeg": "missing", "storage": "denied_put", "service": "restart_loop"}
+        assert [row["finding"] for row in made["findings"]] == [
+            "3 restarts in 5 s",
+            "no ffmpeg on PATH",
+            "AccessDenied",
+        ]
+
+    @pytest.mark.parametrize(
+        "result",
+        [
+            {"failed": True, "msg": "psutil is missing"},
+            {"unreachable": True, "msg": "ssh"},
+            {"rc": 127, "module_stderr": "no python"},
+            {"skipped": True},
+            # What failed_when: false makes of a failure
+            {"failed": False, "failed_when_result": False, "msg": "option 'work_dir' is '/srv'"},
+            {"failed": False, "sessions": [], "state": "ok", "service": {"class": "running"}, "msg": "died half way"},
+            {},
+            None,
+            "text",
+        ],
+    )
+    @pytest.mark.parametrize("subject", ["service", "ffmpeg", "storage", "sessions", "host"])
+    def test_a_probe_that_did_not_answer_is_unknown_and_calls_for_nothing(self, subject: str, result: Any) -> None:
+        made = classes({subject: result})
+        assert set(made.values()) == {"unknown"}
+        ladders = policy()["policy_ladders"]
+        for cause in ladders:
+            assert ladder([incident(cause)], made, ladders) == []
+
+    def test_an_altered_program_of_a_package_is_cured_by_reinstalling_it(self) -> None:
+        altered = {"state": "codec_missing", "reason": "no libx264", "reinstall_cures": True}
+        assert classes({"ffmpeg": altered}) == {"ffmpeg": "altered"}
+        assert classes({"ffmpeg": {**altered, "reinstall_cures": False}}) == {"ffmpeg": "codec_missing"}
+        assert classes({"ffmpeg": {**altered, "state": "missing"}}) == {"ffmpeg": "missing"}
+
+    def test_sessions(self) -> None:
+        stuck = {"session_id": "abc", "state": "stopped", "may_end": True, "why": "T state", "attention": "end"}
+        slow = {"session_id": "def", "state": "progressing", "may_end": False, "attention": "end"}
+        lost = {"session_id": "ghi", "state": "no_process", "may_end": False, "attention": "end"}
+        assert classes({"sessions": {"sessions": [stuck, slow]}}) == {"sessions": "stuck"}
+        assert classes({"sessions": {"sessions": [slow]}}) == {"sessions": "attention"}
+        assert classes({"sessions": {"sessions": [lost, slow], "restart_needed": ["ghi"]}}) == {
+            "sessions": "no_process"
+        }
+        assert classes({"sessions": {"sessions": [lost], "restart_needed": []}}) == {"sessions": "attention"}
+        assert classes({"sessions": {"sessions": [], "orphans": [{"pid": 1}]}}) == {"sessions": "orphans"}
+        assert classes({"sessions": {"sessions": [], "orphans": []}}) == {"sessions": "ok"}
+        # Without the API nobody knows which sessions there are.
+        silent = {"api": {"state": "unreachable", "reason": "refused"}, "sessions": [], "orphans": []}
+        assert classes({"sessions": silent}) == {"sessions": "unknown"}
+
+    def test_disk_and_resources(self) -> None:
+        def host(cpu: float, memory: float, disk: float | None, inodes: float | None, **more: Any) -> dict[str, Any]:
+            row = {"path": "/t", "state": "ok", "reason": "", "mount_point": "/", "read_only": False, **more}
+            return {
+                "host": {
+                    "cpu": {"used_percent": cpu},
+                    "memory": {"used_percent": memory},
+                    "disks": [{**row, "used_percent": disk, "inodes_used_percent": inodes}],
+                }
+            }
+
+        assert classes(host(10, 10, 89.9, 1)) == {"disk": "ok", "resources": "ok"}
+        assert classes(host(10, 10, 90, 1)) == {"disk": "full", "resources": "ok"}
+        assert classes(host(10, 10, 5, 100)) == {"disk": "full", "resources": "ok"}
+        assert classes(host(90, 95, 5, None)) == {"disk": "ok", "resources": "ok"}
+        assert classes(host(90.1, 10, 5, None))["resources"] == "short"
+        assert classes(host(10, 95.1, 5, None))["resources"] == "short"
+        assert classes(host(10, 10, 5, 1, read_only=True))["disk"] == "read_only"
+        assert classes(host(10, 10, None, None, state="timeout", reason="no answer"))["disk"] == "unknown"
+
+    def test_performance(self) -> None:
+        stages = {"merging": {"average_duration": 250.0}, "upload": {"average_duration": 3.0}, "odd": {}}
+        stats = {"total_operations": 4, "average_duration": 301.0, "stage_breakdown": stages}
+        made = diagnose({"stats": stats}, LIMITS)
+        assert made["classes"] == {"performance": "degraded"}
+        assert "merging (250 s)" in made["findings"][0]["finding"]
+        assert classes({"stats": {**stats, "average_duration": 300.0}}) == {"performance": "ok"}
+        assert classes({"stats": {"total_operations": 0, "average_duration": 0.0}}) == {"performance": "unknown"}
+        # runbook: P2P-2A
+        assert [row["stage"] for row in ranked_stages(stats)] == ["merging", "upload"]
+
+
+class TestLadder:
+    def test_every_rung_can_be_read_and_names_how_it_is_cured(self) -> None:
+        for cause, rungs in policy()["policy_ladders"].items():
+            for rung in rungs:
+                assert {"rung", "act", "when", "cured", "steps", "args"} == set(rung), cause
+
+    def test_restart_comes_last_over_all_incidents_and_each_rung_once(self) -> None:
+        ladders = policy()["policy_ladders"]
+        found = {"disk": "full", "sessions": "stuck", "service": "running", "resources": "short"}
+        rungs = ladder([incident("service"), incident("system_resources"), incident("temp_directory")], found, ladders)
+        assert [rung["act"] for rung in rungs] == ["disk_cleanup", "session_terminate", "service_control"]
+        assert rungs[-1]["cause"] == "service"
+
+    @pytest.mark.parametrize("state", ["dns", "timeout", "unknown_key", "throttled"])
+    def test_a_storage_outage_restarts_nothing(self, state: str) -> None:
+        found = {"storage": state, "service": "running", "ffmpeg": "ok", "resources": "ok", "disk": "ok"}
+        assert ladder([incident("cloud_storage")], found, policy()["policy_ladders"]) == []
+
+    @pytest.mark.parametrize("state", ["shadowed", "codec_missing", "hangs", "failed", "unknown", "ok"])
+    def test_what_a_reinstallation_does_not_cure_is_left_to_a_person(self, state: str) -> None:
+        assert ladder([incident("ffmpeg")], {"ffmpeg": state}, policy()["policy_ladders"]) == []
+
+    def test_a_masked_service_is_left_alone(self) -> None:
+        assert ladder([incident("service")], {"service": "masked"}, policy()["policy_ladders"]) == []
+
+    def test_hashes(self) -> None:
+        assert joined_hash([]) == ""
+        assert joined_hash(["0123456789ab"]) == "0123456789ab"
+        assert len(joined_hash(["0123456789ab", "ba9876543210"])) == 12
+        assert joined_hash(["a" * 12, "b" * 12]) != joined_hash(["b" * 12, "a" * 12])
+
+    def test_a_plan_that_could_not_be_made_has_no_hash(self) -> None:
+        rung = {"rung": "Restart", "act": "service_control", "steps": ["P0-3C"], "args": {}}
+        assert planned_rung(rung, {"failed": True, "msg": "sudo refuses"})["said"] == "no answer: sudo refuses"
+        refused = planned_rung(rung, {"plan": [], "hash": "0123456789ab", "refusals": ["sudo does not allow it"]})
+        assert (refused["failed"], refused["said"]) == (True, "sudo does not allow it")
+        made = planned_rung(rung, {"plan": [action()], "hash": "0123456789ab", "changed": True})
+        assert (made["hash"], made["changed"], made["failed"], len(made["actions"])) == ("0123456789ab", True, False, 1)
+
+
+class TestBreaker:
+    def fleet(self, size: int, ill: int, cause: str = "cloud_storage") -> dict[str, Any]:
+        return {
+            f"media{n:02}": {
+                "incidents": [incident(cause)] if n < ill else [],
+                "recent": [],
+                "now": "2026-11-24T06:00:00Z",
+            }
+            for n in range(size)
+        }
+
+    def test_a_cause_of_many_hosts_opens_it(self) -> None:
+        assert fleet_breaker(self.fleet(10, 2), [], 10, POLICY) == {}
+        opened = fleet_breaker(self.fleet(10, 3), [], 10, POLICY)
+        assert opened["cloud_storage"]["allowed"] == 2
+        lines = breaker_refusals([incident("cloud_storage")], opened)
+        assert len(lines) == 1
+        assert "3 of 10 hosts" in lines[0]
+        assert "cloud_storage" in lines[0]
+        assert breaker_refusals([incident("ffmpeg")], opened) == []
+
+    def test_one_host_may_always_be_acted_upon(self) -> None:
+        assert fleet_breaker(self.fleet(1, 1), [], 1, POLICY) == {}
+
+    def test_what_was_done_within_the_hour_counts_also_on_hosts_left_out(self) -> None:
+        hosts = self.fleet(1, 1, "ffmpeg")
+
+        def left_out(name: str, at: str, result: str = "done", cause: str = "ffmpeg") -> dict[str, Any]:
+            return {
+                "item": name,
+                "now": "2026-11-24T06:00:00Z",
+                "recent": [{"at": at, "action": "reinstall", "cause": cause, "result": result}],
+            }
+
+        late = left_out("b", "2026-11-24T05:30:00Z")
+        assert "ffmpeg" in fleet_breaker(hosts, [late], 3, POLICY)
+        assert fleet_breaker(hosts, [left_out("b", "2026-11-24T04:30:00Z")], 3, POLICY) == {}
+        assert fleet_breaker(hosts, [left_out("b", "2026-11-24T05:30:00Z", "planned")], 3, POLICY) == {}
+        assert fleet_breaker(hosts, [left_out("b", "2026-11-24T05:30:00Z", cause="service")], 3, POLICY) == {}
+
+    @pytest.mark.parametrize("share", [-0.1, 1.1, "many", None])
+    def test_a_share_that_is_none_is_refused(self, share: Any) -> None:
+        with pytest.raises(OptionError, match="policy_breaker_share"):
+            fleet_breaker(self.fleet(2, 1), [], 2, {**POLICY, "share": share})
+
+
+class TestWatch:
+    def taken(self, *good: bool) -> list[dict[str, Any]]:
+        return [{"good": value} for value in good]
+
+    # runbook: P0-4B
+    @pytest.mark.parametrize(
+        ("good", "outcome"),
+        [
+            ([], "watching"),
+            ([True] * 7, "watching"),
+            ([True] * 8, "recovered"),
+            ([False, False], "watching"),
+            ([False] * 3, "not_recovered"),
+            ([False, False, *[True] * 8], "recovered"),
+        ],
+    )
+    def test_eight_of_ten(self, good: list[bool], outcome: str) -> None:
+        assert watched(self.taken(*good), 10, 8) == outcome
+
+    @pytest.mark.parametrize("needed", [0, 11, -1])
+    def test_a_number_that_cannot_be_reached_is_refused(self, needed: int) -> None:
+        with pytest.raises(OptionError, match="policy_watch_good"):
+            watched([], 10, needed)
+
+    # runbook: P0-4A
+    def test_a_sample_is_good_when_the_host_and_the_cause_are(self) -> None:
+        def answer(*checks: tuple[str, str]) -> dict[str, Any]:
+            rows = [{"component": name, "status": status, "message": "m"} for name, status in checks]
+            return {"endpoints": {"health_detailed": {"data": {"checks": rows}, "fetched_at": "2026-11-24T06:00:00Z"}}}
+
+        def overall(value: str | None, reason: str = "") -> dict[str, Any]:
+            return {"overall_status": {"value": value, "reason": reason, "note": ""}, "host": {"reason": ""}}
+
+        assert sample(answer(("ffmpeg", "healthy")), overall("healthy"), "ffmpeg", 1)["good"]
+        assert sample(answer(("ffmpeg", "warning")), overall("warning"), "ffmpeg", 1)["good"]
+        assert not sample(answer(("ffmpeg", "critical")), overall("warning"), "ffmpeg", 1)["good"]
+        assert not sample(answer(("ffmpeg", "healthy")), overall("critical"), "ffmpeg", 1)["good"]
+        silent = sample({"unreachable": True}, overall(None, "refused"), "ffmpeg", 3)
+        assert (silent["good"], silent["state"], silent["message"], silent["number"]) == (
+            False,
+            "unknown",
+            "refused",
+            3,
+        )
+
+    def test_cured(self) -> None:
+        rung = {"cured": {"ffmpeg": ["ok"]}}
+        assert cured(rung, {"ffmpeg": "ok"})
+        assert not cured(rung, {"ffmpeg": "broken_library"})
+        assert not cured(rung, {})
+        assert cured({"cured": {}}, {})
+
+
+class TestRecord:
+    def test_each_action_has_an_entry_with_its_proof(self) -> None:
+        made = entries(RUNG, {"plan": [action(result="done", said="it runs")]}, controller="ops1", user="alice")
+        assert len(made) == 1
+        assert made[0]["action"] == "restart"
+        assert made[0]["cause"] == "service"
+        assert made[0]["proof"] == {"class": "dead"}
+        assert (made[0]["result"], made[0]["said"], made[0]["controller"], made[0]["user"]) == (
+            "done",
+            "it runs",
+            "ops1",
+            "alice",
+        )
+
+    def test_a_module_that_failed_half_way_is_recorded_as_failed(self) -> None:
+        failed = {"failed": True, "msg": "sudo refuses", "plan": [action(result="done"), action()]}
+        assert [row["result"] for row in entries(RUNG, failed, controller="c", user="u")] == ["done", "failed"]
+        nothing = entries(RUNG, {"unreachable": True, "msg": "ssh"}, controller="c", user="u")
+        assert [(row["action"], row["result"], row["said"]) for row in nothing] == [
+            ("service_control", "failed", "no answer: ssh")
+        ]
+
+    def test_what_was_begun_has_a_result_also_when_the_module_gives_none(self) -> None:
+        rung = {**RUNG, "actions": [action(), {**action(), "target": "another unit"}]}
+        began = begun(rung, controller="c", user="u")
+        ended = entries(rung, {"unreachable": True, "msg": "ssh"}, controller="c", user="u")
+        assert {row["result"] for row in began} == {"started"}
+        assert [(row["action"], row["target"]) for row in ended] == [(row["action"], row["target"]) for row in began]
+        assert {(row["result"], row["said"]) for row in ended} == {("failed", "no answer: ssh")}
+
+    def test_a_decision(self) -> None:
+        made = decision("paged", {"incidents": [incident("ffmpeg")], "said": "NOT recovered"}, controller="c", user="u")
+        assert (made["action"], made["cause"], made["why"], made["result"]) == (
+            "paged",
+            "ffmpeg",
+            "NOT recovered",
+            "decided",
+        )
+
+
+class TestAfter:
+    def verdict(self, check: str, state: str) -> dict[str, Any]:
+        return {"check": check, "state": state, "note": "", "message": check}
+
+    def test_a_window_of_the_past_is_a_warning_after_a_recovery(self) -> None:
+        response = {
+            "recovered": True,
+            "said": "Recovered",
+            "incidents": [incident("ffmpeg", checks=["recent_error_rate"])],
+        }
+        made = final_verdicts(
+            [self.verdict("recent_error_rate", "critical"), self.verdict("overall_status", "ok")], response
+        )
+        assert [(row["check"], row["state"]) for row in made] == [
+            ("recent_error_rate", "warning"),
+            ("recovery", "ok"),
+            ("overall_status", "ok"),
+        ]
+
+    def test_a_status_that_is_critical_stays_so(self) -> None:
+        response = {"recovered": True, "said": "", "incidents": [incident("ffmpeg")]}
+        made = final_verdicts([self.verdict("overall_status", "critical")], response)
+        assert made[0]["state"] == "critical"
+
+    def test_no_recovery_is_critical(self) -> None:
+        made = final_verdicts([], {"recovered": False, "said": "NOT recovered", "incidents": []})
+        assert [(row["check"], row["state"]) for row in made] == [("recovery", "critical")]
+
+    def test_nothing_tried_changes_nothing(self) -> None:
+        rows = [self.verdict("overall_status", "critical")]
+        assert final_verdicts(rows, {"recovered": None}) == rows
+
+    def test_what_a_probe_found_is_judged_also_where_the_service_says_that_it_is_well(self) -> None:
+        classes = {"storage": "denied_put", "resources": "short", "disk": "unknown", "ffmpeg": "ok", "service": "dead"}
+        found = [{"subject": "storage", "class": "denied_put", "finding": "these credentials may not write"}]
+        response = {"recovered": None, "classes": classes, "findings": found}
+        well = [self.verdict("overall_status", "ok")]
+        made = final_verdicts(well, response)
+        assert [(row["check"], row["state"]) for row in made] == [
+            ("probed_storage", "critical"),
+            ("probed_disk", "unknown"),
+            ("probed_resources", "warning"),
+            ("overall_status", "ok"),
+        ]
+        assert made[0]["message"] == "denied_put: these credentials may not write"
+        assert final_verdicts(made, response) == made, "twice is as once"
+        after = final_verdicts(made, {**response, "recovered": True, "said": "Recovered"})
+        assert [row["check"] for row in after] == ["recovery", "overall_status"], "found before, and gone"
+        none = {"recovered": None, "classes": {"storage": "not_configured", "ffmpeg": "ok"}}
+        assert final_verdicts(well, none) == well
+
+
+class TestLines:
+    def test_a_plan_shows_what_would_be_done_and_how_to_do_it(self) -> None:
+        rung = {
+            "rung": "Restart the service",
+            "steps": ["P0-3C"],
+            "actions": [action()],
+            "said": "",
+            "hash": "0123456789ab",
+        }
+        shown = response_lines(
+            {
+                "mode": "plan",
+                "incidents": [incident("service")],
+                "findings": [{"subject": "service", "class": "dead", "finding": "inactive (dead)"}],
+                "plan": [rung],
+                "hash": "0123456789ab",
+                "refusals": [],
+                "said": "",
+            }
+        )
+        text = "\n".join(shown)
+        for part in ("P0 Critical system, cause service", "service: dead", "Plan 0123456789ab", "class: dead"):
+            assert part in text
+        assert "-e incident_mode=apply -e incident_plan=0123456789ab" in text
+
+    def test_what_was_done_and_why_not_more(self) -> None:
+        rung = {"rung": "Restart the service", "steps": ["P0-3C"], "actions": [action(result="failed", said="timeout")]}
+        shown = "\n".join(
+            response_lines(
+                {
+                    "mode": "apply",
+                    "incidents": [incident("service")],
+                    "plan": [rung],
+                    "acted": [rung],
+                    "refusals": ["restart was carried out 1 times"],
+                    "said": "NOT recovered",
+                }
+            )
+        )
+        assert "-> failed: timeout" in shown
+        assert "Not touched: restart was carried out 1 times" in shown
+        assert shown.endswith("NOT recovered")
+
+    def test_nothing_found(self) -> None:
+        assert response_lines({"incidents": []}) == ["No incident: nothing is to be done"]
+
+    def test_a_cause_without_a_rung_is_for_a_person(self) -> None:
+        shown = response_lines({"incidents": [incident("cloud_storage")], "plan": []})
+        assert shown[-1] == "Plan: nothing that automation may do; a person must look"
+
+
+class TestAdvice:
+    # runbook: P2P-3E
+    def test_rules_of_the_policy(self) -> None:
+        rules = policy()["policy_advice"]
+        cpu = advise({"cpu_percent": 97, "slowest_stage": "compression", "memory_percent": 40}, rules)
+        assert len(cpu) == 1
+        assert cpu[0].startswith("CPU bound")
+        upload = advise({"cpu_percent": 20, "slowest_stage": "storage_upload", "slowest_stage_s": 30}, rules)
+        assert [line.split(":")[0] for line in upload] == ["Storage bound"]
+        assert advise({}, rules) == []
+        assert advise({"cpu_percent": None, "memory_percent": "a lot"}, rules) == []
+
+    def test_a_bound_of_the_command_line_is_text(self) -> None:
+        rule = {"when": {"cpu_percent": {"at_least": "80", "below": 90}, "stage": {"in": ["merging"]}}, "advice": "x"}
+        given = [advise({"cpu_percent": cpu, "stage": "merging"}, [rule]) for cpu in (79.9, 80, 89.9, 90)]
+        assert given == [[], ["x"], ["x"], []]
+
+    @pytest.mark.parametrize(
+        "rule",
+        [
+            {"when": {}},
+            {"advice": "x"},
+            {"when": {"a": {"over": 1}}, "advice": "x"},
+            {"when": {"a": {"above": "many"}}, "advice": "x"},
+            {"when": {"a": {"above": None}}, "advice": "x"},
+            {"when": {"a": {"in": "merging"}}, "advice": "x"},
+            {"when": {"a": {"above": 5, "over": 1}}, "advice": "x"},
+        ],
+    )
+    def test_a_rule_that_cannot_be_used_is_named(self, rule: dict[str, Any]) -> None:
+        with pytest.raises(OptionError, match="policy_advice"):
+            advise({"a": 2}, [rule])
+
+
+# runbook: WC-5
+def test_a_cleanup_tells_the_use_of_each_file_system() -> None:
+    row = {"roots": ["/srv/temp", "/srv/temp/logs", "/srv"], "before_percent": 4.1, "after_percent": 23.9}
+    rung = {"rung": "Free the disk", "act": "disk_cleanup", "steps": ["WC-5"], "args": {}}
+    made = planned_rung(
+        rung, {"plan": [], "hash": "0123456789ab", "free": [row, {"roots": [], "before_percent": None}]}
+    )
+    assert made["said"] == "/srv/temp, /srv/temp/logs: 4.1 % free before, 23.9 % after"
+    held = {"files": 1, "bytes": 5 << 20, "processes": [{"pid": 7, "name": "tail", "files": 1, "bytes": 5 << 20}]}
+    kept = planned_rung(rung, {"plan": [], "hash": "0123456789ab", "free": [row], "held_open": held})
+    assert kept["said"].endswith("; deleted files that tail (pid 7) hold open still take 5 MiB")
+    for few in ({**held, "bytes": 4096}, None, {"bytes": "x"}, {"bytes": 0, "processes": 5}):
+        assert planned_rung(rung, {"plan": [], "hash": "", "free": [row], "held_open": few})["said"] == made["said"]
+    answers: list[Any] = [None, 5, [5], [{}], [{"roots": None, "before_percent": 1, "after_percent": 1}]]
+    for nonsense in answers:
+        assert planned_rung(rung, {"plan": [], "hash": "", "free": nonsense})["said"] == ""
