@@ -61,7 +61,7 @@ def restarted() -> dict[str, Any]:
 
 
 LEDGER = [
-    *(fix(run, "restart", "media-processing-service", said="service runs again") for run in (1, 2, 3)),
+    *(fix(run, "restart", "media-processing-service", msg="service runs again") for run in (1, 2, 3)),
     fix(4, "delete", "/srv/media-processing/temp/video_merge/abc/prepared_00.mp4", cause="temp_directory"),
     fix(5, "reinstall", "ffmpeg", cause="ffmpeg", result="failed"),
     fix(6, "restart", "media-processing-service", result="refused"),

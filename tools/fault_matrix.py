@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parent.parent
 TITLES = {
     "ffmpeg": "ffmpeg",
     "sessions": "Sessions",
-    "service": "The service and temporary measures",
+    "service": "The service and overrides",
     "incident_faults": "Whole incidents, by the playbooks",
     "incident_guards": "What must hold before a host is acted upon",
     "host_faults": "Hosts and storage, by the playbooks",

@@ -32,8 +32,8 @@ def _positive(option: str, raw: Any) -> float:
     return value
 
 
-def _verdicts(observations: Any, checks: Any, procedure: str) -> Any:
-    return judge(observations, checks, procedure)
+def _verdicts(observations: Any, checks: Any, run_by: str) -> Any:
+    return judge(observations, checks, run_by)
 
 
 def _incidents(verdicts: Any, table: Any, details: Any = None, error_causes: Any = None) -> Any:

@@ -24,7 +24,7 @@ class Action(TypedDict):
     stable: dict[str, Any]
     proof: dict[str, Any]
     result: str
-    said: str
+    msg: str
 
 
 def planned(
@@ -45,7 +45,7 @@ def planned(
         "stable": dict(stable),
         "proof": dict(proof or {}),
         "result": "planned",
-        "said": "",
+        "msg": "",
     }
 
 

@@ -57,12 +57,12 @@ options:
       - Name of the host in messages. Needed with O(state=recorded).
       - A verdict may name other ones as its C(hosts), a list. So a controller keeps state for hosts that cannot.
     type: str
-  procedure:
-    description: The procedure that looked, such as V(watch_health). Needed with O(state=recorded).
+  source:
+    description: The source that looked, such as V(watch_health). Needed with O(state=recorded).
     type: str
   verdicts:
     description:
-      - What was found, as filter P(media_ops.runbook.verdicts#filter) gives it. All checks of the procedure.
+      - What was found, as filter P(media_ops.runbook.verdicts#filter) gives it. All checks of the source.
       - C(check) is needed. A C(state) that is none counts as unknown.
     type: list
     elements: dict
@@ -130,7 +130,7 @@ EXAMPLES = r"""
   media_ops.runbook.alert_state:
     run_id: 20261124T060000Z
     host: "{{ inventory_hostname }}"
-    procedure: watch_health
+    source: watch_health
     verdicts: "{{ healthcheck_result.verdicts }}"
     reminder_after: 14400
   register: alerts
@@ -157,7 +157,7 @@ messages:
   sample:
     - id: 8f14e45fceea167a5a36
       event: ended
-      procedure: watch_health
+      source: watch_health
       run_id: 20261124T061500Z
       host: media1.example.com
       check: overall_status
@@ -186,13 +186,13 @@ acked:
   returned: success
 open:
   description:
-    - What is bad or flapping now, of all procedures, with C(procedure), C(host), C(check), C(title), C(state),
+    - What is bad or flapping now, of all sources, with C(source), C(host), C(check), C(title), C(state),
       C(severity), C(since), C(began_at), C(flapping) and C(dedup_key).
   type: list
   elements: dict
   returned: success
 suppressed:
-  description: Runs counted as suppressed since the last message, by procedure.
+  description: Runs counted as suppressed since the last message, by source.
   type: dict
   returned: success
   sample: {watch_health: 2}
@@ -225,7 +225,7 @@ def main() -> None:
             "state": {"choices": ["recorded", "acked", "observed"], "default": "recorded"},
             "state_dir": {"type": "path", "default": "/var/lib/media-ops"},
             "create": {"type": "bool", "default": False},
-            **{name: {"type": "str"} for name in ("run_id", "host", "procedure")},
+            **{name: {"type": "str"} for name in ("run_id", "host", "source")},
             "verdicts": {"type": "list", "elements": "dict", "default": []},
             "alert_from": {"choices": ["warning", "unknown"], "default": "unknown"},
             **{name: {"type": "int", "default": size} for name, size in (("settle", 1), ("flap_changes", 4))},

@@ -98,7 +98,7 @@ EXAMPLES = r"""
 
 - name: Say which have no verified copy
   ansible.builtin.debug:
-    msg: "{{ copies.said }}"
+    msg: "{{ copies.msg }}"
   when: copies.state != 'ok'
 
 - name: Copy them to another store, with credentials that may do nothing else
@@ -119,7 +119,7 @@ state:
   type: str
   returned: success
   sample: throttled
-said:
+msg:
   description: In one line, how many archives have a verified copy, and what went wrong.
   type: str
   returned: success
@@ -127,7 +127,7 @@ said:
 plan:
   description:
     - An action for each archive without a verified copy, with C(action), C(target), C(why), C(steps), C(stable),
-      C(proof), C(result) and C(said). Where the store cannot be asked, one action for all archives, which fails.
+      C(proof), C(result) and C(msg). Where the store cannot be asked, one action for all archives, which fails.
     - C(action) is V(copy), or V(verify) where the store has the archive and it is to be read back.
     - C(stable) holds C(kind) (V(missing), V(unverified), V(differing), V(unknown)), C(to), and C(archive) with name,
       size and SHA-256, or C(archives). C(proof) holds the C(bytes) of what the store has.

@@ -20,8 +20,9 @@ description:
     root is touched, whatever is renamed, linked or mounted meanwhile.
   - Ages are exact. A file is due when it was last changed longer ago than C(min_age) seconds, not when whole days
     have passed.
-  - What stays, and is said in RV(rules) and RV(stayed), is what a live process has open, what belongs to a session
-    that the API lists, what changed since it was planned, what is dated in the future, and what is no regular file.
+  - What stays, and is named in RV(rules) and RV(skipped_files), is what a live process has open, what belongs to a
+    session that the API lists, what changed since it was planned, what is dated in the future, and what is not a
+    regular file.
   - That nobody has a file open is proved by a write lease, which the kernel grants only then. Leases are for the
     owner of a file, so run the module as the service's user. Where there is none to be had, C(/proc) has to do if
     all of it can be read, and the file stays with the reason C(unproven) if not.
@@ -115,7 +116,7 @@ options:
     description: Act only when the plan made anew has this RV(hash). Else the module fails and says what drifted.
     type: str
   max_listed:
-    description: How many files RV(stayed) and the diff name at most, 0 to 1000.
+    description: How many files RV(skipped_files) and the diff name at most, 0 to 1000.
     type: int
     default: 100
 """
@@ -156,7 +157,7 @@ RETURN = r"""
 plan:
   description:
     - One action for each rule by which something goes, with C(action), C(target), C(why), C(steps), C(stable),
-      C(proof), C(result) and C(said).
+      C(proof), C(result) and C(msg).
     - C(stable) holds the rule, its root, the number of files and directories, the bytes that their end frees, and a
       digest over path, inode, size and time of change of each. C(proof) holds a few paths, the oldest first, so that
       the plan stays short for a million files.
@@ -223,7 +224,7 @@ rules:
       removed: {files: 6, directories: 0}
       freed_bytes: 73400320
       skipped: {open: 1, session: 2}
-stayed:
+skipped_files:
   description: Some of what stays, each with C(rule), C(reason) and C(path).
   type: list
   elements: dict

@@ -116,7 +116,7 @@ libraries:
   returned: success
 checks:
   description:
-    - What was tried, each with C(check), C(path), C(ok), C(rc) (null when it was ended), C(said) and C(seconds).
+    - What was tried, each with C(check), C(path), C(ok), C(rc) (null when it was ended), C(msg) and C(seconds).
   type: list
   elements: dict
   returned: success

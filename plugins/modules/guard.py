@@ -7,14 +7,14 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: guard
-short_description: Lock, ledger, caps and pause switch of a host
+short_description: Lease, ledger, caps and pause switch of a host
 version_added: 0.1.0
 author:
   - media_ops.runbook contributors (@media-ops)
 description:
   - Says whether automation may act on this host, and keeps the record of what it did. Everything lives in
     O(state_dir) on the host, so it survives the loss of a controller and serves every controller.
-  - Two calls never decide at once, since each holds a kernel lock. Between calls a lease with an owner and an end
+  - Two calls never decide at once, since each holds a kernel's lock. Between calls a lease with an owner and an end
     says who may act. An expired lease is taken over, and RV(took_over) says from whom.
   - A refusal is a value, RV(permitted) with RV(refusals). The module fails only for misuse, and when the state
     directory cannot be used.
@@ -33,25 +33,25 @@ options:
   state:
     description:
       - V(observed) only says how the host stands.
-      - V(locked) takes the lease, or renews it for the same O(run_id). It is refused while automation is paused, while
+      - V(leased) takes the lease, or renews it for the same O(run_id). It is refused while automation is paused, while
         another run holds the lease, when the run starts too late (O(scheduled_for)), and when one of O(actions) was
         carried out too often (O(caps)).
       - V(released) gives the lease back, also where the ledger cannot be written. A lease of another run is left alone.
-      - V(recorded) appends O(entries) to the ledger; they are on disk when the module returns. V(locked) does so too
+      - V(recorded) appends O(entries) to the ledger; they are on disk when the module returns. V(leased) does so too
         when it gives the lease, and V(released) before the lease is given back.
       - V(paused) stops all automation on the host for O(pause_for) seconds. V(resumed) ends that.
     type: str
-    choices: [observed, locked, released, recorded, paused, resumed]
+    choices: [observed, leased, released, recorded, paused, resumed]
     default: observed
   state_dir:
     description: The directory, absolute. It must exist; the playbook C(media_ops.runbook.prepare_hosts) makes it.
     type: path
     default: /var/lib/media-ops
   run_id:
-    description: What names the run. Needed with V(locked), V(released) and V(recorded) of O(state).
+    description: What names the run. Needed with V(leased), V(released) and V(recorded) of O(state).
     type: str
   reason:
-    description: Why, in one line for people. Needed with V(locked) and V(paused) of O(state).
+    description: Why, in one line for people. Needed with V(leased) and V(paused) of O(state).
     type: str
   owner:
     description: Who started the run.
@@ -123,7 +123,7 @@ EXAMPLES = r"""
 
 - name: Take the host for a restart, unless one was made within the hour
   media_ops.runbook.guard:
-    state: locked
+    state: leased
     run_id: 20261124T060000Z
     owner: alice
     reason: service does not answer
@@ -144,21 +144,21 @@ RETURN = r"""
 permitted:
   description: Whether the run may act.
   type: bool
-  returned: with O(state=locked)
+  returned: with O(state=leased)
 refusals:
   description: Why it may not, in lines for people.
   type: list
   elements: str
-  returned: with O(state=locked)
+  returned: with O(state=leased)
 took_over:
-  description: The expired or dead lease that was taken over, as RV(lock). Null when there was none.
+  description: The expired or dead lease that was taken over, as RV(lease). Null when there was none.
   type: dict
-  returned: with O(state=locked)
+  returned: with O(state=leased)
 recorded:
   description: How many entries were appended.
   type: int
-  returned: with O(state=recorded) and O(state=released), and with O(state=locked) when the lease was given
-lock:
+  returned: with O(state=recorded) and O(state=released), and with O(state=leased) when the lease was given
+lease:
   description:
     - The lease, with C(run_id), C(owner), C(controller), C(controller_pid), C(reason), C(taken_at), C(expires_at) and
       C(expired). Null when there is none.
@@ -203,7 +203,7 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "state": {
-                "choices": ["observed", "locked", "released", "recorded", "paused", "resumed"],
+                "choices": ["observed", "leased", "released", "recorded", "paused", "resumed"],
                 "default": "observed",
             },
             "state_dir": {"type": "path", "default": "/var/lib/media-ops"},

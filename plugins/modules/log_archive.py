@@ -113,14 +113,14 @@ EXAMPLES = r"""
 
 - name: Say what is wrong with the rotation
   ansible.builtin.debug:
-    msg: "{{ logs.rotation.problems | map(attribute='said') }}"
+    msg: "{{ logs.rotation.problems | map(attribute='msg') }}"
 """
 
 RETURN = r"""
 plan:
   description:
     - At most one action each to finish what a killed run left, to delete old archives, and to archive, in this
-      order, with C(action), C(target), C(why), C(steps), C(stable), C(proof), C(result) and C(said).
+      order, with C(action), C(target), C(why), C(steps), C(stable), C(proof), C(result) and C(msg).
     - C(stable) holds C(kind) (V(finish), V(expire), V(archive)) and the files, logs by inode, size and time of
       change, as their names change by rotation.
   type: list
@@ -146,7 +146,7 @@ removed:
   description: C(files) and C(bytes) of rotated logs that are gone, since an archive holds them.
   type: dict
   returned: success
-stayed:
+skipped_files:
   description:
     - Rotated logs that stay, each with C(file) and C(reason). V(open), somebody may write to it; V(unproven), nobody
       can say; V(changed) or V(gone) meanwhile; V(no_regular_file); V(denied).
@@ -179,7 +179,7 @@ rotation:
       type: int
     problems:
       description:
-        - What is wrong with the rotation, each with C(log), C(problem) and C(said).
+        - What is wrong with the rotation, each with C(log), C(problem) and C(msg).
         - V(beyond_limit), V(too_many) and V(missing) by O(limits); V(gap), numbers are missing between rotated files;
           V(writer), somebody has a rotated file open to write.
       type: list

@@ -12,7 +12,7 @@ version_added: 0.1.0
 author:
   - media_ops.runbook contributors (@media-ops)
 description:
-  - Writes C(media_ops_PROCEDURE.prom) with what a procedure found, and C(media_ops_host.prom) with what holds for the
+  - Writes C(media_ops_SOURCE.prom) with what a source found, and C(media_ops_host.prom) with what holds for the
     host as a whole. Each file is written whole or not at all, with mode 0644 and without timestamps.
   - A host that has no O(textfile_dir), or where it cannot be used, is a value, RV(reason), and a warning.
   - All metrics are gauges. Actions are counted within a window, since a counter over a ledger that rotates would lie.
@@ -34,8 +34,8 @@ options:
     description: The directory that node_exporter reads (C(--collector.textfile.directory)), absolute.
     type: path
     default: /var/lib/prometheus/node-exporter
-  procedure:
-    description: The procedure that ran, such as V(watch_health). Lower case letters, digits and C(_), not V(host).
+  source:
+    description: The source that ran, such as V(watch_health). Lower case letters, digits and C(_), not V(host).
     type: str
     required: true
   verdicts:
@@ -54,8 +54,8 @@ options:
   breaker_open:
     description: Whether the breaker of the fleet is open. Left out when not given.
     type: bool
-  measures_active:
-    description: How many temporary measures are in force. Left out when not given.
+  overrides_active:
+    description: How many overrides are in force. Left out when not given.
     type: int
 seealso:
   - module: media_ops.runbook.alert_state
@@ -69,7 +69,7 @@ EXAMPLES = r"""
 
 - name: Write the metrics of this run
   media_ops.runbook.metrics_textfile:
-    procedure: watch_health
+    source: watch_health
     verdicts: "{{ healthcheck_result.verdicts }}"
     alerts: "{{ alerts }}"
     guard: "{{ stands }}"
@@ -101,12 +101,12 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "textfile_dir": {"type": "path", "default": "/var/lib/prometheus/node-exporter"},
-            "procedure": {"type": "str", "required": True},
+            "source": {"type": "str", "required": True},
             "verdicts": {"type": "list", "elements": "dict", "default": []},
             "alerts": {"type": "dict", "default": {}},
             "guard": {"type": "dict", "default": {}},
             "breaker_open": {"type": "bool"},
-            "measures_active": {"type": "int"},
+            "overrides_active": {"type": "int"},
         },
         supports_check_mode=True,
     )

@@ -13,7 +13,7 @@ author:
   - media_ops.runbook contributors (@media-ops)
 description:
   - Looks at the service's ffmpeg as M(media_ops.runbook.ffmpeg_info) does. Where the reinstallation of packages mends
-    what is wrong, it reinstalls exactly those. Where it does not, nothing is planned, and RV(said) says why.
+    what is wrong, it reinstalls exactly those. Where it does not, nothing is planned, and RV(msg) says why.
   - The repair is a success only when the service's ffmpeg encodes afterwards; apt's exit code proves nothing. Else the
     module fails, with what apt said.
   - Where dpkg was interrupted, it is first let finish. Where apt has no file of the package, its lists are updated.
@@ -72,7 +72,7 @@ plan:
   description:
     - What is to be done, in order, with C(action) (V(configure) or V(reinstall)), C(target), C(why), C(steps),
       C(stable) (C(command), C(package), C(version)), C(proof), C(result) (V(planned), V(done), V(skipped) or V(failed))
-      and C(said).
+      and C(msg).
   type: list
   elements: dict
   returned: success, and failure after the plan was made
@@ -98,7 +98,7 @@ locked_by:
   type: str
   returned: success, and failure after the plan was made
   sample: pid 222 (apt-get upgrade) holds /var/lib/dpkg/lock-frontend
-said:
+msg:
   description: What was done, or why nothing is, in one line.
   type: str
   returned: success, and failure after the plan was made

@@ -68,7 +68,7 @@ options:
     type: str
   state_dir:
     description:
-      - Also give the temporary measures (M(media_ops.runbook.service_config)) and the last recovery
+      - Also give the overrides (M(media_ops.runbook.service_config)) and the last recovery
         (M(media_ops.runbook.guard)) on record in this state directory of the host, so that a check which looks at them
         needs no second connection to the host.
     type: path
@@ -182,7 +182,7 @@ endpoints:
       url: http://localhost:8000/api/v1/monitoring/stats?hours=24
       params: {hours: 24}
       data: null
-measures:
+overrides:
   description: Settings of the service that were changed for a time.
   returned: with O(state_dir)
   type: dict
@@ -191,9 +191,9 @@ measures:
       description: V(ok), or V(denied) where they cannot be read.
       type: str
     reason:
-      description: Why they cannot be read. Empty when RV(measures.state) is V(ok).
+      description: Why they cannot be read. Empty when RV(overrides.state) is V(ok).
       type: str
-    measures:
+    overrides:
       description: Each with C(name), C(value), C(since), C(until), C(expired) and C(why).
       type: list
       elements: dict

@@ -7,16 +7,16 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: service_config
-short_description: Temporary measures in the configuration of the media service
+short_description: Overrides in the configuration of the media service
 version_added: 0.1.0
 author:
   - media_ops.runbook contributors (@media-ops)
 description:
   - Changes settings of the service for a while, such as C(PROCESSING_TIMEOUT=600), and takes them back.
-  - The service's own files are never edited. Measures stand in C(measures.env) in O(state_dir), which systemd reads
-    after them by a drop-in that role C(prepare) installs. Taking a measure back is removing its line, and neither
+  - The service's own files are never edited. Overrides stand in C(overrides.env) in O(state_dir), which systemd reads
+    after them by a drop-in that role C(prepare) installs. Taking an override back is removing its line, and neither
     needs root.
-  - Each measure has an end. It is not taken back by itself then, since that needs a restart, but is reported as
+  - Each override has an end. It is not taken back by itself then, since that needs a restart, but is reported as
     expired until it is taken back with O(expired=true).
   - It does not restart the service. RV(restart_needed) says whether the running process has other settings than a
     start would give it.
@@ -38,7 +38,7 @@ options:
     required: true
   state:
     description:
-      - V(observed) says which measures there are.
+      - V(observed) says which overrides there are.
       - V(present) sets O(settings). One that has the value already is left alone, unless it has expired; then its
         time begins anew.
       - V(absent) takes back those of O(names), those that have expired (O(expired)), or O(all).
@@ -57,7 +57,7 @@ options:
     type: dict
     default: {}
   names:
-    description: Measures to take back. One that is not set is no change.
+    description: Overrides to take back. One that is not set is no change.
     type: list
     elements: str
     default: []
@@ -70,7 +70,7 @@ options:
     type: bool
     default: false
   expires_in:
-    description: Seconds until the measure is to be taken back, at most 30 days. Needed with O(state=present).
+    description: Seconds until the override is to be taken back, at most 30 days. Needed with O(state=present).
     type: int
   reason:
     description: Why, in one line for people. Needed with O(state=present).
@@ -84,7 +84,7 @@ options:
     elements: str
     default: []
   state_dir:
-    description: The directory of the measures, the one that the drop-in names.
+    description: The directory of the overrides, the one that the drop-in names.
     type: path
     default: /var/lib/media-ops
   plan_hash:
@@ -95,10 +95,10 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Which measures are there, and have any expired?
+- name: Which overrides are there, and have any expired?
   media_ops.runbook.service_config:
     unit: media-processing-service
-  register: measures
+  register: overrides
 
 - name: Give processing more time, for a day
   media_ops.runbook.service_config:
@@ -112,7 +112,7 @@ EXAMPLES = r"""
     expires_in: 86400
     reason: most errors are PROCESSING_TIMEOUT
     run_id: 20261124T060000Z
-  register: measure
+  register: override
 
 - name: Take back what has expired
   media_ops.runbook.service_config:
@@ -122,8 +122,8 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
-measures:
-  description: The measures that hold, by name. In check mode those that would.
+overrides:
+  description: The overrides that hold, by name. In check mode those that would.
   type: list
   elements: dict
   returned: success
@@ -150,18 +150,18 @@ measures:
       description: When it is to be taken back, UTC.
       type: str
     expired:
-      description: Whether that time has come. A measure of which the end is not known counts as expired.
+      description: Whether that time has come. An override of which the end is not known counts as expired.
       type: bool
     effective:
       description: Whether the running process has it. Null where its environment cannot be read.
       type: bool
 restart_needed:
-  description: Whether the running process has other values of O(allowed) settings or measures than a start would give
+  description: Whether the running process has other values of O(allowed) settings or overrides than a start would give
     it.
   type: bool
   returned: success
 in_force:
-  description: Whether the unit reads the file of the measures.
+  description: Whether the unit reads the file of the overrides.
   type: bool
   returned: success
 foreign:

@@ -157,7 +157,7 @@ verified:
       whether the command succeeded and the main process is another one.
   type: bool
   returned: success
-said:
+msg:
   description: What came of it, one line.
   type: str
   returned: success
@@ -166,7 +166,7 @@ seconds:
   type: float
   returned: success
 plan:
-  description: The restart, with its C(result) and what it C(said) once carried out. Empty when there is nothing to
+  description: The restart, with its C(result) and what it C(msg) once carried out. Empty when there is nothing to
     do.
   type: list
   elements: dict

@@ -98,7 +98,7 @@ RETURN = r"""
 plan:
   description:
     - The actions, with C(action) (V(cleanup), V(terminate), V(delete)), C(target), C(why), C(steps), C(stable),
-      C(proof), C(result) (V(planned), V(done), V(skipped), V(failed)) and C(said).
+      C(proof), C(result) (V(planned), V(done), V(skipped), V(failed)) and C(msg).
   type: list
   elements: dict
   returned: success

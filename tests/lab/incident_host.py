@@ -30,9 +30,9 @@ ANSWER = _ASK.format("none") + " 2>&1 | grep -q 'HTTP Error 404'"
 UNIT = "media-processing-service"
 SERVICE_ENV = "/etc/media-processing/service.env"
 QUICK = {
-    "policy_watch_samples": 5,
-    "policy_watch_interval": 1,
-    "policy_watch_good": 3,
+    "policy_verify_samples": 5,
+    "policy_verify_interval": 1,
+    "policy_verify_good": 3,
     "policy_service_interval": 0.5,
     "policy_session_interval": 1,
     # The hosts share two processors with other tests: their load is no finding.

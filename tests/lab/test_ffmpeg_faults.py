@@ -295,7 +295,7 @@ def test_a_broken_one_before_the_package_s_is_named_and_left(site: Site) -> None
         assert SHADOW in found["reason"]
         assert "/usr/bin/ffmpeg" in found["reason"]
         assert (done["changed"], done["plan"]) == (False, [])
-        assert SHADOW in done["said"]
+        assert SHADOW in done["msg"]
         assert site.state() == before
         lives = site.neighbour_lives_on(neighbour)
         site.record(

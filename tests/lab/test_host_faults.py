@@ -72,7 +72,7 @@ def test_a_full_disk_is_freed_of_what_is_past_its_age(
         assert (done["recovered"], done["classes"]["disk"]) == (True, "full")
         assert [(rung["priority"], rung["cause"]) for rung in done["acted"]] == [("P0", "temp_directory")]
         assert left(host) == ["left-1/coming.bin", "left-1/held.mp4", "left-1/kept.mp4"]
-        assert "free before" in done["acted"][0]["said"]
+        assert "free before" in done["acted"][0]["msg"]
         note("disk full", host, done)
 
 
@@ -120,7 +120,7 @@ def test_deleted_files_that_are_held_open_are_named_and_left_to_a_person(
         done = host.response()
         assert code == 2, output
         assert (done["recovered"], done["page"], done["classes"]["disk"]) == (False, True, "full")
-        assert f"deleted files that tail (pid {holder}) hold open still take 12 MiB" in done["plan"][0]["said"]
+        assert f"deleted files that tail (pid {holder}) hold open still take 12 MiB" in done["plan"][0]["msg"]
         assert host.sh(f"readlink /proc/{holder}/exe").strip(), "the holder lives"
         assert left(host) == ["coming.bin"]
         note("disk full of deleted files that are held open", host, done)

@@ -43,7 +43,7 @@ def test_a_dead_service_is_started_once_and_a_second_time_within_the_hour_is_ref
     assert refused["recovered"] is False
     assert refused["page"] is True
     assert any("restart was carried out 1 times" in line for line in refused["refusals"]), refused["refusals"]
-    assert "Operations on call +00 000" in refused["said"]
+    assert "Operations on call +00 000" in refused["msg"]
     note("service dead again within the hour", host, refused)
     assert host.main_pid() == 0
 
@@ -82,21 +82,22 @@ def test_a_late_scheduled_run_acts_on_nothing(incident: Callable[[str], Incident
 def test_two_runs_never_act_on_one_host(incident: Callable[[str], Incident], note: Callable[..., None]) -> None:
     host = incident("media2")
     host.sh(f"systemctl stop {UNIT}")
-    lock = {
+    lease = {
         "run_id": "r-other", "owner": "alice", "controller": "ops2", "reason": "emergency", "controller_pid": 12,
         "taken_at": host.sh("date -u +%Y-%m-%dT%H:%M:%SZ").strip(),
         "expires_at": host.sh("date -u -d '+10 min' +%Y-%m-%dT%H:%M:%SZ").strip(),
     }  # fmt: skip
     host.sh(
-        f"printf '%s' '{json.dumps(lock)}' > /var/lib/media-ops/lock.json; chown media-ops /var/lib/media-ops/lock.json"
+        f"printf '%s' '{json.dumps(lease)}' > /var/lib/media-ops/lease.json; "
+        "chown media-ops /var/lib/media-ops/lease.json"
     )
     code, output = host.run(RESPONSE, incident_mode="apply")
     refused = host.response()
     assert code == 2, output
     assert any("alice on ops2" in line and "r-other" in line for line in refused["refusals"]), refused["refusals"]
     assert host.main_pid() == 0
-    assert json.loads(host.sh("cat /var/lib/media-ops/lock.json"))["run_id"] == "r-other", (
-        "another's lock is left alone"
+    assert json.loads(host.sh("cat /var/lib/media-ops/lease.json"))["run_id"] == "r-other", (
+        "another's lease is left alone"
     )
     note("service dead while another run holds the host", host, refused)
 
@@ -108,7 +109,7 @@ def test_a_controller_that_is_killed_is_taken_over_from(
     host.sh(f"systemctl stop {UNIT}")
     # It waits long between two samples, and is killed while it does.
     process = subprocess.Popen(
-        host.command(RESPONSE, incident_mode="apply", policy_watch_interval=120),
+        host.command(RESPONSE, incident_mode="apply", policy_verify_interval=120),
         cwd=ROOT, env=host.environment(), start_new_session=True,
         stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip
@@ -121,7 +122,7 @@ def test_a_controller_that_is_killed_is_taken_over_from(
     finally:
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
-    assert json.loads(host.sh("cat /var/lib/media-ops/lock.json"))["run_id"]
+    assert json.loads(host.sh("cat /var/lib/media-ops/lease.json"))["run_id"]
     started = host.main_pid()
     assert started > 0
     host.sh("rm /usr/bin/ffmpeg")
@@ -134,7 +135,7 @@ def test_a_controller_that_is_killed_is_taken_over_from(
         "nothing is doubled"
     )
     assert host.main_pid() == started
-    assert host.sh("cat /var/lib/media-ops/lock.json 2>/dev/null || true") == ""
+    assert host.sh("cat /var/lib/media-ops/lease.json 2>/dev/null || true") == ""
     note("controller killed (SIGKILL) in the middle, then ffmpeg deleted", host, done)
 
 

@@ -40,12 +40,12 @@ NEIGHBOUR = """[Service]
 User=media
 ExecStart=/bin/sleep infinity
 """
-MEASURES_ONLY = """
+OVERRIDES_ONLY = """
 - hosts: media_hosts
   become: true
   gather_facts: false
   tasks:
-    - ansible.builtin.include_role: {name: media_ops.runbook.prepare, tasks_from: measures}
+    - ansible.builtin.include_role: {name: media_ops.runbook.prepare, tasks_from: overrides}
 """
 # Makes the unit anew, whatever the test before has left of it.
 INSTALL = f"""
@@ -110,7 +110,7 @@ class Host:
 
     def prepare(self, playbook: str = "", *options: str) -> str:
         """Let the role see to the drop-in as the host is now (or run a whole playbook); say what came of it."""
-        done = ansible("ansible-playbook", self.admin, playbook or str(self.admin.with_name("measures.yml")), *options)
+        done = ansible("ansible-playbook", self.admin, playbook or str(self.admin.with_name("overrides.yml")), *options)
         assert done.returncode == 0, done.stdout + done.stderr
         return " ".join(done.stdout.split())
 
@@ -128,7 +128,7 @@ class Host:
             {
                 "fault": fault,
                 "verdict": f"{before['service']['class']}: {before['service']['reason']}",
-                "done": "; ".join(f"{one['action']}: {one['said']}" for one in last["plan"]) or "nothing",
+                "done": "; ".join(f"{one['action']}: {one['msg']}" for one in last["plan"]) or "nothing",
                 "recovered": last["verified"],
                 "neighbours": self.neighbour() == self.lives,
             }
@@ -151,7 +151,7 @@ def prepared(lab_name: str, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         as_root, as_user = inventories.values()
         host = Host(lab, as_user, as_root)
         host.root(SETUP)
-        (scratch / "measures.yml").write_text(MEASURES_ONLY, encoding="utf-8")
+        (scratch / "overrides.yml").write_text(OVERRIDES_ONLY, encoding="utf-8")
         host.prepare("playbooks/prepare_hosts.yml")
         yield host
         if directory := os.environ.get("MEDIA_OPS_FAULT_MATRIX"):
@@ -223,7 +223,7 @@ def test_active_right_after_the_start_proves_nothing(host: Host) -> None:
     assert not after["verified"]
     assert after["plan"][0]["result"] == "failed"
     assert after["service"]["class"] == "failed"
-    assert "exit code 3" in after["said"]
+    assert "exit code 3" in after["msg"]
     host.record("service exits a second after its start", after)
 
 
@@ -256,7 +256,7 @@ def test_after_the_limit_of_starts_it_is_reset_first(host: Host) -> None:
     host.root(f"touch {FLAG}")
     assert host.lab.exec("media1", ["systemctl", "restart", UNIT], check=False).returncode != 0, "or it proves nothing"
     after = host.control("restarted")
-    assert after["verified"], after["said"]
+    assert after["verified"], after["msg"]
     host.record("service given up by systemd (StartLimit), cause mended", before, after)
 
 
@@ -267,9 +267,9 @@ def test_a_masked_one_is_left_alone(host: Host, state: str) -> None:
     pid = host.show("MainPID")
     found = host.control(state)
     assert (found["changed"], found["plan"], found["service"]["class"]) == (False, [], "masked")
-    assert found["said"].startswith("nothing is planned, it is masked: somebody masked it")
-    assert f"still runs as pid {pid}" in found["said"]
-    assert found["refusals"] == [found["said"]], "not done is not the same as nothing to do"
+    assert found["msg"].startswith("nothing is planned, it is masked: somebody masked it")
+    assert f"still runs as pid {pid}" in found["msg"]
+    assert found["refusals"] == [found["msg"]], "not done is not the same as nothing to do"
     assert host.show("MainPID") == pid
     if state == "restarted":
         host.record("service masked", found)
@@ -288,7 +288,7 @@ def test_a_stop_that_hangs_ends_by_the_limit_of_the_unit(host: Host) -> None:
     before = host.control()
     after = host.control("restarted")
     assert after["verified"]
-    assert "SIGTERM did not end it, systemd killed it after 4 s" in after["said"]
+    assert "SIGTERM did not end it, systemd killed it after 4 s" in after["msg"]
     assert after["service"]["main_pid"] != before["service"]["main_pid"]
     host.record("service ignores SIGTERM at stop", before, after)
 
@@ -297,7 +297,7 @@ def test_a_restart_that_is_not_through_in_time_is_not_verified(host: Host) -> No
     host.unit("ExecStart=/bin/sh -c 'trap \"\" TERM; while :; do sleep 1; done'\nTimeoutStopSec=15\n", start=True)
     after = host.control("restarted", timeout=1, samples=1)
     assert (after["verified"], after["service"]["class"]) == (False, "stopping")
-    assert "not through after 1 s (its stop may take 15 s)" in after["said"]
+    assert "not through after 1 s (its stop may take 15 s)" in after["msg"]
 
 
 # runbook: EM-R2
@@ -305,8 +305,8 @@ def test_forced_restart_kills_what_outlives_sigterm(host: Host) -> None:
     host.unit("ExecStart=/bin/sh -c 'trap \"\" TERM; while :; do sleep 1; done'\nTimeoutStopSec=300\n", start=True)
     before = host.control()
     after = host.control("force_restarted", kill_after=1)
-    assert after["verified"], after["said"]
-    assert "within 1 s, SIGKILL did" in after["said"]
+    assert after["verified"], after["msg"]
+    assert "within 1 s, SIGKILL did" in after["msg"]
     assert after["seconds"] < 60
     assert after["plan"][0]["steps"] == ["EM-R2"]
     host.record("service ignores SIGTERM, forced restart", before, after)
@@ -315,15 +315,15 @@ def test_forced_restart_kills_what_outlives_sigterm(host: Host) -> None:
 def test_forced_restart_of_one_that_obeys_needs_no_sigkill(host: Host) -> None:
     host.unit("ExecStart=/bin/sleep infinity\nRestart=on-failure\nRestartSec=60\n", start=True)
     after = host.control("force_restarted")
-    assert after["verified"], after["said"]
-    assert "SIGTERM ended its 1 processes" in after["said"]
+    assert after["verified"], after["msg"]
+    assert "SIGTERM ended its 1 processes" in after["msg"]
 
 
 def test_forced_start_of_a_dead_one(host: Host) -> None:
     host.unit("ExecStart=/bin/sleep infinity\n")
     after = host.control("force_restarted")
-    assert after["verified"], after["said"]
-    assert "no process to kill" in after["said"]
+    assert after["verified"], after["msg"]
+    assert "no process to kill" in after["msg"]
 
 
 @pytest.mark.parametrize(
@@ -357,7 +357,7 @@ def test_what_kill_mode_process_leaves_behind_is_named_and_forced_away(host: Hos
     assert [one["name"] for one in after["service"]["left_behind"]] == ["sleep", "sleep"]
     for one in after["service"]["left_behind"]:
         assert host.root(f"cat /proc/{one['pid']}/comm") == "sleep", "named, not killed"
-    assert "2 processes of its control group are not of its main process" in after["said"]
+    assert "2 processes of its control group are not of its main process" in after["msg"]
 
     forced = host.control("force_restarted")
     assert (forced["verified"], forced["service"]["left_behind_count"]) == (True, 0)
@@ -374,7 +374,7 @@ def test_another_unit_is_refused_before_anything_is_done(host: Host) -> None:
     assert "sudo does not allow '/usr/bin/systemctl kill neighbour'" in found["msg"]
 
 
-# Temporary measures.
+# Overrides.
 
 CONFIGURED = "EnvironmentFile=/etc/media-processing/service.env\nExecStart=/bin/sleep infinity\n"
 SETTINGS = f"PROCESSING_TIMEOUT=300\nLOG_LEVEL=INFO\nAWS_SECRET_ACCESS_KEY={CANARY}\n"
@@ -387,9 +387,9 @@ ALLOWED = {
 
 @pytest.fixture
 def configured(host: Host) -> Host:
-    """The service with settings of its own that only root and its group may read, and no measures."""
+    """The service with settings of its own that only root and its group may read, and no overrides."""
     host.root(
-        f"rm -f {STATE}/measures.* {UNIT_FILE}.d/90-*; install -d -m 0750 -g media /etc/media-processing; "
+        f"rm -f {STATE}/overrides.* {UNIT_FILE}.d/90-*; install -d -m 0750 -g media /etc/media-processing; "
         "cd /etc/media-processing && cat >service.env && chgrp media service.env && chmod 0640 service.env",
         SETTINGS,
     )
@@ -402,7 +402,7 @@ def config(host: Host, state: str = "observed", check: bool = False, **options: 
     return host.call("service_config", check, **{"state": state, "allowed": ALLOWED, **options})
 
 
-def measure(host: Host, settings: dict[str, Any], check: bool = False, **options: Any) -> dict[str, Any]:
+def override(host: Host, settings: dict[str, Any], check: bool = False, **options: Any) -> dict[str, Any]:
     given = {"expires_in": 3600, "reason": "most errors are timeouts", "run_id": "run1", **options}
     return config(host, "present", check, settings=settings, **given)
 
@@ -417,10 +417,10 @@ def running(host: Host, name: str) -> str:
 def test_a_measure_is_planned_set_effective_after_a_restart_and_taken_back(configured: Host) -> None:
     host = configured
     found = config(host)
-    assert (found["measures"], found["in_force"], found["restart_needed"]) == ([], True, False)
+    assert (found["overrides"], found["in_force"], found["restart_needed"]) == ([], True, False)
 
     settings = {"PROCESSING_TIMEOUT": 600, "LOG_LEVEL": "DEBUG", "MAX_CONCURRENT_SESSIONS": "2"}
-    planned = measure(host, settings, check=True)
+    planned = override(host, settings, check=True)
     assert [(one["steps"], one["stable"]["value"], one["stable"]["was"]) for one in planned["plan"]] == [
         (["P1-3C"], "DEBUG", "INFO"),
         (["P1-3B"], "2", None),
@@ -428,31 +428,31 @@ def test_a_measure_is_planned_set_effective_after_a_restart_and_taken_back(confi
     ]
     assert planned["diff"]["before"] == "LOG_LEVEL=INFO\nPROCESSING_TIMEOUT=300\n"
     assert planned["diff"]["after"] == "LOG_LEVEL=DEBUG\nMAX_CONCURRENT_SESSIONS=2\nPROCESSING_TIMEOUT=600\n"
-    assert host.root(f"ls {STATE}/measures.*") == ""
+    assert host.root(f"ls {STATE}/overrides.*") == ""
 
-    done = measure(host, settings, plan_hash=planned["hash"])
+    done = override(host, settings, plan_hash=planned["hash"])
     assert (done["changed"], done["restart_needed"]) == (True, True)
-    assert [one["effective"] for one in done["measures"]] == [False] * 3
-    assert host.root(f"stat -c '%U %a' {STATE}/measures.env") == "media-ops 640"
-    assert not measure(host, settings)["changed"]
+    assert [one["effective"] for one in done["overrides"]] == [False] * 3
+    assert host.root(f"stat -c '%U %a' {STATE}/overrides.env") == "media-ops 640"
+    assert not override(host, settings)["changed"]
     assert running(host, "PROCESSING_TIMEOUT") == "300", "it does not restart"
 
     assert host.control("restarted", samples=2)["verified"]
     assert running(host, "PROCESSING_TIMEOUT") == "600"
     found = config(host)
-    assert [(one["name"], one["was"], one["effective"]) for one in found["measures"]] == [
+    assert [(one["name"], one["was"], one["effective"]) for one in found["overrides"]] == [
         ("LOG_LEVEL", "INFO", True),
         ("MAX_CONCURRENT_SESSIONS", None, True),
         ("PROCESSING_TIMEOUT", "300", True),
     ]
-    assert found["measures"][0]["why"] == "most errors are timeouts"
+    assert found["overrides"][0]["why"] == "most errors are timeouts"
     assert not found["restart_needed"]
 
     back = config(host, "absent", names=["LOG_LEVEL", "PROCESSING_TIMEOUT"])
     assert (back["changed"], back["restart_needed"]) == (True, True)
-    assert [one["name"] for one in back["measures"]] == ["MAX_CONCURRENT_SESSIONS"]
-    assert config(host, "absent", all=True)["measures"] == []
-    assert host.root(f"ls {STATE}/measures.env {STATE}/measures.json") == ""
+    assert [one["name"] for one in back["overrides"]] == ["MAX_CONCURRENT_SESSIONS"]
+    assert config(host, "absent", all=True)["overrides"] == []
+    assert host.root(f"ls {STATE}/overrides.env {STATE}/overrides.json") == ""
     assert config(host)["restart_needed"], "the process still has them"
     assert host.control("restarted", samples=2)["verified"]
     assert (running(host, "PROCESSING_TIMEOUT"), running(host, "MAX_CONCURRENT_SESSIONS")) == ("300", "")
@@ -462,12 +462,12 @@ def test_a_measure_is_planned_set_effective_after_a_restart_and_taken_back(confi
 
 
 def test_what_has_expired_is_said_and_taken_back_and_the_rest_stays(configured: Host) -> None:
-    measure(configured, {"LOG_LEVEL": "DEBUG"}, expires_in=1)
-    measure(configured, {"PROCESSING_TIMEOUT": 600})
-    until(lambda: [one["expired"] for one in config(configured)["measures"]] == [True, False])
+    override(configured, {"LOG_LEVEL": "DEBUG"}, expires_in=1)
+    override(configured, {"PROCESSING_TIMEOUT": 600})
+    until(lambda: [one["expired"] for one in config(configured)["overrides"]] == [True, False])
     back = config(configured, "absent", expired=True)
     assert "it has expired; it was set for: most errors are timeouts" in back["plan"][0]["why"]
-    assert [one["name"] for one in back["measures"]] == ["PROCESSING_TIMEOUT"]
+    assert [one["name"] for one in back["overrides"]] == ["PROCESSING_TIMEOUT"]
     assert not config(configured, "absent", expired=True)["changed"]
 
 
@@ -476,15 +476,15 @@ def test_a_measure_without_effect_is_refused(configured: Host) -> None:
     late = "/etc/media-processing/late.env"
     host.root(f"echo PROCESSING_TIMEOUT=1 >{late}; chgrp media {late}; chmod 0640 {late}")
     host.root(f"cat >{UNIT_FILE}.d/90-late.conf; systemctl daemon-reload", f"[Service]\nEnvironmentFile={late}\n")
-    refused = measure(host, {"PROCESSING_TIMEOUT": 600})
+    refused = override(host, {"PROCESSING_TIMEOUT": 600})
     assert refused["failed"]
     assert "reads another environment file after" in refused["msg"]
     host.root(f"rm {UNIT_FILE}.d/*; systemctl daemon-reload")
-    refused = measure(host, {"PROCESSING_TIMEOUT": 600})
+    refused = override(host, {"PROCESSING_TIMEOUT": 600})
     assert refused["failed"]
     assert "run the playbook media_ops.runbook.prepare_hosts" in refused["msg"]
     assert not config(host)["in_force"]
-    assert host.root(f"ls {STATE}/measures.env") == ""
+    assert host.root(f"ls {STATE}/overrides.env") == ""
 
     pid = host.show("MainPID")
     assert "changed=0" not in host.prepare("", "--check"), "check mode says that the drop-in is missing"
@@ -493,14 +493,14 @@ def test_a_measure_without_effect_is_refused(configured: Host) -> None:
     assert host.show("MainPID") == pid, "the drop-in restarts nothing"
     assert config(host)["in_force"]
     assert "changed=0" in host.prepare()
-    assert not measure(host, {"PROCESSING_TIMEOUT": 600})["failed"]
+    assert not override(host, {"PROCESSING_TIMEOUT": 600})["failed"]
 
 
 def test_settings_of_somebody_else_stop_it(configured: Host) -> None:
-    configured.root(f"echo LD_PRELOAD={CANARY} >{STATE}/measures.env; chown media-ops {STATE}/measures.env")
+    configured.root(f"echo LD_PRELOAD={CANARY} >{STATE}/overrides.env; chown media-ops {STATE}/overrides.env")
     found = config(configured)
-    assert (found["measures"], found["foreign"]) == ([], 1)
-    refused = measure(configured, {"LOG_LEVEL": "DEBUG"})
+    assert (found["overrides"], found["foreign"]) == ([], 1)
+    refused = override(configured, {"LOG_LEVEL": "DEBUG"})
     assert "has 1 settings that were not made here" in refused["msg"]
 
 
@@ -512,7 +512,7 @@ def test_settings_of_somebody_else_stop_it(configured: Host) -> None:
         (f"{CONFIGURED}User=root\n", "it runs as root"),
     ],
 )
-def test_a_unit_by_which_measures_would_give_root_gets_no_drop_in(host: Host, body: str, why: str) -> None:
+def test_a_unit_by_which_overrides_would_give_root_gets_no_drop_in(host: Host, body: str, why: str) -> None:
     host.unit(body)
     try:
         assert why in host.prepare()

@@ -271,7 +271,7 @@ def test_waiting_for_a_fifo_with_neighbours_that_look_alike(host: Host, matrix: 
     neighbours += pids_of(found, other)
     result = host.end(session_ids=[waiting])
     assert result["complete"], result
-    assert "SIGKILL" in result["plan"][0]["said"], "in open() it takes no SIGTERM"
+    assert "SIGKILL" in result["plan"][0]["msg"], "in open() it takes no SIGTERM"
     assert not any(map(host.alive, pids_of(found, waiting)))
     assert all(map(host.alive, neighbours))
     assert host.root("sh", "-c", f"ls -d {longer}")

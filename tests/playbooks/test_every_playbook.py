@@ -25,7 +25,7 @@ ELSEWHERE = {
     "schedule": "tests/lab/test_schedule.py",
 }
 # Ten minutes of watching are not what is tested here.
-QUICK = ["-e", json.dumps({"policy_watch_samples": 2, "policy_watch_good": 1, "policy_watch_interval": 0.1})]
+QUICK = ["-e", json.dumps({"policy_verify_samples": 2, "policy_verify_good": 1, "policy_verify_interval": 0.1})]
 # What a cleanup says where it protects the files of all sessions, as the service does not name its own.
 UNKNOWN = "the sessions are not known"
 # The end of others, not a playbook to be run
@@ -63,8 +63,8 @@ EXPECTED = {
     "incident_response": Expected("incident_response"),
     "incident_stuck_session": Expected("incident_response"),
     "quick_reference": Expected("quick_reference"),
-    # As above: whether the unit has measures cannot be asked.
-    "take_back_measures": Expected("take_back_measures", well=("critical",)),
+    # As above: whether the unit has overrides cannot be asked.
+    "take_back_overrides": Expected("take_back_overrides", well=("critical",)),
     "watch_health": Expected("watch_health"),
     "watch_performance": Expected("watch_performance"),
     "weekly_log_management": Expected("weekly_log_management"),

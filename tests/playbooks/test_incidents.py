@@ -162,7 +162,7 @@ def test_a_rung_that_fails_behind_one_that_went_well_is_no_success(play: Play, s
     response = run.result("weekly_system_cleanup")["hosts"][0]["response"]
     assert not old.exists(), "the first rung did its work"
     assert (response["recovered"], response["page"]) == (False, True)
-    assert "NOT done. Carried out: Delete what is past its age. Clean up the monitoring data: " in response["said"]
+    assert "NOT done. Carried out: Delete what is past its age. Clean up the monitoring data: " in response["msg"]
     ledger = [json.loads(line) for line in (state / "ledger.jsonl").read_text(encoding="utf-8").splitlines()]
     assert ledger[-1]["action"] == "paged"
 

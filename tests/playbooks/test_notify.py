@@ -131,5 +131,5 @@ def test_from_a_bad_state_to_its_end_with_a_channel_that_is_down_meanwhile(tmp_p
         assert "The host does not keep its alert state" in server.bodies("slack")[2]["blocks"][1]["text"]["text"]
         told = len(server.bodies("slack"))
         fleet.run(sound, "--limit", "away", "-e", "report_check=watch_performance")
-        assert len(server.bodies("slack")) == told, "that it is away was told, by whichever procedure"
+        assert len(server.bodies("slack")) == told, "that it is away was told, by whichever source"
         assert server.refusals == []

@@ -22,7 +22,7 @@ from .transition import AlertPolicy, Alerts, Run, acknowledge, load, nothing_kno
 
 _FILE, _BROKEN, _FLOCK = "alerts.json", "alerts.json.broken", "alerts.flock"
 _MAX_BYTES = 64 << 20
-_PROCEDURE = re.compile(r"[a-z][a-z0-9_]{0,62}")
+_SOURCE = re.compile(r"[a-z][a-z0-9_]{0,62}")
 
 
 def alert_state(params: Mapping[str, Any], *, check_mode: bool = False) -> dict[str, Any]:
@@ -59,7 +59,7 @@ def _moved(known: Alerts, params: Mapping[str, Any], policy: AlertPolicy) -> tup
         return state, 0, acked
     if params["state"] == "observed":
         return known, 0, 0
-    run = Run(params["procedure"], params["run_id"], params["host"], utc_now())
+    run = Run(params["source"], params["run_id"], params["host"], utc_now())
     state, messages = transition(known, params["verdicts"], run, policy)
     return state, len(messages), 0
 
@@ -67,7 +67,7 @@ def _moved(known: Alerts, params: Mapping[str, Any], policy: AlertPolicy) -> tup
 def _result(state: Alerts, new: int, acked: int, *, reset: str) -> dict[str, Any]:
     suppressed: dict[str, int] = {}
     for entry in state["entries"].values():
-        suppressed[entry["procedure"]] = suppressed.get(entry["procedure"], 0) + entry["suppressed"]
+        suppressed[entry["source"]] = suppressed.get(entry["source"], 0) + entry["suppressed"]
     return {
         "changed": False,
         "messages": state["pending"],
@@ -106,12 +106,12 @@ def _policy(params: Mapping[str, Any]) -> AlertPolicy:
 
 
 def _require_run(params: Mapping[str, Any]) -> None:
-    for option in ("run_id", "host", "procedure"):
+    for option in ("run_id", "host", "source"):
         if not params[option]:
             raise OptionError(option, params[option], "is needed with state=recorded")
-    if not _PROCEDURE.fullmatch(params["procedure"]):
+    if not _SOURCE.fullmatch(params["source"]):
         raise OptionError(
-            "procedure", params["procedure"], "must be a lower case letter, then lower case letters, digits and _"
+            "source", params["source"], "must be a lower case letter, then lower case letters, digits and _"
         )
     if not params["verdicts"]:
         # To take it for "all is well" would end every alert.

@@ -36,7 +36,7 @@ _NEEDED: dict[str, tuple[str, ...]] = {
 _HIDDEN = "(hidden)"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 _ADDRESS = re.compile(r"[^\s@<>,;\"]+@[^\s@<>,;\"]+")
-_ALERT = {"procedure", "host", "check", "began_at", "dedup_key"}
+_ALERT = {"source", "host", "check", "began_at", "dedup_key"}
 _HEADLINES_MAX = 50
 _GRACE_S = 0.5
 

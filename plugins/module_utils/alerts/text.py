@@ -79,7 +79,7 @@ def latest(messages: Iterable[Json]) -> list[Json]:
     """Of several messages about one check of one host the last, which then says what came ``earlier``."""
     found: dict[tuple[str, ...], list[Json]] = {}
     for message in messages:
-        found.setdefault(tuple(message[name] for name in ("procedure", "host", "check")), []).append(message)
+        found.setdefault(tuple(message[name] for name in ("source", "host", "check")), []).append(message)
     return [
         {
             **mine[-1],
@@ -95,7 +95,7 @@ def grouped(messages: Iterable[Json]) -> list[Group]:
     """Messages by what they say, the worst first, ends last; within an event and severity as they came."""
     found: dict[tuple[str, ...], list[Json]] = {}
     for message in messages:
-        key = tuple(message[name] for name in ("procedure", "check", "event", "state", "was", "severity"))
+        key = tuple(message[name] for name in ("source", "check", "event", "state", "was", "severity"))
         found.setdefault(key, []).append(message)
     groups = [Group(tuple(members)) for members in found.values()]
     groups.sort(key=lambda g: (g.first["event"] == "ended", -STATES.index(g.first["severity"]), _order(g)))
@@ -115,7 +115,7 @@ def share_keys(messages: Sequence[Json], alerts: Sequence[Json]) -> tuple[list[J
     for group in grouped(message for message in messages if _opens(message)):
         if len(group.hosts) > 1:
             ids = "\n".join(sorted(message["id"] for message in group.messages))
-            name = f"{group.first['procedure']}:{group.first['check']}"[:150]
+            name = f"{group.first['source']}:{group.first['check']}"[:150]
             key = f"{_FLEET_PREFIX}{name}:{hashlib.sha256(ids.encode()).hexdigest()[:16]}"
             keys.update({_trouble(message): key for message in group.messages})
 
@@ -131,7 +131,7 @@ def _opens(message: Json) -> bool:
 
 
 def _trouble(thing: Json) -> tuple[str, ...]:
-    return tuple(thing[name] for name in ("procedure", "host", "check", "began_at"))
+    return tuple(thing[name] for name in ("source", "host", "check", "began_at"))
 
 
 # --- words
@@ -307,7 +307,7 @@ def _trigger(key: str, group: Group, frame: Frame) -> dict[str, Any]:
             "timestamp": min(message["began_at"] for message in group.messages),
             "component": group.first["check"],
             "group": "media-processing",
-            "class": group.first["procedure"],
+            "class": group.first["source"],
             "custom_details": {
                 "hosts": group.hosts[:100],
                 "details": details(group, frame),
@@ -336,7 +336,7 @@ def _add(alerts: dict[str, dict[str, Any]], message: Json, frame: Frame, severit
     labels = {
         "alertname": message["check"],
         "instance": message["host"],
-        "procedure": message["procedure"],
+        "source": message["source"],
         "service": "media-processing",
         "severity": severity,
     }

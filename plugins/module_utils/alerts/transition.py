@@ -34,7 +34,7 @@ class Message(TypedDict):
 
     id: str
     event: str
-    procedure: str
+    source: str
     run_id: str
     host: str
     check: str
@@ -58,7 +58,7 @@ class Message(TypedDict):
 class Entry(TypedDict):
     """What is remembered of one check of one host between runs."""
 
-    procedure: str
+    source: str
     host: str
     check: str
     title: str
@@ -115,7 +115,7 @@ class AlertPolicy:
 class Run:
     """Which run looked, at what, and when."""
 
-    procedure: str
+    source: str
     run_id: str
     host: str
     now: datetime
@@ -139,9 +139,9 @@ def transition(
         policy: when to tell.
     """
     state = _copy(previous)
-    if state["runs"].get(run.procedure) == run.run_id:
+    if state["runs"].get(run.source) == run.run_id:
         return state, []
-    state["runs"][run.procedure] = run.run_id
+    state["runs"][run.source] = run.run_id
     messages: list[Message] = []
     judged = _by_key(verdicts, run)
     for key, verdict in judged.items():
@@ -151,7 +151,7 @@ def transition(
             messages.append(_numbered(found, state))
     hosts = {verdict["host"] for verdict in judged.values()}
     for key, entry in list(state["entries"].items()):
-        if entry["procedure"] == run.procedure and entry["host"] in hosts and key not in judged:
+        if entry["source"] == run.source and entry["host"] in hosts and key not in judged:
             if entry["state"] != _OK or entry["flapping"]:
                 messages.append(_numbered(_gone(entry, run), state))
             del state["entries"][key]
@@ -183,8 +183,8 @@ def acknowledge(previous: Alerts, deliveries: Sequence[Json]) -> tuple[Alerts, i
 
 
 def open_alerts(state: Alerts) -> list[dict[str, Any]]:
-    """What is bad or flapping now, of all procedures."""
-    shown = ("procedure", "host", "check", "title", "state", "severity", "since", "began_at", "flapping", "dedup_key")
+    """What is bad or flapping now, of all sources."""
+    shown = ("source", "host", "check", "title", "state", "severity", "since", "began_at", "flapping", "dedup_key")
     return [
         {name: entry[name] for name in shown}  # type: ignore[literal-required]
         for _key, entry in sorted(state["entries"].items())
@@ -232,20 +232,20 @@ def _by_key(verdicts: Iterable[Json], run: Run) -> dict[str, dict[str, str]]:
             "playbook": one_line(verdict.get("playbook") or "", 100),
         }
         for host in verdict["hosts"] if isinstance(verdict.get("hosts"), list) else [run.host]:
-            key = _key(run.procedure, one_line(host), texts["check"])
+            key = _key(run.source, one_line(host), texts["check"])
             if key not in found or worst_state([found[key]["state"], texts["state"]]) != found[key]["state"]:
                 found[key] = {**texts, "host": one_line(host)}
     return found
 
 
-def _key(procedure: str, host: str, check: str) -> str:
-    return f"{procedure}/{host}/{check}"
+def _key(source: str, host: str, check: str) -> str:
+    return f"{source}/{host}/{check}"
 
 
 def _new_entry(verdict: Mapping[str, str], run: Run) -> Entry:
     now = to_text(run.now)
     return {
-        "procedure": run.procedure,
+        "source": run.source,
         "host": verdict["host"],
         "check": verdict["check"],
         "title": verdict["title"],
@@ -339,7 +339,7 @@ def _tell(entry: Entry, event: str, verdict: Mapping[str, str], run: Run, *, was
     message: Message = {
         "id": "",
         "event": event,
-        "procedure": run.procedure,
+        "source": run.source,
         "run_id": run.run_id,
         "host": entry["host"],
         "check": entry["check"],
@@ -374,7 +374,7 @@ def _gone(entry: Entry, run: Run) -> Message:
 
 
 def _dedup_key(entry: Entry) -> str:
-    key = f"media-ops:{entry['host']}:{entry['procedure']}:{entry['check']}"
+    key = f"media-ops:{entry['host']}:{entry['source']}:{entry['check']}"
     if len(key) <= _KEY_MAX:
         return key
     return f"media-ops:{hashlib.sha256(key.encode()).hexdigest()}"
@@ -404,7 +404,7 @@ def _queue(state: Alerts, messages: Iterable[Message], keep: int) -> None:
 
 
 def _same(one: Json, other: Json) -> bool:
-    return all(one[name] == other[name] for name in ("procedure", "host", "check", "began_at"))
+    return all(one[name] == other[name] for name in ("source", "host", "check", "began_at"))
 
 
 def _rekey(state: Alerts, message: Message, dedup_key: str) -> None:
@@ -415,7 +415,7 @@ def _rekey(state: Alerts, message: Message, dedup_key: str) -> None:
     for other in state["pending"]:
         if _same(other, message):
             other["dedup_key"] = dedup_key
-    entry = state["entries"].get(_key(message["procedure"], message["host"], message["check"]))
+    entry = state["entries"].get(_key(message["source"], message["host"], message["check"]))
     if entry and _same(entry, message):
         entry["dedup_key"] = dedup_key
 

@@ -154,12 +154,12 @@ def _clean(client: Client, plan: list[Action]) -> dict[str, Any]:
     known = {key: int(count) for key, count in counts.items() if count is not None and count >= 0}
     if reply.state == "ok" and len(known) == len(_COUNTED):
         said = ", ".join(f"{key} {count}" for key, count in known.items())
-        return {"plan": [{**plan[0], "result": "done", "said": said}], "cleaned": known}
+        return {"plan": [{**plan[0], "result": "done", "msg": said}], "cleaned": known}
     why = reply.reason or "the answer does not say what was dropped"
     # A request that was refused did nothing; of one whose answer was lost or is odd nobody knows.
     refused = reply.state == "auth" or (reply.http_status is not None and 300 <= reply.http_status < 500)
     unsure = "" if refused else "; whether it was carried out is not known, and it is not repeated"
-    failed = [{**plan[0], "result": "failed", "said": why + unsure}]
+    failed = [{**plan[0], "result": "failed", "msg": why + unsure}]
     raise MediaOpsError(
         f"cleanup of the monitoring data failed: {why}{unsure}", plan=failed, hash=plan_hash(plan), carried_out=None
     )

@@ -13,7 +13,7 @@ from typing import Any, Callable
 from ..clock import clock_offset
 from ..errors import MissingLibraryError, OptionError
 from ..options import check_range
-from ..service.service_config import measures_on_record
+from ..service.service_config import overrides_on_record
 from ..state.guard import last_recovery
 from .client import Client, Document, Reply, accept_ok
 from .settings import api_settings
@@ -66,7 +66,7 @@ def pipeline_info(
     if offset is not None:
         result["clock_offset_s"] = offset
     if params.get("state_dir"):
-        result["measures"] = measures_on_record(params["state_dir"])
+        result["overrides"] = overrides_on_record(params["state_dir"])
         result["recovered_at"] = last_recovery(params["state_dir"])
     if search:
         result.update(search({name: reply.data for name, reply in replies.items()}))

@@ -184,12 +184,12 @@ class _Run:
                 archive = Archive(*action["stable"]["archive"])
                 work[archive] = (action, Job("copy" if kind == "missing" else "verify", *archive))
             else:
-                action["result"], action["said"] = "failed", self._why_not(action)
+                action["result"], action["msg"] = "failed", self._why_not(action)
         if not work:
             return
         outcomes = self._outcomes([job for _action, job in work.values()])
         for (archive, (action, _job)), outcome in zip(work.items(), outcomes):  # noqa: B905
-            action["result"], action["said"] = outcome["result"], outcome["said"]
+            action["result"], action["msg"] = outcome["result"], outcome["msg"]
             if outcome["state"] != "ok" and self._state == "ok":
                 self._state = outcome["state"]
             if outcome["result"] == "done":
@@ -208,7 +208,7 @@ class _Run:
         if ended.found is not None:
             return list(ended.found["outcomes"])
         said = f"unknown: the copying ended without a result (wait status {ended.status})"
-        return [{"result": "failed", "state": "unknown", "said": said} for _job in jobs]
+        return [{"result": "failed", "state": "unknown", "msg": said} for _job in jobs]
 
     def _why_not(self, action: Action) -> str:
         if action["stable"]["kind"] == "unknown":
@@ -225,7 +225,7 @@ class _Run:
             troubles = [f"{one['target']}: {self._why_not(one)}" for one in stuck]
         else:
             changed = any(action["result"] == "done" for action in self.plan)
-            troubles = [f"{one['target']}: {one['said']}" for one in self.plan if one["result"] == "failed"]
+            troubles = [f"{one['target']}: {one['msg']}" for one in self.plan if one["result"] == "failed"]
         troubles += [f"{one['archive']} cannot be read: {one['reason']}" for one in unread]
         states = list(self._states.values())
         verified = f"{states.count('verified')} of {len(states)} archives have a verified copy in {self.destination}"
@@ -233,7 +233,7 @@ class _Run:
             "changed": changed,
             "plan": self.plan,
             "state": "differing" if self._state == "ok" and "differing" in states else self._state,
-            "said": one_line("; ".join([verified, *troubles[:3]]), 600),
+            "msg": one_line("; ".join([verified, *troubles[:3]]), 600),
             "destination": self.destination,
             "archives": [
                 {"archive": archive.name, "bytes": archive.size, "sha256": archive.sha256, "state": state}

@@ -97,7 +97,7 @@ def carry_out(
             outcomes.append(_outcome("skipped", ended, "not tried after what went wrong before"))
             continue
         outcome = _one(store, directory, job, part_size, deadline - time.monotonic())
-        outcome["said"] += store.abort()
+        outcome["msg"] += store.abort()
         outcomes.append(outcome)
         ended = outcome["state"] if outcome["state"] not in ("ok", "differing") else ""
     return store.shown({"outcomes": outcomes})  # type: ignore[no-any-return]
@@ -120,7 +120,7 @@ def _one(store: _Store, directory: int, job: Job, part_size: int, seconds: float
 
 
 def _outcome(result: str, state: str, said: str) -> dict[str, str]:
-    return {"result": result, "state": state, "said": one_line(said, 600)}
+    return {"result": result, "state": state, "msg": one_line(said, 600)}
 
 
 def _opened(directory: int, job: Job) -> int:

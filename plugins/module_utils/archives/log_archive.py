@@ -218,7 +218,7 @@ class _Run:
             "hash": plan_hash(plan),
             "archive": self._archive,
             "removed": {"files": len(self._removed), "bytes": sum(self._removed)},
-            "stayed": seen.skipped,
+            "skipped_files": seen.skipped,
             "expired": {"removed": self._gone, "disagreeing": seen.disagreeing},
             "space": space,
             "rotation": state,
@@ -336,7 +336,7 @@ class _Run:
 
     def _carry_out(self, action: Action) -> None:
         work = {"finish": self._finish, "expire": self._expire, "archive": self._make}[action["stable"]["kind"]]
-        action["said"] = work()
+        action["msg"] = work()
         action["result"] = "done"
 
     def _finish(self) -> str:

@@ -90,7 +90,7 @@ def _families(directory: int, patterns: Sequence[str]) -> dict[str, _Family]:
 
 
 def _problem(log: str, problem: str, said: str) -> dict[str, str]:
-    return {"log": one_line(log), "problem": problem, "said": one_line(said, 300)}
+    return {"log": one_line(log), "problem": problem, "msg": one_line(said, 300)}
 
 
 def _beyond(families: Mapping[str, _Family], limits: Iterable[Mapping[str, Any]]) -> Iterable[dict[str, str]]:

@@ -97,7 +97,7 @@ def disk_cleanup(
             "hash": plan_hash(plan),
             "as_of": now_ns // _MILLI / 1000,
             "rules": [sweep.result(found, total) for found, total in counted],
-            "stayed": _samples(survey.findings, params["max_listed"]),
+            "skipped_files": _samples(survey.findings, params["max_listed"]),
             "free": _free(before, roots.figures()),
             "held_open": open_files.held(),
             "protected_sessions": sorted(sessions.ids)[:_SESSIONS_SHOWN],
@@ -328,11 +328,11 @@ class Sweep:
         files, directories = self.removed[rule.name], self._removed_directories[rule.name]
         failed = stayed.keys() - _GOOD_REASONS
         action["result"] = "done" if files or directories else "failed" if failed else "skipped"
-        action["said"] = f"{files} files deleted, {self._freed[rule.name]} bytes freed"
-        action["said"] += f", {directories} empty directories removed" if directories else ""
+        action["msg"] = f"{files} files deleted, {self._freed[rule.name]} bytes freed"
+        action["msg"] += f", {directories} empty directories removed" if directories else ""
         if stayed:
             reasons = ", ".join(f"{count} {reason}" for reason, count in sorted(stayed.items()))
-            action["said"] += f"; stayed: {reasons}"
+            action["msg"] += f"; skipped: {reasons}"
 
     def _one(
         self, root: Root, found: Findings, file: DueFile, remove: Callable[[int, DueFile, OpenFiles], tuple[str, int]]

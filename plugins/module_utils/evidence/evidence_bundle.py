@@ -252,7 +252,7 @@ def _collect_service(
 def _output(command: Sequence[str], codes: Sequence[int] = (0,)) -> str:
     ran: Ran = run(command, timeout_s=_COMMAND_S)
     if ran.rc not in codes or not ran.out:
-        raise MediaOpsError("no answer in time" if ran.timed_out else ran.said or f"exit code {ran.rc}, and no output")
+        raise MediaOpsError("no answer in time" if ran.timed_out else ran.msg or f"exit code {ran.rc}, and no output")
     return ran.out
 
 
@@ -262,7 +262,7 @@ def _journal(name: str, lines: int, redactor: Redactor) -> tuple[str, bool]:
     command = ["journalctl", "--no-pager", "--quiet", "--reverse", "--output=json", f"--output-fields={fields}"]
     ran = run([*command, f"--lines={lines}", f"--unit={name}"], timeout_s=_COMMAND_S)
     if ran.rc != 0:
-        raise MediaOpsError("no answer in time" if ran.timed_out else ran.said or f"exit code {ran.rc}")
+        raise MediaOpsError("no answer in time" if ran.timed_out else ran.msg or f"exit code {ran.rc}")
     entries, cut = [], False
     for line in ran.out.splitlines():
         try:

@@ -84,13 +84,13 @@ def package_repair(params: Mapping[str, Any], *, check_mode: bool) -> dict[str, 
         "after": None,
         "refusals": refusals,
         "locked_by": str(holder) if holder else "",
-        "said": "",
+        "msg": "",
     }
     if not plan:
         said = "ffmpeg works" if before["state"] == "ok" else f"reinstalling does not mend this: {before['reason']}"
-        return {**result, "after": before, "said": said}
+        return {**result, "after": before, "msg": said}
     if check_mode:
-        return {**result, "said": f"would repair: {before['reason']}"}
+        return {**result, "msg": f"would repair: {before['reason']}"}
     if refusals:
         raise MediaOpsError(refusals[0], **{**result, "changed": False})
     try:
@@ -98,20 +98,20 @@ def package_repair(params: Mapping[str, Any], *, check_mode: bool) -> dict[str, 
             now = ffmpeg_info(want)  # whoever used apt may have mended it, or have been at it when it looked broken
             if now["state"] == "ok":
                 for action in plan:
-                    action["result"], action["said"] = "skipped", f"ffmpeg works since apt is free again ({holder})"
-                result.update(changed=False, state="ok", reason="", after=now, said=plan[0]["said"])
+                    action["result"], action["msg"] = "skipped", f"ffmpeg works since apt is free again ({holder})"
+                result.update(changed=False, state="ok", reason="", after=now, msg=plan[0]["msg"])
                 return result
         for action in plan:
             _carry_out(action, params["repair_timeout"])
     except MediaOpsError as error:
-        raise MediaOpsError(str(error), **{**result, "changed": _has_changed(plan), "said": str(error)}) from error
+        raise MediaOpsError(str(error), **{**result, "changed": _has_changed(plan), "msg": str(error)}) from error
     after = ffmpeg_info(want)
-    said = "; ".join(f"{one['action']} of {one['target']} {one['result']} {one['said']}".strip() for one in plan)
+    said = "; ".join(f"{one['action']} of {one['target']} {one['result']} {one['msg']}".strip() for one in plan)
     result.update(state=after["state"], reason=after["reason"], after=after, changed=_has_changed(plan))
-    result["said"] = one_line(said, 800)
+    result["msg"] = one_line(said, 800)
     if after["state"] != "ok":
         raise MediaOpsError(
-            f"ffmpeg does not work after the repair ({after['state']}: {after['reason']}). Tried: {result['said']}",
+            f"ffmpeg does not work after the repair ({after['state']}: {after['reason']}). Tried: {result['msg']}",
             **result,
         )
     return result
@@ -160,7 +160,7 @@ def _carry_out(action: Action, timeout_s: float) -> None:
             else:
                 ran = updated
     action["result"] = "done" if done else "failed"
-    action["said"] = "" if done else packages.complaint(ran)
+    action["msg"] = "" if done else packages.complaint(ran)
 
 
 def _run(command: tuple[str, ...], action: Action, timeout_s: float) -> Ran:
@@ -170,6 +170,6 @@ def _run(command: tuple[str, ...], action: Action, timeout_s: float) -> Ran:
         if ran.timed_out:
             raise MediaOpsError(f"{' '.join(command)}: {packages.complaint(ran)}")  # noqa: TRY301
     except MediaOpsError as error:
-        action["result"], action["said"] = "failed", one_line(error)
+        action["result"], action["msg"] = "failed", one_line(error)
         raise
     return ran

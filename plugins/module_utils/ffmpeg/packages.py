@@ -68,7 +68,7 @@ def complaint(ran: Ran) -> str:
     said = [line.strip() for line in (ran.err + "\n" + ran.out).splitlines()]
     lines = [line for line in said if _TELLING.search(line)]
     lines = [line for line in lines if not _REMARK.search(line)] or lines
-    return one_line("; ".join(dict.fromkeys(lines)), 400) or one_line(ran.said) or f"exit code {ran.rc}"
+    return one_line("; ".join(dict.fromkeys(lines)), 400) or one_line(ran.msg) or f"exit code {ran.rc}"
 
 
 @dataclass(frozen=True)
@@ -172,7 +172,7 @@ def altered(packages: Sequence[str], *, timeout_s: float) -> dict[str, list[str]
         return {}
     verified = run(["dpkg", "--verify", *packages], timeout_s=timeout_s)
     if verified.rc not in (0, 1):
-        why = f"not done within {timeout_s:g} s" if verified.timed_out else one_line(verified.said)
+        why = f"not done within {timeout_s:g} s" if verified.timed_out else one_line(verified.msg)
         raise MediaOpsError(f"its packages could not be verified: {why}")
     paths = []
     for line in verified.out.splitlines():

@@ -244,7 +244,7 @@ def find_candidates(service: Service, *, timeout_s: float) -> list[Candidate]:
     looked = service.run(["sh", "-c", _LOOK, "sh", *directories], timeout_s=timeout_s)
     lines = looked.out.splitlines()
     if looked.rc != 0 or lines[:1] != ["looked"]:
-        why = f"no answer within {timeout_s:g} s" if looked.timed_out else one_line(looked.said) or "no answer"
+        why = f"no answer within {timeout_s:g} s" if looked.timed_out else one_line(looked.msg) or "no answer"
         raise MediaOpsError(f"user {service.user} cannot look at its PATH: {why}")
     found: dict[str, Candidate] = {}
     for line in lines[1:]:
@@ -277,14 +277,14 @@ class Trial:
                 "path": one_line(path),
                 "ok": not wrong,
                 "rc": code,
-                "said": wrong or one_line(ran.out.partition("\n")[0]),
+                "msg": wrong or one_line(ran.out.partition("\n")[0]),
                 "seconds": ran.seconds,
             }
         )
 
     def fail(self, state: str, reason: str) -> None:
         """Let the last check fail after all."""
-        self.checks[-1].update(ok=False, said=reason)
+        self.checks[-1].update(ok=False, msg=reason)
         self.state, self.reason = state, f"{self.checks[-1]['check']}: {reason}"
 
 
@@ -319,7 +319,7 @@ def try_ffmpeg(service: Service, path: str, want: Wanted) -> Trial:
     if listed is not None:
         names = set(re.findall(r"^ [VAS][A-Z.]{5} (\S+)", listed.out, re.MULTILINE))
         lacking = [name for name in want.decoders if name not in names]
-        trial.checks[-1]["said"] = f"{len(want.decoders) - len(lacking)} of {len(want.decoders)} wanted"
+        trial.checks[-1]["msg"] = f"{len(want.decoders) - len(lacking)} of {len(want.decoders)} wanted"
         if lacking:
             trial.fail("codec_missing", f"no decoder {', '.join(lacking)}")
     return trial
@@ -353,7 +353,7 @@ def _private_directory(service: Service) -> Iterator[str]:
     made = service.run(["mktemp", "-d", "--tmpdir", "media-ops-ffmpeg.XXXXXX"], timeout_s=10)
     directory = made.out.strip()
     if made.rc != 0 or not _DIRECTORY.match(directory):
-        raise MediaOpsError(f"nothing could be tried: no directory could be made: {one_line(made.said)}")
+        raise MediaOpsError(f"nothing could be tried: no directory could be made: {one_line(made.msg)}")
     try:
         yield directory
     finally:

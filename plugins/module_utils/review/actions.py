@@ -50,7 +50,7 @@ def actions_of(entries: Iterable[Json], running: str = "") -> dict[str, Any]:
         row[result] += 1
         at = one_line(entry.get("at"), 40)
         if at >= row["last_at"]:
-            row["last_at"], row["last_said"] = at, DIED if died else one_line(entry.get("said") or "", 160)
+            row["last_at"], row["last_said"] = at, DIED if died else one_line(entry.get("msg") or "", 160)
         if died:
             who = one_line(entry.get("controller") or "", 100)
             interrupted.append({"at": at, **_named(what), "run_id": one_line(run, 60), "controller": who})

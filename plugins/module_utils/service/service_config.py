@@ -2,11 +2,11 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Temporary measures: settings of the service that differ from its own files for a while, and how they are taken back.
+"""Overrides: settings of the service that differ from its own files for a while, and how they are taken back.
 
-They stand in ``measures.env`` of the state directory, which a drop-in of role ``prepare`` makes systemd read after the
-unit's own files. So the service's own configuration is never edited, and taking a measure back is removing its line.
-``measures.json`` says beside it who set it, why, and until when. What is in ``measures.env`` is what holds.
+They stand in ``overrides.env`` of the state directory, which a drop-in of role ``prepare`` makes systemd read after the
+unit's own files. So the service's own configuration is never edited, and taking an override back is removing its line.
+``overrides.json`` says beside it who set it, why, and until when. What is in ``overrides.env`` is what holds.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ from ..system.systemd import (
 )
 from ..times import from_text, to_text, utc_now
 
-ENV_FILE, RECORD_FILE, _FLOCK = "measures.env", "measures.json", "measures.flock"
-_HEADER = "# Temporary measures, by media_ops.runbook.service_config. The service reads them after its own files.\n"
+ENV_FILE, RECORD_FILE, _FLOCK = "overrides.env", "overrides.json", "overrides.flock"
+_HEADER = "# Overrides, by media_ops.runbook.service_config. The service reads them after its own files.\n"
 _NAME = re.compile(r"[A-Z][A-Z0-9_]{0,63}\Z")
 # What needs no quoting in an environment file
 _PLAIN = re.compile(r"[A-Za-z0-9_.:/+-]{1,200}\Z")
@@ -72,21 +72,21 @@ class Rule:
 
 @dataclass(frozen=True)
 class Situation:
-    """How the measures and the service stand.
+    """How the overrides and the service stand.
 
     Attributes:
-        measures: settings in ``measures.env`` by name.
+        overrides: settings in ``overrides.env`` by name.
         records: what is known of each.
         foreign: number of settings there that nobody recorded and no rule names.
-        base: what the unit gives without measures.
+        base: what the unit gives without overrides.
         base_known: whether all of the unit's own files could be read.
         running: what the main process runs with; None where there is none, or it cannot be told.
         pid: the main process.
-        in_force: whether the unit reads ``measures.env``.
+        in_force: whether the unit reads ``overrides.env``.
         later: settings of files that the unit reads after it.
     """
 
-    measures: Mapping[str, str]
+    overrides: Mapping[str, str]
     records: Mapping[str, Mapping[str, Any]]
     foreign: int
     base: Mapping[str, str]
@@ -121,24 +121,24 @@ def _configure(
     before = _situation(directory, params, rules)
     plan = make_plan(before, params, rules, wanted)
     require_hash(plan, params["plan_hash"])
-    measures = _applied(before.measures, plan)
-    records = _recorded(before, measures, plan, params)
+    overrides = _applied(before.overrides, plan)
+    records = _recorded(before, overrides, plan, params)
     if plan or wanted:
         _refuse(before, params, wanted)
     if plan and not check_mode:
-        _write(directory, params["state_dir"], measures, records, before.records)
+        _write(directory, params["state_dir"], overrides, records, before.records)
         for action in plan:
             action["result"] = "done"
-            action["said"] = (
+            action["msg"] = (
                 "the service has it once it is restarted" if before.pid else "the service has it at its start"
             )
-    after = Situation(**{**vars(before), "measures": measures, "records": records})
+    after = Situation(**{**vars(before), "overrides": overrides, "records": records})
     return {
         "changed": bool(plan),
         "plan": plan,
         "hash": plan_hash(plan),
         "diff": _diff(before, after, plan, params["unit"]),
-        "measures": _shown(after),
+        "overrides": _shown(after),
         "restart_needed": _restart_needed(after, rules, plan),
         "in_force": before.in_force,
         "foreign": before.foreign,
@@ -173,7 +173,7 @@ def _rule(name: str, given: Any) -> Rule:
 
 
 def _wanted(params: Mapping[str, Any], rules: Mapping[str, Rule]) -> dict[str, str]:
-    """The settings that are to hold, checked; none where measures are looked at or taken back."""
+    """The settings that are to hold, checked; none where overrides are looked at or taken back."""
     state = params["state"]
     if state == "absent" and sum(map(bool, (params["names"], params["expired"], params["all"]))) != 1:
         raise OptionError("state", state, "needs one of names, expired and all")
@@ -198,16 +198,16 @@ def _situation(directory: int, params: Mapping[str, Any], rules: Mapping[str, Ru
     data, _mode = read_file(directory, ENV_FILE, path, _MAX_BYTES)
     there = parse_environment_file(data.decode("utf-8", "replace"))
     records = _records(directory)
-    measures = {name: value for name, value in there.items() if name in rules or name in records}
+    overrides = {name: value for name, value in there.items() if name in rules or name in records}
     properties = unit_properties(params["unit"])
     files = environment_files(properties)
     later = files[files.index(path) + 1 :] if path in files else []
     base = _stopped({**properties, "EnvironmentFiles": _as_property(file for file in files if file != path)})
     running = running_environment(properties)
     return Situation(
-        measures=measures,
+        overrides=overrides,
         records=records,
-        foreign=len(there) - len(measures),
+        foreign=len(there) - len(overrides),
         base=base.variables,
         base_known=not base.denied,
         running=running.variables if running else None,
@@ -236,19 +236,19 @@ def _records(directory: int) -> dict[str, dict[str, Any]]:
     return {name: record for name, record in found.items() if _NAME.match(name) and isinstance(record, dict)}
 
 
-def measures_on_record(state_dir: str) -> dict[str, Any]:
+def overrides_on_record(state_dir: str) -> dict[str, Any]:
     """What is set for a time on this host, by its files alone: for checks, which ask little of a host.
 
     Returns:
-        ``state`` (``ok``, or ``denied`` where it cannot be read), ``reason``, and ``measures`` with name, value, since,
-        until, expired and why. Where there is no state directory nothing can have been set.
+        ``state`` (``ok``, or ``denied`` where it cannot be read), ``reason``, and ``overrides`` with name, value,
+        since, until, expired and why. Where there is no state directory nothing can have been set.
     """
     if not os.path.lexists(state_dir):
-        return {"state": "ok", "reason": "", "measures": []}
+        return {"state": "ok", "reason": "", "overrides": []}
     try:
         directory = open_existing(state_dir)
     except MediaOpsError as error:
-        return {"state": "denied", "reason": one_line(error), "measures": []}
+        return {"state": "denied", "reason": one_line(error), "overrides": []}
     try:
         data, _mode = read_file(directory, ENV_FILE, ENV_FILE, _MAX_BYTES)
         records = _records(directory)
@@ -256,7 +256,7 @@ def measures_on_record(state_dir: str) -> dict[str, Any]:
         os.close(directory)
     there = parse_environment_file(data.decode("utf-8", "replace"))
     known = {name: records.get(name) or {} for name in sorted(there) if _NAME.match(name)}
-    measures = [
+    overrides = [
         {
             "name": name,
             "value": one_line(there[name]),
@@ -267,11 +267,11 @@ def measures_on_record(state_dir: str) -> dict[str, Any]:
         }
         for name, record in known.items()
     ]
-    return {"state": "ok", "reason": "", "measures": measures}
+    return {"state": "ok", "reason": "", "overrides": overrides}
 
 
 def _expired(record: Mapping[str, Any] | None) -> bool:
-    """A measure without a known end counts as expired: no measure is for good."""
+    """An override without a known end counts as expired: no override is for good."""
     until = from_text((record or {}).get("until"))
     return until is None or until <= utc_now()
 
@@ -282,15 +282,15 @@ def _expired(record: Mapping[str, Any] | None) -> bool:
 def make_plan(
     before: Situation, params: Mapping[str, Any], rules: Mapping[str, Rule], wanted: Mapping[str, str]
 ) -> list[Action]:
-    """One action for each setting that changes. Pure, but for the clock by which measures expire."""
+    """One action for each setting that changes. Pure, but for the clock by which overrides expire."""
     if params["state"] == "absent":
         return [
-            _taken_back(name, before, params, rules) for name in sorted(before.measures) if _goes(name, before, params)
+            _taken_back(name, before, params, rules) for name in sorted(before.overrides) if _goes(name, before, params)
         ]
     return [
         _set(name, value, before, params, rules)
         for name, value in sorted(wanted.items())
-        if before.measures.get(name) != value or _expired(before.records.get(name))
+        if before.overrides.get(name) != value or _expired(before.records.get(name))
     ]
 
 
@@ -301,7 +301,7 @@ def _goes(name: str, before: Situation, params: Mapping[str, Any]) -> bool:
 
 
 def _set(name: str, value: str, before: Situation, params: Mapping[str, Any], rules: Mapping[str, Rule]) -> Action:
-    now = before.measures.get(name, before.base.get(name))
+    now = before.overrides.get(name, before.base.get(name))
     return planned(
         "configure",
         f"{name}={value} for {params['unit']} (now {_text(now)})",
@@ -317,10 +317,10 @@ def _taken_back(name: str, before: Situation, params: Mapping[str, Any], rules: 
     because = "it has expired" if _expired(record) else "it is taken back"
     return planned(
         "configure",
-        f"{name} of {params['unit']} back to {_text(before.base.get(name))} (now {before.measures[name]})",
+        f"{name} of {params['unit']} back to {_text(before.base.get(name))} (now {before.overrides[name]})",
         one_line(params["reason"] or f"{because}; it was set for: {record.get('why') or 'no recorded reason'}"),
         _steps(name, params, rules),
-        stable={"unit": params["unit"], "name": name, "value": None, "was": before.measures[name]},
+        stable={"unit": params["unit"], "name": name, "value": None, "was": before.overrides[name]},
         proof=_proof(name, before, params),
     )
 
@@ -354,22 +354,22 @@ def _refuse(before: Situation, params: Mapping[str, Any], wanted: Mapping[str, s
         return
     if not before.in_force:
         raise MediaOpsError(
-            f"{params['unit']} does not read {path}, a measure would have no effect: run the playbook "
+            f"{params['unit']} does not read {path}, an override would have no effect: run the playbook "
             "media_ops.runbook.prepare_hosts, which installs the drop-in for it"
         )
     overridden = sorted(set(wanted) & set(before.later))
     if overridden:
         raise MediaOpsError(
             f"{params['unit']} reads another environment file after {path} which sets {', '.join(overridden)} as well: "
-            "a measure would have no effect. Name that drop-in so that it comes before 50-media-ops.conf"
+            "an override would have no effect. Name that drop-in so that it comes before 50-media-ops.conf"
         )
 
 
 # Doing it.
 
 
-def _applied(measures: Mapping[str, str], plan: Sequence[Action]) -> dict[str, str]:
-    after = dict(measures)
+def _applied(overrides: Mapping[str, str], plan: Sequence[Action]) -> dict[str, str]:
+    after = dict(overrides)
     for action in plan:
         name, value = action["stable"]["name"], action["stable"]["value"]
         if value is None:
@@ -380,9 +380,9 @@ def _applied(measures: Mapping[str, str], plan: Sequence[Action]) -> dict[str, s
 
 
 def _recorded(
-    before: Situation, measures: Mapping[str, str], plan: Sequence[Action], params: Mapping[str, Any]
+    before: Situation, overrides: Mapping[str, str], plan: Sequence[Action], params: Mapping[str, Any]
 ) -> dict[str, dict[str, Any]]:
-    records = {name: dict(record) for name, record in before.records.items() if name in measures}
+    records = {name: dict(record) for name, record in before.records.items() if name in overrides}
     now = utc_now()
     for action in plan:
         name, value = action["stable"]["name"], action["stable"]["value"]
@@ -401,14 +401,14 @@ def _recorded(
 def _write(
     directory: int,
     state_dir: str,
-    measures: Mapping[str, str],
+    overrides: Mapping[str, str],
     records: Mapping[str, Mapping[str, Any]],
     records_before: Mapping[str, Mapping[str, Any]],
 ) -> None:
     """Write what holds, with the records of all of it on disk before and after: a crash in between loses no record."""
-    if measures:
+    if overrides:
         _write_records(directory, state_dir, {**records_before, **records})
-        text = _HEADER + "".join(f"{name}={value}\n" for name, value in sorted(measures.items()))
+        text = _HEADER + "".join(f"{name}={value}\n" for name, value in sorted(overrides.items()))
         replace_file(directory, ENV_FILE, text.encode(), 0o640, f"{state_dir}/{ENV_FILE}")
         _write_records(directory, state_dir, records)
         return
@@ -422,12 +422,12 @@ def _write_records(directory: int, state_dir: str, records: Mapping[str, Mapping
     replace_file(directory, RECORD_FILE, data, 0o640, f"{state_dir}/{RECORD_FILE}")
 
 
-# What is shown: settings of rules and measures, never any other variable.
+# What is shown: settings of rules and overrides, never any other variable.
 
 
 def _shown(situation: Situation) -> list[dict[str, Any]]:
     shown = []
-    for name, value in sorted(situation.measures.items()):
+    for name, value in sorted(situation.overrides.items()):
         record = situation.records.get(name) or {}
         running = situation.running
         effective = None if situation.pid and running is None else (running or {}).get(name) == value
@@ -454,9 +454,9 @@ def _restart_needed(after: Situation, rules: Mapping[str, Rule], plan: Sequence[
     touched = {action["stable"]["name"] for action in plan}
     if after.running is None:
         return bool(touched)
-    # Where a file of the unit cannot be read, only measures can be compared.
-    known = {name for name in rules if after.base_known or name in after.base} | set(after.measures)
-    expected = {**after.base, **after.measures, **after.later}
+    # Where a file of the unit cannot be read, only overrides can be compared.
+    known = {name for name in rules if after.base_known or name in after.base} | set(after.overrides)
+    expected = {**after.base, **after.overrides, **after.later}
     stale = {name for name in known if after.running.get(name) != expected.get(name)}
     unknown = {name for name in touched - known if name in after.running}
     return bool(stale or unknown)
@@ -466,7 +466,7 @@ def _diff(before: Situation, after: Situation, plan: Sequence[Action], unit: str
     names = sorted(action["stable"]["name"] for action in plan)
 
     def lines(situation: Situation) -> str:
-        settings = {**situation.base, **situation.measures}
+        settings = {**situation.base, **situation.overrides}
         return "".join(f"{name}={one_line(settings[name])}\n" for name in names if name in settings)
 
     header = f"environment of {unit}"

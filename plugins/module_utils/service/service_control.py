@@ -127,7 +127,7 @@ def service_control(params: Mapping[str, Any], *, check_mode: bool = False) -> d
         "before": before.as_result(),
         "service": after.as_result(),
         "verified": verified,
-        "said": said,
+        "msg": said,
         "seconds": round(time.monotonic() - began, 1),
     }
 
@@ -369,8 +369,8 @@ def _carry_out(action: Action, before: Service, params: Mapping[str, Any]) -> tu
     if after.left_behind:
         said.append(f"{len(after.left_behind)} processes of its control group are not of its main process")
     action["result"] = "done" if verified else "failed"
-    action["said"] = one_line("; ".join(said), 400)
-    return after, verified, action["said"]
+    action["msg"] = one_line("; ".join(said), 400)
+    return after, verified, action["msg"]
 
 
 def _kill(unit: str, before: Service, kill_after_s: float) -> list[str]:
@@ -407,5 +407,5 @@ def _command_said(ran: Ran, verb: str, before: Service, timeout_s: float) -> lis
     if before.main[0] and verb == "restart" and stop_timeout and ran.seconds >= stop_timeout:
         said.append(f"SIGTERM did not end it, systemd killed it after {stop_timeout:g} s")
     if ran.rc != 0:
-        said.append(f"systemctl {verb}: {one_line(ran.said)}")
+        said.append(f"systemctl {verb}: {one_line(ran.msg)}")
     return said

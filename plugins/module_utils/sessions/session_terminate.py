@@ -209,11 +209,11 @@ def _clean(action: Action, session: Session, settings: ApiSettings, grace_s: flo
     reply = Client(settings).request(action["stable"]["path"], method="POST")
     status = reply.http_status or 0
     if status in _NOT_OFFERED:
-        action["result"], action["said"] = "skipped", f"not offered by the API (HTTP {status})"
+        action["result"], action["msg"] = "skipped", f"not offered by the API (HTTP {status})"
     elif not 200 <= status < 300:
-        action["result"], action["said"] = "failed", reply.reason
+        action["result"], action["msg"] = "failed", reply.reason
     else:
-        action["result"], action["said"] = "done", f"the API took it (HTTP {status})"
+        action["result"], action["msg"] = "done", f"the API took it (HTTP {status})"
         deadline = time.monotonic() + grace_s
         while time.monotonic() < deadline and any(map(_lives, session.processes)):
             time.sleep(_LOOK_S)
@@ -236,7 +236,7 @@ def _end(scene: Scene, session: Session, actions: Sequence[Action], outcome: Out
 
     endings = end_processes(targets, grace_s=scene.params["grace"], refuse=refuse)
     for action, ending in zip(actions, endings):  # noqa: B905
-        action["result"], action["said"] = ending.result, ending.said
+        action["result"], action["msg"] = ending.result, ending.msg
         if ending.result == "done":
             outcome.ended.append(action["stable"]["pid"])
     outcome.alive = [process.pid for process in session.processes if _lives(process)]
@@ -245,14 +245,14 @@ def _end(scene: Scene, session: Session, actions: Sequence[Action], outcome: Out
 def _remove(scene: Scene, session: Session, action: Action, outcome: Outcome, *, cleaned: bool) -> None:
     why = _in_use(scene, session.session_id)
     if why:
-        action["result"], action["said"] = "skipped", f"nothing was deleted: {why}"
+        action["result"], action["msg"] = "skipped", f"nothing was deleted: {why}"
         return
     resized = cleaned or bool(outcome.ended)
     removed = remove_session_files(action["stable"]["path"], session.files, resized=resized)
     outcome.files_removed, outcome.bytes_freed = removed.files, removed.freed
     action["result"] = "done" if removed.gone else "failed"
     stays = f"; stays: {'; '.join(removed.skipped)}" if removed.skipped else ""
-    action["said"] = one_line(f"{removed.files} files removed, {removed.freed} bytes freed{stays}", 1000)
+    action["msg"] = one_line(f"{removed.files} files removed, {removed.freed} bytes freed{stays}", 1000)
 
 
 def _in_use(scene: Scene, session_id: str) -> str:
@@ -291,7 +291,7 @@ def _result(scene: Scene, plan: list[Action], outcomes: Sequence[Outcome]) -> di
     seen = scene.result()
     cleanups = [action for action in plan if action["action"] == "cleanup"]
     failed = [action for action in plan if action["result"] == "failed"]
-    escalate = [f"{action['target']}: {action['said']}" for action in failed]
+    escalate = [f"{action['target']}: {action['msg']}" for action in failed]
     escalate += [
         f"session {session.session_id}: {session.why}"
         for session in scene.sessions
@@ -309,7 +309,7 @@ def _result(scene: Scene, plan: list[Action], outcomes: Sequence[Outcome]) -> di
         "plan": plan,
         "hash": plan_hash(plan),
         "outcomes": [vars(outcome) for outcome in outcomes],
-        "api_cleanup": "; ".join(one["said"] or one["result"] for one in cleanups) or "not offered",
+        "api_cleanup": "; ".join(one["msg"] or one["result"] for one in cleanups) or "not offered",
         "complete": not failed and not listed and not open_ends,
         "escalate": escalate[:_SHOWN_MAX],
     }

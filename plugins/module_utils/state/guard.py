@@ -2,10 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The guards of a host: lock, ledger, caps, pause switch. They live in its state directory and serve every controller.
+"""The guards of a host: lease, ledger, caps, pause switch. They live in its state directory and serve every controller.
 
-Each call holds a kernel lock on ``guard.flock``, so that two controllers cannot decide at once. Between calls the lease
-in ``lock.json`` says who may act, and until when.
+Each call holds the lock of the kernel on ``guard.flock``, so that two controllers cannot decide at once. Between calls
+the lease in ``lease.json`` says who may act, and until when.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from ..shapes import one_line
 from ..times import from_text, to_text, utc_now
 from .directory import alone, existing, failing, give_to_owner, read_file, replace_file
 
-_FLOCK, _LOCK, _PAUSE, _LEDGER = "guard.flock", "lock.json", "pause.json", "ledger.jsonl"
+_FLOCK, _LEASE, _PAUSE, _LEDGER = "guard.flock", "lease.json", "pause.json", "ledger.jsonl"
 _SMALL = 65536
 _LEDGER_FILES = 5
 LEDGER_MAX_BYTES = 1048576
@@ -62,17 +62,17 @@ def ledger(directory: int, params: Mapping[str, Any]) -> Ledger:
     """
     with alone(directory, _FLOCK, params["state_dir"], create=False):
         board = _Board(directory, {"ttl": 0, **params}, utc_now(), dry=True)
-        lock = board.lock()
+        lease = board.lease()
     return Ledger(
         board.within(params["hours"] * 3600),
         board.bad_lines,
-        running=lock["run_id"] if lock and not lock["expired"] else "",
+        running=lease["run_id"] if lease and not lease["expired"] else "",
     )
 
 
 def _check(params: Mapping[str, Any]) -> None:
     state = params["state"]
-    needed = {"locked": ("run_id", "reason"), "released": ("run_id",), "recorded": ("run_id",), "paused": ("reason",)}
+    needed = {"leased": ("run_id", "reason"), "released": ("run_id",), "recorded": ("run_id",), "paused": ("reason",)}
     for option in needed.get(state, ()):
         if not params.get(option):
             raise OptionError(option, params.get(option), f"is needed with state={state}")
@@ -108,7 +108,7 @@ def last_recovery(state_dir: str) -> str | None:
 
 
 class _Board:
-    """Lock, pause and ledger of one host, under the kernel's lock."""
+    """Lease, pause and ledger of one host, under the kernel's lock."""
 
     def __init__(self, directory: int, params: Mapping[str, Any], now: datetime, *, dry: bool) -> None:
         self._directory = directory
@@ -122,29 +122,29 @@ class _Board:
     def observed(self) -> dict[str, Any]:
         return {}
 
-    def locked(self) -> dict[str, Any]:
-        """Take or renew the lease, unless something says no. Checks first, then the lock."""
+    def leased(self) -> dict[str, Any]:
+        """Take or renew the lease, unless something says no. Checks first, then the lease."""
         run_id = self._params["run_id"]
-        lock = self.lock()
-        mine = bool(lock and lock["run_id"] == run_id)
+        lease = self.lease()
+        mine = bool(lease and lease["run_id"] == run_id)
         refusals = [*self._paused_refusal(), *self._late_refusal(), *self._cap_refusals()]
         took_over = None
-        if lock and not mine and not refusals:
-            if not lock["expired"] and self._params.get("take_over") != lock["run_id"]:
-                refusals.append(f"another run acts on this host: {_who(lock)}")
+        if lease and not mine and not refusals:
+            if not lease["expired"] and self._params.get("take_over") != lease["run_id"]:
+                refusals.append(f"another run acts on this host: {_who(lease)}")
             else:
-                took_over = lock
+                took_over = lease
         if refusals:
             return {"permitted": False, "refusals": refusals, "took_over": None}
         self._write(
-            _LOCK,
+            _LEASE,
             {
                 "run_id": run_id,
                 "owner": self._params.get("owner") or "",
                 "controller": self._params.get("controller") or "",
                 "controller_pid": self._params.get("controller_pid"),
                 "reason": one_line(self._params["reason"]),
-                "taken_at": lock["taken_at"] if lock and mine else to_text(self._now),
+                "taken_at": lease["taken_at"] if lease and mine else to_text(self._now),
                 "expires_at": to_text(self._now + timedelta(seconds=self._params["ttl"])),
             },
         )
@@ -154,9 +154,9 @@ class _Board:
         try:
             return self.recorded()
         finally:  # a ledger that cannot be written must not keep the host
-            lock = self.lock()
-            if lock and lock["run_id"] == self._params["run_id"]:
-                self._remove(_LOCK)
+            lease = self.lease()
+            if lease and lease["run_id"] == self._params["run_id"]:
+                self._remove(_LEASE)
 
     def recorded(self) -> dict[str, Any]:
         """Append entries to the ledger, each on a line, on disk before this returns."""
@@ -192,7 +192,7 @@ class _Board:
         counts = Counter(f"{entry['action']} {entry.get('result', '')}".strip() for entry in recent)
         runs = {action: self._runs(action, self._params["hours"] * 3600) for action in {e["action"] for e in recent}}
         return {
-            "lock": self.lock(),
+            "lease": self.lease(),
             "pause": self._pause(),
             "recent": recent[-200:],
             "counts": dict(sorted(counts.items())),
@@ -200,21 +200,21 @@ class _Board:
             "bad_lines": self.bad_lines,
         }
 
-    def lock(self) -> dict[str, Any] | None:
-        lock = self._load(_LOCK)
-        if lock is None:
+    def lease(self) -> dict[str, Any] | None:
+        lease = self._load(_LEASE)
+        if lease is None:
             return None
-        expires = from_text(lock.get("expires_at"))
-        if not isinstance(lock.get("run_id"), str) or expires is None:
+        expires = from_text(lease.get("expires_at"))
+        if not isinstance(lease.get("run_id"), str) or expires is None:
             # Nobody can tell whose it is: it counts as held for one time to live from when it was written.
-            expires = self._written(_LOCK) + timedelta(seconds=self._params["ttl"])
-            lock = {
+            expires = self._written(_LEASE) + timedelta(seconds=self._params["ttl"])
+            lease = {
                 "run_id": "?",
-                "reason": "the lock cannot be read",
+                "reason": "the lease cannot be read",
                 "taken_at": None,
                 "expires_at": to_text(expires),
             }
-        return {**lock, "expired": expires <= self._now}
+        return {**lease, "expired": expires <= self._now}
 
     def _pause(self) -> dict[str, Any] | None:
         pause = self._load(_PAUSE)
@@ -347,7 +347,7 @@ class _Board:
             os.fsync(self._directory)
 
 
-def _who(lock: Mapping[str, Any]) -> str:
-    who = f"{lock.get('owner') or 'somebody'} on {lock.get('controller') or 'an unknown controller'}"
-    when = f"since {lock.get('taken_at')}, until {lock.get('expires_at')}"
-    return f"{who}, run {lock['run_id']}, {when}: {lock.get('reason')}"
+def _who(lease: Mapping[str, Any]) -> str:
+    who = f"{lease.get('owner') or 'somebody'} on {lease.get('controller') or 'an unknown controller'}"
+    when = f"since {lease.get('taken_at')}, until {lease.get('expires_at')}"
+    return f"{who}, run {lease['run_id']}, {when}: {lease.get('reason')}"

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Metrics for node_exporter's textfile collector: one file for each procedure, and one for the host.
+"""Metrics for node_exporter's textfile collector: one file for each source, and one for the host.
 
 The collector refuses a sample that two files have, so what holds for the host as a whole stands in a file of its own.
 It wants no timestamps: how old a figure is, a metric with a time as its value tells.
@@ -27,24 +27,24 @@ Sample = tuple[str, Mapping[str, str], float]
 
 FAMILIES: dict[str, str] = {
     "media_ops_check_state": "State of a check: 0 ok, 1 warning, 2 unknown, 3 critical.",
-    "media_ops_last_run_timestamp_seconds": "When the procedure last ran, whatever it found.",
-    "media_ops_last_success_timestamp_seconds": "When the procedure last ran with an answer to every check.",
-    "media_ops_open_alerts": "Checks of the procedure that are alerted on now.",
+    "media_ops_last_run_timestamp_seconds": "When the source last ran, whatever it found.",
+    "media_ops_last_success_timestamp_seconds": "When the source last ran with an answer to every check.",
+    "media_ops_open_alerts": "Checks of the source that are alerted on now.",
     "media_ops_suppressed_findings": "Runs that found something bad or changed since the last message, and sent none.",
-    "media_ops_heartbeat_timestamp_seconds": "When any procedure last ran on the host.",
+    "media_ops_heartbeat_timestamp_seconds": "When any source last ran on the host.",
     "media_ops_pending_messages": "Messages that not every channel has yet.",
     "media_ops_dropped_messages": "Messages that were ever dropped undelivered.",
     "media_ops_recent_actions": "Actions of automation in the ledger within the last hours, by result.",
-    "media_ops_lock_held": "Whether a run holds the lease on the host.",
-    "media_ops_lock_age_seconds": "How long the lease has been held.",
-    "media_ops_lock_expired": "Whether the lease is over its time, as after a run that died.",
+    "media_ops_lease_held": "Whether a run holds the lease on the host.",
+    "media_ops_lease_age_seconds": "How long the lease has been held.",
+    "media_ops_lease_expired": "Whether the lease is over its time, as after a run that died.",
     "media_ops_paused": "Whether a person paused automation on the host.",
     "media_ops_breaker_open": "Whether the breaker of the fleet is open, so that no host is touched.",
-    "media_ops_measures_active": "Temporary measures that are in force on the host.",
+    "media_ops_overrides_active": "Overrides that are in force on the host.",
 }
 """All gauges, by name, with their help. The same help in each file, or the collector refuses them."""
 
-_PROCEDURE = re.compile(r"[a-z][a-z0-9_]{0,62}")
+_SOURCE = re.compile(r"[a-z][a-z0-9_]{0,62}")
 _HOST_FILE = "host"
 _LABEL = str.maketrans({"\\": r"\\", '"': r"\"", "\n": r"\n"})
 _SUCCESS = re.compile(r"^media_ops_last_success_timestamp_seconds\{[^}]*\} ([0-9]{1,15})$", re.MULTILINE)
@@ -56,12 +56,12 @@ _SAMPLES_MAX = 2000
 class _Facts:
     """What a run knows, checked."""
 
-    procedure: str
+    source: str
     verdicts: list[Mapping[str, Any]]
     alerts: Mapping[str, Any]
     guard: Mapping[str, Any]
     breaker_open: bool | None
-    measures_active: int | None
+    overrides_active: int | None
     now: datetime
 
 
@@ -76,8 +76,8 @@ def metrics_textfile(
         warn(f"no metrics are written: {reason}")
     files: dict[str, str] = {}
     try:
-        before = _last_success(opened, facts.procedure)
-        files[_file(facts.procedure)] = exposition(_of_procedure(facts, before))
+        before = _last_success(opened, facts.source)
+        files[_file(facts.source)] = exposition(_of_source(facts, before))
         files[_file(_HOST_FILE)] = exposition(_of_host(facts))
         if opened >= 0 and not check_mode:
             for name, text in files.items():
@@ -110,8 +110,8 @@ def _figure(value: float) -> str:
     return str(int(value)) if value == int(value) else repr(float(value))
 
 
-def _of_procedure(facts: _Facts, last_success: float | None) -> Iterator[Sample]:
-    mine = {"procedure": facts.procedure}
+def _of_source(facts: _Facts, last_success: float | None) -> Iterator[Sample]:
+    mine = {"source": facts.source}
     states: dict[str, int] = {}
     for verdict in facts.verdicts:
         check = one_line(verdict["check"], 100)
@@ -125,9 +125,9 @@ def _of_procedure(facts: _Facts, last_success: float | None) -> Iterator[Sample]
     if success is not None:
         yield "media_ops_last_success_timestamp_seconds", mine, success
     if "open" in facts.alerts:
-        alerts = [alert for alert in facts.alerts["open"] if alert.get("procedure") == facts.procedure]
+        alerts = [alert for alert in facts.alerts["open"] if alert.get("source") == facts.source]
         yield "media_ops_open_alerts", mine, len(alerts)
-    suppressed = number((facts.alerts.get("suppressed") or {}).get(facts.procedure, 0))
+    suppressed = number((facts.alerts.get("suppressed") or {}).get(facts.source, 0))
     if "suppressed" in facts.alerts and suppressed is not None:
         yield "media_ops_suppressed_findings", mine, suppressed
 
@@ -149,42 +149,42 @@ def _of_host(facts: _Facts) -> Iterator[Sample]:
         figure = number(count)
         if figure is not None:
             yield "media_ops_recent_actions", {"action": one_line(action, 60), "result": one_line(result, 60)}, figure
-    if "lock" in facts.guard:
-        yield from _of_lock(facts.guard["lock"], facts.now)
+    if "lease" in facts.guard:
+        yield from _of_lease(facts.guard["lease"], facts.now)
         yield "media_ops_paused", nothing, bool(facts.guard.get("pause"))
     if facts.breaker_open is not None:
         yield "media_ops_breaker_open", nothing, facts.breaker_open
-    if facts.measures_active is not None:
-        yield "media_ops_measures_active", nothing, facts.measures_active
+    if facts.overrides_active is not None:
+        yield "media_ops_overrides_active", nothing, facts.overrides_active
 
 
-def _of_lock(lock: object, now: datetime) -> Iterator[Sample]:
-    held = lock if isinstance(lock, Mapping) else {}
-    yield "media_ops_lock_held", {}, bool(held)
-    yield "media_ops_lock_expired", {}, bool(held.get("expired"))
+def _of_lease(lease: object, now: datetime) -> Iterator[Sample]:
+    held = lease if isinstance(lease, Mapping) else {}
+    yield "media_ops_lease_held", {}, bool(held)
+    yield "media_ops_lease_expired", {}, bool(held.get("expired"))
     taken = from_text(held.get("taken_at"))
     if taken is not None:
-        yield "media_ops_lock_age_seconds", {}, max(0.0, (now - taken).total_seconds())
+        yield "media_ops_lease_age_seconds", {}, max(0.0, (now - taken).total_seconds())
 
 
 def _facts(params: Mapping[str, Any]) -> _Facts:
-    procedure = params["procedure"]
-    if not _PROCEDURE.fullmatch(procedure) or procedure == _HOST_FILE:
+    source = params["source"]
+    if not _SOURCE.fullmatch(source) or source == _HOST_FILE:
         why = f"must be a lower case letter, then lower case letters, digits and _, and not '{_HOST_FILE}'"
-        raise OptionError("procedure", procedure, why)
+        raise OptionError("source", source, why)
     for verdict in params["verdicts"]:
         if not isinstance(verdict.get("check"), str) or not verdict["check"]:
             raise OptionError("verdicts", one_line(verdict, 80), "each needs a check")
-    measures = params["measures_active"]
-    if measures is not None and measures < 0:
-        raise OptionError("measures_active", measures, "must be 0 or more")
+    overrides = params["overrides_active"]
+    if overrides is not None and overrides < 0:
+        raise OptionError("overrides_active", overrides, "must be 0 or more")
     return _Facts(
-        procedure,
+        source,
         params["verdicts"],
         params["alerts"],
         params["guard"],
         params["breaker_open"],
-        measures,
+        overrides,
         utc_now(),
     )
 
@@ -213,10 +213,10 @@ def _open(path: str) -> tuple[int, str]:
     return opened, ""
 
 
-def _last_success(directory: int, procedure: str) -> float | None:
+def _last_success(directory: int, source: str) -> float | None:
     """What the file of the run before says."""
     if directory < 0:
         return None
-    data, _mode = read_file(directory, _file(procedure), _file(procedure), _MAX_BYTES)
+    data, _mode = read_file(directory, _file(source), _file(source), _MAX_BYTES)
     found = _SUCCESS.search(data.decode("utf-8", "replace"))
     return float(found[1]) if found else None

@@ -26,7 +26,7 @@ from ..shapes import one_line
 from ..times import to_text, utc_now
 
 PARTS = ("cpu", "memory", "load", "disks", "io", "processes")
-MEASURE_MAX_S = 600
+OVERRIDE_MAX_S = 600
 PATHS_MAX = 64
 COMMAND_LINE_MAX = 200
 _ARGUMENT_MAX = 4096
@@ -57,8 +57,8 @@ def _checked(params: Mapping[str, Any]) -> set[str]:
         if not low <= params[option] <= high:
             raise OptionError(option, params[option], f"must be {low} to {high}")
     total = params["interval"] * params["samples"]
-    if total > MEASURE_MAX_S:
-        raise OptionError("samples", params["samples"], f"times interval makes {total:g} s; at most {MEASURE_MAX_S} s")
+    if total > OVERRIDE_MAX_S:
+        raise OptionError("samples", params["samples"], f"times interval makes {total:g} s; at most {OVERRIDE_MAX_S} s")
     if not params["gather"]:
         raise OptionError("gather", params["gather"], f"must name at least one of {', '.join(PARTS)}")
     if len(params["paths"]) > PATHS_MAX:

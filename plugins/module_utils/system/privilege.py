@@ -47,7 +47,7 @@ class Ran:
         return self.rc is None
 
     @property
-    def said(self) -> str:
+    def msg(self) -> str:
         """The last line of what it said, for people."""
         lines = [line.strip() for line in (self.err + "\n" + self.out).splitlines() if line.strip()]
         err = [line.strip() for line in self.err.splitlines() if line.strip()]
@@ -123,7 +123,7 @@ def root_refusal(argv: Sequence[str]) -> str:
     if asked.rc == 0:
         return ""
     return (
-        f"sudo does not allow '{shown}' to this user ({asked.said or 'no rule'}): "
+        f"sudo does not allow '{shown}' to this user ({asked.msg or 'no rule'}): "
         "run the playbook media_ops.runbook.prepare_hosts, or add it to prepare_root_commands"
     )
 

@@ -287,7 +287,7 @@ class Ending:
     """What came of it: ``done``, ``skipped`` (it had ended, or the pid is another's by now), or ``failed``."""
 
     result: str = ""
-    said: str = ""
+    msg: str = ""
 
 
 class _Held:
@@ -392,7 +392,7 @@ def end_processes(
         refused = next((one for one in held if one.refused), None)
         if refused:
             for one in going:
-                one.ending = Ending("skipped", f"process {refused.target.pid} {refused.ending.said}; so was this one")
+                one.ending = Ending("skipped", f"process {refused.target.pid} {refused.ending.msg}; so was this one")
             going = []
         for one in going:
             one.send(signal.SIGTERM)

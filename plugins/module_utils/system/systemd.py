@@ -76,7 +76,7 @@ def unit_properties(unit: str, names: tuple[str, ...] = PROPERTIES, *, timeout_s
         if separator:  # a list property such as EnvironmentFiles has a line for each of its entries
             found[name] = f"{found[name]}\n{value}" if name in found else value
     if shown.rc != 0 or not found:
-        why = "no answer in time" if shown.timed_out else shown.said or "no answer"
+        why = "no answer in time" if shown.timed_out else shown.msg or "no answer"
         raise MediaOpsError(f"systemd cannot be asked about {unit}: {why}", unit=unit)
     return found
 

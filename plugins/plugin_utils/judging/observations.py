@@ -44,7 +44,7 @@ def observe(result: object, *, age_max_s: float, skew_max_s: float) -> dict[str,
         return found
     endpoints = mapping(mapping(result).get("endpoints"))
     clock = _Clock(age_max_s, skew_max_s, from_text(mapping(result).get("recovered_at")))
-    found.update(_temporary_measures(mapping(result)))
+    found.update(_overrides(mapping(result)))
     found.update(_clock_offset(mapping(result)))
     found.update(_health(endpoints, clock))
     for name, reader in (("stats", _stats), ("metrics", _metrics), ("sessions", _sessions), ("alerts", _alerts)):
@@ -179,21 +179,21 @@ def _clock_offset(result: Json) -> dict[str, Observation]:
     return {"clock_offset": observation(abs(offset), "s", note=clock_said(offset) if abs(offset) >= 1 else "")}
 
 
-def _temporary_measures(result: Json) -> dict[str, Observation]:
+def _overrides(result: Json) -> dict[str, Observation]:
     """How many settings differ from the service's own for a time; all of them are named until they are taken back."""
-    if "measures" not in result:
-        return {"temporary_measures": observation(None, "count", applicable=False, note="not asked for")}
-    answer = mapping(result["measures"])
-    rows = answer.get("measures")
+    if "overrides" not in result:
+        return {"overrides": observation(None, "count", applicable=False, note="not asked for")}
+    answer = mapping(result["overrides"])
+    rows = answer.get("overrides")
     if answer.get("state") != "ok" or not isinstance(rows, list):
-        reason = one_line(answer.get("reason") or "the measures cannot be read")
-        return {"temporary_measures": observation(None, "count", fault="missing", reason=reason)}
+        reason = one_line(answer.get("reason") or "the overrides cannot be read")
+        return {"overrides": observation(None, "count", fault="missing", reason=reason)}
     named = [
         f"{one_line(row.get('name'), 40)}={one_line(row.get('value'), 40)} "
         + ("expired" if row.get("expired") else f"until {one_line(row.get('until'), 30)}")
         for row in map(mapping, rows[:_LIST_MAX])
     ]
-    return {"temporary_measures": observation(len(rows), "count", note=", ".join(named))}
+    return {"overrides": observation(len(rows), "count", note=", ".join(named))}
 
 
 def _health(endpoints: Json, clock: _Clock) -> dict[str, Observation]:

@@ -24,23 +24,23 @@ _RISING = ("above", "at_least")
 _UNITS = ("ratio", "count", "s", "min", "percent", "state")
 
 
-def judge(observations: Mapping[str, Observation], checks: Sequence[Json], procedure: str) -> list[Verdict]:
-    """One verdict for each row of the check table that belongs to the procedure, worst first.
+def judge(observations: Mapping[str, Observation], checks: Sequence[Json], run_by: str) -> list[Verdict]:
+    """One verdict for each row of the check table that is run by that check, worst first.
 
     An observation that is missing, faulty or of the wrong kind gives ``unknown``, never ``ok``.
 
     Args:
         observations: by name, as :func:`observations.observe` gives them.
         checks: the rows of ``policy_checks``.
-        procedure: morning, evening, watch ...
+        run_by: morning, evening, watch ...
 
     Raises:
-        PolicyError: the table contradicts itself, or has no row for the procedure.
+        PolicyError: the table contradicts itself, or has no row for it.
     """
     require_sound(checks)
-    rows = [row for row in checks if procedure in row["procedures"]]
+    rows = [row for row in checks if run_by in row["run_by"]]
     if not rows:
-        raise PolicyError([f"policy_checks has no check for the procedure {procedure!r}"])
+        raise PolicyError([f"policy_checks has no check that is run by {run_by!r}"])
     verdicts = [_judge_row(observations, row) for row in rows]
     return sorted(verdicts, key=lambda verdict: -STATES.index(verdict["state"]))
 
@@ -164,7 +164,7 @@ def require_sound(checks: Sequence[Json]) -> None:
 
 
 def _row_problems(row: Json) -> list[str]:
-    lacking = [key for key in ("check", "title", "step", "procedures", "observation", "unit") if not row.get(key)]
+    lacking = [key for key in ("check", "title", "step", "run_by", "observation", "unit") if not row.get(key)]
     if lacking:
         return [f"policy_checks: the row {one_line(dict(row), 80)} lacks {', '.join(lacking)}"]
     named = f"policy_checks: check '{row['check']}'"

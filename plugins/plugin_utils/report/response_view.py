@@ -23,7 +23,7 @@ def responses(hosts: Sequence[Json]) -> list[dict[str, Any]]:
 
 
 def _worth_showing(raw: object) -> bool:
-    return isinstance(raw, Mapping) and any(raw.get(key) for key in ("plan", "acted", "refusals", "said", "advice"))
+    return isinstance(raw, Mapping) and any(raw.get(key) for key in ("plan", "acted", "refusals", "msg", "advice"))
 
 
 def _response(name: str, raw: Json) -> dict[str, Any]:
@@ -45,9 +45,9 @@ def _response(name: str, raw: Json) -> dict[str, Any]:
 
 def _outcome(raw: Json) -> tuple[str, str]:
     if raw.get("recovered") is True:
-        return "ok", raw.get("said") or "Recovered"
+        return "ok", raw.get("msg") or "Recovered"
     if raw.get("recovered") is False:
-        return "critical", raw.get("said") or "Not recovered"
+        return "critical", raw.get("msg") or "Not recovered"
     if raw.get("refusals"):
         return "unknown", "Nothing was done"
     return "warning", "Planned, nothing was done" if raw.get("plan") else "Nothing that automation may do"
@@ -58,14 +58,14 @@ def _rung(rung: Json, acted: bool) -> dict[str, Any]:
     return {
         "rung": rung["rung"],
         "steps": ", ".join(rung["steps"]),
-        "said": rung.get("said") or "",
+        "msg": rung.get("msg") or "",
         "actions": [_action(action, acted) for action in actions[:_ACTIONS]],
         "left": max(0, len(actions) - _ACTIONS),
     }
 
 
 def _action(action: Json, acted: bool) -> dict[str, Any]:
-    ended = ": ".join(filter(None, [action["result"], action["said"]])) if acted else ""
+    ended = ": ".join(filter(None, [action["result"], action["msg"]])) if acted else ""
     return {
         "what": f"{action['action']} {action['target']}",
         "why": action["why"],

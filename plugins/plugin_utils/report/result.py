@@ -96,7 +96,7 @@ _RESPONSE = (
     "recovered_after_s",
     "evidence",
     "page",
-    "said",
+    "msg",
 )
 
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, media_ops.runbook contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The run on this controller: who it is, and whether another one that holds a lock is still alive."""
+"""The run on this controller: who it is, and whether another one that holds a lease is still alive."""
 
 from __future__ import annotations
 
@@ -22,23 +22,23 @@ def this_run() -> dict[str, Any]:
     return {"controller": socket.gethostname(), "pid": _run_pid(), "user": _user()}
 
 
-def dead_run(lock: object) -> str:
-    """The id of the run that holds the lock where it is known to be dead, else "".
+def dead_run(lease: object) -> str:
+    """The id of the run that holds the lease where it is known to be dead, else "".
 
     Args:
-        lock: RV(lock) of module guard, or None. Only a lock of this controller can be known to be dead.
+        lease: RV(lease) of module guard, or None. Only a lease of this controller can be known to be dead.
     """
-    if not isinstance(lock, Mapping) or lock.get("controller") != socket.gethostname():
+    if not isinstance(lease, Mapping) or lease.get("controller") != socket.gethostname():
         return ""
-    pid = lock.get("controller_pid")
-    taken = from_text(lock.get("taken_at"))
+    pid = lease.get("controller_pid")
+    taken = from_text(lease.get("taken_at"))
     if not isinstance(pid, int) or isinstance(pid, bool) or pid <= 1 or taken is None:
         return ""
     began = _started_at(pid)
-    # A process that began after the lock was taken has only inherited the number. Two seconds for the clocks' rounding
+    # A process that began after the lease was taken has only inherited the number. Two seconds for the clocks' rounding
     # and a minute for a host's clock that differs.
     reused = began is not None and began > taken.timestamp() + 62
-    return str(lock.get("run_id") or "") if began is None or reused else ""
+    return str(lease.get("run_id") or "") if began is None or reused else ""
 
 
 def _run_pid() -> int:

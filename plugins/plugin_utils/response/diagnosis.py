@@ -82,7 +82,7 @@ def _sessions(result: Json) -> tuple[str, str]:
     due = [row for row in sessions if row.get("may_end")]
     if due:
         listed = ", ".join(f"{row.get('session_id')} ({row.get('state')}: {row.get('why')})" for row in due[:5])
-        return "stuck", f"{len(due)} of {len(sessions)} may be ended: {listed}"
+        return "may_end", f"{len(due)} of {len(sessions)} may be ended: {listed}"
     api = mapping(result.get("api"))
     if api.get("state", "ok") != "ok":
         return "unknown", f"the API does not say which sessions there are: {api.get('reason') or api['state']}"

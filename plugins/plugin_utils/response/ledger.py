@@ -29,7 +29,7 @@ def planned_rung(rung: Json, result: object) -> dict[str, Any]:
         "hash": "" if failure else str(acted.get("hash") or ""),
         "changed": bool(acted.get("changed")),
         "failed": bool(failure or failed or refusals),
-        "said": failure or one_line(refusals or acted.get("said") or _space(acted), 300),
+        "msg": failure or one_line(refusals or acted.get("msg") or _space(acted), 300),
     }
 
 
@@ -87,7 +87,7 @@ def entries(rung: Json, result: object, *, controller: str, user: str) -> list[d
             "why": one_line(action["why"], 200),
             "proof": bounded(action.get("proof")),
             "result": "failed" if failure and action["result"] == "planned" else action["result"],
-            "said": one_line(action["said"] or failure, 200),
+            "msg": one_line(action["msg"] or failure, 200),
         }
         for action in plan
         if isinstance(action, Mapping)
@@ -100,7 +100,7 @@ def entries(rung: Json, result: object, *, controller: str, user: str) -> list[d
                 "steps": rung["steps"],
                 "target": rung["rung"],
                 "result": "failed",
-                "said": failure,
+                "msg": failure,
             }
         ]
     return listed[:200]
@@ -120,9 +120,9 @@ def decision(action: str, response: Json, *, controller: str, user: str) -> dict
         "cause": first.get("cause", ""),
         "steps": [],
         "target": "host",
-        "why": one_line("; ".join(response.get("refusals") or []) or response.get("said") or "", 300),
+        "why": one_line("; ".join(response.get("refusals") or []) or response.get("msg") or "", 300),
         "result": "decided",
-        "said": "",
+        "msg": "",
         "controller": controller,
         "user": user,
     }

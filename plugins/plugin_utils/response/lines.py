@@ -31,8 +31,8 @@ def response_lines(response: Json) -> list[str]:
         shown.append(f"Advice: {advice}")
     shown += _plan_lines(response)
     shown += [f"Not touched: {line}" for line in response.get("refusals") or []]
-    if response.get("said"):
-        shown.append(response["said"])
+    if response.get("msg"):
+        shown.append(response["msg"])
     return shown
 
 
@@ -52,11 +52,11 @@ def _plan_lines(response: Json) -> list[str]:
 def _rung_lines(plan: Sequence[Json], *, result: bool) -> list[str]:
     shown = []
     for index, rung in enumerate(plan, 1):
-        said = f": {rung['said']}" if rung.get("said") else ""
+        said = f": {rung['msg']}" if rung.get("msg") else ""
         shown.append(f"  {index}. {rung['rung']} ({', '.join(rung['steps'])}){said}")
         actions = rung.get("actions") or []
         for action in actions[:_SHOWN]:
-            ended = f" -> {': '.join(filter(None, [action['result'], one_line(action['said'])]))}" if result else ""
+            ended = f" -> {': '.join(filter(None, [action['result'], one_line(action['msg'])]))}" if result else ""
             what = f"{action['action']} {one_line(action['target'])}: {one_line(action['why'])}"
             shown.append(f"     {what}{_proof(action)}{ended}")
         if len(actions) > _SHOWN:
@@ -71,20 +71,20 @@ def _proof(action: Json) -> str:
     return f" [{'; '.join(f'{key}: {value}' for key, value in proof.items())}]" if proof else ""
 
 
-def automation_lines(guard: object, measures: object = None) -> list[str]:
-    """How automation stands on a host, for people: who holds it, pauses, temporary measures, what was done lately.
+def automation_lines(guard: object, overrides: object = None) -> list[str]:
+    """How automation stands on a host, for people: who holds it, pauses, overrides, what was done lately.
 
     Args:
         guard: registered result of module guard with ``state=observed``.
-        measures: registered result of module service_config with ``state=observed``.
+        overrides: registered result of module service_config with ``state=observed``.
     """
     stands = guard if isinstance(guard, Mapping) else {}
     if "recent" not in stands:
         return [f"Not known: {one_line(stands.get('msg') or 'the host gave no answer')}"]
-    lock, pause = stands.get("lock"), stands.get("pause")
-    shown = [f"Lock: {_lock(lock)}" if lock else "Lock: nobody acts on this host"]
+    lease, pause = stands.get("lease"), stands.get("pause")
+    shown = [f"Lease: {_lease(lease)}" if lease else "Lease: nobody acts on this host"]
     shown.append(f"Paused until {pause['until']} by {pause['by'] or '?'}: {pause['reason']}" if pause else "Not paused")
-    shown += _measure_lines(measures)
+    shown += _override_lines(overrides)
     repeated = ", ".join(f"{action} in {count} runs" for action, count in stands.get("repeated", {}).items())
     if repeated:
         shown.append(f"Repeated: {repeated}")
@@ -95,27 +95,27 @@ def automation_lines(guard: object, measures: object = None) -> list[str]:
     return shown
 
 
-def _lock(lock: Json) -> str:
-    ended = ", expired" if lock.get("expired") else ""
-    who = f"{lock.get('owner') or '?'} on {lock.get('controller') or '?'}"
-    when = f"since {lock.get('taken_at')} until {lock.get('expires_at')}{ended}"
-    return f"{who}, run {lock.get('run_id')}, {when}: {lock.get('reason')}"
+def _lease(lease: Json) -> str:
+    ended = ", expired" if lease.get("expired") else ""
+    who = f"{lease.get('owner') or '?'} on {lease.get('controller') or '?'}"
+    when = f"since {lease.get('taken_at')} until {lease.get('expires_at')}{ended}"
+    return f"{who}, run {lease.get('run_id')}, {when}: {lease.get('reason')}"
 
 
-def _measure_lines(measures: object) -> list[str]:
-    if not isinstance(measures, Mapping) or "measures" not in measures:
-        why = one_line(measures.get("msg") or "") if isinstance(measures, Mapping) else ""
-        return [f"Temporary measures: not known{': ' + why if why else ''}"]
+def _override_lines(overrides: object) -> list[str]:
+    if not isinstance(overrides, Mapping) or "overrides" not in overrides:
+        why = one_line(overrides.get("msg") or "") if isinstance(overrides, Mapping) else ""
+        return [f"Overrides: not known{': ' + why if why else ''}"]
     return [
-        f"Temporary measure: {row['name']}={one_line(row['value'], 60)} since {row['since']} until {row['until']}"
+        f"Override: {row['name']}={one_line(row['value'], 60)} since {row['since']} until {row['until']}"
         f"{', expired: take it back' if row.get('expired') else ''} ({one_line(row.get('why') or '', 100)})"
-        for row in measures["measures"]
-    ] or ["Temporary measures: none"]
+        for row in overrides["overrides"]
+    ] or ["Overrides: none"]
 
 
 def _entry(entry: Json) -> str:
     parts = [entry.get("at"), entry.get("action"), entry.get("result"), one_line(entry.get("target") or "", 80)]
-    said = one_line(entry.get("said") or entry.get("why") or "", 120)
+    said = one_line(entry.get("msg") or entry.get("why") or "", 120)
     return (
         " ".join(str(part) for part in parts if part) + (f": {said}" if said else "") + f" (run {entry.get('run_id')})"
     )

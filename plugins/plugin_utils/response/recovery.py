@@ -128,7 +128,7 @@ def watched(samples: Sequence[Json], of: int, needed: int) -> str:
         needed: how many of these must be good.
     """
     if not 1 <= needed <= of:
-        raise OptionError("policy_watch_good", needed, f"must be from 1 to policy_watch_samples ({of})")
+        raise OptionError("policy_verify_good", needed, f"must be from 1 to policy_verify_samples ({of})")
     good = sum(1 for taken in samples if taken["good"])
     if good >= needed:
         return "recovered"
@@ -199,7 +199,7 @@ def final_verdicts(verdicts: Sequence[Json], response: Json) -> list[dict[str, A
     made = {
         **_verdict("recovery", "Recovery", "P0-4B", "ok" if outcome else "critical"),
         "observed": "recovered" if outcome else "not recovered",
-        "message": response.get("said") or "",
+        "message": response.get("msg") or "",
         "action": "" if outcome else "Page the contacts with the evidence bundle",
     }
     probed = [] if outcome else _diagnosed(response)

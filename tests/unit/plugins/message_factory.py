@@ -11,7 +11,7 @@ def message(host: str = "media1", **changes: Any) -> dict[str, Any]:
     made = {
         "id": f"{host}-{check}-{changes.get('event', 'began')}",
         "event": "began",
-        "procedure": "watch_health",
+        "source": "watch_health",
         "run_id": "20261124T060000Z",
         "host": host,
         "check": check,
@@ -44,5 +44,5 @@ def ended(host: str = "media1", **changes: Any) -> dict[str, Any]:
 
 def alert(of: dict[str, Any]) -> dict[str, Any]:
     """The open alert that a message speaks of."""
-    names = ("procedure", "host", "check", "title", "state", "severity", "since", "began_at", "dedup_key")
+    names = ("source", "host", "check", "title", "state", "severity", "since", "began_at", "dedup_key")
     return {**{name: of[name] for name in names}, "flapping": False}

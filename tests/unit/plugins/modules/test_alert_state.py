@@ -24,7 +24,7 @@ def run(capsys: pytest.CaptureFixture[str], **options: Any) -> dict[str, Any]:
 
 # runbook: AU-H1, AU-H3
 def test_record_then_acknowledge(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    options = {"state_dir": str(tmp_path / "state"), "create": True, "host": "media1", "procedure": "watch_health"}
+    options = {"state_dir": str(tmp_path / "state"), "create": True, "host": "media1", "source": "watch_health"}
     verdicts = [{"check": "overall_status", "state": "critical"}, {"check": "error_rate", "state": "critical"}]
     found = run(capsys, **options, run_id="1", verdicts=verdicts)
     assert (found["changed"], found["new"]) == (False, 2)
@@ -38,6 +38,6 @@ def test_record_then_acknowledge(capsys: pytest.CaptureFixture[str], tmp_path: P
 
 
 def test_misuse_fails_and_names_the_option(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    found = run(capsys, state_dir=str(tmp_path), host="media1", procedure="watch_health", run_id="1")
+    found = run(capsys, state_dir=str(tmp_path), host="media1", source="watch_health", run_id="1")
     assert found["failed"] is True
     assert found["msg"] == "option 'verdicts' is []: nothing was judged; at least one verdict is needed"

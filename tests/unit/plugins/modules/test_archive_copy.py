@@ -49,8 +49,8 @@ def test_a_store_that_is_down_is_an_action_that_failed(
     for found, result in ((planned, "planned"), (done, "failed")):
         assert "failed" not in found
         assert (found["state"], found["changed"], found["plan"][0]["result"]) == ("refused", False, result)
-        assert found["said"].startswith("0 of 1 archives have a verified copy in s3://backups/web1/; 1 archives to ")
-        assert not {"skipped", "msg", "results"} & found.keys(), "Ansible takes these for its own"
+        assert found["msg"].startswith("0 of 1 archives have a verified copy in s3://backups/web1/; 1 archives to ")
+        assert not {"skipped", "results"} & found.keys(), "Ansible takes these for its own"
         assert CANARY not in json.dumps(found)
         assert "AKIACANARYCANARY0001" not in json.dumps(found)
     assert planned["hash"] == done["hash"]

@@ -41,7 +41,7 @@ def test_plan_approve_apply(capsys: pytest.CaptureFixture[str], tmp_path: Path) 
         assert done["plan"][0]["result"] == "done"
         assert "diff" not in done
         assert not {"skipped", "msg", "results"} & done.keys(), "Ansible takes these for its own"
-        assert [one["reason"] for one in done["stayed"]] == ["session"]
+        assert [one["reason"] for one in done["skipped_files"]] == ["session"]
         assert run(capsys, **options)["changed"] is False
     assert not (tmp_path / "gone/a.tmp").exists()
     assert (tmp_path / "listed/b.tmp").exists()

@@ -27,20 +27,20 @@ def test_from_the_results_of_a_run_to_metrics(capsys: pytest.CaptureFixture[str]
     state = tmp_path / "state"
     state.mkdir(mode=0o750)
     verdicts = [{"check": "overall_status", "state": "critical"}]
-    seen = {"host": "media1", "procedure": "watch_health", "verdicts": verdicts, "state_dir": str(state)}
+    seen = {"host": "media1", "source": "watch_health", "verdicts": verdicts, "state_dir": str(state)}
     run(capsys, alert_state, **seen, run_id="1")
     alerts = run(capsys, alert_state, **seen, run_id="2")
     entries = [{"action": "restart", "result": "done"}]
     run(capsys, guard, state="recorded", state_dir=str(state), run_id="1", entries=entries)
     run(capsys, guard, state="paused", state_dir=str(state), reason="new disk", pause_for=60)
-    stands = run(capsys, guard, state="locked", state_dir=str(state), run_id="2", reason="test")
+    stands = run(capsys, guard, state="leased", state_dir=str(state), run_id="2", reason="test")
     assert stands["permitted"] is False
 
     found = run(
         capsys,
         metrics_textfile,
         textfile_dir=str(tmp_path),
-        procedure="watch_health",
+        source="watch_health",
         verdicts=verdicts,
         alerts=alerts,
         guard=stands,
@@ -48,12 +48,12 @@ def test_from_the_results_of_a_run_to_metrics(capsys: pytest.CaptureFixture[str]
     assert (found["written"], found["changed"]) == (True, False)
     lines = "".join(found["files"].values()).splitlines()
     assert {
-        'media_ops_check_state{procedure="watch_health",check="overall_status"} 3',
-        'media_ops_open_alerts{procedure="watch_health"} 1',
-        'media_ops_suppressed_findings{procedure="watch_health"} 1',
+        'media_ops_check_state{source="watch_health",check="overall_status"} 3',
+        'media_ops_open_alerts{source="watch_health"} 1',
+        'media_ops_suppressed_findings{source="watch_health"} 1',
         "media_ops_pending_messages 1",
         'media_ops_recent_actions{action="restart",result="done"} 1',
-        "media_ops_lock_held 0",
+        "media_ops_lease_held 0",
         "media_ops_paused 1",
     } <= set(lines)
     assert {path: Path(path).read_text(encoding="utf-8") for path in found["files"]} == found["files"]
@@ -65,7 +65,7 @@ def test_a_host_without_the_directory_is_warned_of(
     # In a process that has imported Ansible's controller, warnings go to its display instead of the result.
     said: list[str] = []
     monkeypatch.setattr("ansible.module_utils.basic.AnsibleModule.warn", lambda _module, text: said.append(text))
-    found = run(capsys, metrics_textfile, textfile_dir=str(tmp_path / "absent"), procedure="watch_health")
+    found = run(capsys, metrics_textfile, textfile_dir=str(tmp_path / "absent"), source="watch_health")
     assert found["written"] is False
     assert "does not exist" in found["reason"]
     assert any("no metrics are written" in text for text in said)

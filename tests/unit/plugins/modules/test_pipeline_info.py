@@ -238,25 +238,25 @@ def test_libraries_are_imported_late() -> None:
 
 
 # runbook: P1-3A, P1-3B, P1-3C
-def test_temporary_measures_come_with_the_answers(capsys: Capsys, tmp_path: Path) -> None:
+def test_overrides_come_with_the_answers(capsys: Capsys, tmp_path: Path) -> None:
     tmp_path.chmod(0o750)
-    (tmp_path / "measures.env").write_text("# set for a time\nPROCESSING_TIMEOUT=600\nLOG_LEVEL=DEBUG\n")
+    (tmp_path / "overrides.env").write_text("# set for a time\nPROCESSING_TIMEOUT=600\nLOG_LEVEL=DEBUG\n")
     record = {"since": "2026-11-24T06:00:00Z", "until": "2999-01-01T00:00:00Z", "why": "timeouts"}
-    (tmp_path / "measures.json").write_text(json.dumps({"PROCESSING_TIMEOUT": record}))
+    (tmp_path / "overrides.json").write_text(json.dumps({"PROCESSING_TIMEOUT": record}))
     recovered = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     (tmp_path / "ledger.jsonl").write_text(json.dumps({"action": "recovered", "at": recovered}) + "\n")
     with fault_server("ok") as url:
         result = run(capsys, url, state_dir=str(tmp_path))
         assert result["recovered_at"] == recovered
-        found = result["measures"]
+        found = result["overrides"]
         assert found["state"] == "ok"
-        assert found["measures"] == [
+        assert found["overrides"] == [
             {"name": "LOG_LEVEL", "value": "DEBUG", "since": None, "until": None, "expired": True, "why": ""},
             {"name": "PROCESSING_TIMEOUT", "value": "600", "expired": False, **record},
         ]
-        assert run(capsys, url, state_dir=str(tmp_path / "none"))["measures"]["measures"] == []
+        assert run(capsys, url, state_dir=str(tmp_path / "none"))["overrides"]["overrides"] == []
         tmp_path.chmod(0o777)
-        assert run(capsys, url, state_dir=str(tmp_path))["measures"]["state"] == "denied"
+        assert run(capsys, url, state_dir=str(tmp_path))["overrides"]["state"] == "denied"
 
 
 class TestDocumentation:

@@ -20,7 +20,7 @@ DEFAULTS: dict[str, Any] = {
     "state": "recorded",
     "create": False,
     "host": "media1",
-    "procedure": "watch_health",
+    "source": "watch_health",
     "alert_from": "unknown",
     "reminder_after": 14400.0,
     "settle": 1,
@@ -133,7 +133,7 @@ def test_a_link_in_its_place_is_not_followed(host: Host, tmp_path: Path) -> None
         ({"verdicts": [{"state": "ok"}]}, "verdicts"),
         ({"run_id": ""}, "run_id"),
         ({"host": None}, "host"),
-        ({"procedure": "Watch health"}, "procedure"),
+        ({"source": "Watch health"}, "source"),
         ({"settle": 0}, "settle"),
         ({"flap_changes": 1}, "flap_changes"),
         ({"keep": 1}, "keep"),
@@ -162,10 +162,10 @@ alert_state(params)
 """
 
 
-def test_of_procedures_that_run_at_once_no_message_is_lost(host: Host) -> None:
+def test_of_sources_that_run_at_once_no_message_is_lost(host: Host) -> None:
     racers = []
     for number in range(6):
-        params = {**DEFAULTS, "state_dir": str(host.directory), "run_id": "r", "procedure": f"p{number}"}
+        params = {**DEFAULTS, "state_dir": str(host.directory), "run_id": "r", "source": f"p{number}"}
         params["verdicts"] = [{"check": "a", "state": "critical"}]
         racers.append(
             subprocess.Popen(
@@ -183,7 +183,7 @@ def test_of_procedures_that_run_at_once_no_message_is_lost(host: Host) -> None:
         racer.communicate(timeout=60)
         assert racer.returncode == 0
     waiting = host.call(state="observed")["messages"]
-    assert sorted(message["procedure"] for message in waiting) == [f"p{number}" for number in range(6)]
+    assert sorted(message["source"] for message in waiting) == [f"p{number}" for number in range(6)]
 
 
 ENDLESS = """

@@ -104,7 +104,7 @@ def test_every_kind_of_channel_gets_it(tmp_path: Path) -> None:
     assert told["labels"] == {
         "alertname": "overall_status",
         "instance": "media1",
-        "procedure": "watch_health",
+        "source": "watch_health",
         "service": "media-processing",
         "severity": "critical",
     }

@@ -44,9 +44,9 @@ class Watch:
             self.now += timedelta(minutes=every_min)
         return told
 
-    def judge(self, verdicts: list[dict[str, Any]], procedure: str = "watch_health") -> list[Message]:
+    def judge(self, verdicts: list[dict[str, Any]], source: str = "watch_health") -> list[Message]:
         self.runs += 1
-        run = Run(procedure, f"run{self.runs}", "media1", self.now)
+        run = Run(source, f"run{self.runs}", "media1", self.now)
         before = json.dumps(self.state, sort_keys=True)
         self.state, messages = transition(known := self.state, verdicts, run, self.policy)
         assert json.dumps(known, sort_keys=True) == before, "the state of before is left as it is"
@@ -202,9 +202,9 @@ def test_other_procedures_and_hosts_that_were_not_looked_at_are_left_alone() -> 
     watch = Watch()
     bad = {"check": "a", "state": "critical"}
     watch.judge([{**bad, "hosts": ["m1"]}, {**bad, "hosts": ["m2"]}])
-    assert watch.judge([bad], procedure="watch_performance")[0]["host"] == "media1"
+    assert watch.judge([bad], source="watch_performance")[0]["host"] == "media1"
     assert watch.judge([{**bad, "hosts": ["m2"]}]) == []
-    assert [(a["host"], a["procedure"]) for a in open_alerts(watch.state)] == [
+    assert [(a["host"], a["source"]) for a in open_alerts(watch.state)] == [
         ("m1", "watch_health"),
         ("m2", "watch_health"),
         ("media1", "watch_performance"),

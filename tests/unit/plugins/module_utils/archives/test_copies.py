@@ -86,7 +86,7 @@ class Site:
         found = archive_copy(self.options(**options), check_mode=check, hide=lambda secret: None)
         assert self.local() == before, "archives on the host are only read"
         assert SECRET_KEY not in json.dumps(found)
-        assert "\n" not in found["said"]
+        assert "\n" not in found["msg"]
         return found
 
     def local(self) -> dict[str, tuple[int, int]]:
@@ -139,7 +139,7 @@ def test_plan_approve_copy_and_nothing_more_to_do(site: Site) -> None:
     content = site.make()
     planned = site.run(check=True)
     assert (planned["changed"], planned["state"], results(planned)) == (True, "ok", ["planned"])
-    assert planned["said"] == f"0 of 1 archives have a verified copy in s3://media/{site.prefix}"
+    assert planned["msg"] == f"0 of 1 archives have a verified copy in s3://media/{site.prefix}"
     assert site.there() == {}
     with pytest.raises(MediaOpsError, match="the plan has drifted"):
         site.run(plan_hash="0" * 12)
@@ -212,7 +212,7 @@ def test_only_archives_are_copied(site: Site) -> None:
     found = site.run()
     assert sorted(site.there()) == [SMALL, f"{SMALL}.sha256"]
     assert [one["archive"][14:22] for one in found["unread"]] == ["20261102", "20261103", "20261104"]
-    assert "archived_logs_20261102.tar.gz cannot be read: no regular file" in found["said"]
+    assert "archived_logs_20261102.tar.gz cannot be read: no regular file" in found["msg"]
 
 
 def test_hosts_with_prefixes_of_their_own_do_not_meet(site: Site) -> None:
@@ -239,7 +239,7 @@ def test_an_object_with_other_content_is_never_overwritten(site: Site, size: int
         assert site.there() == {SMALL: other, LARGE: beside, f"{LARGE}.sha256": mark(LARGE, beside)}
         assert states(found) == {SMALL: "differing", LARGE: "verified"}
         assert (found["state"], found["plan"][0]["result"]) == ("differing", "failed")
-        assert "has an object of this name with other content" in found["said"]
+        assert "has an object of this name with other content" in found["msg"]
     assert found["changed"] is False
 
 
@@ -368,8 +368,8 @@ def test_a_fault_of_the_store_is_told_and_the_next_run_copies(
     assert found["changed"] is False
     assert found["verified"] == 0
     assert results(found) == (["failed"] if operation == "leftovers" else ["failed", "skipped"])
-    assert found["plan"][0]["said"].startswith(f"{state}: ")
-    assert state in found["said"]
+    assert found["plan"][0]["msg"].startswith(f"{state}: ")
+    assert state in found["msg"]
     if planned:
         assert (planned["state"], planned["changed"], results(planned)) == (state, False, ["planned"])
         assert set(states(found).values()) == {"unknown"}
@@ -409,7 +409,7 @@ def test_a_policy_that_denies_writing(site: Site, store: Store) -> None:
     with store.denying("s3:PutObject"):
         found = site.run()
     assert (found["state"], results(found)) == ("denied_put", ["failed"])
-    assert "allow s3:PutObject" in found["said"]
+    assert "allow s3:PutObject" in found["msg"]
     site.run()
     assert site.there()[SMALL] == content
 
@@ -468,7 +468,7 @@ def test_parts_that_cannot_be_removed_are_told_and_removed_by_the_next_run(site:
     content = site.make(LARGE, 6 * MIB)
     with s3_proxy(store.endpoint_url, {"part": "slow_down", "abort": "internal_error"}) as proxy:
         found = site.run(endpoint_url=proxy.url)
-    assert found["plan"][0]["said"].endswith("stay in the store until the next run (server_error)")
+    assert found["plan"][0]["msg"].endswith("stay in the store until the next run (server_error)")
     assert site.unfinished() == [site.prefix + LARGE]
     with s3_proxy(store.endpoint_url, {"uploads": "not_implemented"}) as proxy:
         assert results(site.run(endpoint_url=proxy.url)) == ["done"], "that it cannot be told stops nothing"
@@ -541,7 +541,7 @@ def test_an_archive_that_is_changed_or_gone_meanwhile_is_left_to_the_next_run(
     monkeypatch.setattr(copies, "look", look_and_meddle)
     found = archive_copy(site.options(), check_mode=False, hide=lambda secret: None)
     assert results(found) == ["skipped", "skipped"]
-    assert "it was changed meanwhile" in found["plan"][1]["said"]
+    assert "it was changed meanwhile" in found["plan"][1]["msg"]
     assert site.there() == {}
 
 

@@ -328,7 +328,7 @@ def test_every_damage_is_seen_when_it_is_read_back(tmp_path: Path, damage: str, 
 def test_a_log_that_somebody_writes_to_stays_and_is_reported(site: Site, logs: set[str]) -> None:
     with (site.logs / "application.log.1").open("a") as writer:
         found = site.run()
-        assert found["stayed"] == [{"file": "application.log.1", "reason": "open"}]
+        assert found["skipped_files"] == [{"file": "application.log.1", "reason": "open"}]
         assert [problem["problem"] for problem in found["rotation"]["problems"]] == ["gap", "writer"]
         assert found["archive"]["members"] == 4
         writer.write("the last line\n")
@@ -386,7 +386,7 @@ def test_a_rotation_between_the_look_and_the_deletion_takes_no_other_file(
 
     monkeypatch.setattr(log_archive._Run, "_name_now", name_then_rotate)
     found = site.run()
-    assert found["stayed"] == [{"file": "application.log.1", "reason": "changed"}]
+    assert found["skipped_files"] == [{"file": "application.log.1", "reason": "changed"}]
     assert sorted(tree(site.logs)) == ["application.log", "application.log.1", "application.log.2"]
     assert set(site.lines()) == lines | {"new"}
 
@@ -406,7 +406,7 @@ def test_a_log_that_is_written_to_meanwhile_is_left_for_the_next_run(
     while_it_reads(monkeypatch, start_writer)
     found = site.run()
     assert writers[0].wait(60) == 0
-    assert found["stayed"] == [{"file": "errors.log.2", "reason": "changed"}]
+    assert found["skipped_files"] == [{"file": "errors.log.2", "reason": "changed"}]
     assert found["archive"]["members"] == 4
     monkeypatch.undo()
     site.run()
@@ -523,7 +523,7 @@ def test_sizes_and_what_is_wrong_with_the_rotation(site: Site) -> None:
         ("performance.log", "missing"),
         ("application.log", "gap"),
     ]
-    assert "lack number 3, 4" in found["problems"][3]["said"]
+    assert "lack number 3, 4" in found["problems"][3]["msg"]
 
 
 # Guards
@@ -577,8 +577,8 @@ def test_links_are_refused_and_stay(site: Site, tmp_path: Path) -> None:
     os.mkfifo(site.logs / "application.log.2")
     (site.logs / "application.log.3").mkdir()
     found = site.run()
-    assert {one["reason"] for one in found["stayed"]} == {"no_regular_file"}
-    assert (len(found["stayed"]), found["plan"]) == (3, [])
+    assert {one["reason"] for one in found["skipped_files"]} == {"no_regular_file"}
+    assert (len(found["skipped_files"]), found["plan"]) == (3, [])
     assert outside.exists()
     (tmp_path / "link").symlink_to(site.logs)
     with pytest.raises(OptionError, match=f"give {site.logs}"):

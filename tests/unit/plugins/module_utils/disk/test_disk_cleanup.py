@@ -143,7 +143,7 @@ def test_what_is_dated_in_the_future_is_reported_and_stays(top: Path) -> None:
     make(top / "clip.mp4", -HOUR)
     found = clean(rule(top, "*.mp4"))
     assert found["rules"][0]["skipped"] == {"dated_in_the_future": 1}
-    assert found["stayed"] == [{"rule": "rule", "reason": "dated_in_the_future", "path": f"{top}/clip.mp4"}]
+    assert found["skipped_files"] == [{"rule": "rule", "reason": "dated_in_the_future", "path": f"{top}/clip.mp4"}]
     assert (top / "clip.mp4").exists()
     record_fault("a file dated an hour ahead", "dated in the future", "reported, nothing deleted")
 
@@ -223,7 +223,7 @@ def test_check_mode_gives_the_same_plan_and_touches_nothing(top: Path) -> None:
     acted = clean(rule(top, "*.tmp"), plan_hash=planned["hash"], as_of=planned["as_of"])
     assert acted["hash"] == planned["hash"]
     assert acted["plan"][0]["stable"] == planned["plan"][0]["stable"]
-    assert acted["plan"][0]["said"].startswith("2 files deleted")
+    assert acted["plan"][0]["msg"].startswith("2 files deleted")
 
 
 @pytest.mark.parametrize("drift", ["another", "gone", "grown", "touched", "replaced", "renamed"])

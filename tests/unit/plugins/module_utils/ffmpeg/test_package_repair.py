@@ -92,8 +92,8 @@ def broken(tmp_path: Path) -> dict[str, Any]:
 def test_a_fault_that_no_package_mends_is_left_to_a_person(broken: dict[str, Any], check_mode: bool) -> None:
     done = package_repair(broken, check_mode=check_mode)
     assert (done["changed"], done["plan"], done["refusals"]) == (False, [], [])
-    assert "reinstalling does not mend this" in done["said"]
-    assert "which no package owns" in done["said"]
+    assert "reinstalling does not mend this" in done["msg"]
+    assert "which no package owns" in done["msg"]
     assert done["after"]["state"] == "failed"
     assert done["hash"] == plan_hash([])
 

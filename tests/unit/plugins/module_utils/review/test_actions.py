@@ -27,8 +27,8 @@ def entry(run: str, action: str = "restart", result: str = "done", **more: Any) 
 def test_repeated_fixes_come_first() -> None:
     rows = [
         entry("r1", "delete", cause="disk", target="a.tmp", at="2026-11-27T16:00:00Z"),
-        entry("r1", at="2026-11-23T10:00:00Z", said="was slow"),
-        entry("r2", at="2026-11-25T10:00:00Z", said="ok again"),
+        entry("r1", at="2026-11-23T10:00:00Z", msg="was slow"),
+        entry("r2", at="2026-11-25T10:00:00Z", msg="ok again"),
         entry("r3", result="failed", at="2026-11-24T10:00:00Z"),
         entry("r4", result="refused"),
         entry("r5", result="planned"),
@@ -57,7 +57,7 @@ def test_many_targets_are_bounded_and_counted() -> None:
 
 @pytest.mark.parametrize("result", ["done", "failed"])
 def test_a_beginning_and_its_result_are_one(result: str) -> None:
-    found = actions_of([entry("r1", result="started"), entry("r1", result=result, said="so it was")])
+    found = actions_of([entry("r1", result="started"), entry("r1", result=result, msg="so it was")])
     assert (found["attempts"], found["not_attempted"], found["interrupted"]) == (1, 0, [])
     (row,) = found["rows"]
     assert (row["runs"], row[result], row["last_said"]) == (1, 1, "so it was")
@@ -71,7 +71,7 @@ def test_what_was_begun_and_skipped_is_counted_aside_once() -> None:
 def test_a_beginning_without_a_result_is_a_run_that_died() -> None:
     rows = [
         entry("r1", at="2026-11-25T03:00:00Z"),
-        entry("r2", result="started", at="2026-11-26T03:00:00Z", controller="ops1", said="begun"),
+        entry("r2", result="started", at="2026-11-26T03:00:00Z", controller="ops1", msg="begun"),
     ]
     found = actions_of(rows)
     assert (found["attempts"], found["runs"]) == (2, {"restart": 2})

@@ -78,7 +78,7 @@ def test_five_weeks_of_files_come_back_as_figures_and_make_a_review(state: Path)
 
 def test_a_run_that_died_is_told_from_one_that_still_runs(state: Path) -> None:
     """By the lines that the role writes, and the lease that a run holds while it acts."""
-    planned = {"action": "restart", "target": "media-processing-service", "steps": [], "why": "down", "said": ""}
+    planned = {"action": "restart", "target": "media-processing-service", "steps": [], "why": "down", "msg": ""}
     rung = {
         "cause": "service",
         "act": "service_control",
@@ -87,7 +87,7 @@ def test_a_run_that_died_is_told_from_one_that_still_runs(state: Path) -> None:
     }
     began = begun(rung, controller="ops1", user="alice")
     record(state, "whole", *began)
-    ended = {"plan": [{**planned, "result": "done", "said": "it runs"}]}
+    ended = {"plan": [{**planned, "result": "done", "msg": "it runs"}]}
     record(state, "whole", *entries(rung, ended, controller="ops1", user="alice"))
     record(state, "dead", *began)
     held = {
@@ -98,7 +98,7 @@ def test_a_run_that_died_is_told_from_one_that_still_runs(state: Path) -> None:
         "reason": "down",
         "entries": [],
     }
-    assert guard({"state": "locked", "run_id": "going_on", **held})["permitted"]
+    assert guard({"state": "leased", "run_id": "going_on", **held})["permitted"]
     record(state, "going_on", *began)
 
     found = read(state)["actions"]

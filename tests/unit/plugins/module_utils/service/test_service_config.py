@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What may be set as a temporary measure, what is planned, and when a restart is needed. The rest is in tests/lab."""
+"""What may be set as an override, what is planned, and when a restart is needed. The rest is in tests/lab."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ LATER, EARLIER = (to_text(utc_now() + timedelta(hours=hours)) for hours in (1, -
 
 def situation(**given: Any) -> Situation:
     plain: dict[str, Any] = {
-        "measures": {},
+        "overrides": {},
         "records": {},
         "foreign": 0,
         "base": {"PROCESSING_TIMEOUT": "300", "SECRET": "canary"},
@@ -120,10 +120,10 @@ def test_what_holds_is_not_planned_again_unless_it_has_expired() -> None:
     [action] = make_plan(situation(), OPTIONS, RULES, wanted)
     assert action["target"] == "PROCESSING_TIMEOUT=600 for media-processing-service (now 300)"
     assert (action["steps"], action["stable"]["was"]) == (["P1-3A"], "300")
-    holds = {"measures": wanted, "records": {"PROCESSING_TIMEOUT": {"until": LATER}}}
+    holds = {"overrides": wanted, "records": {"PROCESSING_TIMEOUT": {"until": LATER}}}
     assert make_plan(situation(**holds), OPTIONS, RULES, wanted) == []
     for until in (EARLIER, None, "soon", 7):
-        held = situation(measures=wanted, records={"PROCESSING_TIMEOUT": {"until": until}})
+        held = situation(overrides=wanted, records={"PROCESSING_TIMEOUT": {"until": until}})
         assert len(make_plan(held, OPTIONS, RULES, wanted)) == 1
 
 
@@ -137,7 +137,7 @@ def test_the_hash_is_of_setting_and_values() -> None:
 
 def test_taking_back_by_name_by_expiry_and_all() -> None:
     held = situation(
-        measures={"LOG_LEVEL": "DEBUG", "PROCESSING_TIMEOUT": "600", "GONE_FROM_POLICY": "1"},
+        overrides={"LOG_LEVEL": "DEBUG", "PROCESSING_TIMEOUT": "600", "GONE_FROM_POLICY": "1"},
         records={
             "LOG_LEVEL": {"until": EARLIER, "why": "to see more"},
             "PROCESSING_TIMEOUT": {"until": LATER},
@@ -158,12 +158,12 @@ def test_taking_back_by_name_by_expiry_and_all() -> None:
     ("given", "needed"),
     [
         ({}, False),
-        ({"measures": {"PROCESSING_TIMEOUT": "600"}}, True),
-        ({"measures": {"PROCESSING_TIMEOUT": "600"}, "running": {"PROCESSING_TIMEOUT": "600"}}, False),
+        ({"overrides": {"PROCESSING_TIMEOUT": "600"}}, True),
+        ({"overrides": {"PROCESSING_TIMEOUT": "600"}, "running": {"PROCESSING_TIMEOUT": "600"}}, False),
         ({"running": {"PROCESSING_TIMEOUT": "600"}}, True),  # taken back, and still there
         ({"running": {"PROCESSING_TIMEOUT": "300", "LOG_LEVEL": "DEBUG"}}, True),
         ({"running": {"PROCESSING_TIMEOUT": "300", "LOG_LEVEL": "DEBUG"}, "base_known": False}, False),
-        ({"measures": {"PROCESSING_TIMEOUT": "600"}, "pid": 0, "running": None}, False),
+        ({"overrides": {"PROCESSING_TIMEOUT": "600"}, "pid": 0, "running": None}, False),
         ({"running": {"PROCESSING_TIMEOUT": "300", "SECRET": "another"}}, False),
     ],
 )
@@ -172,7 +172,7 @@ def test_when_a_restart_is_needed(given: dict[str, Any], needed: bool) -> None:
 
 
 def test_no_other_variable_is_shown() -> None:
-    held = situation(measures={"PROCESSING_TIMEOUT": "600"})
+    held = situation(overrides={"PROCESSING_TIMEOUT": "600"})
     plan = make_plan(held, OPTIONS, RULES, {"PROCESSING_TIMEOUT": "700", "LOG_LEVEL": "DEBUG"})
     shown = json.dumps([plan, service_config._shown(held), service_config._diff(held, situation(), plan, "unit")])
     assert "canary" not in shown
@@ -184,9 +184,9 @@ def test_the_file_is_written_whole_and_goes_with_the_last_measure(tmp_path: Path
         held = {"PROCESSING_TIMEOUT": "600", "LOG_LEVEL": "DEBUG"}
         records = {name: {"until": LATER} for name in held}
         service_config._write(directory, str(tmp_path), held, records, {})
-        text = (tmp_path / "measures.env").read_text()
+        text = (tmp_path / "overrides.env").read_text()
         assert parse_environment_file(text) == held
-        assert (tmp_path / "measures.env").stat().st_mode & 0o777 == 0o640
+        assert (tmp_path / "overrides.env").stat().st_mode & 0o777 == 0o640
         assert service_config._records(directory) == records
         service_config._write(directory, str(tmp_path), {}, {}, records)
         service_config._write(directory, str(tmp_path), {}, {}, {})
@@ -223,7 +223,7 @@ def test_a_crash_between_the_two_files_loses_no_record(tmp_path: Path, monkeypat
                 )
             except MediaOpsError:
                 assert stop < 3
-            holds = parse_environment_file((tmp_path / "measures.env").read_text())
+            holds = parse_environment_file((tmp_path / "overrides.env").read_text())
             assert holds in (old, new)
             assert set(holds) <= set(service_config._records(directory))
         finally:
@@ -232,7 +232,7 @@ def test_a_crash_between_the_two_files_loses_no_record(tmp_path: Path, monkeypat
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"PROCESSING_TIMEOUT": 5}', b'{"a b": {}}', b"\0" * 100])
 def test_records_that_cannot_be_read_are_none(tmp_path: Path, content: bytes) -> None:
-    (tmp_path / "measures.json").write_bytes(content)
+    (tmp_path / "overrides.json").write_bytes(content)
     directory = os.open(tmp_path, os.O_RDONLY | os.O_DIRECTORY)
     try:
         assert service_config._records(directory) == {}

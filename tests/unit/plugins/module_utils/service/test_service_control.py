@@ -153,4 +153,4 @@ def test_systemd_that_does_not_answer_is_unknown_and_nothing_is_done(monkeypatch
     monkeypatch.setenv("PATH", "/nonexistent")
     found = service_control({**OPTIONS, "state": "force_restarted"})
     assert (found["changed"], found["verified"], found["service"]["class"]) == (False, False, "unknown")
-    assert "systemd cannot be asked" in found["said"]
+    assert "systemd cannot be asked" in found["msg"]

@@ -54,7 +54,7 @@ def settings(site: Site) -> ApiSettings:
 
 
 def results(result: dict[str, Any], kind: str = "terminate") -> list[tuple[str, str]]:
-    return [(one["result"], one["said"]) for one in result["plan"] if one["action"] == kind]
+    return [(one["result"], one["msg"]) for one in result["plan"] if one["action"] == kind]
 
 
 def unlist_when_dead(site: Site, process: Process, session_id: str = SESSION) -> None:
@@ -180,7 +180,7 @@ def test_a_session_that_goes_on_again_is_left_alone_in_the_last_moment(site: Sit
     eventually("it works again", lambda: (now := read_process(process.pid)) and now.cpu > seen)
     act(scene, chosen, plan, settings(site))
     assert [action["result"] for action in plan] == ["skipped", "skipped"]
-    assert "goes on again" in plan[0]["said"]
+    assert "goes on again" in plan[0]["msg"]
     assert alive(process)
     assert (site.work_dir / SESSION / "prepared_00.mp4").exists()
 
@@ -196,7 +196,7 @@ def test_a_process_that_became_another_program_is_left_alone(site: Site) -> None
     os.kill(process.pid, signal.SIGUSR1)
     eventually("another program", lambda: (now := read_process(process.pid)) and now.name == "sleep")
     act(scene, chosen, plan, settings(site))
-    assert "another program" in plan[0]["said"]
+    assert "another program" in plan[0]["msg"]
     assert alive(process)
 
 

@@ -54,7 +54,7 @@ def call(tmp_path: Path, clock: Any) -> Any:
 
 
 def take(call: Any, run_id: str = "a", **options: Any) -> dict[str, Any]:
-    taken: dict[str, Any] = call("locked", run_id=run_id, owner="alice", controller="c1", reason="testing", **options)
+    taken: dict[str, Any] = call("leased", run_id=run_id, owner="alice", controller="c1", reason="testing", **options)
     return taken
 
 
@@ -63,7 +63,7 @@ def test_one_run_at_a_time_and_the_refusal_says_who(call: Any) -> None:
     refused = take(call, "b")
     assert not refused["permitted"]
     assert "alice on c1, run a, since 2026-11-24T06:00:00Z" in refused["refusals"][0]
-    assert refused["lock"]["run_id"] == "a"
+    assert refused["lease"]["run_id"] == "a"
     call("released", run_id="b")
     assert not take(call, "b")["permitted"], "only the holder gives it back"
     call("released", run_id="a")
@@ -73,8 +73,8 @@ def test_one_run_at_a_time_and_the_refusal_says_who(call: Any) -> None:
 def test_the_holder_renews_and_keeps_its_beginning(call: Any, clock: Any) -> None:
     take(call)
     clock(600)
-    lock = take(call)["lock"]
-    assert (lock["taken_at"], lock["expires_at"]) == ("2026-11-24T06:00:00Z", "2026-11-24T06:25:00Z")
+    lease = take(call)["lease"]
+    assert (lease["taken_at"], lease["expires_at"]) == ("2026-11-24T06:00:00Z", "2026-11-24T06:25:00Z")
 
 
 def test_an_expired_lease_is_taken_over_and_said(call: Any, clock: Any) -> None:
@@ -98,7 +98,7 @@ def test_what_is_about_to_be_done_is_recorded_with_the_lease_and_the_outcome_wit
     assert not refused["permitted"]
     assert [(entry["run_id"], entry["result"]) for entry in refused["recent"]] == [("a", "started")]
     ended = call("released", run_id="a", entries=[{"action": "recovered"}])
-    assert ended["lock"] is None
+    assert ended["lease"] is None
     assert [entry["action"] for entry in ended["recent"]] == ["restart", "recovered"]
 
 
@@ -111,7 +111,7 @@ def test_a_ledger_that_cannot_be_written_keeps_no_host(call: Any) -> None:
             call("released", run_id="a", entries=[{"action": "recovered"}])
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-    assert call("observed")["lock"] is None
+    assert call("observed")["lease"] is None
 
 
 def test_check_mode_decides_and_writes_nothing(call: Any, tmp_path: Path) -> None:
@@ -138,9 +138,9 @@ def test_a_pause_that_cannot_be_read_goes_on(call: Any, tmp_path: Path) -> None:
 
 
 def test_a_lock_that_cannot_be_read_counts_until_its_time_is_over(call: Any, clock: Any, tmp_path: Path) -> None:
-    lock = tmp_path / "state" / "lock.json"
-    lock.write_bytes(b"{")
-    os.utime(lock, (NOW.timestamp(), NOW.timestamp()))
+    lease = tmp_path / "state" / "lease.json"
+    lease.write_bytes(b"{")
+    os.utime(lease, (NOW.timestamp(), NOW.timestamp()))
     assert not take(call)["permitted"]
     clock(901)
     assert take(call)["permitted"]
@@ -241,12 +241,12 @@ def test_a_ledger_that_is_a_link_or_a_directory_is_an_error(
 @pytest.mark.parametrize(
     ("state", "options", "named"),
     [
-        ("locked", {"reason": "x"}, "run_id"),
-        ("locked", {"run_id": "a"}, "reason"),
+        ("leased", {"reason": "x"}, "run_id"),
+        ("leased", {"run_id": "a"}, "reason"),
         ("paused", {"reason": "x"}, "pause_for"),
         ("paused", {"reason": "x", "pause_for": 10**9}, "pause_for"),
         ("observed", {"hours": -1}, "hours"),
-        ("locked", {"run_id": "a", "reason": "x", "scheduled_for": "noon"}, "scheduled_for"),
+        ("leased", {"run_id": "a", "reason": "x", "scheduled_for": "noon"}, "scheduled_for"),
         ("recorded", {"run_id": "a", "entries": [{"why": "x"}]}, "entries"),
     ],
 )
@@ -260,7 +260,7 @@ RACER = """
 import sys
 from ansible_collections.media_ops.runbook.plugins.module_utils.state.guard import guard
 sys.stdin.readline()
-print(guard({"state": "locked", "state_dir": sys.argv[1], "run_id": sys.argv[2], "reason": "race", "ttl": 900,
+print(guard({"state": "leased", "state_dir": sys.argv[1], "run_id": sys.argv[2], "reason": "race", "ttl": 900,
              "hours": 24, "ledger_max_bytes": 1 << 20, "actions": [], "caps": [], "entries": []})["permitted"])
 """
 
@@ -286,5 +286,5 @@ def test_of_many_that_race_exactly_one_gets_it(tmp_path: Path) -> None:
 
 
 def test_who_only_looks_makes_no_file(call: Any, tmp_path: Path) -> None:
-    assert call("observed")["lock"] is None
+    assert call("observed")["lease"] is None
     assert list((tmp_path / "state").iterdir()) == []

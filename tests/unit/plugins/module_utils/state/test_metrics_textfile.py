@@ -27,13 +27,13 @@ NOW = datetime(2026, 11, 24, 6, 0, tzinfo=UTC)
 NASTY = 'a "quoted" \\ name'
 ALERTS = {
     "messages": [message(), message("media2")],
-    "open": [alert(message()), {**alert(message()), "procedure": "other"}],
+    "open": [alert(message()), {**alert(message()), "source": "other"}],
     "suppressed": {"watch_health": 3},
     "dropped": 0,
 }
 GUARD = {
     "counts": {"restart done": 1, "delete failed": 2, "observe": 1},
-    "lock": {"run_id": "r", "taken_at": "2026-11-24T05:00:00Z", "expired": True},
+    "lease": {"run_id": "r", "taken_at": "2026-11-24T05:00:00Z", "expired": True},
     "pause": None,
 }
 
@@ -50,12 +50,12 @@ class Host:
         verdicts = [{"check": f"check{number}", "state": state} for number, state in enumerate(states)]
         given = {
             "textfile_dir": str(self.directory),
-            "procedure": "watch_health",
+            "source": "watch_health",
             "verdicts": verdicts,
             "alerts": {},
             "guard": {},
             "breaker_open": None,
-            "measures_active": None,
+            "overrides_active": None,
             **options,
         }
         return metrics_textfile.metrics_textfile(given, warn=self.warnings.append, check_mode=check_mode)
@@ -101,17 +101,17 @@ def parse(text: str) -> dict[str, float]:
 
 
 def everything(host: Host) -> None:
-    """Two procedures of one host, every metric."""
-    facts: dict[str, Any] = {"alerts": ALERTS, "guard": GUARD, "breaker_open": True, "measures_active": 2}
+    """Two sources of one host, every metric."""
+    facts: dict[str, Any] = {"alerts": ALERTS, "guard": GUARD, "breaker_open": True, "overrides_active": 2}
     host.write("ok", "warning", "unknown", "critical", **facts)
-    nasty: dict[str, Any] = {"procedure": "watch_performance", "verdicts": [{"check": NASTY, "state": "ok"}]}
+    nasty: dict[str, Any] = {"source": "watch_performance", "verdicts": [{"check": NASTY, "state": "ok"}]}
     host.write(**nasty, **facts)
 
 
 def test_every_metric_has_its_figure(host: Host) -> None:
     everything(host)
     now = NOW.timestamp()
-    mine = '{procedure="watch_health"'
+    mine = '{source="watch_health"'
     assert host.samples() == {
         **{f'media_ops_check_state{mine},check="check{number}"}}': float(number) for number in range(4)},
         f"media_ops_last_run_timestamp_seconds{mine}}}": now,
@@ -125,12 +125,12 @@ def test_every_metric_has_its_figure(host: Host) -> None:
         'media_ops_recent_actions{action="delete",result="failed"}': 2,
         'media_ops_recent_actions{action="observe",result=""}': 1,
         'media_ops_recent_actions{action="restart",result="done"}': 1,
-        "media_ops_lock_held": 1,
-        "media_ops_lock_expired": 1,
-        "media_ops_lock_age_seconds": 3600,
+        "media_ops_lease_held": 1,
+        "media_ops_lease_expired": 1,
+        "media_ops_lease_age_seconds": 3600,
         "media_ops_paused": 0,
         "media_ops_breaker_open": 1,
-        "media_ops_measures_active": 2,
+        "media_ops_overrides_active": 2,
     }
     written = {
         name.partition("{")[0] for file in ("host", "watch_health", "watch_performance") for name in host.samples(file)
@@ -144,7 +144,7 @@ def test_what_is_not_known_is_left_out(host: Host) -> None:
 
 
 def test_success_is_an_answer_to_every_check_and_is_remembered(host: Host) -> None:
-    name = 'media_ops_last_success_timestamp_seconds{procedure="watch_health"}'
+    name = 'media_ops_last_success_timestamp_seconds{source="watch_health"}'
     host.write("unknown")
     assert name not in host.samples()
     host.write("ok", "critical")
@@ -153,7 +153,7 @@ def test_success_is_an_answer_to_every_check_and_is_remembered(host: Host) -> No
         host.now += timedelta(hours=1)
         host.write(*states)
         assert host.samples()[name] == NOW.timestamp()
-        assert host.samples()['media_ops_last_run_timestamp_seconds{procedure="watch_health"}'] == host.now.timestamp()
+        assert host.samples()['media_ops_last_run_timestamp_seconds{source="watch_health"}'] == host.now.timestamp()
 
 
 def test_files_are_whole_readable_and_the_only_ones(host: Host) -> None:
@@ -202,11 +202,11 @@ def test_a_directory_that_is_none_or_not_safe_is_not_used(host: Host, tmp_path: 
 @pytest.mark.parametrize(
     ("options", "named"),
     [
-        ({"procedure": "host"}, "procedure"),
-        ({"procedure": "../x"}, "procedure"),
+        ({"source": "host"}, "source"),
+        ({"source": "../x"}, "source"),
         ({"textfile_dir": "relative"}, "textfile_dir"),
         ({"verdicts": [{"state": "ok"}]}, "verdicts"),
-        ({"measures_active": -1}, "measures_active"),
+        ({"overrides_active": -1}, "overrides_active"),
     ],
 )
 def test_misuse_names_the_option(host: Host, options: dict[str, Any], named: str) -> None:
@@ -220,7 +220,7 @@ def test_a_file_that_is_something_else_is_replaced(host: Host) -> None:
         b"\xff\0 media_ops_last_success_timestamp_seconds{x} 1e9"
     )
     host.write("unknown")
-    assert host.samples()['media_ops_last_run_timestamp_seconds{procedure="watch_health"}']
+    assert host.samples()['media_ops_last_run_timestamp_seconds{source="watch_health"}']
 
 
 # --- examples
@@ -278,13 +278,13 @@ def test_promtool_takes_every_expression_of_the_examples(tmp_path: Path) -> None
 
 def test_rules_fire_when_they_should(tmp_path: Path) -> None:
     labels = 'instance="media1"'
-    state = f'media_ops_check_state{{{labels},procedure="watch_health",check="overall_status"}}'
+    state = f'media_ops_check_state{{{labels},source="watch_health",check="overall_status"}}'
     restarts = f'media_ops_recent_actions{{{labels},action="restart",result="done"}}'
     series = {
         state: "0x10 3x60",
         f"media_ops_heartbeat_timestamp_seconds{{{labels}}}": "0+60x20 1200x50",
         f"media_ops_pending_messages{{{labels}}}": "0x5 1x60",
-        f"media_ops_lock_expired{{{labels}}}": "0x10 1x60",
+        f"media_ops_lease_expired{{{labels}}}": "0x10 1x60",
         restarts: "1x10 3x60",
     }
     by_time = {
@@ -326,7 +326,7 @@ def test_node_exporter_serves_both_procedures_without_an_error(host: Host) -> No
     ):
         served = answer.read().decode()
     assert "node_textfile_scrape_error 0" in served.splitlines()
-    assert 'media_ops_check_state{check="a \\"quoted\\" \\\\ name",procedure="watch_performance"} 0' in served
+    assert 'media_ops_check_state{check="a \\"quoted\\" \\\\ name",source="watch_performance"} 0' in served
     for name in metrics_textfile.FAMILIES:
         if "last_success" not in name or "watch_performance" in name:
             assert re.search(rf"^{name}[ {{]", served, re.MULTILINE), name

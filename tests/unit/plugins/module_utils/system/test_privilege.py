@@ -12,7 +12,7 @@ from ansible_collections.media_ops.runbook.plugins.module_utils.system.privilege
 
 def test_output_exit_code_and_last_line() -> None:
     ran = run(["sh", "-c", "echo out; echo first >&2; echo 'the cause' >&2; exit 3"], timeout_s=20)
-    assert (ran.rc, ran.out, ran.said, ran.timed_out) == (3, "out\n", "the cause", False)
+    assert (ran.rc, ran.out, ran.msg, ran.timed_out) == (3, "out\n", "the cause", False)
 
 
 def test_a_missing_command_and_one_that_may_not_be_run(tmp_path: Path) -> None:

@@ -65,9 +65,9 @@ def test_ending_what_has_ended_is_no_failure() -> None:
     target = Target(found.pid, found.start, found.argv_hash)
     process.kill()
     eventually("a zombie", lambda: (now := read_process(process.pid)) and now.state == "Z")
-    assert end_processes([target], grace_s=1)[0].said == "has ended by itself"
+    assert end_processes([target], grace_s=1)[0].msg == "has ended by itself"
     process.wait()
-    assert end_processes([target], grace_s=1)[0].said == "has ended by itself"
+    assert end_processes([target], grace_s=1)[0].msg == "has ended by itself"
 
 
 def test_where_one_of_several_is_refused_none_is_ended() -> None:
@@ -118,7 +118,7 @@ def replace(process):
 process, target = victim()
 innocent = replace(process)
 ending, = end_processes([target], grace_s=1)
-assert ending.result == "skipped" and "belongs to another process now" in ending.said, ending
+assert ending.result == "skipped" and "belongs to another process now" in ending.msg, ending
 assert innocent.poll() is None
 innocent.kill()
 innocent.wait()
@@ -170,7 +170,7 @@ endings = end_processes(
 assert process.wait(5) == -15
 assert other.poll() is None
 other.kill()
-print(*(f"{{ending.result}}: {{ending.said}}" for ending in endings), sep="\\n")
+print(*(f"{{ending.result}}: {{ending.msg}}" for ending in endings), sep="\\n")
 """
     script = tmp_path / "old_kernel.py"
     script.write_text(code, encoding="utf-8")

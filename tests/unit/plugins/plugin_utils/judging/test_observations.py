@@ -107,21 +107,21 @@ def test_the_last_hour_says_that_a_recovery_lies_in_it(hours: int, note: str) ->
 
 
 # runbook: P1-3A, P1-3B, P1-3C
-def test_temporary_measures_are_counted_and_named() -> None:
+def test_overrides_are_counted_and_named() -> None:
     row = {"name": "PROCESSING_TIMEOUT", "value": "600", "until": "2026-11-25T06:00:00Z", "expired": False}
     old = {"name": "LOG_LEVEL", "value": "DEBUG", "until": None, "expired": True}
 
-    def measures(answer: Any) -> Any:
-        registered = {"endpoints": {}, "measures": answer}
-        return observe(registered, age_max_s=300, skew_max_s=120)["temporary_measures"]
+    def overrides(answer: Any) -> Any:
+        registered = {"endpoints": {}, "overrides": answer}
+        return observe(registered, age_max_s=300, skew_max_s=120)["overrides"]
 
-    found = measures({"state": "ok", "reason": "", "measures": [row, old]})
+    found = overrides({"state": "ok", "reason": "", "overrides": [row, old]})
     assert found["value"] == 2
     assert found["note"] == "PROCESSING_TIMEOUT=600 until 2026-11-25T06:00:00Z, LOG_LEVEL=DEBUG expired"
-    assert measures({"state": "denied", "reason": "no", "measures": []})["fault"] == "missing"
-    answers: list[Any] = [None, 5, [], {"state": "ok"}, {"state": "ok", "measures": "x"}]
+    assert overrides({"state": "denied", "reason": "no", "overrides": []})["fault"] == "missing"
+    answers: list[Any] = [None, 5, [], {"state": "ok"}, {"state": "ok", "overrides": "x"}]
     for nonsense in answers:
-        assert measures(nonsense)["fault"] == "missing"
+        assert overrides(nonsense)["fault"] == "missing"
 
 
 # runbook: DM-1, DM-2, DM-3, DM-4, DE-3
@@ -133,7 +133,7 @@ def test_sound_answers_give_values() -> None:
     )
     assert {name: o["value"] for name, o in found.items() if not o["fault"]} == {
         "host": "reached",
-        "temporary_measures": None,
+        "overrides": None,
         "clock_offset": None,
         "overall_status": "healthy",
         "component_system_resources": "healthy",

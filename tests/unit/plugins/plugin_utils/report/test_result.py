@@ -121,7 +121,7 @@ def responded(**more: Any) -> dict[str, Any]:
         "recovered": None,
         "evidence": "",
         "page": False,
-        "said": "",
+        "msg": "",
         **more,
     }
 

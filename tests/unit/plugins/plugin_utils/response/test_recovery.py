@@ -63,7 +63,7 @@ def action(**more: Any) -> dict[str, Any]:
         "stable": {"unit": "media-processing-service"},
         "proof": {"class": "dead"},
         "result": "planned",
-        "said": "",
+        "msg": "",
         **more,
     }
 
@@ -121,7 +121,7 @@ class TestDiagnosis:
         stuck = {"session_id": "abc", "state": "stopped", "may_end": True, "why": "T state", "attention": "end"}
         slow = {"session_id": "def", "state": "progressing", "may_end": False, "attention": "end"}
         lost = {"session_id": "ghi", "state": "no_process", "may_end": False, "attention": "end"}
-        assert classes({"sessions": {"sessions": [stuck, slow]}}) == {"sessions": "stuck"}
+        assert classes({"sessions": {"sessions": [stuck, slow]}}) == {"sessions": "may_end"}
         assert classes({"sessions": {"sessions": [slow]}}) == {"sessions": "attention"}
         assert classes({"sessions": {"sessions": [lost, slow], "restart_needed": ["ghi"]}}) == {
             "sessions": "no_process"
@@ -173,7 +173,7 @@ class TestLadder:
 
     def test_restart_comes_last_over_all_incidents_and_each_rung_once(self) -> None:
         ladders = policy()["policy_ladders"]
-        found = {"disk": "full", "sessions": "stuck", "service": "running", "resources": "short"}
+        found = {"disk": "full", "sessions": "may_end", "service": "running", "resources": "short"}
         rungs = ladder([incident("service"), incident("system_resources"), incident("temp_directory")], found, ladders)
         assert [rung["act"] for rung in rungs] == ["disk_cleanup", "session_terminate", "service_control"]
         assert rungs[-1]["cause"] == "service"
@@ -198,9 +198,9 @@ class TestLadder:
 
     def test_a_plan_that_could_not_be_made_has_no_hash(self) -> None:
         rung = {"rung": "Restart", "act": "service_control", "steps": ["P0-3C"], "args": {}}
-        assert planned_rung(rung, {"failed": True, "msg": "sudo refuses"})["said"] == "no answer: sudo refuses"
+        assert planned_rung(rung, {"failed": True, "msg": "sudo refuses"})["msg"] == "no answer: sudo refuses"
         refused = planned_rung(rung, {"plan": [], "hash": "0123456789ab", "refusals": ["sudo does not allow it"]})
-        assert (refused["failed"], refused["said"]) == (True, "sudo does not allow it")
+        assert (refused["failed"], refused["msg"]) == (True, "sudo does not allow it")
         made = planned_rung(rung, {"plan": [action()], "hash": "0123456789ab", "changed": True})
         assert (made["hash"], made["changed"], made["failed"], len(made["actions"])) == ("0123456789ab", True, False, 1)
 
@@ -272,7 +272,7 @@ class TestWatch:
 
     @pytest.mark.parametrize("needed", [0, 11, -1])
     def test_a_number_that_cannot_be_reached_is_refused(self, needed: int) -> None:
-        with pytest.raises(OptionError, match="policy_watch_good"):
+        with pytest.raises(OptionError, match="policy_verify_good"):
             watched([], 10, needed)
 
     # runbook: P0-4A
@@ -306,12 +306,12 @@ class TestWatch:
 
 class TestRecord:
     def test_each_action_has_an_entry_with_its_proof(self) -> None:
-        made = entries(RUNG, {"plan": [action(result="done", said="it runs")]}, controller="ops1", user="alice")
+        made = entries(RUNG, {"plan": [action(result="done", msg="it runs")]}, controller="ops1", user="alice")
         assert len(made) == 1
         assert made[0]["action"] == "restart"
         assert made[0]["cause"] == "service"
         assert made[0]["proof"] == {"class": "dead"}
-        assert (made[0]["result"], made[0]["said"], made[0]["controller"], made[0]["user"]) == (
+        assert (made[0]["result"], made[0]["msg"], made[0]["controller"], made[0]["user"]) == (
             "done",
             "it runs",
             "ops1",
@@ -322,7 +322,7 @@ class TestRecord:
         failed = {"failed": True, "msg": "sudo refuses", "plan": [action(result="done"), action()]}
         assert [row["result"] for row in entries(RUNG, failed, controller="c", user="u")] == ["done", "failed"]
         nothing = entries(RUNG, {"unreachable": True, "msg": "ssh"}, controller="c", user="u")
-        assert [(row["action"], row["result"], row["said"]) for row in nothing] == [
+        assert [(row["action"], row["result"], row["msg"]) for row in nothing] == [
             ("service_control", "failed", "no answer: ssh")
         ]
 
@@ -332,10 +332,10 @@ class TestRecord:
         ended = entries(rung, {"unreachable": True, "msg": "ssh"}, controller="c", user="u")
         assert {row["result"] for row in began} == {"started"}
         assert [(row["action"], row["target"]) for row in ended] == [(row["action"], row["target"]) for row in began]
-        assert {(row["result"], row["said"]) for row in ended} == {("failed", "no answer: ssh")}
+        assert {(row["result"], row["msg"]) for row in ended} == {("failed", "no answer: ssh")}
 
     def test_a_decision(self) -> None:
-        made = decision("paged", {"incidents": [incident("ffmpeg")], "said": "NOT recovered"}, controller="c", user="u")
+        made = decision("paged", {"incidents": [incident("ffmpeg")], "msg": "NOT recovered"}, controller="c", user="u")
         assert (made["action"], made["cause"], made["why"], made["result"]) == (
             "paged",
             "ffmpeg",
@@ -351,7 +351,7 @@ class TestAfter:
     def test_a_window_of_the_past_is_a_warning_after_a_recovery(self) -> None:
         response = {
             "recovered": True,
-            "said": "Recovered",
+            "msg": "Recovered",
             "incidents": [incident("ffmpeg", checks=["recent_error_rate"])],
         }
         made = final_verdicts(
@@ -364,12 +364,12 @@ class TestAfter:
         ]
 
     def test_a_status_that_is_critical_stays_so(self) -> None:
-        response = {"recovered": True, "said": "", "incidents": [incident("ffmpeg")]}
+        response = {"recovered": True, "msg": "", "incidents": [incident("ffmpeg")]}
         made = final_verdicts([self.verdict("overall_status", "critical")], response)
         assert made[0]["state"] == "critical"
 
     def test_no_recovery_is_critical(self) -> None:
-        made = final_verdicts([], {"recovered": False, "said": "NOT recovered", "incidents": []})
+        made = final_verdicts([], {"recovered": False, "msg": "NOT recovered", "incidents": []})
         assert [(row["check"], row["state"]) for row in made] == [("recovery", "critical")]
 
     def test_nothing_tried_changes_nothing(self) -> None:
@@ -390,7 +390,7 @@ class TestAfter:
         ]
         assert made[0]["message"] == "denied_put: these credentials may not write"
         assert final_verdicts(made, response) == made, "twice is as once"
-        after = final_verdicts(made, {**response, "recovered": True, "said": "Recovered"})
+        after = final_verdicts(made, {**response, "recovered": True, "msg": "Recovered"})
         assert [row["check"] for row in after] == ["recovery", "overall_status"], "found before, and gone"
         none = {"recovered": None, "classes": {"storage": "not_configured", "ffmpeg": "ok"}}
         assert final_verdicts(well, none) == well
@@ -402,7 +402,7 @@ class TestLines:
             "rung": "Restart the service",
             "steps": ["P0-3C"],
             "actions": [action()],
-            "said": "",
+            "msg": "",
             "hash": "0123456789ab",
         }
         shown = response_lines(
@@ -413,7 +413,7 @@ class TestLines:
                 "plan": [rung],
                 "hash": "0123456789ab",
                 "refusals": [],
-                "said": "",
+                "msg": "",
             }
         )
         text = "\n".join(shown)
@@ -422,7 +422,7 @@ class TestLines:
         assert "-e incident_mode=apply -e incident_plan=0123456789ab" in text
 
     def test_what_was_done_and_why_not_more(self) -> None:
-        rung = {"rung": "Restart the service", "steps": ["P0-3C"], "actions": [action(result="failed", said="timeout")]}
+        rung = {"rung": "Restart the service", "steps": ["P0-3C"], "actions": [action(result="failed", msg="timeout")]}
         shown = "\n".join(
             response_lines(
                 {
@@ -431,7 +431,7 @@ class TestLines:
                     "plan": [rung],
                     "acted": [rung],
                     "refusals": ["restart was carried out 1 times"],
-                    "said": "NOT recovered",
+                    "msg": "NOT recovered",
                 }
             )
         )
@@ -488,12 +488,12 @@ def test_a_cleanup_tells_the_use_of_each_file_system() -> None:
     made = planned_rung(
         rung, {"plan": [], "hash": "0123456789ab", "free": [row, {"roots": [], "before_percent": None}]}
     )
-    assert made["said"] == "/srv/temp, /srv/temp/logs: 4.1 % free before, 23.9 % after"
+    assert made["msg"] == "/srv/temp, /srv/temp/logs: 4.1 % free before, 23.9 % after"
     held = {"files": 1, "bytes": 5 << 20, "processes": [{"pid": 7, "name": "tail", "files": 1, "bytes": 5 << 20}]}
     kept = planned_rung(rung, {"plan": [], "hash": "0123456789ab", "free": [row], "held_open": held})
-    assert kept["said"].endswith("; deleted files that tail (pid 7) hold open still take 5 MiB")
+    assert kept["msg"].endswith("; deleted files that tail (pid 7) hold open still take 5 MiB")
     for few in ({**held, "bytes": 4096}, None, {"bytes": "x"}, {"bytes": 0, "processes": 5}):
-        assert planned_rung(rung, {"plan": [], "hash": "", "free": [row], "held_open": few})["said"] == made["said"]
+        assert planned_rung(rung, {"plan": [], "hash": "", "free": [row], "held_open": few})["msg"] == made["msg"]
     answers: list[Any] = [None, 5, [5], [{}], [{"roots": None, "before_percent": 1, "after_percent": 1}]]
     for nonsense in answers:
-        assert planned_rung(rung, {"plan": [], "hash": "", "free": nonsense})["said"] == ""
+        assert planned_rung(rung, {"plan": [], "hash": "", "free": nonsense})["msg"] == ""

@@ -436,7 +436,7 @@ def test_the_week_can_be_judged_by_a_check_table() -> None:
     }
     assert {one["fault"] for one in observed.values()} == {""}
     assert observed["week_degradation"]["note"].startswith("average_duration_s: p = ")
-    common = {"procedures": ["weekly"], "action": "", "playbook": ""}
+    common = {"run_by": ["weekly"], "action": "", "playbook": ""}
     levels = {"worse": "warning", "better": "ok", "noise": "ok", "not_enough_data": "ok"}
     checks = [
         {**common, "check": "error_rate", "title": "Error rate", "step": "WP-2", "observation": "week_error_rate",
