@@ -1,0 +1,132 @@
+# Copyright: (c) 2026, media_ops.runbook contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The base of actions that ask modules of this collection on a host, and take of their answers what they promise.
+
+A host that is unreachable, or a module that fails, is an answer and not the end of the run: who asks, judges it.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure, AnsibleError
+from ansible.plugins.action import ActionBase
+
+from ..module_utils.errors import MediaOpsError
+from ..module_utils.shapes import one_line
+
+_MODULES = Path(__file__).resolve().parent.parent / "modules"
+_TYPES: dict[str, tuple[type, ...]] = {
+    "str": (str,),
+    "path": (str,),
+    "int": (int,),
+    "float": (int, float),
+    "bool": (bool,),
+    "list": (list,),
+    "dict": (dict,),
+}
+# What tells a failure; the rest of a module's answer is what its RETURN names.
+_FAILURE = {"failed": bool, "unreachable": bool, "msg": str, "rc": int, "module_stderr": str, "module_stdout": str}
+_NAMESPACE = "media_ops.runbook."
+
+
+@lru_cache(maxsize=None)
+def documented(module: str, constant: str) -> dict[str, Any]:
+    """DOCUMENTATION or RETURN of a module of ours, as data."""
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    for node in ast.parse((_MODULES / f"{module}.py").read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.Assign) and [constant] == [getattr(target, "id", "") for target in node.targets]:
+            found: dict[str, Any] = yaml.load(ast.literal_eval(node.value), loader) or {}  # noqa: S506 (a safe loader)
+            return found
+    return {}
+
+
+def plain(value: object) -> Any:
+    """The same data without the tags that Ansible puts on it, each of which makes a look at it slow."""
+    if isinstance(value, Mapping):
+        return {str(key): plain(entry) for key, entry in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(entry) for entry in value]
+    for kind in (bool, int, float, str):
+        if isinstance(value, kind):
+            return kind(value)
+    return value
+
+
+def promised(module: str, answer: object) -> dict[str, Any]:
+    """Of a module's answer, the keys that its RETURN names with values of their types, and what tells a failure.
+
+    ``ansible_facts`` and ``ansible_stats`` would become variables of the run; no host is to set these.
+    """
+    given = plain(answer) if isinstance(answer, Mapping) else {}
+    taken = {key: given[key] for key, kind in _FAILURE.items() if isinstance(given.get(key), kind)}
+    wrong = []
+    for key, spec in documented(module, "RETURN").items():
+        if given.get(key) is None:
+            taken.update({key: None} if key in given else {})
+        elif _is(given[key], str(spec.get("type", "raw"))):
+            taken[key] = given[key]
+        else:
+            wrong.append(f"{key} is no {spec.get('type')}")
+    if wrong:
+        return {"failed": True, "msg": f"the answer of module {module} cannot be used: {', '.join(wrong)}"}
+    if isinstance(given.get("diff"), (dict, list)):
+        taken["diff"] = given["diff"]
+    return {**taken, "changed": given.get("changed") is True}
+
+
+def _is(value: object, kind: str) -> bool:
+    types = _TYPES.get(kind)
+    return types is None or (isinstance(value, types) and (kind == "bool" or not isinstance(value, bool)))
+
+
+class HostAction(ActionBase):  # type: ignore[misc]
+    """An action that may ask several modules. What is wrong with its own arguments fails it; a host never does."""
+
+    TRANSFERS_FILES = False
+
+    def ask(
+        self, module: str, arguments: Mapping[str, Any], task_vars: Mapping[str, Any] | None, *, check: bool = False
+    ) -> dict[str, Any]:
+        """What a module of ours answers on the host, with ``failed`` or ``unreachable`` and ``msg`` where it does not.
+
+        Args:
+            module: its name, without the collection's.
+            arguments: its options; one that is None is left out.
+            task_vars: of the task.
+            check: whether the module runs in check mode where the task does not.
+        """
+        given = {key: value for key, value in arguments.items() if value is not None}
+        before, self._task.check_mode = self._task.check_mode, self._task.check_mode or check
+        try:
+            answer = self._execute_module(
+                module_name=f"{_NAMESPACE}{module}", module_args=given, task_vars=dict(task_vars or {})
+            )
+        except AnsibleConnectionFailure as error:
+            return {"unreachable": True, "changed": False, "msg": one_line(error, 500)}
+        except AnsibleError as error:
+            # Such as sudo that wants a password, or a user that cannot be become.
+            return {"failed": True, "changed": False, "msg": one_line(error, 500)}
+        finally:
+            self._task.check_mode = before
+        for warning in answer.get("warnings") or []:
+            self._display.warning(
+                f"{one_line(task_vars['inventory_hostname'] if task_vars else '')}: {one_line(warning, 300)}"
+            )
+        return promised(module, answer)
+
+    def arguments(self, spec: Mapping[str, Any]) -> dict[str, Any]:
+        """The action's own arguments, checked and as plain data."""
+        _checked, params = self.validate_argument_spec(dict(spec))
+        found: dict[str, Any] = plain(params)
+        return found
+
+    def failing(self, error: MediaOpsError) -> AnsibleActionFail:
+        """A domain error as this action's failure, in its own words."""
+        return AnsibleActionFail(str(error), result=error.details)
