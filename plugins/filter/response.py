@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ..plugin_utils.filters import shown
-from ..plugin_utils.response import diagnosis, ledger, recovery
+from ..plugin_utils.response import breaker, diagnosis, ladder, ledger, recovery
 from ..plugin_utils.response.advice import advise
 from ..plugin_utils.response.controller import dead_run
 from ..plugin_utils.response.lines import automation_lines, response_lines
@@ -24,7 +24,7 @@ def _watch_sample(answer: Any, observations: Any, cause: str, number: Any) -> An
 
 
 def _fleet_breaker(hosts: Any, others: Any, size: Any, policy: Any) -> Any:
-    return recovery.fleet_breaker(hosts, others, int(size), policy)
+    return breaker.fleet_breaker(hosts, others, int(size), policy)
 
 
 class FilterModule:
@@ -34,20 +34,22 @@ class FilterModule:
         """The filters by name."""
         found: dict[str, Callable[..., Any]] = {
             "automation_lines": automation_lines,
-            "breaker_refusals": recovery.breaker_refusals,
+            "breaker_refusals": breaker.breaker_refusals,
             "dead_run": dead_run,
             "diagnosis": diagnosis.diagnose,
+            "drift_refusals": ladder.drifted,
             "fleet_breaker": _fleet_breaker,
             "incident_advice": advise,
-            "incident_rungs": recovery.ladder,
+            "incident_rungs": ladder.ladder,
             "ledger_begun": ledger.begun,
             "ledger_decision": ledger.decision,
             "ledger_entries": ledger.entries,
             "planned_rung": ledger.planned_rung,
-            "plans_hash": recovery.joined_hash,
+            "plans_hash": ladder.joined_hash,
+            "procedure_rungs": ladder.procedure_rungs,
             "ranked_stages": diagnosis.ranked_stages,
             "response_lines": response_lines,
-            "rung_cured": recovery.cured,
+            "rung_cured": ladder.cured,
             "verdicts_after": recovery.final_verdicts,
             "watch_outcome": _watch_outcome,
             "watch_sample": _watch_sample,

@@ -56,6 +56,11 @@ def plan_hash(plan: Sequence[Action]) -> str:
     return hashlib.sha256(text.encode("ascii")).hexdigest()[:12]
 
 
+def drift(approved: str, found: str) -> str:
+    """What is said where a plan that was approved is another now."""
+    return f"the plan has drifted: approved was {approved}, now it is {found}; nothing was done. Read the new plan"
+
+
 def require_hash(plan: Sequence[Action], approved: str | None) -> None:
     """Raise where a plan was approved and the plan made anew is another; the error carries the new plan.
 
@@ -65,8 +70,4 @@ def require_hash(plan: Sequence[Action], approved: str | None) -> None:
     """
     found = plan_hash(plan)
     if approved and approved != found:
-        raise MediaOpsError(
-            f"the plan has drifted: approved was {approved}, now it is {found}; nothing was done. Read the new plan",
-            plan=list(plan),
-            hash=found,
-        )
+        raise MediaOpsError(drift(approved, found), plan=list(plan), hash=found)

@@ -17,7 +17,7 @@ description:
     after them by a drop-in that role C(prepare) installs. Taking an override back is removing its line, and neither
     needs root.
   - Each override has an end. It is not taken back by itself then, since that needs a restart, but is reported as
-    expired until it is taken back with O(expired=true).
+    expired until it is taken back with O(state=absent).
   - It does not restart the service. RV(restart_needed) says whether the running process has other settings than a
     start would give it.
   - Only settings of O(allowed) can be set, and no other variable of the service is ever shown.
@@ -41,7 +41,7 @@ options:
       - V(observed) says which overrides there are.
       - V(present) sets O(settings). One that has the value already is left alone, unless it has expired; then its
         time begins anew.
-      - V(absent) takes back those of O(names), those that have expired (O(expired)), or O(all).
+      - V(absent) takes back those of O(names).
     type: str
     choices: [observed, present, absent]
     default: observed
@@ -57,18 +57,12 @@ options:
     type: dict
     default: {}
   names:
-    description: Overrides to take back. One that is not set is no change.
+    description:
+      - Overrides to take back; one that is not set is no change. V([all]) is all of them.
+      - None at all is those that have expired, or of which nobody knows the end.
     type: list
     elements: str
     default: []
-  expired:
-    description: Take back those that have expired, or of which nobody knows the end.
-    type: bool
-    default: false
-  all:
-    description: Take back all of them.
-    type: bool
-    default: false
   expires_in:
     description: Seconds until the override is to be taken back, at most 30 days. Needed with O(state=present).
     type: int
@@ -118,7 +112,6 @@ EXAMPLES = r"""
   media_ops.runbook.service_config:
     unit: media-processing-service
     state: absent
-    expired: true
 """
 
 RETURN = r"""
@@ -199,8 +192,6 @@ def main() -> None:
             "settings": {"type": "dict", "default": {}},
             "allowed": {"type": "dict", "default": {}},
             "names": {"type": "list", "elements": "str", "default": []},
-            "expired": {"type": "bool", "default": False},
-            "all": {"type": "bool", "default": False},
             "expires_in": {"type": "int"},
             "reason": {"type": "str"},
             "run_id": {"type": "str"},

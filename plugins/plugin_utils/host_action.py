@@ -22,6 +22,7 @@ from ..module_utils.errors import MediaOpsError
 from ..module_utils.shapes import one_line
 
 _MODULES = Path(__file__).resolve().parent.parent / "modules"
+_FRAGMENTS = _MODULES.parent / "doc_fragments"
 _TYPES: dict[str, tuple[type, ...]] = {
     "str": (str,),
     "path": (str,),
@@ -39,12 +40,28 @@ _NAMESPACE = "media_ops.runbook."
 @lru_cache(maxsize=None)
 def documented(module: str, constant: str) -> dict[str, Any]:
     """DOCUMENTATION or RETURN of a module of ours, as data."""
+    return _read(_MODULES / f"{module}.py", constant)
+
+
+def _read(path: Path, constant: str) -> dict[str, Any]:
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    for node in ast.parse((_MODULES / f"{module}.py").read_text(encoding="utf-8")).body:
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Assign) and [constant] == [getattr(target, "id", "") for target in node.targets]:
             found: dict[str, Any] = yaml.load(ast.literal_eval(node.value), loader) or {}  # noqa: S506 (a safe loader)
             return found
     return {}
+
+
+def options_of(module: str) -> frozenset[str]:
+    """The names of a module's options, those of the collection's documentation fragments among them."""
+    found = documented(module, "DOCUMENTATION")
+    options = set(found.get("options") or {})
+    fragments = found.get("extends_documentation_fragment") or []
+    for fragment in [fragments] if isinstance(fragments, str) else fragments:
+        if fragment.startswith(_NAMESPACE):
+            name = fragment[len(_NAMESPACE) :]
+            options |= set((_read(_FRAGMENTS / f"{name}.py", "DOCUMENTATION").get("options")) or {})
+    return frozenset(options)
 
 
 def plain(value: object) -> Any:

@@ -451,13 +451,13 @@ def test_a_measure_is_planned_set_effective_after_a_restart_and_taken_back(confi
     back = config(host, "absent", names=["LOG_LEVEL", "PROCESSING_TIMEOUT"])
     assert (back["changed"], back["restart_needed"]) == (True, True)
     assert [one["name"] for one in back["overrides"]] == ["MAX_CONCURRENT_SESSIONS"]
-    assert config(host, "absent", all=True)["overrides"] == []
+    assert config(host, "absent", names=["all"])["overrides"] == []
     assert host.root(f"ls {STATE}/overrides.env {STATE}/overrides.json") == ""
     assert config(host)["restart_needed"], "the process still has them"
     assert host.control("restarted", samples=2)["verified"]
     assert (running(host, "PROCESSING_TIMEOUT"), running(host, "MAX_CONCURRENT_SESSIONS")) == ("300", "")
     assert not config(host)["restart_needed"]
-    assert not config(host, "absent", all=True)["changed"]
+    assert not config(host, "absent", names=["all"])["changed"]
     assert host.root("cat /etc/media-processing/service.env") == SETTINGS.strip()
 
 
@@ -465,10 +465,10 @@ def test_what_has_expired_is_said_and_taken_back_and_the_rest_stays(configured: 
     override(configured, {"LOG_LEVEL": "DEBUG"}, expires_in=1)
     override(configured, {"PROCESSING_TIMEOUT": 600})
     until(lambda: [one["expired"] for one in config(configured)["overrides"]] == [True, False])
-    back = config(configured, "absent", expired=True)
+    back = config(configured, "absent")
     assert "it has expired; it was set for: most errors are timeouts" in back["plan"][0]["why"]
     assert [one["name"] for one in back["overrides"]] == ["PROCESSING_TIMEOUT"]
-    assert not config(configured, "absent", expired=True)["changed"]
+    assert not config(configured, "absent")["changed"]
 
 
 def test_a_measure_without_effect_is_refused(configured: Host) -> None:

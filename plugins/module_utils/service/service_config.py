@@ -36,6 +36,7 @@ from ..system.systemd import (
 )
 from ..times import from_text, to_text, utc_now
 
+_ALL = "all"
 ENV_FILE, RECORD_FILE, _FLOCK = "overrides.env", "overrides.json", "overrides.flock"
 _HEADER = "# Overrides, by media_ops.runbook.service_config. The service reads them after its own files.\n"
 _NAME = re.compile(r"[A-Z][A-Z0-9_]{0,63}\Z")
@@ -175,8 +176,8 @@ def _rule(name: str, given: Any) -> Rule:
 def _wanted(params: Mapping[str, Any], rules: Mapping[str, Rule]) -> dict[str, str]:
     """The settings that are to hold, checked; none where overrides are looked at or taken back."""
     state = params["state"]
-    if state == "absent" and sum(map(bool, (params["names"], params["expired"], params["all"]))) != 1:
-        raise OptionError("state", state, "needs one of names, expired and all")
+    if _ALL in params["names"] and len(params["names"]) > 1:
+        raise OptionError("names", params["names"], f"{_ALL} stands for every override and needs no other name")
     if state != "present":
         return {}
     for option in ("settings", "reason", "run_id"):
@@ -295,9 +296,9 @@ def make_plan(
 
 
 def _goes(name: str, before: Situation, params: Mapping[str, Any]) -> bool:
-    if params["expired"]:
+    if not params["names"]:
         return _expired(before.records.get(name))
-    return params["all"] or name in params["names"]
+    return params["names"] == [_ALL] or name in params["names"]
 
 
 def _set(name: str, value: str, before: Situation, params: Mapping[str, Any], rules: Mapping[str, Rule]) -> Action:

@@ -54,7 +54,8 @@ def failure_of(result: Json, *needed: str) -> str:
     failure then is the message, which no module of ours gives with a success, or that what it should give is missing.
     """
     lacking = [key for key in needed if key not in result]
-    if result.get("unreachable") or result.get("failed") or result.get("msg") or result.get("rc") in (126, 127):
+    told = result.get("failed") or ("failed_when_result" in result and result.get("msg"))
+    if told or result.get("unreachable") or result.get("rc") in (126, 127):
         return f"no answer: {one_line(result.get('msg') or result.get('module_stderr') or 'nothing was said')}"
     return "no answer" if lacking or result.get("skipped") else ""
 

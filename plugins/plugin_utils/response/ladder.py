@@ -1,17 +1,39 @@
 # Copyright: (c) 2026, media_ops.runbook contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-
-"""What to do about a cause, in which order, and when the whole fleet must be left alone. Pure: data in, data out."""
+"""The escalation ladders: which rungs follow, in which order, and whether one has helped. Pure."""
 
 from __future__ import annotations
 
-import math
+import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ...module_utils.errors import MediaOpsError, OptionError
+from ansible.module_utils.parsing.convert_bool import boolean
+
+from ...module_utils.errors import MediaOpsError
+from ...module_utils.plan import drift
 from ...module_utils.shapes import Json
+
+
+def ladder(
+    incidents: Sequence[Json], classes: Mapping[str, str], ladders: Mapping[str, Sequence[Json]]
+) -> list[dict[str, Any]]:
+    """The rungs for all incidents in the order in which they are tried: most urgent first, each once, restarts last."""
+    found: list[dict[str, Any]] = []
+    for incident in incidents:
+        for rung in rungs(incident["cause"], classes, ladders):
+            known = [(other["act"], other["args"]) for other in found]
+            if (rung["act"], rung["args"]) not in known:
+                found.append(
+                    {
+                        **rung,
+                        "incident": incident["incident"],
+                        "cause": incident["cause"],
+                        "priority": incident["priority"],
+                    }
+                )
+    return sorted(found, key=lambda rung: rung["act"] == "service_control")
 
 
 def rungs(cause: str, diagnosis: Mapping[str, str], ladders: Mapping[str, Sequence[Json]]) -> list[dict[str, Any]]:
@@ -32,24 +54,35 @@ def rungs(cause: str, diagnosis: Mapping[str, str], ladders: Mapping[str, Sequen
     return taken
 
 
-def breaker(fleet: Mapping[str, Json], size: int, *, share: float, at_least: int) -> dict[str, dict[str, Any]]:
-    """The causes for which no host may be touched, because too many hosts have them or were acted upon for them.
+def procedure_rungs(procedure: Json) -> list[dict[str, Any]]:
+    """The rungs of a procedure that are enabled, in its order: all of them are its work.
 
     Args:
-        fleet: by host, ``causes`` found now, and ``acted``, the causes it was acted upon for within the hour.
-        size: hosts of the whole fleet, also of those that this run leaves out.
-        share: of the fleet that may have one cause, 0 to 1.
-        at_least: that many hosts may always have it.
+        procedure: of ``policy_procedures``.
     """
-    if not 0 <= share <= 1:
-        raise OptionError("policy_breaker_share", share, "a ratio from 0 to 1 is needed (20 % is 0.20)")
-    allowed = max(at_least, math.floor(share * max(size, len(fleet))))
-    hosts: dict[str, list[str]] = {}
-    for host, found in fleet.items():
-        for cause in dict.fromkeys([*found.get("causes", []), *found.get("acted", [])]):
-            hosts.setdefault(cause, []).append(host)
-    return {
-        cause: {"hosts": sorted(names), "allowed": allowed, "fleet": max(size, len(fleet))}
-        for cause, names in hosts.items()
-        if len(names) > allowed
-    }
+    return [{"args": {}, **rung} for rung in procedure["rungs"] if boolean(rung.get("enabled", True))]
+
+
+def cured(rung: Json, classes: Mapping[str, str]) -> bool:
+    """Whether the probe says that what the rung was for is gone."""
+    return all(classes.get(subject) in wanted for subject, wanted in rung.get("cured", {}).items())
+
+
+def drifted(found: str, approved: str, of_all: str = "") -> list[str]:
+    """Why a plan may not be carried out, in one line, where another one was approved; else nothing.
+
+    Args:
+        found: hash of the host's plan, made just now.
+        approved: hash that a person approved, of the host's plan or that of the whole run; "" where none is asked for.
+        of_all: hash of the plans of all hosts of the run, "" where it is not known.
+    """
+    if not approved or approved in (found, of_all):
+        return []
+    return [drift(approved, f"{found} ({of_all} for all hosts)" if of_all and of_all != found else found)]
+
+
+def joined_hash(parts: Sequence[str]) -> str:
+    """One hash over several, in their order; of one, it is that one; of none, ""."""
+    if len(parts) <= 1:
+        return "".join(parts)
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:12]

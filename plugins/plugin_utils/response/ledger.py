@@ -30,6 +30,7 @@ def planned_rung(rung: Json, result: object) -> dict[str, Any]:
         "changed": bool(acted.get("changed")),
         "failed": bool(failure or failed or refusals),
         "msg": failure or one_line(refusals or acted.get("msg") or _space(acted), 300),
+        **({"as_of": acted["as_of"]} if number(acted.get("as_of")) is not None else {}),
     }
 
 

@@ -10,7 +10,8 @@ from typing import Any
 import yaml
 from jinja2.nativetypes import NativeEnvironment
 
-_DEFAULTS = Path(__file__).parents[3] / "roles" / "policy" / "defaults" / "main"
+ROOT = Path(__file__).parents[3]
+_DEFAULTS = ROOT / "roles" / "policy" / "defaults" / "main"
 
 
 @cache

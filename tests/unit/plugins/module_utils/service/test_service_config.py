@@ -103,9 +103,9 @@ def test_misuse_names_the_option_and_the_value(option: str, value: Any) -> None:
     assert error.value.details["option"] == option
 
 
-@pytest.mark.parametrize("chosen", [{}, {"names": ["A"], "all": True}, {"expired": True, "all": True}])
-def test_taking_back_needs_one_way_of_saying_what(chosen: dict[str, Any]) -> None:
-    with pytest.raises(OptionError, match="needs one of names, expired and all"):
+def test_all_is_said_alone() -> None:
+    chosen = {"names": ["A", "all"]}
+    with pytest.raises(OptionError, match="all stands for every override"):
         service_config.service_config({**OPTIONS, "state": "absent", **chosen})
 
 
@@ -149,9 +149,9 @@ def test_taking_back_by_name_by_expiry_and_all() -> None:
         given = {**OPTIONS, "state": "absent", "reason": None, **options}
         return [one["stable"]["name"] for one in make_plan(held, given, RULES, {})]
 
-    assert names(expired=True) == ["LOG_LEVEL"]
+    assert names() == ["LOG_LEVEL"]
     assert names(names=["PROCESSING_TIMEOUT", "NEVER_SET"]) == ["PROCESSING_TIMEOUT"]
-    assert names(all=True) == ["GONE_FROM_POLICY", "LOG_LEVEL", "PROCESSING_TIMEOUT"]
+    assert names(names=["all"]) == ["GONE_FROM_POLICY", "LOG_LEVEL", "PROCESSING_TIMEOUT"]
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 from ansible_collections.media_ops.runbook.plugins.module_utils.errors import MediaOpsError, OptionError
-from ansible_collections.media_ops.runbook.plugins.plugin_utils.response.ladder import breaker, rungs
+from ansible_collections.media_ops.runbook.plugins.plugin_utils.response.breaker import breaker
+from ansible_collections.media_ops.runbook.plugins.plugin_utils.response.ladder import rungs
 
 from tests.unit.plugins.policy import policy
 

@@ -7,7 +7,9 @@ from typing import Any
 import pytest
 from ansible_collections.media_ops.runbook.plugins.module_utils.errors import OptionError
 from ansible_collections.media_ops.runbook.plugins.plugin_utils.response.advice import advise
+from ansible_collections.media_ops.runbook.plugins.plugin_utils.response.breaker import breaker_refusals, fleet_breaker
 from ansible_collections.media_ops.runbook.plugins.plugin_utils.response.diagnosis import diagnose, ranked_stages
+from ansible_collections.media_ops.runbook.plugins.plugin_utils.response.ladder import cured, joined_hash, ladder
 from ansible_collections.media_ops.runbook.plugins.plugin_utils.response.ledger import (
     begun,
     decision,
@@ -16,12 +18,7 @@ from ansible_collections.media_ops.runbook.plugins.plugin_utils.response.ledger 
 )
 from ansible_collections.media_ops.runbook.plugins.plugin_utils.response.lines import response_lines
 from ansible_collections.media_ops.runbook.plugins.plugin_utils.response.recovery import (
-    breaker_refusals,
-    cured,
     final_verdicts,
-    fleet_breaker,
-    joined_hash,
-    ladder,
     sample,
     watched,
 )
@@ -97,7 +94,7 @@ class TestDiagnosis:
             {"skipped": True},
             # What failed_when: false makes of a failure
             {"failed": False, "failed_when_result": False, "msg": "option 'work_dir' is '/srv'"},
-            {"failed": False, "sessions": [], "state": "ok", "service": {"class": "running"}, "msg": "died half way"},
+            {"failed": True, "sessions": [], "state": "ok", "service": {"class": "running"}, "msg": "died half way"},
             {},
             None,
             "text",

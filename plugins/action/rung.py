@@ -1,0 +1,70 @@
+# Copyright: (c) 2026, media_ops.runbook contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Plans or carries out one rung of a ladder or a procedure; documented by the module of the same name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ansible import context
+
+from ..module_utils.api.settings import api_argument_spec
+from ..module_utils.errors import MediaOpsError
+from ..module_utils.times import to_text, utc_now
+from ..plugin_utils.host_action import HostAction, options_of
+from ..plugin_utils.response.ledger import planned_rung
+from ..plugin_utils.response.rung import joined, module_arguments
+
+_ARGUMENTS: dict[str, Any] = {
+    "rung": {"type": "dict", "required": True},
+    "settings": {"type": "dict", "required": True},
+    "restart": {"type": "dict", "default": {}},
+    "run_id": {"type": "str", "required": True},
+    "planning": {"type": "bool", "default": False},
+    "approved": {"type": "bool", "default": False},
+}
+
+
+class ActionModule(HostAction):
+    """Which module, and with which options, is what the tables of role policy say."""
+
+    def run(self, tmp: str | None = None, task_vars: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """Ask the rung's module, in check mode where it is only planned."""
+        super().run(tmp, task_vars)
+        params = self.arguments({**_ARGUMENTS, **api_argument_spec()})
+        rung = params["rung"]
+        try:
+            answer = self._carry(rung, rung["act"], params["settings"], params, task_vars)
+            if answer.get("restart_needed") and params["restart"] and not answer.get("failed"):
+                restart = {**params["restart"], "state": "restarted"}
+                behind = self._carry({**rung, "args": {}}, "service_control", restart, params, task_vars)
+                answer = joined(answer, behind)
+        except MediaOpsError as error:
+            answer = {"failed": True, "msg": str(error)}
+        made = planned_rung(rung, answer)
+        # A plan is no change, but with --check it says what would be one.
+        changed = made["changed"] and (not params["planning"] or bool(context.CLIARGS.get("check")))
+        told = {key: answer[key] for key in ("plan", "failed", "unreachable", "msg") if key in answer}
+        result: dict[str, Any] = {"changed": changed, "rung": made, "answer": told}
+        return {**result, "diff": answer["diff"]} if answer.get("diff") else result
+
+    def _carry(
+        self,
+        rung: Mapping[str, Any],
+        module: str,
+        settings: Mapping[str, Any],
+        params: Mapping[str, Any],
+        task_vars: Mapping[str, Any] | None,
+    ) -> dict[str, Any]:
+        options = options_of(module)
+        given = {
+            "run_id": params["run_id"],
+            "controller_time": to_text(utc_now()),
+            **{key: params[key] for key in api_argument_spec()},
+        }
+        if params["approved"] and not params["planning"]:
+            given.update(plan_hash=rung.get("hash") or None, as_of=rung.get("as_of"))
+        arguments = module_arguments(rung, module, options, settings, given)
+        return self.ask(module, arguments, task_vars, check=params["planning"])

@@ -1,0 +1,127 @@
+"""A rung of the tables reaches its module whole: each key of each table is an option of the module that it names."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import yaml
+from ansible_collections.media_ops.runbook.plugins.module_utils.errors import MediaOpsError
+from ansible_collections.media_ops.runbook.plugins.plugin_utils.host_action import documented, options_of, promised
+from ansible_collections.media_ops.runbook.plugins.plugin_utils.response.ladder import drifted, procedure_rungs
+from ansible_collections.media_ops.runbook.plugins.plugin_utils.response.rung import joined, module_arguments
+
+from tests.unit.plugins.policy import ROOT, policy
+
+POLICY = policy()
+VARIABLES = yaml.safe_load((ROOT / "roles/incident/vars/main.yml").read_text(encoding="utf-8"))
+SETTINGS: dict[str, dict[str, Any]] = VARIABLES["__incident_settings"]
+RUNGS = [
+    *((f"{cause} {rung['rung']}", rung) for cause, ladder in POLICY["policy_ladders"].items() for rung in ladder),
+    *(
+        (f"{name} {rung['rung']}", rung)
+        for name, procedure in POLICY["policy_procedures"].items()
+        for rung in procedure["rungs"]
+    ),
+]
+
+
+@pytest.mark.parametrize("rung", [rung for _name, rung in RUNGS], ids=[name for name, _rung in RUNGS])
+def test_every_key_of_the_tables_reaches_the_module(rung: dict[str, Any]) -> None:
+    module, given = rung["act"], {"run_id": "r1", "controller_time": "2026-11-28T06:00:00Z", "api_url": "http://h"}
+    options = options_of(module)
+    arguments = module_arguments(rung, module, options, SETTINGS[module], given)
+    assert {key: arguments[key] for key in rung["args"]} == rung["args"]
+    assert {key: arguments[key] for key in SETTINGS[module] if key not in rung["args"]} == {
+        key: value for key, value in SETTINGS[module].items() if key not in rung["args"]
+    }
+    assert set(arguments) <= options
+    assert set(rung["args"]).isdisjoint(SETTINGS[module]), "said twice"
+
+
+def test_each_module_has_its_settings_and_its_user() -> None:
+    acting = {rung["act"] for _name, rung in RUNGS}
+    assert acting == set(SETTINGS) == set(VARIABLES["__incident_become"])
+
+
+def test_what_no_module_would_read_is_an_error_that_names_it() -> None:
+    rung = {"rung": "End them", "act": "session_terminate", "steps": [], "args": {"orphan": True}}
+    with pytest.raises(MediaOpsError, match="End them' of role policy gives orphan to module session_terminate"):
+        module_arguments(rung, "session_terminate", options_of("session_terminate"), {}, {})
+    with pytest.raises(MediaOpsError, match="gives unti to module"):
+        module_arguments({**rung, "args": {}}, "session_terminate", options_of("session_terminate"), {"unti": 1}, {})
+
+
+def test_a_hash_that_was_approved_goes_to_the_module_that_can_compare_it() -> None:
+    rung = {"rung": "Free", "act": "disk_cleanup", "steps": ["EM-D1"], "args": {"rules": []}, "cause": "disk"}
+    given = {"plan_hash": "0123456789ab", "as_of": 1.5}
+    made = module_arguments(rung, "disk_cleanup", options_of("disk_cleanup"), {}, given)
+    assert (made["plan_hash"], made["as_of"]) == ("0123456789ab", 1.5)
+    assert "steps" not in made or made["steps"] == ["EM-D1"]
+    settings = {"plan_hash": None}
+    assert (
+        module_arguments({**rung, "args": {}}, "archive_copy", options_of("archive_copy"), settings, given)["plan_hash"]
+        is None
+    )
+
+
+def test_a_rung_that_is_not_enabled_is_left_out() -> None:
+    rungs = [{"rung": "a", "enabled": "False"}, {"rung": "b", "args": {"x": 1}}, {"rung": "c", "enabled": True}]
+    assert [(rung["rung"], rung["args"]) for rung in procedure_rungs({"rungs": rungs})] == [("b", {"x": 1}), ("c", {})]
+
+
+@pytest.mark.parametrize(
+    ("found", "approved", "of_all", "why"),
+    [
+        ("a" * 12, "", "", []),
+        ("a" * 12, "a" * 12, "", []),
+        ("a" * 12, "b" * 12, "b" * 12, []),
+        ("a" * 12, "c" * 12, "b" * 12, [f"approved was {'c' * 12}, now it is {'a' * 12} ({'b' * 12} for all hosts)"]),
+        ("", "c" * 12, "", [f"approved was {'c' * 12}, now it is "]),
+    ],
+)
+def test_drift_is_said_once(found: str, approved: str, of_all: str, why: list[str]) -> None:
+    lines = drifted(found, approved, of_all)
+    assert len(lines) == len(why)
+    for line, part in zip(lines, why, strict=True):
+        assert part in line
+
+
+def test_a_setting_and_its_restart_are_one() -> None:
+    setting = {"plan": [{"action": "configure"}], "hash": "a" * 12, "changed": True}
+    both = joined(setting, {"plan": [{"action": "restart"}], "hash": "b" * 12, "changed": True})
+    assert [action["action"] for action in both["plan"]] == ["configure", "restart"]
+    assert (both["changed"], both["failed"]) == (True, False)
+    assert both["hash"] not in ("a" * 12, "b" * 12)
+    assert joined(setting, {"failed": True, "msg": "sudo refuses"})["msg"] == "sudo refuses"
+
+
+class TestPromised:
+    """What a host answers is taken only where the module's RETURN names it, by its type."""
+
+    def test_nothing_becomes_a_variable_of_the_run(self) -> None:
+        answer = {
+            "plan": [],
+            "hash": "0" * 12,
+            "changed": True,
+            "ansible_facts": {"incident_mode": "apply"},
+            "ansible_stats": {"data": {"media_ops_summary": {}}},
+            "add_host": {"host_name": "evil"},
+            "deprecations": [{"msg": "x"}],
+        }
+        assert promised("service_control", answer) == {"plan": [], "hash": "0" * 12, "changed": True}
+
+    @pytest.mark.parametrize("answer", [{"plan": "all"}, {"plan": {}}, {"hash": 1}, {"hash": True}])
+    def test_another_type_is_a_failure_that_names_it(self, answer: dict[str, Any]) -> None:
+        found = promised("service_control", answer)
+        assert found["failed"] is True
+        assert next(iter(answer)) in found["msg"]
+
+    @pytest.mark.parametrize("answer", [None, [], "text", 7])
+    def test_what_is_no_answer_promises_nothing(self, answer: object) -> None:
+        assert promised("service_control", answer) == {"changed": False}
+
+    def test_every_module_documents_what_it_returns(self) -> None:
+        modules = [path.stem for path in (ROOT / "plugins/modules").glob("*.py")]
+        assert modules
+        assert [name for name in modules if not documented(name, "RETURN")] == []
