@@ -25,7 +25,7 @@ test: ## Everything, as CI runs it; make test STAGES="ansible-lint sanity" runs 
 bench: ## Measure against the alternatives
 	@venv=$$(tools/venv.sh dev) && exec "$$venv/bin/python" tools/bench.py
 
-docs: ## Write docs/runbook_map.md anew, and docs/fault_matrix.md from the last tests of faults
+docs: ## Write docs/runbook_map.md and docs/runbook_tests.md anew, and docs/fault_matrix.md from the last tests of faults
 	@venv=$$(tools/venv.sh dev) && "$$venv/bin/python" tools/runbook_map.py
 	@venv=$$(tools/venv.sh dev) && [ ! -e build/faults/incident_faults.json ] || "$$venv/bin/python" tools/fault_matrix.py build/faults
 
