@@ -69,6 +69,8 @@ OWN = (
 )
 WIDTH = 200
 MANY = 1000
+# What action `check` asks beside the API, by its options
+CHECK_ASKS = {"log": "log_digest_info", "week": "daily_reports_info"}
 INCLUDE_ROLE = ("include_role", "import_role")
 INCLUDE_TASKS = ("include_tasks", "import_tasks")
 NESTED = ("block", "rescue", "always", "tasks", "pre_tasks", "post_tasks", "handlers")
@@ -262,6 +264,7 @@ class Collection:
             yaml.safe_load((root / "docs/runbook_open.yml").read_text(encoding="utf-8"))["open"] or []
         )
         self.role_tasks = {path: read_tasks(path) for path in sorted((root / "roles").glob("*/tasks/**/*.yml"))}
+        self.asked: dict[str, set[str]] = {}
         self.playbooks = {path: read_tasks(path) for path in sorted((root / "playbooks").glob("*.yml"))}
 
     def comments(self, *patterns: str) -> list[Remark]:
@@ -344,6 +347,9 @@ class Collection:
         values = values_of(task.data["loop"], everything)
         rounds = [one for found in values or [] if isinstance(found, list) for one in found]
         if values is None:
+            procedure = self.procedure(known)
+            if procedure:
+                everything[PROCEDURES] = procedure
             mentioned = [everything[one] for one in sorted(names_in(task.data["loop"])) if one in everything]
             rounds = [one for found in mentioned for one in (rungs_in(found) or found) if found]
         without = {key: value for key, value in known.items() if key != name}
@@ -433,12 +439,21 @@ class Collection:
                 names = patterns(asked, {**self.tables, **visit.known})
                 called |= {NAMESPACE + name.removeprefix(NAMESPACE) for name in names if "*" not in name}
             elif key == f"{NAMESPACE}check":
-                called.add(f"{NAMESPACE}pipeline_info")
+                asked = [module for option, module in CHECK_ASKS.items() if option in given]
+                called |= {NAMESPACE + name for name in ["pipeline_info", *asked]}
             elif key == f"{NAMESPACE}rung":
                 called |= {NAMESPACE + rung["act"] for rung in self.rungs_to_carry_out(visit.known)}
             elif FQCN.fullmatch(key):
-                called.add(key)
+                called |= {key, *(NAMESPACE + name for name in self.asked_by(key.removeprefix(NAMESPACE)))}
         return called
+
+    def asked_by(self, action: str) -> set[str]:
+        """The modules that an action of ours asks by name: `self.ask("guard", ...)`."""
+        path = self.root / f"plugins/action/{action}.py"
+        if action not in self.asked:
+            text = path.read_text(encoding="utf-8") if path.is_file() else ""
+            self.asked[action] = set(re.findall(r"""self\.ask\(\s*["'](\w+)["']""", text))
+        return self.asked[action]
 
     def rungs_to_carry_out(self, known: Known) -> list[dict[str, Any]]:
         """The rungs of a task that plans or carries out rungs: those of a ladder where no procedure is named."""
@@ -523,7 +538,17 @@ class Collection:
                         ids = len(rung["steps"]) if "enabled" not in rung else MANY
                         for step in rung["steps"]:
                             where = str(path.relative_to(self.root))
-                            yield step, Place((hit.playbook,), entries, one.name, where, (rung["act"],), ids)
+                            yield (
+                                step,
+                                Place(
+                                    (hit.playbook,),
+                                    entries,
+                                    str(rung.get("rung", one.name)),
+                                    where,
+                                    (rung["act"],),
+                                    ids,
+                                ),
+                            )
 
     def test(self, remark: Remark) -> Test:
         """The test that a comment names: a function, or a task of a molecule scenario."""

@@ -241,7 +241,7 @@ def test_rungs_of_the_policy_say_which_steps_a_playbook_carries_out(write: Write
         "P0-2": ["incident_critical_system"],
     }
     [place] = rows["EM-D1"].places
-    assert (place.what, place.entries, place.modules) == ("Carry out", ("automation/carry_out",), ("disk_cleanup",))
+    assert (place.what, place.entries, place.modules) == ("Delete", ("automation/carry_out",), ("disk_cleanup",))
     assert [place.modules for place in rows["P0-2"].places] == [("ffmpeg_info",)]
 
 
@@ -257,6 +257,20 @@ def test_actions_count_for_the_modules_that_they_call(write: Write) -> None:
         "emergency_disk_cleanup": {"pipeline_info", "disk_cleanup"},
         "incident_critical_system": {"ffmpeg_info", "package_repair"},
     }
+
+
+def test_action_counts_for_the_modules_that_it_asks(write: Write) -> None:
+    root = write(
+        {
+            "plugins/action/conclude.py": "def run(self):\n    return self.ask('evidence_bundle', {})\n",
+            "playbooks/all.yml": "- hosts: all\n  tasks:\n    - media_ops.runbook.conclude:\n",
+            "playbooks/week.yml": "- hosts: all\n  tasks:\n    - media_ops.runbook.check: {week: true}\n",
+        }
+    )
+    collection = Collection(root)
+    called = {path.stem: collection.modules_of(tasks, path) for path, tasks in collection.playbooks.items()}
+    assert called["all"] == {"conclude", "evidence_bundle"}
+    assert called["week"] == {"pipeline_info", "daily_reports_info"}
 
 
 def test_comment_at_the_module_of_a_rung_counts_where_a_rung_names_it(write: Write) -> None:
