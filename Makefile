@@ -25,8 +25,8 @@ test: ## Everything, as CI runs it; make test STAGES="ansible-lint sanity" runs 
 bench: ## Measure against the alternatives
 	@venv=$$(tools/venv.sh dev) && exec "$$venv/bin/python" tools/bench.py
 
-docs: ## Write docs/runbook_map.md anew, and docs/fault_matrix.md from the last tests of faults
-	@venv=$$(tools/venv.sh dev) && "$$venv/bin/python" tools/runbook_map.py
+docs: ## Write the runbook map and the picture of the house anew, and docs/fault_matrix.md from the last tests of faults
+	@venv=$$(tools/venv.sh dev) && "$$venv/bin/python" tools/runbook_map.py && "$$venv/bin/python" tools/house.py
 	@venv=$$(tools/venv.sh dev) && [ ! -e build/faults/incident_faults.json ] || "$$venv/bin/python" tools/fault_matrix.py build/faults
 
 clean: ## Remove what the tools left in the work tree

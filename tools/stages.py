@@ -71,6 +71,7 @@ STAGES = (
     look("types-plugins", "mypy", "--config-file", "../../pyproject.toml", "-p", PLUGINS, cwd=COLLECTIONS, check=True),
     look("yamllint", "yamllint", "--strict", ".", check=True),
     look("runbook-map", "python", "tools/runbook_map.py", "--check", check=True),
+    look("house", "python", "tools/house.py", "--check", check=True),
     look("changelog", "antsibull-changelog", "lint", check=True),
     look("shellcheck", "tools/shellcheck.sh", check=True),
     look("ruff", "ruff", "check", "--no-cache", ".", check=True),

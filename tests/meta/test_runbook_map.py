@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tools.runbook_map import Collection, Row, main, trace
+from tools.runbook_map import ROOT, Collection, Row, main, trace
 
 STEPS = """
 daily_morning:
@@ -126,9 +126,169 @@ def test_main_entry_point_is_reached(write: Write, play: str) -> None:
     assert rows_of(write(files))["DM-1"].playbooks == ["daily_morning"]
 
 
-def test_templated_name_reaches_all_that_it_can_name(write: Write) -> None:
+def test_name_that_is_known_at_run_time_only_reaches_all_that_it_can_name(write: Write) -> None:
     files = {"roles/healthcheck/tasks/daily.yml": "- include_tasks: '{{ step }}.yml'\n"}
     assert rows_of(write(files))["DM-1"].playbooks == ["daily_morning"]
+
+
+@pytest.mark.parametrize(
+    ("included", "reaching"),
+    [
+        ("{{ wanted }}.yml", ["daily_morning"]),
+        ("{{ 'observe' if wanted == 'observe' else 'other' }}.yml", ["daily_morning"]),
+        ("{{ 'observe' if found else 'other' }}.yml", ["daily_evening", "daily_morning"]),
+        ("{{ wanted | default('other') }}.yml", ["daily_morning"]),
+        ("{{ wanted | regex_replace('x') }}.yml", ["daily_evening", "daily_morning"]),
+    ],
+)
+def test_name_is_followed_as_the_playbook_gives_it(write: Write, included: str, reaching: list[str]) -> None:
+    files = {
+        "playbooks/daily_morning.yml": PLAYBOOK + "      vars: {wanted: observe}\n",
+        "playbooks/daily_evening.yml": OTHER_PLAYBOOK + "      vars: {wanted: other}\n",
+        "roles/healthcheck/tasks/daily.yml": f"""- include_tasks: "{included}"\n""",
+        "roles/healthcheck/tasks/other.yml": "- debug:\n",
+    }
+    assert rows_of(write(files))["DM-1"].playbooks == reaching
+
+
+def test_condition_that_the_playbook_decides_is_followed(write: Write) -> None:
+    files = {
+        "playbooks/daily_morning.yml": PLAYBOOK + "      vars: {wanted: observe}\n",
+        "playbooks/daily_evening.yml": OTHER_PLAYBOOK + "      vars: {wanted: other}\n",
+        "roles/healthcheck/tasks/daily.yml": "- include_tasks: observe.yml\n  when: [found, wanted == 'observe']\n",
+    }
+    assert rows_of(write(files))["DM-1"].playbooks == ["daily_morning"]
+
+
+def test_variable_that_a_task_sets_is_not_what_the_playbook_gave(write: Write) -> None:
+    files = {
+        "playbooks/daily_evening.yml": OTHER_PLAYBOOK + "      vars: {wanted: other}\n",
+        "roles/healthcheck/tasks/daily.yml": "- set_fact: {wanted: observe}\n- include_tasks: '{{ wanted }}.yml'\n",
+    }
+    assert "daily_evening" in rows_of(write(files))["DM-1"].playbooks
+
+
+def test_one_playbook_is_shown_and_it_is_the_steps_own_only_where_that_reaches_it(write: Write) -> None:
+    files = {"playbooks/a_first.yml": PLAYBOOK, "playbooks/daily_morning_health_check.yml": OTHER_PLAYBOOK}
+    row = rows_of(write(files))["DM-1"]
+    assert (row.playbooks[0], row.playbook("DM-1")) == ("a_first", "daily_morning_health_check")
+    files["playbooks/daily_morning_health_check.yml"] = "- hosts: all\n  tasks: []\n"
+    assert rows_of(write(files))["DM-1"].playbook("DM-1") == "a_first"
+
+
+POLICY = """
+policy_procedures:
+  restart_graceful: {evidence: true, rungs: [{rung: Restart, act: service_control, steps: [EM-R1], args: {}}]}
+  restart_forced: {evidence: true, rungs: [{rung: Kill, act: service_control, steps: [EM-R2], args: {}}]}
+  clean: {evidence: false, rungs: [{rung: Delete, act: disk_cleanup, steps: [EM-D1], args: {}}]}
+policy_ladders:
+  ffmpeg: [{rung: Reinstall, act: package_repair, steps: [P0-1], args: {}}]
+"""
+CARRY_OUT = """
+- name: Look
+  media_ops.runbook.check: {gather: [health]}
+- name: Carry out
+  media_ops.runbook.rung: {rung: "{{ rung }}"}
+  loop: "{{ policy_procedures[automation_procedure].rungs }}"
+  loop_control: {loop_var: rung}
+"""
+RESPOND = """
+- name: Look closer
+  # runbook: P0-2
+  media_ops.runbook.probe: {module: ffmpeg_info}
+- name: Try a rung
+  media_ops.runbook.rung: {rung: "{{ rung }}"}
+  loop: "{{ planned }}"
+  loop_control: {loop_var: rung}
+"""
+
+
+def calling(role: str, entry: str, variables: str = "{}") -> str:
+    call = f"import_role: {{name: media_ops.runbook.{role}, tasks_from: {entry}}}"
+    return f"- hosts: all\n  tasks:\n    - {call}\n      vars: {variables}\n"
+
+
+def automation(write: Write) -> Path:
+    ids = ("DM-1", "EM-R1", "EM-R2", "EM-D1", "P0-1", "P0-2")
+    steps = "".join(f"  {step}: {{says: it}}\n" for step in ids)
+    tests = "".join(f"# runbook: {step}\ndef test_{number}(): ...\n" for number, step in enumerate(ids))
+    return write(
+        {
+            "docs/runbook_steps.yml": f"all:\n{steps}",
+            "docs/runbook_open.yml": "open: []\n",
+            "roles/healthcheck/tasks/observe.yml": OBSERVE.replace(", DM-2", ""),
+            "tests/unit/test_it.py": tests,
+            "roles/policy/defaults/main/procedures.yml": POLICY,
+            "roles/automation/tasks/carry_out.yml": CARRY_OUT,
+            "roles/incident/tasks/act.yml": RESPOND,
+            "playbooks/emergency_service_restart.yml": calling(
+                "automation", "carry_out", "{automation_procedure: \"restart_{{ how | default('graceful') }}\"}"
+            ),
+            "playbooks/emergency_disk_cleanup.yml": calling("automation", "carry_out", "{automation_procedure: clean}"),
+            "playbooks/incident_critical_system.yml": calling("incident", "act"),
+        }
+    )
+
+
+def test_rungs_of_the_policy_say_which_steps_a_playbook_carries_out(write: Write) -> None:
+    rows = rows_of(automation(write))
+    assert {step: row.playbooks for step, row in rows.items()} == {
+        "DM-1": ["daily_morning"],
+        "EM-R1": ["emergency_service_restart"],
+        "EM-R2": ["emergency_service_restart"],
+        "EM-D1": ["emergency_disk_cleanup"],
+        "P0-1": ["incident_critical_system"],
+        "P0-2": ["incident_critical_system"],
+    }
+    [place] = rows["EM-D1"].places
+    assert (place.what, place.entries, place.modules) == ("Delete", ("automation/carry_out",), ("disk_cleanup",))
+    assert [place.modules for place in rows["P0-2"].places] == [("ffmpeg_info",)]
+
+
+def test_actions_count_for_the_modules_that_they_call(write: Write) -> None:
+    collection = Collection(automation(write))
+    called = {
+        path.stem: collection.modules_of(tasks, path)
+        for path, tasks in collection.playbooks.items()
+        if path.stem != "daily_morning"
+    }
+    assert called == {
+        "emergency_service_restart": {"pipeline_info", "service_control"},
+        "emergency_disk_cleanup": {"pipeline_info", "disk_cleanup"},
+        "incident_critical_system": {"ffmpeg_info", "package_repair"},
+    }
+
+
+def test_action_counts_for_the_modules_that_it_asks(write: Write) -> None:
+    root = write(
+        {
+            "plugins/action/conclude.py": "def run(self):\n    return self.ask('evidence_bundle', {})\n",
+            "playbooks/all.yml": "- hosts: all\n  tasks:\n    - media_ops.runbook.conclude:\n",
+            "playbooks/week.yml": "- hosts: all\n  tasks:\n    - media_ops.runbook.check: {week: true}\n",
+        }
+    )
+    collection = Collection(root)
+    called = {path.stem: collection.modules_of(tasks, path) for path, tasks in collection.playbooks.items()}
+    assert called["all"] == {"conclude", "evidence_bundle"}
+    assert called["week"] == {"pipeline_info", "daily_reports_info"}
+
+
+def test_comment_at_the_module_of_a_rung_counts_where_a_rung_names_it(write: Write) -> None:
+    root = automation(write)
+    (root / "plugins/modules/service_control.py").write_text("# runbook: EM-R1\n")
+    assert rows_of(root)["EM-R1"].playbooks == ["emergency_service_restart"]
+    (root / "plugins/modules/service_control.py").write_text("# runbook: EM-D1\n")
+    assert errors_of(root) == [
+        "plugins/modules/service_control.py:1: names EM-D1, but nothing that reaches it carries out EM-D1"
+    ]
+
+
+def test_step_of_a_rung_that_is_none_of_the_runbook_is_an_error(write: Write) -> None:
+    root = automation(write)
+    table = root / "roles/policy/defaults/main/procedures.yml"
+    table.write_text(table.read_text().replace("EM-D1", "EM-D1, EM-D9"))
+    [error] = errors_of(root)
+    assert error.endswith("a rung of role policy names 'EM-D9', which is no step of the runbook")
 
 
 def test_import_playbook_is_followed(write: Write) -> None:
@@ -241,9 +401,21 @@ def test_check_passes_on_what_was_written_and_fails_on_a_stale_map(
 ) -> None:
     root = write({})
     assert main(["--check", "--root", str(root)]) == 1
-    assert "docs/runbook_map.md is stale: run make docs" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "docs/runbook_map.md is stale: run make docs" in said
+    assert "docs/runbook_tests.md is stale: run make docs" in said
     assert main(["--root", str(root)]) == 0
     assert main(["--check", "--root", str(root)]) == 0
-    assert "| DM-1 | overall_status | `daily_morning` |" in (root / "docs/runbook_map.md").read_text(encoding="utf-8")
+    text = (root / "docs/runbook_map.md").read_text(encoding="utf-8")
+    assert "| DM-1 | overall_status | `daily_morning` | Ask the pipeline ([healthcheck/observe]) | [1](" in text
+    assert "| `daily_morning` |" in text
+    assert "[healthcheck/observe]: ../roles/healthcheck/tasks/observe.yml" in text
+    assert "* [test_status](../tests/unit/test_it.py)" in (root / "docs/runbook_tests.md").read_text(encoding="utf-8")
     write({"playbooks/daily_evening.yml": OTHER_PLAYBOOK})
     assert main(["--check", "--root", str(root)]) == 1
+
+
+def test_no_line_of_the_map_is_too_long_to_read() -> None:
+    for name in ("runbook_map", "runbook_tests"):
+        lines = (ROOT / f"docs/{name}.md").read_text(encoding="utf-8").splitlines()
+        assert [line for line in lines if len(line) > 200] == []
