@@ -19,6 +19,7 @@ from ..errors import OptionError
 from ..logs.log_digest_info import argument_spec, log_digest
 from ..shapes import number, one_line
 from ..times import from_text, utc_now
+from .active import SESSIONS_PATH, active_sessions
 
 _TAIL_BYTES = 64 << 20
 _NEW_BYTES = 32 << 20
@@ -53,19 +54,13 @@ class Answer:
 
 def ask_sessions(settings: ApiSettings) -> Answer:
     """Ask the API which sessions are active. An answer of which a part cannot be read is no answer."""
-    reply = Client(settings).request("/sessions/active")
+    reply = Client(settings).request(SESSIONS_PATH)
     if reply.data is None:
         return Answer(reply.state, reply.reason)
-    rows = reply.data.get("active_sessions")
-    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
-        return Answer("invalid", "the answer has no list active_sessions")
-    grouped: dict[str, list[Mapping[str, Any]]] = {}
-    for row in rows:
-        session_id = row.get("session_id")
-        if not isinstance(session_id, str) or not session_id:
-            return Answer("invalid", f"a session of the list has no id: {one_line(session_id)}")
-        grouped.setdefault(session_id, []).append(row)
-    return Answer("ok", "", {session_id: _entry(rows) for session_id, rows in grouped.items()})
+    listed = active_sessions(reply.data)
+    if not listed.complete:
+        return Answer("invalid", listed.reason)
+    return Answer("ok", "", {session_id: _entry(rows) for session_id, rows in listed.by_id.items()})
 
 
 def _entry(rows: list[Mapping[str, Any]]) -> Entry:
