@@ -171,7 +171,7 @@ unproved_count:
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.errors import run_module
-from ..module_utils.sessions.scene import session_argument_spec, session_info
+from ..module_utils.sessions.session_info import session_argument_spec, session_info
 
 
 def main() -> None:

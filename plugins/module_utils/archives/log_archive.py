@@ -16,7 +16,6 @@ import errno
 import fcntl
 import fnmatch
 import hashlib
-import json
 import math
 import os
 import re
@@ -24,7 +23,7 @@ import stat
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timezone
-from typing import Any, NamedTuple
+from typing import Any
 
 from ..clock import require_clock
 from ..errors import MediaOpsError, OptionError
@@ -35,6 +34,7 @@ from ..system.open_files import OpenFiles, lease, leased
 from ..system.tree import Root, locked, opened_option
 from ..times import utc_now
 from .archive import ARCHIVE_NAME, SUFFIXES, Member, Source, compression_of, verify_archive, write_archive
+from .journal import Expired, Identity, Journal
 from .rotation import rotation
 
 _ASIDE = re.compile(r"\.(.+)\.archived-[0-9]+")
@@ -42,19 +42,6 @@ _OPEN = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 _NEW = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _JOURNAL_MAX = 1 << 22
 _MEMBER_OVERHEAD = 2048
-
-
-class Identity(NamedTuple):
-    """What tells a file from others, whatever its name is by now."""
-
-    inode: int
-    size: int
-    mtime_ns: int
-
-    @classmethod
-    def of(cls, facts: os.stat_result) -> Identity:
-        """Of a file that was looked at."""
-        return cls(facts.st_ino, facts.st_size, facts.st_mtime_ns)
 
 
 @dataclass
@@ -76,45 +63,6 @@ class Log:
         if self.fd >= 0:
             os.close(self.fd)
             self.fd = -1
-
-
-@dataclass
-class Journal:
-    """What stands in an archive and is to be deleted, by identity, with the hash of the content."""
-
-    archive: str
-    archive_inode: int
-    archive_size: int
-    files: dict[Identity, str] = field(default_factory=dict)
-
-    def to_bytes(self) -> bytes:
-        """As it is kept."""
-        files = [[*identity, sha256] for identity, sha256 in self.files.items()]
-        document = {"archive": self.archive, "inode": self.archive_inode, "size": self.archive_size, "files": files}
-        return json.dumps(document).encode() + b"\n"
-
-    @classmethod
-    def from_bytes(cls, data: bytes, path: str) -> Journal | None:
-        """As it was kept; None where there is none."""
-        if not data:
-            return None
-        try:
-            document = json.loads(data)
-            files = {Identity(*map(int, row[:3])): str(row[3]) for row in document["files"]}
-            return cls(str(document["archive"]), int(document["inode"]), int(document["size"]), files)
-        except (ValueError, TypeError, KeyError, IndexError) as error:
-            raise MediaOpsError(
-                f"{path} says which logs are archived already, and cannot be read: look into it, and delete it "
-                "once no log stands both in the log directory and in an archive"
-            ) from error
-
-
-class Expired(NamedTuple):
-    """An archive that is old by its name and by its time."""
-
-    name: str
-    size: int
-    mtime_ns: int
 
 
 @dataclass

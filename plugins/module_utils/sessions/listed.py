@@ -2,12 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the service says of its sessions: the list of the API, and the lines of its log."""
+"""What the API says of the sessions."""
 
 from __future__ import annotations
 
-import contextlib
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -15,14 +13,9 @@ from typing import Any
 
 from ..api.client import Client
 from ..api.settings import ApiSettings
-from ..errors import OptionError
-from ..logs.log_digest_info import argument_spec, log_digest
 from ..shapes import number, one_line
 from ..times import from_text, utc_now
-
-_TAIL_BYTES = 64 << 20
-_NEW_BYTES = 32 << 20
-_TAIL_FIELDS = ["timestamp", "level", "message", "extra.stage", "extra.error_code", "extra.error_message"]
+from .active import SESSIONS_PATH, active_sessions
 
 
 @dataclass(frozen=True)
@@ -53,19 +46,13 @@ class Answer:
 
 def ask_sessions(settings: ApiSettings) -> Answer:
     """Ask the API which sessions are active. An answer of which a part cannot be read is no answer."""
-    reply = Client(settings).request("/sessions/active")
+    reply = Client(settings).request(SESSIONS_PATH)
     if reply.data is None:
         return Answer(reply.state, reply.reason)
-    rows = reply.data.get("active_sessions")
-    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
-        return Answer("invalid", "the answer has no list active_sessions")
-    grouped: dict[str, list[Mapping[str, Any]]] = {}
-    for row in rows:
-        session_id = row.get("session_id")
-        if not isinstance(session_id, str) or not session_id:
-            return Answer("invalid", f"a session of the list has no id: {one_line(session_id)}")
-        grouped.setdefault(session_id, []).append(row)
-    return Answer("ok", "", {session_id: _entry(rows) for session_id, rows in grouped.items()})
+    listed = active_sessions(reply.data)
+    if not listed.complete:
+        return Answer("invalid", listed.reason)
+    return Answer("ok", "", {session_id: _entry(rows) for session_id, rows in listed.by_id.items()})
 
 
 def _entry(rows: list[Mapping[str, Any]]) -> Entry:
@@ -87,64 +74,3 @@ def _minutes(row: Mapping[str, Any]) -> float | None:
     found = minutes if minutes is not None else None if seconds is None else seconds / 60
     # More than a year is no duration, and no datetime.
     return float(found) if found is not None and 0 <= found < 527_040 else None
-
-
-@dataclass(frozen=True)
-class LogMark:
-    """Where the log ended at one moment."""
-
-    path: str
-    inode: int = 0
-    size: int = 0
-
-    @classmethod
-    def of(cls, path: str) -> LogMark:
-        """The end of a log as it is now; a log that cannot be read has no lines."""
-        with contextlib.suppress(OSError):
-            facts = os.stat(path)
-            return cls(path, facts.st_ino, facts.st_size)
-        return cls(path)
-
-    def lines_since(self) -> list[bytes]:
-        """The lines written since, also where the log was rotated meanwhile."""
-        if not self.path:
-            return []
-        now = LogMark.of(self.path)
-        if now.inode == self.inode:
-            return self._read(self.path, self.size)
-        return self._read(f"{self.path}.1", self.size) + self._read(self.path, 0)
-
-    def _read(self, path: str, offset: int) -> list[bytes]:
-        with contextlib.suppress(OSError), open(path, "rb") as file:
-            if offset and os.fstat(file.fileno()).st_ino != self.inode:
-                return []
-            file.seek(offset)
-            return file.read(_NEW_BYTES).splitlines()
-        return []
-
-
-def lines_of(session_id: str, lines: list[bytes]) -> int:
-    """How many lines of a log have this id as a whole value."""
-    value = f'"{session_id}"'.encode()
-    return sum(value in line for line in lines)
-
-
-def log_tail(path: str, session_id: str, lines: int) -> list[dict[str, Any]]:
-    """The last entries of the log that are of this session."""
-    if not path or not lines:
-        return []
-    defaults = {name: option.get("default") for name, option in argument_spec().items()}
-    condition = {"field": "extra.session_id", "op": "eq", "value": session_id}
-    chosen = {
-        "path": path,
-        "where": [condition],
-        "last": lines,
-        "fields": _TAIL_FIELDS,
-        "max_text": 300,
-        "max_bytes": _TAIL_BYTES,
-    }
-    try:
-        found: list[dict[str, Any]] = log_digest({**defaults, **chosen})["last"]
-    except OptionError as error:
-        raise OptionError("log_path", path, "must be an absolute path to a log of JSON lines") from error
-    return found

@@ -15,8 +15,7 @@ from ..api.settings import api_settings
 from ..errors import MediaOpsError, OptionError
 from ..shapes import one_line
 from ..system.systemd import main_pid, unit_pids, unit_properties
-
-_SESSIONS = "/sessions/active"
+from .active import SESSIONS_PATH, active_sessions
 
 
 @dataclass
@@ -63,12 +62,12 @@ def protected_sessions(
     directory = os.path.realpath(params["sessions_dir"])
     from ..api.client import Client  # late: cleaning logs needs no API
 
-    reply = Client(api_settings(params, warn=warn, hide=hide)).request(_SESSIONS)
+    reply = Client(api_settings(params, warn=warn, hide=hide)).request(SESSIONS_PATH)
     if reply.state == "ok" and reply.data is not None:
-        ids, why = session_ids(reply.data)
-        if ids is not None:
-            return Sessions(directory, "ok", "", ids)
-        state, reason = "invalid", why
+        listed = active_sessions(reply.data)
+        if listed.complete:
+            return Sessions(directory, "ok", "", frozenset(listed.by_id))
+        state, reason = "invalid", listed.reason
     else:
         state, reason = reply.state, reply.reason
     running = why_running(params["unit"])
@@ -76,20 +75,6 @@ def protected_sessions(
         return Sessions(directory, "service_down", f"{params['unit']} does not run, so no session does ({reason})")
     warn(f"the sessions are not known ({reason}; {running}): everything below {directory} stays")
     return Sessions(directory, state, f"{reason}; {running}", all_of=True)
-
-
-def session_ids(document: Mapping[str, Any]) -> tuple[frozenset[str] | None, str]:
-    """The ids of an answer, or None and what is wrong with it: a list that may be short protects nobody."""
-    rows, total = document.get("active_sessions"), document.get("total_active")
-    if not isinstance(rows, list):
-        return None, "the answer has no list of sessions"
-    found = [row.get("session_id") if isinstance(row, dict) else None for row in rows]
-    ids = [one for one in found if isinstance(one, str) and one.strip()]
-    if len(ids) < len(rows):
-        return None, "a session of the answer has no id"
-    if isinstance(total, bool) or total != len(ids):
-        return None, f"the answer lists {len(ids)} sessions, and counts {one_line(total, 40)}"
-    return frozenset(ids), ""
 
 
 def why_running(unit: str | None) -> str:

@@ -20,9 +20,11 @@ from ..plan import Action, plan_hash, planned, require_hash
 from ..shapes import one_line
 from ..system.processes import Process, Target, end_processes, mapping_of, read_process, snapshot
 from .files import remove_session_files
+from .judge import Session
 from .listed import ask_sessions
 from .proof import Proofs
-from .scene import Scene, Session, observe, session_argument_spec
+from .scene import Scene, observe
+from .session_info import session_argument_spec
 
 _POLL_S = 1.0
 _LOOK_S = 0.05

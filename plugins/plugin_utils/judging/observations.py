@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 from typing import Any, Callable
 
 from ...module_utils.clock import said as clock_said
+from ...module_utils.sessions.active import active_sessions
 from ...module_utils.shapes import Json, Observation, mapping, number, observation, one_line
 from ...module_utils.times import from_text, to_text
 
@@ -429,9 +430,14 @@ def _metrics(answer: _Answer, clock: _Clock) -> dict[str, Observation]:
 
 
 def _sessions(answer: _Answer, _clock: _Clock) -> dict[str, Observation]:
-    def count() -> int:
-        # Entries and total should agree; where they do not, the larger is the safer.
-        return max(answer.count("total_active"), len(answer.rows("active_sessions")))
+    def trust() -> str | None:
+        # What is missing or of a wrong type has a fault of its own; the list itself is read as all others read it.
+        answer.rows("active_sessions")
+        answer.count("total_active")
+        listed = active_sessions(answer.data)
+        if not listed.complete:
+            raise _FaultError("contradiction", f"sessions: {listed.reason}")
+        return to_text(answer.fetched_at) if answer.fetched_at else None
 
     def longest() -> float | int:
         ages = [number(mapping(row).get("duration_minutes")) for row in answer.rows("active_sessions")]
@@ -440,10 +446,10 @@ def _sessions(answer: _Answer, _clock: _Clock) -> dict[str, Observation]:
             raise _FaultError("wrong_type", f"sessions: {unread} of {len(ages)} have no readable duration_minutes")
         return max((age for age in ages if age is not None), default=0)
 
-    def at() -> str | None:
-        return to_text(answer.fetched_at) if answer.fetched_at else None
+    def count() -> int:
+        return len(answer.rows("active_sessions"))
 
-    return _each(answer, at, {"active_sessions": ("count", count), "longest_session": ("min", longest)})
+    return _each(answer, trust, {"active_sessions": ("count", count), "longest_session": ("min", longest)})
 
 
 def metrics(data: Json) -> list[dict[str, Any]]:

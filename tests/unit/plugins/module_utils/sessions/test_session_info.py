@@ -16,9 +16,9 @@ from typing import Any
 
 import pytest
 from ansible_collections.media_ops.runbook.plugins.module_utils.errors import OptionError
-from ansible_collections.media_ops.runbook.plugins.module_utils.sessions.listed import LogMark, lines_of
+from ansible_collections.media_ops.runbook.plugins.module_utils.sessions.log_lines import LogMark, lines_of
 from ansible_collections.media_ops.runbook.plugins.module_utils.sessions.proof import Proofs, Service, WorkDir
-from ansible_collections.media_ops.runbook.plugins.module_utils.sessions.scene import session_info
+from ansible_collections.media_ops.runbook.plugins.module_utils.sessions.session_info import session_info
 from ansible_collections.media_ops.runbook.plugins.module_utils.system.processes import (
     Process,
     read_process,

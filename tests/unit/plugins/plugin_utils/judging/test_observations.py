@@ -266,8 +266,13 @@ def test_a_host_that_could_not_be_asked(registered: Any, fault: str) -> None:
     assert found["host"]["reason"]
 
 
-def test_counts_take_the_larger_where_the_service_contradicts_itself() -> None:
-    assert seen(sessions=f.answer({**f.sessions(12), "total_active": 0}))["active_sessions"]["value"] == 12
+def test_a_list_of_sessions_that_may_be_short_proves_nothing() -> None:
+    found = seen(sessions=f.answer({**f.sessions(3), "total_active": 5}))
+    assert found["active_sessions"]["fault"] == found["longest_session"]["fault"] == "contradiction"
+    assert found["active_sessions"]["reason"] == "sessions: the answer lists 3 sessions, and counts 5"
+
+
+def test_alerts_take_the_larger_count_where_the_service_contradicts_itself() -> None:
     assert seen(alerts=f.answer({**f.alerts(1), "total_returned": 7}))["critical_alerts"]["value"] == 7
 
 

@@ -1,0 +1,39 @@
+# Copyright: (c) 2026, media_ops.runbook contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The answer of /sessions/active, read by one rule for all who ask. Pure."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from ..shapes import Json, mapping, one_line
+
+SESSIONS_PATH = "/sessions/active"
+
+
+class ActiveSessions(NamedTuple):
+    """Readable rows by session, and why these may not be all: then no session is proved not to be active."""
+
+    by_id: dict[str, list[Json]]
+    complete: bool
+    reason: str
+
+
+def active_sessions(document: Json) -> ActiveSessions:
+    """Read an answer: each row must have an id, and there must be as many rows as are counted."""
+    rows, total = document.get("active_sessions"), document.get("total_active")
+    if not isinstance(rows, list):
+        return ActiveSessions({}, False, "the answer has no list active_sessions")
+    found: dict[str, list[Json]] = {}
+    reason = ""
+    for row in rows:
+        session_id = mapping(row).get("session_id")
+        if isinstance(session_id, str) and session_id.strip():
+            found.setdefault(session_id, []).append(row)
+        else:
+            reason = f"a session of the answer has no id: {one_line(row, 60)}"
+    if not reason and (isinstance(total, bool) or total != len(rows)):
+        reason = f"the answer lists {len(rows)} sessions, and counts {one_line(total, 40)}"
+    return ActiveSessions(found, not reason, reason)

@@ -1,0 +1,168 @@
+# Copyright: (c) 2026, media_ops.runbook contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What is to be thought of a session: its state, how urgent it is, and whether it may be ended.
+
+Stuck is "no progress", not "old": age only makes a session a candidate. What could not be seen is no proof of anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from ..shapes import one_line
+from ..system.processes import Process
+from .files import Listing
+from .listed import Entry
+from .look import Look, Progress, same_process
+from .proof import ID, Proofs
+
+STATES = (
+    "progressing", "stuck", "stopped", "blocked_on_pipe", "uninterruptible", "zombie", "no_process", "unknown",
+)  # fmt: skip
+# Those that a signal ends. An uninterruptible process takes none, a zombie is its parent's business.
+ENDABLE = ("stuck", "stopped", "blocked_on_pipe")
+
+_PIPES = {
+    "pipe_write": "writes to a pipe that nobody reads",
+    "pipe_read": "reads from a pipe that nobody writes",
+    "wait_for_partner": "waits for the other end of a FIFO",
+}
+
+
+@dataclass
+class Session:
+    """A session as it was found, and what is thought of it."""
+
+    session_id: str
+    listed: bool | None
+    stage: str
+    minutes: float | None
+    started_at: str | None
+    processes: list[Process]
+    proofs: dict[int, list[str]]
+    files: Listing
+    progress: Progress
+    orphan: bool
+    quiet_s: float | None = None
+    state: str = "unknown"
+    attention: str = "none"
+    may_end: bool = False
+    why: str = ""
+
+
+class Judge:
+    """Judges the sessions of some looks."""
+
+    def __init__(
+        self,
+        params: Mapping[str, Any],
+        looks: Sequence[Look],
+        proofs: Proofs,
+        entries: Mapping[str, Entry],
+        api_state: str,
+    ) -> None:
+        self._params = params
+        self._looks = looks
+        self._service = looks[-1].service
+        self._proofs = proofs
+        self._entries = entries
+        self._api_state = api_state
+
+    def judge(self, session: Session) -> None:
+        """Write into a session what is thought of it."""
+        session.state, said = self._state(session)
+        session.attention = self._attention(session)
+        against = self._against(session)
+        session.may_end = not against
+        if session.orphan and session.may_end:
+            session.attention = "end"
+        session.why = one_line("; ".join(filter(None, [said, f"not to be ended: {against}" if against else ""])), 400)
+
+    def _state(self, session: Session) -> tuple[str, str]:
+        living = [process for process in session.processes if process.state not in "ZX"]
+        if not living:
+            return self._state_without(session)
+        if session.progress.any:
+            return "progressing", str(session.progress)
+        unseen = any(process.read < 0 for process in living)
+        if unseen or self._service.state == "unknown":
+            why = "what its processes read and write cannot be seen" if unseen else self._service.reason
+            return "unknown", why
+        for state, letters, said in (
+            ("uninterruptible", "D", "waits in the kernel (D) and takes no signal: a disk or a network file system"),
+            ("stopped", "Tt", "is stopped (T)"),
+        ):
+            for process in living:
+                if self._always(process, letters):
+                    return state, f"process {process.pid} {said}; {session.progress}"
+        for process in living:
+            said = next((_PIPES[key] for key in _PIPES for _state, place in process.threads if key in place), "")
+            if said:
+                return "blocked_on_pipe", f"process {process.pid} {said}; {session.progress}"
+        return "stuck", str(session.progress)
+
+    def _state_without(self, session: Session) -> tuple[str, str]:
+        """The state of a session of which no living process is known."""
+        if self._service.state == "unknown":
+            return "unknown", self._service.reason
+        if self._proofs.unread:
+            return "unknown", f"{len(self._proofs.unread)} processes of the service cannot be looked into"
+        if session.progress.any:
+            return "progressing", f"{session.progress}; none of it by a process of its own"
+        started = self._entries[session.session_id].started if session.session_id in self._entries else None
+        dead = [process for process in [*session.processes, *self._proofs.zombies] if process.state in "ZX"]
+        dead = [process for process in dead if started is None or process.started_at >= started - timedelta(seconds=2)]
+        if dead and session.listed:
+            pids = ", ".join(str(process.pid) for process in dead[:3])
+            return "zombie", (
+                f"its process has ended and the service takes no note (zombie {pids}): only a restart of the service "
+                "takes the session off the list"
+            )
+        if session.listed:
+            return "no_process", "listed without a process: only a restart of the service takes it off the list"
+        return "no_process", "a directory without a process"
+
+    def _always(self, process: Process, letters: str) -> bool:
+        """Whether the process, or a thread of it, had this state at every look."""
+        seen = [same_process(look, process.key) for look in self._looks]
+        states = [{one.state, *(state for state, _place in one.threads)} for one in seen if one]
+        return len(states) == len(self._looks) and all(one & set(letters) for one in states)
+
+    def _attention(self, session: Session) -> str:
+        minutes, params = session.minutes, self._params
+        if minutes is None:
+            return "none" if session.state in ("progressing", "no_process") and not session.listed else "look"
+        if minutes < params["look_minutes"]:
+            return "none"
+        if session.state == "progressing" or minutes < params["investigate_minutes"]:
+            return "look"
+        return "investigate" if minutes < params["end_minutes"] else "end"
+
+    def _against(self, session: Session) -> str:
+        """What speaks against ending a session; "" where nothing does."""
+        params, state = self._params, session.state
+        length = params["min_id_length"]
+        checks = (
+            (not ID.fullmatch(session.session_id) or len(session.session_id) < length, "its id cannot be trusted"),
+            (self._service.state == "unknown", "whose its processes are is not known"),
+            (session.listed is None and params["api_required"], f"the API does not answer ({self._api_state})"),
+            (any(process.tracer for process in session.processes), "a debugger is attached"),
+            (session.orphan and state == "progressing", None),
+            (state not in ENDABLE, f"it is {state.replace('_', ' ')}"),
+            (session.orphan, None),
+            (session.minutes is None, "its age is not known"),
+            ((session.minutes or 0) < params["end_minutes"], f"under {params['end_minutes']:g} minutes"),
+            (
+                session.quiet_s is None or session.quiet_s < params["quiet_seconds"],
+                f"the last sign of life is under {params['quiet_seconds']:g} s old",
+            ),
+        )
+        for holds, why in checks:
+            if holds:
+                return why or ""
+        return ""

@@ -1,0 +1,91 @@
+"""Hostile answers of /sessions/active: all three readers distrust the same ones."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.media_ops.runbook.plugins.module_utils.api.settings import api_settings
+from ansible_collections.media_ops.runbook.plugins.module_utils.sessions.active import active_sessions
+from ansible_collections.media_ops.runbook.plugins.module_utils.sessions.listed import ask_sessions
+from ansible_collections.media_ops.runbook.plugins.plugin_utils.judging.observations import observe
+
+from tests.unit.plugins import factories as f
+from tests.unit.plugins.deletion import API, clean, make, rule, sessions_api
+
+ROW = {"session_id": "abc", "stage": "merging", "duration_minutes": 1.0}
+MERGED = {**ROW, "stage": "upload"}
+NO_ID, NO_LIST = "a session of the answer has no id: ", "the answer has no list active_sessions"
+
+# What the answer is, its rows, its count, why it is incomplete, and the fault of the observations.
+HOSTILE: list[tuple[str, Any, Any, str, str]] = [
+    ("no list", ..., 0, NO_LIST, "missing"),
+    ("null for the list", None, 0, NO_LIST, "missing"),
+    ("an object for the list", {"abc": ROW}, 1, NO_LIST, "wrong_type"),
+    ("a text for the list", "abc", 3, NO_LIST, "wrong_type"),
+    ("a text for a row", [ROW, "abc"], 2, NO_ID + "abc", "contradiction"),
+    ("null for a row", [None], 1, NO_ID + "None", "contradiction"),
+    ("a list for a row", [["abc"]], 1, NO_ID, "contradiction"),
+    ("an empty row", [{}], 1, NO_ID + "{}", "contradiction"),
+    ("a row without an id", [ROW, {"stage": "merging", "duration_minutes": 1.0}], 2, NO_ID, "contradiction"),
+    ("null for an id", [{**ROW, "session_id": None}], 1, NO_ID, "contradiction"),
+    ("a number for an id", [{**ROW, "session_id": 7}], 1, NO_ID, "contradiction"),
+    ("an empty id", [{**ROW, "session_id": ""}], 1, NO_ID, "contradiction"),
+    ("a blank id", [{**ROW, "session_id": " \n"}], 1, NO_ID, "contradiction"),
+    ("no count", [ROW], ..., "the answer lists 1 sessions, and counts None", "missing"),
+    ("null for the count", [ROW], None, "the answer lists 1 sessions, and counts None", "missing"),
+    ("true for the count", [ROW], True, "the answer lists 1 sessions, and counts True", "wrong_type"),
+    ("false for the count", [], False, "the answer lists 0 sessions, and counts False", "wrong_type"),
+    ("a text for the count", [ROW], "1", "the answer lists 1 sessions, and counts 1", "wrong_type"),
+    ("a negative count", [], -1, "the answer lists 0 sessions, and counts -1", "out_of_range"),
+    ("half a session", [ROW], 1.5, "the answer lists 1 sessions, and counts 1.5", "wrong_type"),
+    ("rows that were cut off", [ROW] * 3, 5, "the answer lists 3 sessions, and counts 5", "contradiction"),
+    ("all rows cut off", [], 3, "the answer lists 0 sessions, and counts 3", "contradiction"),
+    ("more rows than are counted", [ROW, MERGED], 1, "the answer lists 2 sessions, and counts 1", "contradiction"),
+]  # fmt: skip
+
+
+def document(rows: Any, total: Any) -> dict[str, Any]:
+    return {key: one for key, one in {"active_sessions": rows, "total_active": total}.items() if one is not ...}
+
+
+@pytest.mark.parametrize(("rows", "total", "reason", "fault"), [h[1:] for h in HOSTILE], ids=[h[0] for h in HOSTILE])
+def test_an_answer_that_may_not_list_all_sessions_is_believed_by_nobody(
+    tmp_path: Path, rows: Any, total: Any, reason: str, fault: str
+) -> None:
+    answer = document(rows, total)
+    found = active_sessions(answer)
+    assert not found.complete
+    assert found.reason.startswith(reason)
+
+    make(tmp_path / "work/other/old.tmp")
+    with sessions_api(answer) as url:
+        asked = ask_sessions(api_settings({**API, "api_url": url}, warn=print, hide=print))
+        cleaned = clean(rule(tmp_path / "work", "*.tmp"), api_url=url, sessions_dir=str(tmp_path / "work"))
+    assert (asked.state, asked.reason, asked.sessions) == ("invalid", found.reason, {})
+    assert (cleaned["api"]["state"], cleaned["protected_all"]) == ("invalid", True)
+    assert cleaned["rules"][0]["skipped"] == {"session": 1}
+    assert (tmp_path / "work/other/old.tmp").exists()
+
+    seen = observe(f.result(sessions=f.answer(answer)), age_max_s=300, skew_max_s=120)
+    for name in ("active_sessions", "longest_session"):
+        assert (seen[name]["value"], seen[name]["fault"]) == (None, fault)
+        assert fault != "contradiction" or seen[name]["reason"] == f"sessions: {found.reason}"
+
+
+@pytest.mark.parametrize(
+    ("rows", "total", "ids"), [([], 0, []), ([ROW], 1, ["abc"]), ([ROW, MERGED], 2, ["abc"]), ([ROW], 1.0, ["abc"])]
+)
+def test_a_whole_answer_is_believed_by_all(tmp_path: Path, rows: Any, total: Any, ids: list[str]) -> None:
+    answer = document(rows, total)
+    assert active_sessions(answer) == (dict.fromkeys(ids, rows), True, "")
+    make(tmp_path / "work/other/old.tmp")
+    with sessions_api(answer) as url:
+        asked = ask_sessions(api_settings({**API, "api_url": url}, warn=print, hide=print))
+        cleaned = clean(rule(tmp_path / "work", "*.tmp"), api_url=url, sessions_dir=str(tmp_path / "work"))
+    assert (asked.state, list(asked.sessions)) == ("ok", ids)
+    assert (cleaned["api"]["state"], cleaned["protected_sessions"], cleaned["protected_all"]) == ("ok", ids, False)
+    assert not (tmp_path / "work/other/old.tmp").exists()
+    seen = observe(f.result(sessions=f.answer(answer)), age_max_s=300, skew_max_s=120)
+    assert (seen["active_sessions"]["value"], seen["active_sessions"]["fault"]) == (len(rows), "")
