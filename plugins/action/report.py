@@ -68,6 +68,7 @@ class ActionModule(HostAction):
             **written,
             # Each run has a report of its own: a run's record is no change of what it looks after.
             "changed": False,
+            "page": None if self._task.check_mode else f"{written['path']}/report.html",
             "made_at": now.timestamp(),
             "ansible_stats": {"data": {"media_ops_summary": summary}, "per_host": False, "aggregate": True},
         }

@@ -154,6 +154,11 @@ kept:
   returned: success
   type: int
   sample: 60
+page:
+  description: The report as a page. Null in check mode.
+  returned: success
+  type: str
+  sample: /var/lib/reports/daily_morning/20261124T060000Z/report.html
 made_at:
   description: When the report was made, in seconds since 1970.
   returned: success
