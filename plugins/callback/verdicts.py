@@ -83,7 +83,7 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
 
         Ansible forks a process for each task of each host, and what is loaded there is forgotten with it.
         """
-        filter_loader.get("media_ops.runbook.verdicts")
+        filter_loader.get("media_ops.runbook.observations")
 
     def v2_playbook_on_stats(self, stats: Any) -> None:
         """The run is over."""

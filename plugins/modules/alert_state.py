@@ -62,7 +62,7 @@ options:
     type: str
   verdicts:
     description:
-      - What was found, as filter P(media_ops.runbook.verdicts#filter) gives it. All checks of the source.
+      - What was found, as RV(media_ops.runbook.check#module:verdicts). All checks of the source.
       - C(check) is needed. A C(state) that is none counts as unknown.
     type: list
     elements: dict

@@ -3,7 +3,6 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-# runbook: WP-1, WP-3
 from __future__ import annotations
 
 DOCUMENTATION = r"""
@@ -17,7 +16,7 @@ description:
     and gives their figures. The samples of the days stay on the host; only the peaks of each week travel.
   - A probe. A document that cannot be read, or that contradicts itself, is listed in RV(unreadable) with the reason,
     and no figure of it is given.
-  - The documents are those that M(media_ops.runbook.state_report) wrote; P(media_ops.runbook.performance_review#filter)
+  - The documents are those that M(media_ops.runbook.state_report) wrote; M(media_ops.runbook.check)
     makes the review of a week from the result.
 extends_documentation_fragment:
   - ansible.builtin.action_common_attributes
@@ -54,8 +53,7 @@ options:
 seealso:
   - module: media_ops.runbook.state_report
   - module: media_ops.runbook.guard
-  - plugin: media_ops.runbook.performance_review
-    plugin_type: filter
+  - module: media_ops.runbook.check
 """
 
 EXAMPLES = r"""

@@ -39,7 +39,7 @@ options:
     type: str
     required: true
   verdicts:
-    description: What it found, as filter P(media_ops.runbook.verdicts#filter) gives it. None is no success.
+    description: What it found, as RV(media_ops.runbook.check#module:verdicts). None is no success.
     type: list
     elements: dict
     default: []

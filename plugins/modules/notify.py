@@ -2,7 +2,6 @@
 # Copyright: (c) 2026, media_ops.runbook contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-# runbook: AU-H1, AU-H2, AU-H3
 
 from __future__ import annotations
 

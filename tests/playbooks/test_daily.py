@@ -19,7 +19,7 @@ from ansible_collections.media_ops.runbook.plugins.plugin_utils.report.templates
 from media_pipeline.launcher import Pipeline, running_pipeline
 
 from tests.fault_server import fault_server
-from tests.playbooks.conftest import REACHED, ROOT, Play, closed_port
+from tests.playbooks.conftest import REACHED, ROOT, Play, Run, closed_port
 from tests.schemas import DAILY_REPORT, RESULT, problems
 
 pytestmark = pytest.mark.playbook
@@ -271,23 +271,55 @@ def test_the_token_is_seen_nowhere(
 # By host: what a site sets, and what the refusal must say.
 REFUSED = {
     "above_one": ({"policy_error_rate_critical": "10"}, "'policy_error_rate_critical' is"),
-    "a_word": ({"policy_error_rate_critical": "ten"}, "policy_error_rate_critical"),
+    "a_word": ({"policy_error_rate_critical": "ten"}, "'policy_error_rate_critical' is"),
     "contradiction": ({"policy_error_rate_warning": "0.5"}, "'policy_error_rate_warning' is"),
     "falling": ({"policy_session_look_minutes": "90"}, "policy_session_look_minutes 90"),
 }
 
 
-def test_a_policy_that_cannot_be_is_refused_by_name(play: Play, worked: Pipeline) -> None:
-    hosts = {host: on(worked, **variables) for host, (variables, _said) in REFUSED.items()}
-    run = play(MORNING, hosts, token=worked.token())
+def refusals(run: Run) -> dict[str, str]:
+    """What each failed host was told first."""
+    told: dict[str, str] = {}
+    for event in run.events:
+        if event["event"] == "runner_on_failed":
+            told.setdefault(event["event_data"]["host"], json.dumps(event["event_data"]["res"]))
+    return told
+
+
+def test_a_policy_that_cannot_be_is_refused_by_name_on_its_host(play: Play, worked: Pipeline) -> None:
+    refused = {host: on(worked, **variables) for host, (variables, _said) in REFUSED.items()}
+    run = play(MORNING, {"well": on(worked), **refused}, token=worked.token())
     assert run.code == 2
-    told = {
-        event["event_data"]["host"]: json.dumps(event["event_data"]["res"])
-        for event in run.events
-        if event["event"] == "runner_on_failed"
-    }
+    told = refusals(run)
     assert {host: said for host, (_variables, said) in REFUSED.items() if said not in told.get(host, "")} == {}
+    assert run.states() == {"well": "ok", **dict.fromkeys(REFUSED, "unknown")}
+
+
+# What is set for the whole run, and what the refusal must say.
+REFUSED_AT_ONCE = {
+    "above_one": ({"policy_error_rate_critical": "10"}, "'policy_error_rate_critical' is"),
+    "a_word": ({"policy_error_rate_critical": "ten"}, "policy_error_rate_critical is 'ten': "),
+    "falling": ({"policy_session_look_minutes": "90"}, "policy_session_look_minutes 90"),
+    "no_number": ({"policy_answer_age_max": "soon"}, "policy_answer_age_max is 'soon': "),
+    "no_state": ({"policy_fail_on": ["bad"]}, "policy_fail_on: "),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED_AT_ONCE)
+def test_a_policy_that_cannot_be_ends_the_run_before_anything_is_asked(play: Play, worked: Pipeline, case: str) -> None:
+    variables, said = REFUSED_AT_ONCE[case]
+    hosts = {"media1": on(worked), "media2": on(worked)}
+    run = play(MORNING, hosts, "-e", json.dumps(variables), token=worked.token())
+    assert run.code == 2
+    assert said in refusals(run)["media1"].replace("\\n", " ")
+    assert run.facts("Ask the monitoring API and judge") == {}
     assert not run.report_dir.exists()
+
+
+def test_a_quiet_check_is_few_tasks(play: Play, worked: Pipeline) -> None:
+    run = play(MORNING, {"media1": on(worked)}, token=worked.token())
+    started = [event for event in run.events if event["event"] == "playbook_on_task_start"]
+    assert len(started) <= 6, [event["event_data"]["task"] for event in started]
 
 
 def test_a_threshold_from_the_command_line_counts(play: Play, worked: Pipeline) -> None:

@@ -9,18 +9,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible.errors import AnsibleFilterError
-from ansible_collections.media_ops.runbook.plugins.filter.weekly import FilterModule
 from ansible_collections.media_ops.runbook.plugins.module_utils.errors import MediaOpsError
 from ansible_collections.media_ops.runbook.plugins.module_utils.review.daily_reports_info import daily_reports_info
 from ansible_collections.media_ops.runbook.plugins.module_utils.state.guard import guard
 from ansible_collections.media_ops.runbook.plugins.module_utils.state.state_report import state_report
 from ansible_collections.media_ops.runbook.plugins.module_utils.times import from_text, to_text
 from ansible_collections.media_ops.runbook.plugins.plugin_utils.response.ledger import begun, entries
+from ansible_collections.media_ops.runbook.plugins.plugin_utils.week.review import review
 
 from tests.unit.plugins.week_factory import LIMITS, NOW, ago, daily, service_week, today
-
-performance_review = FilterModule().filters()["performance_review"]
 
 
 @pytest.fixture
@@ -51,7 +48,7 @@ def test_five_weeks_of_files_come_back_as_figures_and_make_a_review(state: Path)
     for back in range(1, 40):
         end = ago(24 * back)
         keep(state, "daily_report", end, daily(end, operations=100, failed=1, sessions=1 + back % 5))
-    last = performance_review(read(state, until=to_text(ago(168))), LIMITS, now=to_text(ago(168)))
+    last = review(read(state, until=to_text(ago(168))), thresholds=LIMITS, now=ago(168))
     keep(state, "weekly_report", ago(168), last)
     restart = {"action": "restart", "result": "done", "cause": "service", "target": "media-processing-service"}
     record(state, "run1", restart)
@@ -62,8 +59,8 @@ def test_five_weeks_of_files_come_back_as_figures_and_make_a_review(state: Path)
     assert [week["file"] for week in kept["weeks"]] == ["weekly_report_20261120.json"]
     assert kept["unreadable"] == []
     assert len(json.dumps(kept)) < 40_000, "samples stay on the host"
-    found = performance_review(
-        kept, LIMITS, day=today(operations=100, failed=1), week=service_week(100, failed=1), now=to_text(NOW)
+    found = review(
+        kept, thresholds=LIMITS, day=today(operations=100, failed=1), week=service_week(100, failed=1), now=NOW
     )
     assert found["figures"]["total_operations"] == 700
     assert found["comparison"]["previous"]["origin"] == "review"
@@ -139,7 +136,7 @@ def test_what_is_no_report_is_named_and_hides_no_other(state: Path, tmp_path: Pa
         "weekly_report_20261120.json": "it is no weekly review of this collection",
     }
     assert kept["unreadable_count"] == 7
-    notes = performance_review(kept, LIMITS, now=to_text(NOW))["coverage"]["notes"]
+    notes = review(kept, thresholds=LIMITS, now=NOW)["coverage"]["notes"]
     assert any(note.startswith("daily_report_20261125.json was left out: it is no JSON") for note in notes)
 
 
@@ -174,14 +171,6 @@ def test_misuse_is_named(state: Path, option: str, value: Any) -> None:
         read(state, **{option: value})
 
 
-@pytest.mark.parametrize(
-    ("arguments", "options", "said"),
-    [
-        (({},), {}, "thresholds.coverage_min"),
-        ((None,), {}, "a dictionary is needed"),
-        ((LIMITS,), {"now": "soon"}, "'now' is 'soon'"),
-    ],
-)
-def test_the_filter_names_its_wrong_argument(arguments: tuple[Any, ...], options: dict[str, Any], said: str) -> None:
-    with pytest.raises(AnsibleFilterError, match=said):
-        performance_review({}, *arguments, **options)
+def test_the_review_names_a_threshold_that_is_missing() -> None:
+    with pytest.raises(MediaOpsError, match=r"thresholds\.coverage_min"):
+        review({}, now=NOW, thresholds={})

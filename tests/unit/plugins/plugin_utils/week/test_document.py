@@ -8,8 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible.errors import AnsibleFilterError
-from ansible_collections.media_ops.runbook.plugins.filter.weekly import FilterModule
 from ansible_collections.media_ops.runbook.plugins.module_utils.errors import OptionError
 from ansible_collections.media_ops.runbook.plugins.plugin_utils.week.document import weekly_document
 from ansible_collections.media_ops.runbook.plugins.plugin_utils.week.render import render_weekly
@@ -191,8 +189,8 @@ def test_without_matplotlib_there_is_a_page(monkeypatch: pytest.MonkeyPatch) -> 
     ],
 )
 def test_misuse_is_named(made: Any, template: str, said: str) -> None:
-    with pytest.raises(AnsibleFilterError, match=re.escape(said)):
-        FilterModule().filters()["render_weekly"](made, template)
+    with pytest.raises(OptionError, match=re.escape(said)):
+        render_weekly(made, template)
 
 
 def test_reviews_that_are_none_are_refused() -> None:

@@ -6,22 +6,25 @@
 from __future__ import annotations
 
 DOCUMENTATION = r"""
-module: report_files
-short_description: Write the reports of a run on the controller
+module: report
+short_description: Make and write the reports of a run
 version_added: 0.1.0
 author:
   - media_ops.runbook contributors (@media-ops)
 description:
-  - Writes O(files) into O(directory)C(/RUN/), points O(link) at it, and removes the oldest runs beyond O(keep).
+  - Makes the result document from C(healthcheck_result) of every host of the play, renders it as Markdown and HTML, and
+    writes it into O(directory)C(/TIME/). Where a host has a review of the week, its reports are written besides.
   - The reports of a run are seen whole or not at all - they are written out of sight, synchronised to disk, and then
     renamed. When that fails, the task fails, what was there before is untouched, and nothing half-written is left.
-    Whoever reads through O(link) finds the run before or this one.
-  - Where two runs end in the same second, the second gets a name of its own, C(RUN-2).
+    Whoever reads through the link C(latest) finds the run before or this one.
+  - Where two runs end in the same second, the second gets a name of its own, C(TIME-2).
   - Only directories with the name of a run are ever removed, and only where they hold nothing but files. A symbolic
     link is not followed. What could not be removed is a warning, so that no run lacks its verdict for an old report.
   - Directories get mode 0750, files 0640. Written by root, they are given to the owner of O(directory).
-  - Each call makes a new directory, so the task is changed. Use C(changed_when=false) where a report of what was found
-    is no change to you.
+  - Hands C(media_ops_summary) to the statistics of the run as M(ansible.builtin.set_stats) does, for AWX, Event-Driven
+    Ansible and the verdict table.
+  - Refuses variables that are not as role P(media_ops.runbook.report#role) documents them.
+  - For use with C(run_once=true). Works on the controller, for hosts that are anywhere.
 extends_documentation_fragment:
   - ansible.builtin.action_common_attributes
   - ansible.builtin.action_common_attributes.conn
@@ -33,17 +36,15 @@ attributes:
     support: none
   become:
     support: none
-    details: What runs ansible-playbook writes.
   bypass_host_loop:
     support: none
-    details: Use C(run_once=true) for one report over all hosts.
   check_mode:
     support: full
+    details: Nothing is written; the verdict is handed on all the same.
   connection:
     support: none
   delegation:
     support: none
-    details: It always works on the controller.
   diff_mode:
     support: none
   platform:
@@ -56,39 +57,51 @@ options:
         belongs to a user who is neither root nor the one who runs Ansible. Root may use a directory of any user.
     type: path
     required: true
-  run:
-    description: The time that names the run, as C(20261124T060000Z).
+  check:
+    description: Short name of the check.
     type: str
     required: true
-  files:
-    description:
-      - Text of each file by its name.
-      - A name is of letters, digits, C(.), C(_) and C(-), begins with a letter or digit, and is 100 characters at most.
-    type: dict
-    required: true
-  link:
-    description: Name of the symbolic link that leads to the newest run.
+  title:
+    description: What the report is called.
     type: str
-    default: latest
+    required: true
+  contacts:
+    description: Whom to call.
+    type: list
+    elements: dict
+    default: []
+  command_prefix:
+    description: How the reader calls a playbook. The commands in reports begin with it.
+    type: str
+    default: "ansible-playbook "
+  fail_on:
+    description: States of a host that fail the run.
+    type: list
+    elements: str
+    default: [critical, unknown]
   keep:
     description: How many runs to keep, 1 or more, the newest by name. The one that is written is always kept.
     type: int
     default: 60
+  since:
+    description:
+      - RV(made_at) of an earlier report of the same ansible-playbook. What was found before it is no news of a host
+        that has been silent since.
+    type: float
+    default: 0
 seealso:
+  - module: media_ops.runbook.check
+  - module: media_ops.runbook.gate
   - ref: media_ops.runbook.report role <ansible_collections.media_ops.runbook.report_role>
     description: Every playbook of the collection ends with it.
-  - module: media_ops.runbook.state_report
-    description: Keeps a dated document on a host.
 """
 
 EXAMPLES = r"""
 - name: Write the reports
-  media_ops.runbook.report_files:
+  media_ops.runbook.report:
     directory: /var/lib/reports/daily_morning
-    run: "{{ now(utc=true, fmt='%Y%m%dT%H%M%SZ') }}"
-    files:
-      result.json: "{{ report_result | to_nice_json }}"
-      report.md: "{{ report_result | media_ops.runbook.render_report('report.md.j2') }}"
+    check: daily_morning
+    title: Daily morning health check
   run_once: true
   register: written
 
@@ -105,7 +118,7 @@ path:
   type: str
   sample: /var/lib/reports/daily_morning/20261124T060000Z
 files:
-  description: The files in it, in the order of O(files).
+  description: The files in it.
   returned: success
   type: list
   elements: str
@@ -141,4 +154,14 @@ kept:
   returned: success
   type: int
   sample: 60
+page:
+  description: The report as a page. Null in check mode.
+  returned: success
+  type: str
+  sample: /var/lib/reports/daily_morning/20261124T060000Z/report.html
+made_at:
+  description: When the report was made, in seconds since 1970.
+  returned: success
+  type: float
+  sample: 1795500000.5
 """

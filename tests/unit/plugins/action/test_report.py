@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""report_files as Ansible runs it: for hosts that are anywhere, and quiet about what it writes."""
+"""report as Ansible runs it: for hosts that are anywhere, and quiet about what it writes."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[4]
 CONTENT = "canary-of-the-content"
+CONTACTS = [{"area": "all", "name": CONTENT, "contact": "+00 1"}]
 AWAY = {"ansible_connection": "ssh", "ansible_host": "127.0.0.1", "ansible_port": 1, "ansible_become": True}
 
 
@@ -23,7 +24,13 @@ def play(tmp_path: Path, *arguments: str, **options: Any) -> tuple[int, str, dic
     """Exit code, all that was said, and the result of the task, on a host that cannot be reached."""
     task: dict[str, Any] = {
         "name": "Write",
-        "media_ops.runbook.report_files": {"directory": str(tmp_path / "reports/check"), **options},
+        "media_ops.runbook.report": {
+            "directory": str(tmp_path / "reports/check"),
+            "check": "check",
+            "title": "Check",
+            **options,
+        },
+        "run_once": True,
         "register": "written",
     }
     keep = {
@@ -55,17 +62,20 @@ def play(tmp_path: Path, *arguments: str, **options: Any) -> tuple[int, str, dic
 def test_it_writes_here_for_a_host_that_is_not_and_shows_no_content(tmp_path: Path) -> None:
     stays = tmp_path / "reports/check/20260101T000000Z/evidence"
     stays.mkdir(parents=True)
-    options = {"run": "20261124T060000Z", "files": {"report.md": f"{CONTENT}\n"}, "keep": 1}
-    code, said, planned = play(tmp_path, "--check", "--diff", **options)
+    code, said, planned = play(tmp_path, "--check", "--diff", contacts=CONTACTS, keep=1)
     assert code == 0, said
     assert [path.name for path in (tmp_path / "reports/check").iterdir()] == ["20260101T000000Z"]
+    assert planned["ansible_stats"]["data"]["media_ops_summary"]["reports"] == []
 
-    code, said, result = play(tmp_path, **options)
+    code, said, result = play(tmp_path, contacts=CONTACTS, keep=1)
     assert code == 0, said
-    path = tmp_path / "reports/check/20261124T060000Z"
-    assert (path / "report.md").read_text(encoding="utf-8") == f"{CONTENT}\n"
-    assert (result["changed"], result["path"], result["files"]) == (True, str(path), [str(path / "report.md")])
-    assert planned["files"] == result["files"]
+    path = Path(result["path"])
+    assert path.parent == tmp_path / "reports/check"
+    assert CONTENT in (path / "report.md").read_text(encoding="utf-8")
+    assert [Path(name).name for name in result["files"]] == ["report.html", "report.md", "result.json"]
+    assert json.loads((path / "result.json").read_text(encoding="utf-8"))["state"] == "unknown"
+    summary = result["ansible_stats"]["data"]["media_ops_summary"]
+    assert (result["changed"], summary["reports"]) == (False, result["files"])
     assert CONTENT not in said
     assert "could not be removed: it holds a directory" in " ".join(said.split())
     assert stays.is_dir()
@@ -74,9 +84,9 @@ def test_it_writes_here_for_a_host_that_is_not_and_shows_no_content(tmp_path: Pa
 @pytest.mark.parametrize(
     ("options", "why"),
     [
-        ({"run": "20261124T060000Z", "files": {"../report.md": ""}}, "option 'files' is '../report.md'"),
-        ({"files": {"report.md": ""}}, "missing required arguments: run"),
-        ({"run": "20261124T060000Z", "files": {"a": ""}, "mode": "0777"}, "Unsupported parameters"),
+        ({"keep": 0}, "option 'keep' is 0"),
+        ({"fail_on": ["bad"]}, "'policy_fail_on' is 'bad'"),
+        ({"mode": "0777"}, "Unsupported parameters"),
     ],
 )
 def test_misuse_fails_and_names_the_option(tmp_path: Path, options: dict[str, Any], why: str) -> None:

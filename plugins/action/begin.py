@@ -1,0 +1,33 @@
+# Copyright: (c) 2026, media_ops.runbook contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Holds what a site has set against the roles' documentation; documented by the module of the same name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ..module_utils.errors import MediaOpsError
+from ..plugin_utils.arguments import policy_ages, require_arguments, require_sound_policy
+from ..plugin_utils.host_action import HostAction, plain
+
+_ARGUMENTS = {"role": {"type": "str", "default": "policy"}, "entry": {"type": "str", "default": "main"}}
+
+
+class ActionModule(HostAction):
+    """Once for a run: variables of one host stand for those of all, which each check judges by for itself."""
+
+    _requires_connection = False
+
+    def run(self, tmp: str | None = None, task_vars: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """Nothing where all is well; else the failure names every variable that is wrong."""
+        result: dict[str, Any] = super().run(tmp, task_vars)
+        given, variables = self.arguments(_ARGUMENTS), task_vars or {}
+        template = self._templar.template
+        try:
+            require_arguments(given["role"], given["entry"], variables, template)
+            require_sound_policy(plain(template(variables.get("policy_checks"))), policy_ages(variables, template))
+        except MediaOpsError as error:
+            raise self.failing(error) from error
+        return {**result, "changed": False}

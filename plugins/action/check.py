@@ -1,0 +1,91 @@
+# Copyright: (c) 2026, media_ops.runbook contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Asks a host and judges what it answers; documented by the module of the same name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ..module_utils.api.settings import api_argument_spec
+from ..module_utils.errors import MediaOpsError
+from ..module_utils.times import to_text, utc_now
+from ..plugin_utils.arguments import require_sound_policy
+from ..plugin_utils.host_action import HostAction, plain
+from ..plugin_utils.judging.checked import checked, day_report
+from ..plugin_utils.week.observations import observe_review
+from ..plugin_utils.week.review import review
+
+_ENDPOINTS = ["health", "health_detailed", "stats", "alerts", "metrics", "sessions"]
+_ARGUMENTS: dict[str, Any] = {
+    "run_by": {"type": "str", "required": True},
+    "policy": {"type": "dict", "required": True},
+    "gather": {"type": "list", "elements": "str", "choices": _ENDPOINTS, "required": True},
+    "stats_hours": {"type": "int", "default": 24},
+    "metrics_hours": {"type": "int", "default": 24},
+    "alerts_level": {"type": "str", "default": "critical", "choices": ["info", "warning", "error", "critical"]},
+    "state_dir": {"type": "path"},
+    "log": {"type": "dict"},
+    "day": {"type": "bool", "default": False},
+    "week": {"type": "bool", "default": False},
+}
+_AGES = ("session_look_minutes", "session_investigate_minutes", "session_end_minutes")
+_WEEK_H = 168
+
+
+class ActionModule(HostAction):
+    """One task for each host: what it answers is judged on the controller, where a host that is down is judged too."""
+
+    def run(self, tmp: str | None = None, task_vars: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """What was found. The task fails only where the policy or its own arguments cannot be used."""
+        result: dict[str, Any] = super().run(tmp, task_vars)
+        connection, given = self._given()
+        policy = given["policy"]
+        try:
+            require_sound_policy(policy.get("checks"), {f"policy_{key}": policy.get(key) for key in _AGES})
+            result.update(self._check(given, connection, task_vars))
+        except MediaOpsError as error:
+            raise self.failing(error) from error
+        if self._discovered_interpreter_key:
+            # As Ansible itself does it for a module, so that the next task need not look for Python again.
+            result["ansible_facts"] = {self._discovered_interpreter_key: self._discovered_interpreter}
+        return {**result, "changed": False}
+
+    def _given(self) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Options of the connection, which the module itself checks on the host, and the action's own."""
+        names, everything = set(api_argument_spec()), dict(self._task.args)
+        self._task.args = {key: value for key, value in everything.items() if key not in names}
+        try:
+            own = self.arguments(_ARGUMENTS)
+        finally:
+            self._task.args = everything
+        return plain({key: value for key, value in everything.items() if key in names}), own
+
+    def _check(
+        self, given: Mapping[str, Any], connection: Mapping[str, Any], task_vars: Mapping[str, Any] | None
+    ) -> dict[str, Any]:
+        now = utc_now()
+        asked = {key: given[key] for key in ("gather", "stats_hours", "metrics_hours", "alerts_level", "state_dir")}
+        kept = self.ask("daily_reports_info", {"state_dir": given["state_dir"]}, task_vars) if given["week"] else {}
+        answer = self.ask("pipeline_info", {**connection, **asked, "controller_time": to_text(now)}, task_vars)
+        reached, more, log = not answer.get("unreachable"), {}, None
+        if given["week"]:
+            week = {**connection, "gather": ["stats"], "stats_hours": _WEEK_H}
+            of_week = self.ask("pipeline_info", week, task_vars) if reached else None
+            reviewed = review(
+                kept, day=answer, week=of_week, now=utc_now(), thresholds=given["policy"].get("review") or {}
+            )
+            more = observe_review(reviewed)
+        if given["log"] and reached:
+            log = self.ask("log_digest_info", given["log"], task_vars)
+        now = utc_now()
+        found = checked(answer, run_by=given["run_by"], policy=given["policy"], log=log, more=more, now=now)
+        answers = answer.get("endpoints") or {}
+        return {
+            **found,
+            "answers": answers,
+            "log": log or {},
+            **({"review": reviewed} if given["week"] else {}),
+            **({"day": day_report(found, answers, given["stats_hours"], now)} if given["day"] else {}),
+        }

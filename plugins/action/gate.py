@@ -1,0 +1,35 @@
+# Copyright: (c) 2026, media_ops.runbook contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Fails a host that is not well; documented by the module of the same name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ..plugin_utils.host_action import HostAction
+from ..plugin_utils.judging.verdict import host_state
+
+_ARGUMENTS: dict[str, Any] = {
+    "verdicts": {"type": "list", "elements": "dict", "required": True},
+    "fail_on": {"type": "list", "elements": "str", "default": ["critical", "unknown"]},
+}
+_NOT_CHECKED = {"state": "unknown", "message": "not checked"}
+
+
+class ActionModule(HostAction):
+    """Each host answers for itself, so that the failed hosts of the recap are those that are not well."""
+
+    _requires_connection = False
+
+    def run(self, tmp: str | None = None, task_vars: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """Failed where the host's state is one that fails a run, with the messages that say why."""
+        result: dict[str, Any] = super().run(tmp, task_vars)
+        given = self.arguments(_ARGUMENTS)
+        verdicts = given["verdicts"] or [_NOT_CHECKED]
+        state = host_state(verdicts)
+        bad = dict.fromkeys(str(verdict["message"]) for verdict in verdicts if verdict["state"] in given["fail_on"])
+        if state in given["fail_on"]:
+            return {**result, "failed": True, "changed": False, "state": state, "msg": f"{state}: {'; '.join(bad)}"}
+        return {**result, "changed": False, "state": state}

@@ -1,0 +1,51 @@
+# Copyright: (c) 2026, media_ops.runbook contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Leaves metrics for node_exporter on a host; documented by the module of the same name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ..module_utils.shapes import mapping
+from ..plugin_utils.host_action import HostAction
+
+_ARGUMENTS: dict[str, Any] = {
+    "textfile_dir": {"type": "path", "required": True},
+    "source": {"type": "str", "required": True},
+    "state_dir": {"type": "path", "required": True},
+    "found": {"type": "dict", "default": {}},
+    "alerts": {"type": "dict", "default": {}},
+    "breaker": {"type": "dict"},
+}
+
+
+class ActionModule(HostAction):
+    """What the run found, when it last ran and succeeded, what automation did in the last day."""
+
+    def run(self, tmp: str | None = None, task_vars: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """Nothing where the check did not reach the host."""
+        result: dict[str, Any] = super().run(tmp, task_vars)
+        given = self.arguments(_ARGUMENTS)
+        observations = mapping(given["found"].get("observations"))
+        if mapping(observations.get("host")).get("fault", "unknown") != "":
+            return {**result, "changed": False, "skipped": True, "skip_reason": "The check did not reach the host"}
+        guard = self.ask("guard", {"state_dir": given["state_dir"]}, task_vars)
+        overrides = mapping(observations.get("overrides"))
+        written = self.ask(
+            "metrics_textfile",
+            {
+                "textfile_dir": given["textfile_dir"],
+                "source": given["source"],
+                "verdicts": given["found"].get("verdicts"),
+                "alerts": given["alerts"] if "open" in given["alerts"] else {},
+                "guard": guard if "recent" in guard else {},
+                "breaker_open": None if given["breaker"] is None else bool(given["breaker"]),
+                "overrides_active": overrides.get("value"),
+            },
+            task_vars,
+        )
+        gone = written.pop("unreachable", False)
+        # A run's record is no change of what it looks after.
+        return {**result, **written, "changed": False, "reached": not gone}

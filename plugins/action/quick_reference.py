@@ -1,0 +1,36 @@
+# Copyright: (c) 2026, media_ops.runbook contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Shows what a quick look found; documented by the module of the same name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ..plugin_utils.host_action import HostAction
+from ..plugin_utils.judging.quick import PARTS, quick_reference
+
+_ARGUMENTS: dict[str, Any] = {
+    "result": {"type": "dict", "required": True},
+    "show": {"type": "list", "elements": "str", "choices": list(PARTS), "default": list(PARTS)},
+    "api_url": {"type": "str", "default": "http://localhost:8000/api/v1/monitoring"},
+    "log_dir": {"type": "path", "required": True},
+    "contacts": {"type": "list", "elements": "dict", "default": []},
+}
+
+
+class ActionModule(HostAction):
+    """Looks at what was found; nothing is asked."""
+
+    _requires_connection = False
+
+    def run(self, tmp: str | None = None, task_vars: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """The parts, shown on the screen whatever the verbosity."""
+        answer: dict[str, Any] = super().run(tmp, task_vars)
+        given = self.arguments(_ARGUMENTS)
+        shown = quick_reference(
+            given["result"], api_url=given["api_url"], log_dir=given["log_dir"], contacts=given["contacts"]
+        )
+        parts = {part: shown[part] for part in PARTS if part in given["show"]}
+        return {**answer, "changed": False, "msg": parts, "_ansible_verbose_always": True}

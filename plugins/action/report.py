@@ -1,0 +1,74 @@
+# Copyright: (c) 2026, media_ops.runbook contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Makes and writes the reports of a run; documented by the module of the same name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ..module_utils.errors import MediaOpsError
+from ..module_utils.times import to_text, utc_now
+from ..plugin_utils.arguments import require_arguments
+from ..plugin_utils.host_action import HostAction, plain
+from ..plugin_utils.report.made import news_of, report_of
+from ..plugin_utils.report.report_files import report_files
+from ..plugin_utils.report.result import summarise
+
+_ARGUMENTS: dict[str, Any] = {
+    "directory": {"type": "path", "required": True},
+    "check": {"type": "str", "required": True},
+    "title": {"type": "str", "required": True},
+    "contacts": {"type": "list", "elements": "dict", "default": []},
+    "command_prefix": {"type": "str", "default": "ansible-playbook "},
+    "fail_on": {"type": "list", "elements": "str", "default": ["critical", "unknown"]},
+    "keep": {"type": "int", "default": 60},
+    "since": {"type": "float", "default": 0},
+}
+
+
+class ActionModule(HostAction):
+    """Once for the whole fleet, in ansible-playbook itself, whatever the connection of the host is."""
+
+    _requires_connection = False
+
+    def run(self, tmp: str | None = None, task_vars: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """Write the reports, or in check mode say what would be written, and hand the summary on."""
+        result: dict[str, Any] = super().run(tmp, task_vars)
+        given, variables = self.arguments(_ARGUMENTS), task_vars or {}
+        now = utc_now()
+        hostvars = variables["hostvars"]
+        found = {
+            str(host): plain(hostvars.raw_get(host).get("healthcheck_result"))
+            for host in variables["ansible_play_hosts_all"]
+        }
+        run = {
+            "id": now.strftime("%Y%m%dT%H%M%SZ"),
+            "check": given["check"],
+            "title": given["title"],
+            "playbook": str(variables.get("ansible_play_name", "")),
+            "finished_at": to_text(now),
+            "check_mode": self._task.check_mode,
+            "ansible_version": str(variables["ansible_version"]["full"]),
+            "playbook_prefix": given["command_prefix"],
+        }
+        try:
+            require_arguments("report", "main", variables, self._templar.template)
+            document, files = report_of(news_of(found, given["since"]), run, given)
+            wanted = {"directory": given["directory"], "run": run["id"], "files": files, "link": "latest"}
+            written = report_files({**wanted, "keep": given["keep"]}, check_mode=self._task.check_mode)
+        except MediaOpsError as error:
+            raise self.failing(error) from error
+        for row in written["not_removed"]:
+            self._display.warning(f"The old report {row['path']} could not be removed: {row['reason']}")
+        summary = summarise(document, [] if self._task.check_mode else written["files"])
+        return {
+            **result,
+            **written,
+            # Each run has a report of its own: a run's record is no change of what it looks after.
+            "changed": False,
+            "page": None if self._task.check_mode else f"{written['path']}/report.html",
+            "made_at": now.timestamp(),
+            "ansible_stats": {"data": {"media_ops_summary": summary}, "per_host": False, "aggregate": True},
+        }

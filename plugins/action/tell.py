@@ -1,0 +1,91 @@
+# Copyright: (c) 2026, media_ops.runbook contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Tells once for the fleet what began and what ended; documented by the module of the same name."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from ansible.errors import AnsibleActionFail
+
+from ..module_utils.times import utc_now
+from ..plugin_utils.host_action import HostAction, plain
+from ..plugin_utils.report.telling import delivered, host_states, joined, problem_of
+
+_ARGUMENTS: dict[str, Any] = {
+    "state_dir": {"type": "path", "required": True},
+    "channels": {"type": "list", "elements": "dict", "default": []},
+    "title": {"type": "str", "required": True},
+    "contacts": {"type": "list", "elements": "dict", "default": []},
+    "report": {"type": "path"},
+    "command_prefix": {"type": "str"},
+    "reminder_after": {"type": "float"},
+    "settle": {"type": "int"},
+}
+
+
+class ActionModule(HostAction):
+    """Once, delegated to the controller, which keeps what is to be told of hosts that cannot."""
+
+    def run(self, tmp: str | None = None, task_vars: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """What was sent. A channel that fails is a value: the hosts learn first what was delivered."""
+        result: dict[str, Any] = super().run(tmp, task_vars)
+        given, variables = self.arguments(_ARGUMENTS), task_vars or {}
+        hostvars = variables["hostvars"]
+        answers = {
+            str(host): plain(hostvars.raw_get(host).get("__report_alerts") or {})
+            for host in variables["ansible_play_hosts_all"]
+        }
+        kept = {"state_dir": given["state_dir"], "create": True}
+        self._make(os.path.dirname(given["state_dir"]))
+        fleet = self.ask(
+            "alert_state",
+            {
+                **kept,
+                "run_id": utc_now().strftime("%Y%m%dT%H%M%S.%fZ"),
+                "host": "localhost",
+                # Whichever source finds a host gone: it is told once.
+                "source": "hosts",
+                "verdicts": host_states(answers),
+                "reminder_after": given["reminder_after"],
+                "settle": given["settle"],
+            },
+            task_vars,
+        )
+        if fleet.get("failed") or fleet.get("unreachable"):
+            raise AnsibleActionFail(f"what is to be told of hosts that cannot keep it is not kept: {fleet.get('msg')}")
+        options = {key: given[key] for key in ("channels", "title", "contacts", "command_prefix")}
+        sent = self.ask(
+            "notify",
+            {
+                **options,
+                "messages": joined(answers, fleet, "messages"),
+                "open_alerts": joined(answers, fleet, "open"),
+                "report_path": given["report"],
+            },
+            task_vars,
+        )
+        if fleet.get("messages") and isinstance(sent.get("deliveries"), list):
+            acked = {**kept, "state": "acked", "deliveries": sent["deliveries"]}
+            noted = self.ask("alert_state", acked, task_vars)
+            if noted.get("failed") or noted.get("unreachable"):
+                raise AnsibleActionFail(f"what was delivered cannot be noted: {noted.get('msg')}")
+        return {
+            **result,
+            "changed": bool(fleet.get("changed") or sent.get("changed")),
+            "headlines": sent.get("headlines") or [],
+            "delivered": delivered(sent),
+            "problem": problem_of(sent),
+        }
+
+    def _make(self, path: str) -> None:
+        """The directory of the reports, where no report has made it yet."""
+        if self._task.check_mode or os.path.isdir(path):
+            return
+        try:
+            os.makedirs(path, mode=0o750, exist_ok=True)
+        except OSError as error:
+            raise AnsibleActionFail(f"cannot make the directory {path}: {error.strerror}") from error

@@ -1,0 +1,73 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, media_ops.runbook contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: begin
+short_description: Refuse what a site has set wrong, before anything is asked
+version_added: 0.1.0
+author:
+  - media_ops.runbook contributors (@media-ops)
+description:
+  - Holds the variables of the task against the documentation of role P(media_ops.runbook.policy#role) and of the entry
+    point O(entry) of O(role), and looks whether the policy contradicts itself - a warning beyond its critical bound, a
+    ratio of 10, ages of a session that do not rise.
+  - Fails with a message that names every variable that is wrong, with its value where that is a text or a number.
+  - For use with C(run_once=true), instead of the validation that Ansible does for each host and each role, which
+    C(rolespec_validate=false) leaves out. What one host sets otherwise is seen by M(media_ops.runbook.check) there.
+extends_documentation_fragment:
+  - ansible.builtin.action_common_attributes
+  - ansible.builtin.action_common_attributes.conn
+  - ansible.builtin.action_common_attributes.flow
+attributes:
+  action:
+    support: full
+  async:
+    support: none
+  become:
+    support: none
+  bypass_host_loop:
+    support: none
+  check_mode:
+    support: full
+    details: Nothing is changed, so check mode does the same.
+  connection:
+    support: none
+  delegation:
+    support: none
+  diff_mode:
+    support: none
+  platform:
+    platforms: posix
+options:
+  role:
+    description: The role whose variables are looked at besides those of role P(media_ops.runbook.policy#role).
+    type: str
+    default: policy
+  entry:
+    description: Its entry point.
+    type: str
+    default: main
+seealso:
+  - module: media_ops.runbook.check
+  - module: ansible.builtin.validate_argument_spec
+"""
+
+EXAMPLES = r"""
+- name: Check the policy and the options
+  media_ops.runbook.begin:
+    role: healthcheck
+    entry: morning
+  run_once: true
+"""
+
+RETURN = r"""
+msg:
+  description: Which variables are wrong, and why.
+  returned: failure
+  type: str
+  sample: "policy_fail_on: value of policy_fail_on must be one or more of: ok, warning, unknown, critical."
+"""

@@ -1,0 +1,161 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, media_ops.runbook contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: check
+short_description: Ask a host and judge what it answers
+version_added: 0.1.0
+author:
+  - media_ops.runbook contributors (@media-ops)
+description:
+  - Asks the monitoring API on the host (M(media_ops.runbook.pipeline_info)), a log where O(log) says so
+    (M(media_ops.runbook.log_digest_info)), and judges the answers on the controller by the check table of O(policy).
+  - A host that cannot be reached, has no Python, or on which a module fails, is judged as V(unknown) with the reason;
+    the task ends well, and the play goes on with that host.
+  - The task fails where O(policy) contradicts itself, naming the variable, and for arguments that cannot be right.
+  - The connection options are checked on the host by M(media_ops.runbook.pipeline_info). What is wrong with them is a
+    reason for V(unknown).
+extends_documentation_fragment:
+  - media_ops.runbook.api
+  - ansible.builtin.action_common_attributes
+  - ansible.builtin.action_common_attributes.conn
+  - ansible.builtin.action_common_attributes.flow
+attributes:
+  action:
+    support: full
+  async:
+    support: none
+  become:
+    support: full
+  bypass_host_loop:
+    support: none
+  check_mode:
+    support: full
+    details: Nothing is changed, so check mode does the same.
+  connection:
+    support: full
+  delegation:
+    support: full
+  diff_mode:
+    support: none
+  platform:
+    platforms: posix
+options:
+  run_by:
+    description: Which rows of the check table are judged, those that name this in C(run_by).
+    type: str
+    required: true
+  policy:
+    description:
+      - What is judged by, the tables and figures of role P(media_ops.runbook.policy#role) -
+        C(checks), C(incidents), C(error_causes), C(answer_age_max), C(clock_skew_max), C(session_look_minutes),
+        C(session_investigate_minutes), C(session_end_minutes), and C(review) for O(week).
+    type: dict
+    required: true
+  gather:
+    description: The endpoints to ask, in this order.
+    type: list
+    elements: str
+    choices: [health, health_detailed, stats, alerts, metrics, sessions]
+    required: true
+  stats_hours:
+    description: Window of V(stats) in hours, 1 to 168.
+    type: int
+    default: 24
+  metrics_hours:
+    description: Window of V(metrics) in hours, 1 to 168.
+    type: int
+    default: 24
+  alerts_level:
+    description: Level of the V(alerts) to ask for.
+    type: str
+    choices: [info, warning, error, critical]
+    default: critical
+  state_dir:
+    description: State directory of the host, for overrides and the last recovery, and for what O(week) reads.
+    type: path
+  log:
+    description: Options of M(media_ops.runbook.log_digest_info). Without it no log is read.
+    type: dict
+  day:
+    description: Also give the day's figures as a document to be kept on the host.
+    type: bool
+    default: false
+  week:
+    description:
+      - Also review the week, from what the host has kept (M(media_ops.runbook.daily_reports_info)), from today, and
+        from what the service remembers of 168 h.
+    type: bool
+    default: false
+seealso:
+  - module: media_ops.runbook.pipeline_info
+  - module: media_ops.runbook.log_digest_info
+  - module: media_ops.runbook.report
+  - ref: media_ops.runbook.healthcheck role <ansible_collections.media_ops.runbook.healthcheck_role>
+    description: Its entry points are the checks of the runbook.
+"""
+
+EXAMPLES = r"""
+# In role healthcheck
+- name: Ask the monitoring API and judge
+  media_ops.runbook.check:
+    run_by: morning
+    policy: "{{ __healthcheck_policy }}"
+    gather: [health, stats, alerts, sessions]
+    state_dir: "{{ policy_state_dir }}"
+  register: healthcheck_result
+"""
+
+RETURN = r"""
+observations:
+  description: What was observed, by name (docs/architecture.md).
+  returned: success
+  type: dict
+  sample: {error_rate_24h: {value: 0.02, unit: ratio, fault: ""}}
+verdicts:
+  description: One verdict for each check, worst first.
+  returned: success
+  type: list
+  elements: dict
+  sample: [{check: error_rate, state: ok, message: "Error rate of 24 h: 2 %"}]
+incidents:
+  description: The incidents that the verdicts call for, most urgent first.
+  returned: success
+  type: list
+  elements: dict
+  sample: []
+details:
+  description: What reports draw from.
+  returned: success
+  type: dict
+  sample: {}
+judged_at:
+  description: When it was judged, in seconds since 1970 by the controller's clock.
+  returned: success
+  type: float
+  sample: 1795500000.5
+answers:
+  description: RV(media_ops.runbook.pipeline_info#module:endpoints). Empty where the host could not be asked.
+  returned: success
+  type: dict
+  sample: {}
+log:
+  description: The answer of M(media_ops.runbook.log_digest_info). Empty where it was not asked.
+  returned: success
+  type: dict
+  sample: {}
+day:
+  description: The day's figures. Empty where they could not be trusted.
+  returned: with O(day)
+  type: dict
+  sample: {}
+review:
+  description: The review of the week (docs/architecture.md).
+  returned: with O(week)
+  type: dict
+  sample: {}
+"""

@@ -1,0 +1,71 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, media_ops.runbook contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: gate
+short_description: Fail a host that is not well
+version_added: 0.1.0
+author:
+  - media_ops.runbook contributors (@media-ops)
+description:
+  - Fails each host whose state is one of O(fail_on), so that ansible-playbook ends with 2 and the failed hosts of its
+    recap are those that are not well.
+  - The state of a host is its worst verdict. A host without any was not checked, which is V(unknown).
+extends_documentation_fragment:
+  - ansible.builtin.action_common_attributes
+  - ansible.builtin.action_common_attributes.conn
+  - ansible.builtin.action_common_attributes.flow
+attributes:
+  action:
+    support: full
+  async:
+    support: none
+  become:
+    support: none
+  bypass_host_loop:
+    support: none
+  check_mode:
+    support: full
+    details: Nothing is changed, so check mode does the same.
+  connection:
+    support: none
+  delegation:
+    support: none
+  diff_mode:
+    support: none
+  platform:
+    platforms: posix
+options:
+  verdicts:
+    description: Of M(media_ops.runbook.check).
+    type: list
+    elements: dict
+    required: true
+  fail_on:
+    description: The states that fail.
+    type: list
+    elements: str
+    default: [critical, unknown]
+seealso:
+  - module: media_ops.runbook.check
+  - module: media_ops.runbook.report
+"""
+
+EXAMPLES = r"""
+- name: Fail the hosts that are not well
+  media_ops.runbook.gate:
+    verdicts: "{{ healthcheck_result.verdicts | default([]) }}"
+    fail_on: "{{ policy_fail_on }}"
+"""
+
+RETURN = r"""
+state:
+  description: State of the host.
+  returned: always
+  type: str
+  sample: ok
+"""

@@ -1,0 +1,96 @@
+# Copyright: (c) 2026, media_ops.runbook contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a site sets, held against what the roles document: every problem names the variable and its value."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+
+from ..module_utils.errors import MediaOpsError
+from ..module_utils.shapes import Json, one_line
+from .host_action import plain
+from .judging.verdict import PolicyError, bound_of, require_sound
+
+_ROLES = Path(__file__).resolve().parents[2] / "roles"
+_AGES = ("policy_session_look_minutes", "policy_session_investigate_minutes", "policy_session_end_minutes")
+
+
+class ArgumentsError(MediaOpsError):
+    """A site's variables cannot be used. Names every one that is wrong."""
+
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__("; ".join(problems))
+
+
+@lru_cache(maxsize=None)
+def documented_options(role: str, entry: str) -> Json:
+    """The options of a role's entry point, as its argument spec has them.
+
+    Raises:
+        ArgumentsError: the role has no such entry point.
+    """
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    text = (_ROLES / role / "meta" / "argument_specs.yml").read_text(encoding="utf-8")
+    specs: Json = yaml.load(text, loader)["argument_specs"]  # noqa: S506 (a safe loader)
+    if entry not in specs:
+        raise ArgumentsError([f"role {role} has no entry point '{entry}', only {', '.join(sorted(specs))}"])
+    found: Json = specs[entry].get("options") or {}
+    return found
+
+
+def argument_problems(role: str, entry: str, variables: Mapping[str, Any], template: Callable[[Any], Any]) -> list[str]:
+    """What of the variables is not as the role's entry point documents it.
+
+    Args:
+        role: of this collection.
+        entry: its entry point.
+        variables: of the task.
+        template: gives a variable's value.
+    """
+    problems = []
+    for name, spec in documented_options(role, entry).items():
+        given = {name: plain(template(variables[name]))} if name in variables else {}
+        found = ArgumentSpecValidator({name: spec}).validate(given, validate_role_argument_spec=True)
+        # A list or dictionary may hold a secret, so that only what is wrong in it is told, by Ansible's own words.
+        shown = f" is {one_line(repr(given[name]), 80)}" if isinstance(given.get(name), (str, int, float)) else ""
+        problems += [f"{name}{shown}: {one_line(message, 300)}" for message in found.error_messages]
+    return problems
+
+
+def require_rising_ages(ages: Mapping[str, Any]) -> None:
+    """Raise PolicyError unless a session is looked at before it is investigated, and that before it may be ended."""
+    named = {name: ages.get(name) for name in _AGES}
+    figures = [bound_of(value) for value in named.values()]
+    known = [figure for figure in figures if figure is not None]
+    if len(known) < len(figures) or known != sorted(known):
+        said = ", ".join(f"{name} {one_line(value, 40)}" for name, value in named.items())
+        raise PolicyError([f"the session ages must be numbers that rise: {said}"])
+
+
+def require_sound_policy(checks: Any, ages: Mapping[str, Any]) -> None:
+    """Raise PolicyError where the check table cannot be judged by, or the ages of a session do not rise."""
+    if not isinstance(checks, list) or not all(isinstance(row, Mapping) for row in checks):
+        raise PolicyError(["policy_checks must be a list of dictionaries"])
+    require_sound(checks)
+    require_rising_ages(ages)
+
+
+def require_arguments(role: str, entry: str, variables: Mapping[str, Any], template: Callable[[Any], Any]) -> None:
+    """Raise ArgumentsError where the variables are not as role policy, and this role's entry point, document them."""
+    problems = argument_problems("policy", "variables", variables, template)
+    if role != "policy":
+        problems += argument_problems(role, entry, variables, template)
+    if problems:
+        raise ArgumentsError(problems)
+
+
+def policy_ages(variables: Mapping[str, Any], template: Callable[[Any], Any]) -> dict[str, Any]:
+    """The ages of a session that the policy names."""
+    return {name: plain(template(variables[name])) for name in _AGES if name in variables}

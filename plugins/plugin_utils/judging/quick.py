@@ -1,0 +1,50 @@
+# Copyright: (c) 2026, media_ops.runbook contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The runbook's one-liners, from what a quick look found. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from ...module_utils.shapes import Json, mapping
+
+PARTS = ("health", "alerts", "sessions", "errors", "resources", "contacts", "endpoints", "logs")
+_PATHS = ("/health", "/health/detailed", "/alerts?level=critical")
+_LOGS = ("application.log", "media_processing.log", "errors.log", "performance.log")
+
+
+def quick_reference(found: Json, *, api_url: str, log_dir: str, contacts: Sequence[Any]) -> dict[str, Any]:
+    """What each part says.
+
+    Args:
+        found: what action check gave for ``run_by: quick``.
+        api_url: of the monitoring API.
+        log_dir: of the service.
+        contacts: whom to call.
+    """
+    said = {verdict["check"]: verdict["message"] for verdict in found["verdicts"]}
+    return {
+        "health": said.get("overall_status", "not checked"),
+        "alerts": said.get("error_alerts", "not checked"),
+        "sessions": said.get("active_sessions", "not checked"),
+        "errors": _errors(mapping(found.get("log"))),
+        "resources": _resources(mapping(mapping(found.get("answers")).get("health_detailed"))),
+        "contacts": list(contacts),
+        "endpoints": [f"{api_url}{path}" for path in _PATHS],
+        "logs": [f"{log_dir}/{name}" for name in _LOGS],
+    }
+
+
+def _errors(log: Json) -> Any:
+    if log.get("state") == "ok":
+        return log.get("last")
+    return f"not known: {log.get('reason') or log.get('msg') or 'the log was not read'}"
+
+
+def _resources(answer: Json) -> Any:
+    checks = mapping(answer.get("data")).get("checks")
+    if isinstance(checks, list):
+        return [row for row in checks if mapping(row).get("component") == "system_resources"]
+    return f"not known: {answer.get('reason') or 'no answer'}"

@@ -1,0 +1,75 @@
+# Copyright: (c) 2026, media_ops.runbook contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From what was found on the hosts to the report's files, as texts by their names."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ...module_utils.errors import OptionError
+from ...module_utils.shapes import STATES, Json, mapping, number
+from .render import render
+from .result import build
+
+_TEMPLATES = Path(__file__).resolve().parents[3] / "roles" / "report" / "templates"
+
+
+def news_of(found: Mapping[str, Any], since: float) -> dict[str, Any]:
+    """What was found on each host after a moment, nothing where it was before.
+
+    What was found for an earlier report of the same ansible-playbook is no news of a host that has been silent since.
+    """
+    return {host: one if (number(mapping(one).get("judged_at")) or 0) > since else {} for host, one in found.items()}
+
+
+def report_of(hosts: Mapping[str, Any], run: Json, options: Json) -> tuple[dict[str, Any], dict[str, str]]:
+    """The result document, and the files of the report; those of the week where a host has reviewed it.
+
+    Args:
+        hosts: what was found, by host.
+        run: facts of the run, as ``result.build`` wants them.
+        options: ``contacts``, ``fail_on``, and the ``directory`` with the reports of the runs before.
+
+    Raises:
+        OptionError: a state of ``fail_on`` is none.
+        MediaOpsError: a template fails.
+    """
+    wrong = [state for state in options["fail_on"] if state not in STATES]
+    if wrong:
+        raise OptionError("policy_fail_on", wrong[0], f"one of {', '.join(STATES)} is needed")
+    contacts = options["contacts"]
+    previous = _previous(Path(options["directory"]))
+    document = build(hosts, run=run, contacts=contacts, fail_on=options["fail_on"], previous=previous)
+    files = _files_of_week(hosts, document, contacts)
+    for name in ("report.html", "report.md"):
+        files[name] = render(document, str(_TEMPLATES / f"{name}.j2"))
+    return document, {**files, "result.json": _json(document)}
+
+
+def _previous(directory: Path) -> object:
+    """The document of the run before; None where there is none that can be read, which costs no run its report."""
+    try:
+        return json.loads((directory / "latest" / "result.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+
+
+def _files_of_week(hosts: Mapping[str, Any], document: Json, contacts: list[Any]) -> dict[str, str]:
+    reviews = {host: mapping(found).get("review") or {} for host, found in hosts.items()}
+    if not any(reviews.values()):
+        return {}
+    # Only here: the runs of each day need none of it.
+    from ..week.document import weekly_document
+    from ..week.render import render_weekly
+
+    week = weekly_document(reviews, run=document["run"], contacts=contacts)
+    pages = {name: render_weekly(week, str(_TEMPLATES / f"{name}.j2")) for name in ("weekly.html", "weekly.md")}
+    return {**pages, "weekly.json": _json(week)}
+
+
+def _json(document: Json) -> str:
+    return json.dumps(document, indent=4, sort_keys=True)

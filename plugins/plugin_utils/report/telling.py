@@ -1,0 +1,68 @@
+# Copyright: (c) 2026, media_ops.runbook contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is to be told of a fleet, from what each host keeps; and what came of telling it. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ...module_utils.shapes import Json, mapping, one_line
+
+
+def kept_by(answers: Mapping[str, Json]) -> list[str]:
+    """The hosts that keep their alert state."""
+    return [host for host, answer in answers.items() if isinstance(answer.get("messages"), list)]
+
+
+def host_states(answers: Mapping[str, Json]) -> list[dict[str, Any]]:
+    """A verdict for hosts that keep their alert state, one for those that are unreachable, one for those that cannot.
+
+    Args:
+        answers: by host, of module alert_state.
+    """
+    kept = kept_by(answers)
+    unreachable = [host for host, answer in answers.items() if answer.get("unreachable") is True]
+    row = {"check": "host_state", "title": "State of the host"}
+    return [
+        {**row, "state": "ok", "message": "State of the host: kept", "hosts": kept},
+        {
+            **row,
+            "state": "unknown",
+            "message": "The host is unreachable, so nothing about it is known",
+            "action": "Check that the host is up and that ssh reaches it",
+            "hosts": unreachable,
+        },
+        {
+            **row,
+            "state": "unknown",
+            "message": "The host does not keep its alert state, so nothing about it is told",
+            "action": 'Read the failure of the task "See what there is to tell"; the playbook prepare_hosts makes the '
+            "directory",
+            "hosts": [host for host in answers if host not in kept and host not in unreachable],
+        },
+    ]
+
+
+def joined(answers: Mapping[str, Json], fleet: Json, key: str) -> list[Any]:
+    """The rows of all hosts that keep their state, and of those that the controller keeps."""
+    rows = [row for host in kept_by(answers) for row in answers[host].get(key) or []]
+    return rows + list(fleet.get(key) or [])
+
+
+def problem_of(sent: Json) -> str:
+    """Why not everything was told, in one sentence; empty where it was."""
+    failures = sent.get("failures")
+    if not isinstance(failures, list):
+        return str(sent.get("msg") or "Not notified: no answer")
+    said = [f"{mapping(row).get('channel')}: {mapping(row).get('reason')}" for row in failures]
+    return f"Not notified: {'; '.join(said)}" if said else ""
+
+
+def delivered(sent: Json) -> dict[str, list[Any]]:
+    """What was delivered, by the host that keeps it."""
+    found: dict[str, list[Any]] = {}
+    for row in sent.get("deliveries") or []:
+        found.setdefault(one_line(mapping(row).get("host"), 300), []).append(row)
+    return found

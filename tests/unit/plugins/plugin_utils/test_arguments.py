@@ -1,0 +1,66 @@
+"""What a site sets, held against what the roles document."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from ansible_collections.media_ops.runbook.plugins.module_utils.errors import MediaOpsError
+from ansible_collections.media_ops.runbook.plugins.plugin_utils.arguments import (
+    require_arguments,
+    require_sound_policy,
+)
+
+from tests.unit.plugins.policy import policy
+
+AGES = {name: value for name, value in policy().items() if name.startswith("policy_session_") and "minutes" in name}
+
+
+def refused(variables: dict[str, Any], role: str = "policy", entry: str = "variables") -> str:
+    with pytest.raises(MediaOpsError) as error:
+        require_arguments(role, entry, variables, lambda value: value)
+    return str(error.value)
+
+
+def test_the_defaults_are_sound() -> None:
+    require_arguments("healthcheck", "morning", policy(), lambda value: value)
+    require_sound_policy(policy()["policy_checks"], AGES)
+
+
+def test_every_variable_that_is_wrong_is_named_with_its_value() -> None:
+    said = refused({"policy_answer_age_max": "soon", "policy_become": "perhaps", "policy_review": {"p_max": 0.1}})
+    assert "policy_answer_age_max is 'soon': " in said
+    assert "policy_become is 'perhaps': " in said
+    assert "coverage_min" in said
+
+
+def test_the_entry_point_of_the_role_counts() -> None:
+    assert "healthcheck_hours is 'all': " in refused({"healthcheck_hours": "all"}, "healthcheck", "evening")
+    assert "has no entry point 'noon'" in refused({}, "healthcheck", "noon")
+
+
+def test_what_may_hold_a_secret_is_not_shown() -> None:
+    said = refused({"report_channels": [{"token": "canary"}, 5]}, "report", "notify")
+    assert said.startswith("report_channels: ")
+    assert "canary" not in said
+
+
+@pytest.mark.parametrize(
+    ("ages", "said"),
+    [
+        (
+            {"policy_session_look_minutes": "90"},
+            "policy_session_look_minutes 90, policy_session_investigate_minutes 30",
+        ),
+        ({"policy_session_end_minutes": "late"}, "policy_session_end_minutes late"),
+    ],
+)
+def test_ages_that_do_not_rise_are_refused(ages: dict[str, Any], said: str) -> None:
+    with pytest.raises(MediaOpsError, match=said):
+        require_sound_policy(policy()["policy_checks"], {**AGES, **ages})
+
+
+@pytest.mark.parametrize("checks", [None, "none", [5]])
+def test_a_table_that_is_none_is_refused(checks: Any) -> None:
+    with pytest.raises(MediaOpsError, match="policy_checks must be a list of dictionaries"):
+        require_sound_policy(checks, AGES)
