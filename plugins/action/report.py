@@ -55,7 +55,13 @@ class ActionModule(HostAction):
         }
         try:
             require_arguments("report", "main", variables, self._templar.template)
-            document, files = report_of(news_of(found, given["since"]), run, given)
+            news = news_of(found, given["since"])
+            document, files = report_of(news, run, given)
+            if any((host or {}).get("review") for host in news.values()):
+                # Only here: the runs of each day need none of it.
+                from ..plugin_utils.week.made import week_of
+
+                files = {**week_of(news, document["run"], given["contacts"]), **files}
             wanted = {"directory": given["directory"], "run": run["id"], "files": files, "link": "latest"}
             written = report_files({**wanted, "keep": given["keep"]}, check_mode=self._task.check_mode)
         except MediaOpsError as error:

@@ -17,8 +17,6 @@ MODULES = [name for name in HOUSE.files if name[0] == "modules"]
 HOST_FILES = [name for name in HOUSE.files if name[0] == HOST]
 # The ground: what all subjects stand on knows none of them.
 GROUND = ("system", "state")
-# Modules whose logic does not lie in the file of their name yet
-NOT_YET = ("session_info",)
 
 
 def named_by_the_table() -> set[tuple[str, str]]:
@@ -68,15 +66,7 @@ def done_by_an_action(name: tuple[str, ...]) -> bool:
 
 @pytest.mark.parametrize(
     "name",
-    [
-        pytest.param(
-            name,
-            id=name[1],
-            marks=[pytest.mark.xfail(strict=False, reason="its file is being made")] if name[1] in NOT_YET else [],
-        )
-        for name in MODULES
-        if not done_by_an_action(name)
-    ],
+    [pytest.param(name, id=name[1]) for name in MODULES if not done_by_an_action(name)],
 )
 def test_logic_of_a_module_lies_in_a_file_of_its_name(name: tuple[str, ...]) -> None:
     imported = sorted(other for other in HOUSE.imports[name] if other[0] == HOST)

@@ -15,7 +15,7 @@ from ...module_utils.shapes import STATES, Json, mapping, number
 from .render import render
 from .result import build
 
-_TEMPLATES = Path(__file__).resolve().parents[3] / "roles" / "report" / "templates"
+TEMPLATES = Path(__file__).resolve().parents[3] / "roles" / "report" / "templates"
 
 
 def news_of(found: Mapping[str, Any], since: float) -> dict[str, Any]:
@@ -27,7 +27,7 @@ def news_of(found: Mapping[str, Any], since: float) -> dict[str, Any]:
 
 
 def report_of(hosts: Mapping[str, Any], run: Json, options: Json) -> tuple[dict[str, Any], dict[str, str]]:
-    """The result document, and the files of the report; those of the week where a host has reviewed it.
+    """The result document, and the files of the report.
 
     Args:
         hosts: what was found, by host.
@@ -44,10 +44,8 @@ def report_of(hosts: Mapping[str, Any], run: Json, options: Json) -> tuple[dict[
     contacts = options["contacts"]
     previous = _previous(Path(options["directory"]))
     document = build(hosts, run=run, contacts=contacts, fail_on=options["fail_on"], previous=previous)
-    files = _files_of_week(hosts, document, contacts)
-    for name in ("report.html", "report.md"):
-        files[name] = render(document, str(_TEMPLATES / f"{name}.j2"))
-    return document, {**files, "result.json": _json(document)}
+    files = {name: render(document, str(TEMPLATES / f"{name}.j2")) for name in ("report.html", "report.md")}
+    return document, {**files, "result.json": as_json(document)}
 
 
 def _previous(directory: Path) -> object:
@@ -58,18 +56,6 @@ def _previous(directory: Path) -> object:
         return None
 
 
-def _files_of_week(hosts: Mapping[str, Any], document: Json, contacts: list[Any]) -> dict[str, str]:
-    reviews = {host: mapping(found).get("review") or {} for host, found in hosts.items()}
-    if not any(reviews.values()):
-        return {}
-    # Only here: the runs of each day need none of it.
-    from ..week.document import weekly_document
-    from ..week.render import render_weekly
-
-    week = weekly_document(reviews, run=document["run"], contacts=contacts)
-    pages = {name: render_weekly(week, str(_TEMPLATES / f"{name}.j2")) for name in ("weekly.html", "weekly.md")}
-    return {**pages, "weekly.json": _json(week)}
-
-
-def _json(document: Json) -> str:
+def as_json(document: Json) -> str:
+    """A document as it is kept."""
     return json.dumps(document, indent=4, sort_keys=True)
