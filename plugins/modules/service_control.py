@@ -158,7 +158,7 @@ verified:
   type: bool
   returned: success
 msg:
-  description: What came of it, one line.
+  description: What came of it, one line. Empty with O(state=observed), where RV(service) says how it stands.
   type: str
   returned: success
 seconds:
