@@ -137,7 +137,7 @@ class Site:
         with_metrics = {"report_textfile_dir": str(self.base / "metrics")}
         measured = ("watch_health", "weekly_log_management")
         schedule = {
-            "run_by": [{**one, "vars": with_metrics if one["name"] in measured else {}} for one in SCHEDULE],
+            "procedures": [{**one, "vars": with_metrics if one["name"] in measured else {}} for one in SCHEDULE],
             "project_dir": str(ROOT),
             "playbook_prefix": f"{ROOT}/playbooks/",
             "inventory": [str(inventory)],

@@ -191,7 +191,7 @@ class Node:
         inventory = directory / "hosts.json"
         inventory.write_text(json.dumps({"all": {"hosts": {"here": REACHED}}}), encoding="utf-8")
         self.schedule: dict[str, Any] = {
-            "run_by": [],
+            "procedures": [],
             "project_dir": str(directory),
             "playbook_prefix": f"{self.books}/",
             "inventory": [str(inventory)],
@@ -206,9 +206,9 @@ class Node:
 
     def add(self, name: str, **procedure: Any) -> None:
         variables = {"noted": str(self.noted), **procedure.pop("vars", {})}
-        procedures = [one for one in self.schedule["run_by"] if one["name"] != name]
+        procedures = [one for one in self.schedule["procedures"] if one["name"] != name]
         times = {} if "at" in procedure else {"every": 5}
-        self.schedule["run_by"] = [*procedures, {"name": name, **times, "vars": variables, **procedure}]
+        self.schedule["procedures"] = [*procedures, {"name": name, **times, "vars": variables, **procedure}]
         (self.books / f"{name}.yml").write_text(BOOK, encoding="utf-8")
         (self.directory / "schedule.json").write_text(json.dumps(self.schedule), encoding="utf-8")
 
