@@ -13,7 +13,7 @@ from ansible import context
 from ..module_utils.api.settings import api_argument_spec
 from ..module_utils.errors import MediaOpsError
 from ..module_utils.times import to_text, utc_now
-from ..plugin_utils.host_action import HostAction, options_of
+from ..plugin_utils.host_action import HostAction, has_fragment, options_of
 from ..plugin_utils.response.ledger import planned_rung
 from ..plugin_utils.response.rung import joined, module_arguments
 
@@ -62,7 +62,8 @@ class ActionModule(HostAction):
         given = {
             "run_id": params["run_id"],
             "controller_time": to_text(utc_now()),
-            **{key: params[key] for key in api_argument_spec()},
+            # Another module may have options of the same names that mean another connection.
+            **({key: params[key] for key in api_argument_spec()} if has_fragment(module, "api") else {}),
         }
         if params["approved"] and not params["planning"]:
             given.update(plan_hash=rung.get("hash") or None, as_of=rung.get("as_of"))

@@ -54,14 +54,21 @@ def _read(path: Path, constant: str) -> dict[str, Any]:
 
 def options_of(module: str) -> frozenset[str]:
     """The names of a module's options, those of the collection's documentation fragments among them."""
-    found = documented(module, "DOCUMENTATION")
-    options = set(found.get("options") or {})
-    fragments = found.get("extends_documentation_fragment") or []
-    for fragment in [fragments] if isinstance(fragments, str) else fragments:
-        if fragment.startswith(_NAMESPACE):
-            name = fragment[len(_NAMESPACE) :]
-            options |= set((_read(_FRAGMENTS / f"{name}.py", "DOCUMENTATION").get("options")) or {})
+    options = set(documented(module, "DOCUMENTATION").get("options") or {})
+    for name in _fragments(module):
+        options |= set((_read(_FRAGMENTS / f"{name}.py", "DOCUMENTATION").get("options")) or {})
     return frozenset(options)
+
+
+def has_fragment(module: str, name: str) -> bool:
+    """Whether a module has the options of a documentation fragment of this collection."""
+    return name in _fragments(module)
+
+
+def _fragments(module: str) -> list[str]:
+    listed = documented(module, "DOCUMENTATION").get("extends_documentation_fragment") or []
+    names = [listed] if isinstance(listed, str) else listed
+    return [name[len(_NAMESPACE) :] for name in names if name.startswith(_NAMESPACE)]
 
 
 def plain(value: object) -> Any:
