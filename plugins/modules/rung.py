@@ -21,6 +21,7 @@ description:
 extends_documentation_fragment:
   - media_ops.runbook.api
   - ansible.builtin.action_common_attributes
+  - ansible.builtin.action_common_attributes.conn
   - ansible.builtin.action_common_attributes.flow
 attributes:
   action:

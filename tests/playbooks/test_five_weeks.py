@@ -663,16 +663,16 @@ def test_why_the_schedule_refused(site: Site) -> None:
 # What Prometheus reads after all this: of the last watch, of the last archive, and of the last 24 hours of the host, in
 # which Sunday's cleanup deleted by two rules, and Monday's archiving an old archive.
 METRICS = {
-    'check_state{procedure="watch_health",check="overall_status"}': "0",
-    'check_state{procedure="watch_health",check="recent_error_rate"}': "0",
-    'last_run_timestamp_seconds{procedure="watch_health"}': "0327 13",
-    'last_success_timestamp_seconds{procedure="watch_health"}': "0327 13",
-    'open_alerts{procedure="watch_health"}': "0",
-    'suppressed_findings{procedure="watch_health"}': "0",
-    'check_state{procedure="weekly_log_management",check="overall_status"}': "0",
-    'check_state{procedure="weekly_log_management",check="recovery"}': "0",
-    'last_run_timestamp_seconds{procedure="weekly_log_management"}': "0407 01",
-    'last_success_timestamp_seconds{procedure="weekly_log_management"}': "0407 01",
+    'check_state{source="watch_health",check="overall_status"}': "0",
+    'check_state{source="watch_health",check="recent_error_rate"}': "0",
+    'last_run_timestamp_seconds{source="watch_health"}': "0327 13",
+    'last_success_timestamp_seconds{source="watch_health"}': "0327 13",
+    'open_alerts{source="watch_health"}': "0",
+    'suppressed_findings{source="watch_health"}': "0",
+    'check_state{source="weekly_log_management",check="overall_status"}': "0",
+    'check_state{source="weekly_log_management",check="recovery"}': "0",
+    'last_run_timestamp_seconds{source="weekly_log_management"}': "0407 01",
+    'last_success_timestamp_seconds{source="weekly_log_management"}': "0407 01",
     "heartbeat_timestamp_seconds": "0407 01",
     'recent_actions{action="archive",result="done"}': "1",
     'recent_actions{action="archive",result="started"}': "1",
@@ -682,8 +682,8 @@ METRICS = {
     'recent_actions{action="delete",result="started"}': "3",
     'recent_actions{action="completed",result="decided"}': "1",
     'recent_actions{action="recovered",result="decided"}': "1",
-    "lock_held": "0",
-    "lock_expired": "0",
+    "lease_held": "0",
+    "lease_expired": "0",
     "paused": "0",
 }
 
