@@ -56,5 +56,5 @@ def run_module(module: _Module, work: Callable[[], Mapping[str, Any]]) -> NoRetu
     try:
         result = work()
     except MediaOpsError as error:
-        module.fail_json(msg=str(error), **error.details)
+        module.fail_json(**{**error.details, "msg": str(error)})
     module.exit_json(**result)
