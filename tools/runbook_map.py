@@ -437,7 +437,9 @@ class Collection:
             if key == f"{NAMESPACE}probe":
                 asked = given.get("module") if isinstance(given, dict) else None
                 names = patterns(asked, {**self.tables, **visit.known})
-                called |= {NAMESPACE + name.removeprefix(NAMESPACE) for name in names if "*" not in name}
+                # Which looks a run takes is what it finds: at most all of them.
+                exact = self.looks if any("*" in name for name in names) else set(names)
+                called |= {NAMESPACE + name.removeprefix(NAMESPACE) for name in exact}
             elif key == f"{NAMESPACE}check":
                 asked = [module for option, module in CHECK_ASKS.items() if option in given]
                 called |= {NAMESPACE + name for name in ["pipeline_info", *asked]}
@@ -446,6 +448,13 @@ class Collection:
             elif FQCN.fullmatch(key):
                 called |= {key, *(NAMESPACE + name for name in self.asked_by(key.removeprefix(NAMESPACE)))}
         return called
+
+    @cached_property
+    def looks(self) -> set[str]:
+        """The modules by which a host may be looked at: policy_looks, and the questions to its logs."""
+        path = self.root / "roles/policy/vars/main.yml"
+        found = (safe(path) or {}).get("policy_looks", {}) if path.is_file() else {}
+        return {str(look["module"]) for look in found.values()} | {"log_digest_info"}
 
     def asked_by(self, action: str) -> set[str]:
         """The modules that an action of ours asks by name: `self.ask("guard", ...)`."""

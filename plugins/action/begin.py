@@ -5,12 +5,15 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Mapping
 from typing import Any
 
 from ..module_utils.errors import MediaOpsError
-from ..plugin_utils.arguments import policy_ages, require_arguments, require_sound_policy
+from ..module_utils.times import utc_now
+from ..plugin_utils.arguments import policy_ages, require_arguments, require_meant, require_sound_policy
 from ..plugin_utils.host_action import HostAction, plain
+from ..plugin_utils.response.controller import this_run
 
 _ARGUMENTS = {"role": {"type": "str", "default": "policy"}, "entry": {"type": "str", "default": "main"}}
 
@@ -21,13 +24,15 @@ class ActionModule(HostAction):
     _requires_connection = False
 
     def run(self, tmp: str | None = None, task_vars: Mapping[str, Any] | None = None) -> dict[str, Any]:
-        """Nothing where all is well; else the failure names every variable that is wrong."""
+        """What names the run, where all is well; else the failure names every variable that is wrong."""
         result: dict[str, Any] = super().run(tmp, task_vars)
         given, variables = self.arguments(_ARGUMENTS), task_vars or {}
         template = self._templar.template
         try:
             require_arguments(given["role"], given["entry"], variables, template)
             require_sound_policy(plain(template(variables.get("policy_checks"))), policy_ages(variables, template))
+            require_meant(given["role"], given["entry"], variables, template)
         except MediaOpsError as error:
             raise self.failing(error) from error
-        return {**result, "changed": False}
+        now = f"{utc_now():%Y%m%dT%H%M%SZ}-{secrets.randbelow(10000):04d}"
+        return {**result, "changed": False, "run": {"run_id": now, **this_run()}}

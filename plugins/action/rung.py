@@ -14,13 +14,13 @@ from ..module_utils.api.settings import api_argument_spec
 from ..module_utils.errors import MediaOpsError
 from ..module_utils.times import to_text, utc_now
 from ..plugin_utils.host_action import HostAction, has_fragment, options_of
+from ..plugin_utils.response.ladder import is_enabled
 from ..plugin_utils.response.ledger import planned_rung
-from ..plugin_utils.response.rung import joined, module_arguments
+from ..plugin_utils.response.rung import joined, module_arguments, settings_of
 
 _ARGUMENTS: dict[str, Any] = {
     "rung": {"type": "dict", "required": True},
-    "settings": {"type": "dict", "required": True},
-    "restart": {"type": "dict", "default": {}},
+    "modules": {"type": "dict", "required": True},
     "run_id": {"type": "str", "required": True},
     "planning": {"type": "bool", "default": False},
     "approved": {"type": "bool", "default": False},
@@ -34,13 +34,15 @@ class ActionModule(HostAction):
         """Ask the rung's module, in check mode where it is only planned."""
         super().run(tmp, task_vars)
         params = self.arguments({**_ARGUMENTS, **api_argument_spec()})
-        rung = params["rung"]
+        rung = {"args": {}, **params["rung"]}
+        if not is_enabled(rung):
+            return {"changed": False, "skipped": True, "skip_reason": "This rung is not enabled"}
         try:
-            answer = self._carry(rung, rung["act"], params["settings"], params, task_vars)
-            if answer.get("restart_needed") and params["restart"] and not answer.get("failed"):
-                restart = {**params["restart"], "state": "restarted"}
-                behind = self._carry({**rung, "args": {}}, "service_control", restart, params, task_vars)
-                answer = joined(answer, behind)
+            answer = self._carry(rung, rung["act"], params, task_vars)
+            if answer.get("restart_needed") and rung["act"] == "service_config" and not answer.get("failed"):
+                # What the service reads at its start takes effect with a restart.
+                restart = {**rung, "args": {"state": "restarted"}}
+                answer = joined(answer, self._carry(restart, "service_control", params, task_vars))
         except MediaOpsError as error:
             answer = {"failed": True, "msg": str(error)}
         made = planned_rung(rung, answer)
@@ -54,7 +56,6 @@ class ActionModule(HostAction):
         self,
         rung: Mapping[str, Any],
         module: str,
-        settings: Mapping[str, Any],
         params: Mapping[str, Any],
         task_vars: Mapping[str, Any] | None,
     ) -> dict[str, Any]:
@@ -67,5 +68,5 @@ class ActionModule(HostAction):
         }
         if params["approved"] and not params["planning"]:
             given.update(plan_hash=rung.get("hash") or None, as_of=rung.get("as_of"))
-        arguments = module_arguments(rung, module, options, settings, given)
+        arguments = module_arguments(rung, module, options, settings_of(module, params["modules"]), given)
         return self.ask(module, arguments, task_vars, check=params["planning"])

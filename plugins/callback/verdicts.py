@@ -20,8 +20,6 @@ description:
   - States are words, so that the table can be read without colour. Colours follow Ansible's own settings
     (E(ANSIBLE_NOCOLOR), E(ANSIBLE_FORCE_COLOR)).
   - More than 20 hosts that are ok are given as their number.
-  - At the start of a run it loads the filters of the collection, once for all tasks of all hosts, so that runs take
-    less time with it than without.
 requirements:
   - enable in configuration, C(callbacks_enabled = media_ops.runbook.verdicts)
 options:
@@ -62,7 +60,6 @@ from typing import Any
 
 from ansible import constants as C  # noqa: N812
 from ansible.plugins.callback import CallbackBase
-from ansible.plugins.loader import filter_loader
 from ansible.utils.color import stringc
 
 from ..plugin_utils.report.table import Line, table
@@ -77,13 +74,6 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
     CALLBACK_TYPE = "aggregate"
     CALLBACK_NAME = "media_ops.runbook.verdicts"
     CALLBACK_NEEDS_ENABLED = True
-
-    def v2_playbook_on_start(self, playbook: Any) -> None:  # noqa: ARG002 (as Ansible calls it)
-        """Load the filters of this collection, all of which come with any of them.
-
-        Ansible forks a process for each task of each host, and what is loaded there is forgotten with it.
-        """
-        filter_loader.get("media_ops.runbook.observations")
 
     def v2_playbook_on_stats(self, stats: Any) -> None:
         """The run is over."""

@@ -15,33 +15,14 @@ description:
   - Holds the variables of the task against the documentation of role P(media_ops.runbook.policy#role) and of the entry
     point O(entry) of O(role), and looks whether the policy contradicts itself - a warning beyond its critical bound, a
     ratio of 10, ages of a session that do not rise.
+  - For role P(media_ops.runbook.incident#role), and P(media_ops.runbook.automation#role), it also refuses what cannot
+    be
+    meant, such as a hash of another form, or a procedure that is none.
   - Fails with a message that names every variable that is wrong, with its value where that is a text or a number.
   - For use with C(run_once=true), instead of the validation that Ansible does for each host and each role, which
     C(rolespec_validate=false) leaves out. What one host sets otherwise is seen by M(media_ops.runbook.check) there.
 extends_documentation_fragment:
-  - ansible.builtin.action_common_attributes
-  - ansible.builtin.action_common_attributes.conn
-  - ansible.builtin.action_common_attributes.flow
-attributes:
-  action:
-    support: full
-  async:
-    support: none
-  become:
-    support: none
-  bypass_host_loop:
-    support: none
-  check_mode:
-    support: full
-    details: Nothing is changed, so check mode does the same.
-  connection:
-    support: none
-  delegation:
-    support: none
-  diff_mode:
-    support: none
-  platform:
-    platforms: posix
+  - media_ops.runbook.action.controller
 options:
   role:
     description: The role whose variables are looked at besides those of role P(media_ops.runbook.policy#role).
@@ -65,6 +46,11 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+run:
+  description: What names the run, C(run_id), and who runs it, C(controller) (a host name), C(pid) and C(user).
+  returned: success
+  type: dict
+  sample: {run_id: 20261129T060000Z-0001, controller: ops1, pid: 4711, user: alice}
 msg:
   description: Which variables are wrong, and why.
   returned: failure

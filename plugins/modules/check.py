@@ -21,29 +21,7 @@ description:
     reason for V(unknown).
 extends_documentation_fragment:
   - media_ops.runbook.api
-  - ansible.builtin.action_common_attributes
-  - ansible.builtin.action_common_attributes.conn
-  - ansible.builtin.action_common_attributes.flow
-attributes:
-  action:
-    support: full
-  async:
-    support: none
-  become:
-    support: full
-  bypass_host_loop:
-    support: none
-  check_mode:
-    support: full
-    details: Nothing is changed, so check mode does the same.
-  connection:
-    support: full
-  delegation:
-    support: full
-  diff_mode:
-    support: none
-  platform:
-    platforms: posix
+  - media_ops.runbook.action
 options:
   run_by:
     description: Which rows of the check table are judged, those that name this in C(run_by).

@@ -16,29 +16,7 @@ description:
     recap are those that are not well.
   - The state of a host is its worst verdict. A host without any was not checked, which is V(unknown).
 extends_documentation_fragment:
-  - ansible.builtin.action_common_attributes
-  - ansible.builtin.action_common_attributes.conn
-  - ansible.builtin.action_common_attributes.flow
-attributes:
-  action:
-    support: full
-  async:
-    support: none
-  become:
-    support: none
-  bypass_host_loop:
-    support: none
-  check_mode:
-    support: full
-    details: Nothing is changed, so check mode does the same.
-  connection:
-    support: none
-  delegation:
-    support: none
-  diff_mode:
-    support: none
-  platform:
-    platforms: posix
+  - media_ops.runbook.action.controller
 options:
   verdicts:
     description: Of M(media_ops.runbook.check).

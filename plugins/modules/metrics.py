@@ -16,29 +16,7 @@ description:
     found as a textfile (M(media_ops.runbook.metrics_textfile)).
   - Skipped where the check did not reach the host. A host that is lost meanwhile does not fail.
 extends_documentation_fragment:
-  - ansible.builtin.action_common_attributes
-  - ansible.builtin.action_common_attributes.conn
-  - ansible.builtin.action_common_attributes.flow
-attributes:
-  action:
-    support: full
-  async:
-    support: none
-  become:
-    support: full
-  bypass_host_loop:
-    support: none
-  check_mode:
-    support: full
-    details: Nothing is written.
-  connection:
-    support: full
-  delegation:
-    support: full
-  diff_mode:
-    support: none
-  platform:
-    platforms: posix
+  - media_ops.runbook.action
 options:
   textfile_dir:
     description: The directory on the host that node_exporter reads.

@@ -15,29 +15,7 @@ description:
   - Shows the runbook's one-liners from the result of M(media_ops.runbook.check) with
     O(media_ops.runbook.check#module:run_by) V(quick), whatever the verbosity.
 extends_documentation_fragment:
-  - ansible.builtin.action_common_attributes
-  - ansible.builtin.action_common_attributes.conn
-  - ansible.builtin.action_common_attributes.flow
-attributes:
-  action:
-    support: full
-  async:
-    support: none
-  become:
-    support: none
-  bypass_host_loop:
-    support: none
-  check_mode:
-    support: full
-    details: Nothing is changed, so check mode does the same.
-  connection:
-    support: none
-  delegation:
-    support: none
-  diff_mode:
-    support: none
-  platform:
-    platforms: posix
+  - media_ops.runbook.action.controller
 options:
   result:
     description: Result of M(media_ops.runbook.check).

@@ -26,29 +26,7 @@ description:
   - Refuses variables that are not as role P(media_ops.runbook.report#role) documents them.
   - For use with C(run_once=true). Works on the controller, for hosts that are anywhere.
 extends_documentation_fragment:
-  - ansible.builtin.action_common_attributes
-  - ansible.builtin.action_common_attributes.conn
-  - ansible.builtin.action_common_attributes.flow
-attributes:
-  action:
-    support: full
-  async:
-    support: none
-  become:
-    support: none
-  bypass_host_loop:
-    support: none
-  check_mode:
-    support: full
-    details: Nothing is written; the verdict is handed on all the same.
-  connection:
-    support: none
-  delegation:
-    support: none
-  diff_mode:
-    support: none
-  platform:
-    platforms: posix
+  - media_ops.runbook.action.controller
 options:
   directory:
     description:

@@ -17,47 +17,26 @@ description:
     have is an error, so that nothing of a table is lost.
   - A host that does not answer, or a module that fails, is a rung that failed and not the end of the run.
   - Where an override is set, the service is restarted with it when it needs to be.
+  - A rung that is not C(enabled) is left out.
   - The module runs as the user that the task becomes.
 extends_documentation_fragment:
   - media_ops.runbook.api
-  - ansible.builtin.action_common_attributes
-  - ansible.builtin.action_common_attributes.conn
-  - ansible.builtin.action_common_attributes.flow
+  - media_ops.runbook.action
 attributes:
-  action:
-    support: full
-  async:
-    support: none
-  become:
-    support: full
-  bypass_host_loop:
-    support: none
   check_mode:
     support: full
     details: The module runs in check mode.
-  connection:
-    support: full
-  delegation:
-    support: full
   diff_mode:
     support: full
-  platform:
-    platforms: posix
 options:
   rung:
     description: The rung, with C(rung), C(act), C(args) and C(steps).
     type: dict
     required: true
-  settings:
-    description: Options that the site gives to the module of this rung.
+  modules:
+    description: The site's options for each module, C(policy_modules).
     type: dict
     required: true
-  restart:
-    description:
-      - Options for M(media_ops.runbook.service_control), by which the service is restarted where the module says that
-        it needs to be. Without, it is not.
-    type: dict
-    default: {}
   run_id:
     description: What names the run.
     type: str
@@ -81,8 +60,10 @@ EXAMPLES = r"""
       steps: [P0-3C]
       args:
         state: restarted
-    settings:
-      unit: media-processing-service
+    modules:
+      service_control:
+        options:
+          unit: media-processing-service
     run_id: 20261128T060000Z-0001
 """
 

@@ -17,29 +17,7 @@ description:
   - Of hosts that cannot be reached, or that cannot keep their state, the controller keeps it in O(state_dir).
   - For use with C(run_once=true), delegated to the controller, and with C(no_log=true), since channels hold secrets.
 extends_documentation_fragment:
-  - ansible.builtin.action_common_attributes
-  - ansible.builtin.action_common_attributes.conn
-  - ansible.builtin.action_common_attributes.flow
-attributes:
-  action:
-    support: full
-  async:
-    support: none
-  become:
-    support: full
-  bypass_host_loop:
-    support: none
-  check_mode:
-    support: full
-    details: Nothing is sent or kept; what would be is said.
-  connection:
-    support: full
-  delegation:
-    support: full
-  diff_mode:
-    support: none
-  platform:
-    platforms: posix
+  - media_ops.runbook.action
 options:
   state_dir:
     description: Where the controller keeps the state of hosts that cannot. Made with its parents.

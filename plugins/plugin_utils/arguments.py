@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import Any
 import yaml
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
-from ..module_utils.errors import MediaOpsError
+from ..module_utils.errors import MediaOpsError, OptionError
 from ..module_utils.shapes import Json, one_line
 from .host_action import plain
 from .judging.verdict import PolicyError, bound_of, require_sound
@@ -94,3 +95,40 @@ def require_arguments(role: str, entry: str, variables: Mapping[str, Any], templ
 def policy_ages(variables: Mapping[str, Any], template: Callable[[Any], Any]) -> dict[str, Any]:
     """The ages of a session that the policy names."""
     return {name: plain(template(variables[name])) for name in _AGES if name in variables}
+
+
+def require_meant(role: str, entry: str, variables: Mapping[str, Any], template: Callable[[Any], Any]) -> None:
+    """Raise OptionError for what is of the right type and yet cannot be meant, by role and entry point."""
+
+    def value(name: str) -> Any:
+        return plain(template(variables[name])) if name in variables else None
+
+    if role == "incident":
+        _require_hash(value)
+        kinds = sorted({str(row.get("incident")) for row in value("policy_incidents") or []})
+        unknown = [name for name in value("incident_only") or [] if name not in kinds]
+        if unknown:
+            raise OptionError("incident_only", unknown[0], f"only {', '.join(kinds)} are possible")
+        _require_watch("policy_verify", {key: value(f"policy_verify_{key}") for key in ("samples", "good")})
+    if (role, entry) == ("automation", "carry_out"):
+        _require_hash(value)
+        name, known = str(value("automation_procedure")), value("policy_procedures") or {}
+        if name not in known:
+            raise OptionError("automation_procedure", name, f"one of {', '.join(sorted(known))} is needed")
+        if known[name].get("verify"):
+            _require_watch(f"policy_procedures.{name}.verify", known[name]["verify"])
+    if (role, entry) == ("automation", "pause") and not str(value("automation_pause_reason") or "").strip():
+        raise OptionError("automation_pause_reason", "", "say why, for those who meet the pause")
+
+
+def _require_hash(value: Callable[[str], Any]) -> None:
+    approved = str(value("incident_plan") or "")
+    if not re.fullmatch(r"([0-9a-f]{12})?", approved):
+        raise OptionError("incident_plan", approved, "the 12 hexadecimal digits that a plan gave are needed")
+
+
+def _require_watch(name: str, watch: Json) -> None:
+    samples, good = (bound_of(watch.get(key)) for key in ("samples", "good"))
+    if samples is None or good is None or not 0 < good <= samples:
+        of = f"{name}_samples ({watch.get('samples')})"
+        raise OptionError(f"{name}_good", watch.get("good"), f"must be from 1 to {of}")

@@ -9,7 +9,8 @@ A host that is unreachable, or a module that fails, is an answer and not the end
 from __future__ import annotations
 
 import ast
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -56,7 +57,9 @@ def options_of(module: str) -> frozenset[str]:
     """The names of a module's options, those of the collection's documentation fragments among them."""
     options = set(documented(module, "DOCUMENTATION").get("options") or {})
     for name in _fragments(module):
-        options |= set((_read(_FRAGMENTS / f"{name}.py", "DOCUMENTATION").get("options")) or {})
+        file, _dot, constant = name.partition(".")
+        found = _read(_FRAGMENTS / f"{file}.py", constant.upper() or "DOCUMENTATION")
+        options |= set(found.get("options") or {})
     return frozenset(options)
 
 
@@ -116,7 +119,13 @@ class HostAction(ActionBase):  # type: ignore[misc]
     TRANSFERS_FILES = False
 
     def ask(
-        self, module: str, arguments: Mapping[str, Any], task_vars: Mapping[str, Any] | None, *, check: bool = False
+        self,
+        module: str,
+        arguments: Mapping[str, Any],
+        task_vars: Mapping[str, Any] | None,
+        *,
+        check: bool = False,
+        become: bool = True,
     ) -> dict[str, Any]:
         """What a module of ours answers on the host, with ``failed`` or ``unreachable`` and ``msg`` where it does not.
 
@@ -125,13 +134,15 @@ class HostAction(ActionBase):  # type: ignore[misc]
             arguments: its options; one that is None is left out.
             task_vars: of the task.
             check: whether the module runs in check mode where the task does not.
+            become: whether the module works as the user that the task becomes, where it becomes one.
         """
         given = {key: value for key, value in arguments.items() if value is not None}
         before, self._task.check_mode = self._task.check_mode, self._task.check_mode or check
         try:
-            answer = self._execute_module(
-                module_name=f"{_NAMESPACE}{module}", module_args=given, task_vars=dict(task_vars or {})
-            )
+            with self._as(become):
+                answer = self._execute_module(
+                    module_name=f"{_NAMESPACE}{module}", module_args=given, task_vars=dict(task_vars or {})
+                )
         except AnsibleConnectionFailure as error:
             return {"unreachable": True, "changed": False, "msg": one_line(error, 500)}
         except AnsibleError as error:
@@ -144,6 +155,22 @@ class HostAction(ActionBase):  # type: ignore[misc]
                 f"{one_line(task_vars['inventory_hostname'] if task_vars else '')}: {one_line(warning, 300)}"
             )
         return promised(module, answer)
+
+    @contextmanager
+    def _as(self, become: bool) -> Iterator[None]:
+        other = None if become else self._connection.become
+        if other:
+            self._connection.set_become_plugin(None)
+        try:
+            yield
+        finally:
+            if other:
+                self._connection.set_become_plugin(other)
+
+    def tell(self, lines: list[str], task_vars: Mapping[str, Any] | None) -> None:
+        """Show a person lines on this host at once; the task's result comes only when it has ended."""
+        host = one_line((task_vars or {}).get("inventory_hostname", ""))
+        self._display.display("\n".join(f"[{host}] {line}" for line in lines))
 
     def arguments(self, spec: Mapping[str, Any]) -> dict[str, Any]:
         """The action's own arguments, checked and as plain data."""

@@ -45,7 +45,7 @@ class Expected(NamedTuple):
 EXPECTED = {
     # These judge nothing: Ansible's own code says that a host could not be reached.
     "automation_pause": Expected(
-        variables={"incident_pause_reason": "new disk", "incident_pause_for": 600}, code=4, again=True
+        variables={"automation_pause_reason": "new disk", "automation_pause_for": 600}, code=4, again=True
     ),
     "automation_resume": Expected(code=4),
     "automation_status": Expected(),

@@ -21,7 +21,7 @@ def fleet_breaker(hosts: Mapping[str, Any], others: Sequence[Any], size: int, po
 
     Args:
         hosts: by name, what each host of the run found: ``incidents``, and the ``recent`` entries of its ledger.
-        others: registered results of module guard from hosts that the run leaves out.
+        others: what module guard answered on hosts that the run leaves out, each with its name as ``item``.
         size: hosts of the whole fleet.
         policy: ``share``, ``at_least``, ``within`` (seconds).
     """
@@ -31,8 +31,7 @@ def fleet_breaker(hosts: Mapping[str, Any], others: Sequence[Any], size: int, po
         causes = [incident["cause"] for incident in found.get("incidents", [])]
         fleet[name] = {"causes": causes, "acted": _acted(found.get("recent"), found.get("now"), policy)}
     for raw in others:
-        result = mapping(raw)
-        name = str(result.get("item") or len(fleet))
+        result, name = mapping(mapping(raw).get("answer")), str(mapping(raw).get("item") or len(fleet))
         fleet[name] = {"causes": [], "acted": _acted(result.get("recent"), result.get("now"), policy)}
     try:
         share, at_least = float(policy["share"]), int(policy["at_least"])

@@ -1,28 +1,110 @@
 # Copyright: (c) 2026, media_ops.runbook contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""From the results of the probes to one class of fault for each subject. Pure."""
+"""From looks at a host to one class of fault for each subject. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ...module_utils.shapes import Json, mapping, number, one_line
+from .advice import advise
 from .noted import noted_findings
 
+LOOKED_AT_AS = {"disk": "host", "resources": "host"}
+"""Subjects of which another look tells."""
 
-def diagnose(found: Mapping[str, Any], limits: Json) -> dict[str, Any]:
+
+def diagnose(
+    seen: Sequence[Json], stats: object, *, limits: Json, advice: Sequence[Json], looked_into_performance: bool
+) -> dict[str, Any]:
+    """What the looks at a host say of it.
+
+    Args:
+        seen: each look with its ``subject`` and the module's ``answer``.
+        stats: document of that endpoint, as the check has it; a look at ``stats`` is newer.
+        limits: ``disk_percent``, ``memory_percent``, ``cpu_percent`` from which the host is short of it, and
+            ``duration_s`` from which the average operation is slow.
+        advice: ``policy_advice``.
+        looked_into_performance: whether stages are ranked and advice is given.
+
+    Returns:
+        ``classes`` by subject and ``findings``; ``noted``, what logs and statistics say; ``advice``; and ``probes``,
+        the answers by subject.
+    """
+    found: dict[str, Any] = {look["subject"]: look["answer"] for look in seen if look["module"] != "log_digest_info"}
+    logs = {look["subject"]: mapping(look["answer"]) for look in seen if look["module"] == "log_digest_info"}
+    endpoints = mapping(mapping(found.pop("stats", None)).get("endpoints"))
+    if endpoints:
+        stats = mapping(endpoints.get("stats")).get("data") or {}
+    if stats is not None:
+        found["stats"] = mapping(stats)
+    noted: dict[str, Any] = {name: answer.get("last") or [] for name, answer in logs.items()}
+    if logs:
+        noted["counts"] = {
+            field: rows for answer in logs.values() for field, rows in mapping(answer.get("counts")).items()
+        }
+    if looked_into_performance:
+        stages = ranked_stages(found.get("stats"))
+        noted.update(
+            stages=stages,
+            busy_metrics=busy(mapping(mapping(endpoints.get("metrics")).get("data")).get("metrics")),
+            advice=advise(measured(stages, mapping(found.get("host"))), advice),
+        )
+    made = classify({**found, "noted": noted}, limits)
+    return {**made, "noted": noted, "advice": noted.get("advice", []), "probes": found}
+
+
+def guard_refusals(guard: Json) -> list[str]:
+    """Why the guard of a host says that nothing may be done there, in lines for people.
+
+    Args:
+        guard: what module guard answered.
+    """
+    if "recent" not in guard:
+        return [f"the guard of the host could not be asked: {one_line(guard.get('msg') or 'no answer')}"]
+    pause = mapping(guard.get("pause"))
+    return [f"automation is paused until {pause.get('until')}: {one_line(pause.get('reason'))}"] if pause else []
+
+
+def measured(stages: Sequence[Json], host: Json) -> dict[str, Any]:
+    """The values that the rules of ``policy_advice`` may name; None where there is none."""
+    slowest = mapping(next(iter(stages), None))
+    cpu, memory = mapping(host.get("cpu")), mapping(host.get("memory"))
+    return {
+        "slowest_stage": slowest.get("stage"),
+        "slowest_stage_s": slowest.get("average_duration_s"),
+        "cpu_percent": cpu.get("used_percent"),
+        "iowait_percent": cpu.get("iowait_percent"),
+        "memory_percent": memory.get("used_percent"),
+        "swap_percent": memory.get("swap_used_percent"),
+        "disk_busy_percent": _most(host.get("io"), "busy_percent"),
+        "disk_percent": _most(host.get("disks"), "used_percent"),
+    }
+
+
+def _most(rows: object, key: str) -> float | int | None:
+    values = [number(mapping(row).get(key)) for row in (rows if isinstance(rows, list) else [])]
+    return max((value for value in values if value is not None), default=None)
+
+
+def busy(metrics: object) -> list[Any]:
+    """The newest samples of the system's metrics in which sessions were active, at most 50."""
+    rows = metrics if isinstance(metrics, list) else []
+    return [row for row in rows if (number(mapping(row).get("active_sessions")) or 0) > 0][-50:]
+
+
+def classify(found: Mapping[str, Any], limits: Json) -> dict[str, Any]:
     """The class of fault of each subject that was looked at, and a line for people on each.
 
     Args:
-        found: registered results by subject: ``service``, ``ffmpeg``, ``storage``, ``host``, ``sessions``; and
-            ``stats``, the document of that endpoint, and what was ``noted`` of the logs.
-        limits: ``disk_percent``, ``memory_percent``, ``cpu_percent`` from which the host is short of it, and
-            ``duration_s`` from which the average operation is slow.
+        found: answers by subject - ``service``, ``ffmpeg``, ``storage``, ``host``, ``sessions``; and ``stats``, the
+            document of that endpoint, and what was ``noted`` of the logs.
+        limits: as for ``diagnose``.
 
     Returns:
-        ``classes`` by subject (a probe that failed is ``unknown``, which no rung names), and ``findings``.
+        ``classes`` by subject (a look that failed is ``unknown``, which no rung names), and ``findings``.
     """
     classes: dict[str, str] = {}
     findings: list[dict[str, str]] = []
@@ -48,16 +130,10 @@ def diagnose(found: Mapping[str, Any], limits: Json) -> dict[str, Any]:
 
 
 def failure_of(result: Json, *needed: str) -> str:
-    """Why a module gave no answer, or "" where it did.
-
-    Tasks of the role say ``failed_when: false``, so that what failed is told and not the end of the run; what tells a
-    failure then is the message, which no module of ours gives with a success, or that what it should give is missing.
-    """
-    lacking = [key for key in needed if key not in result]
-    told = result.get("failed") or ("failed_when_result" in result and result.get("msg"))
-    if told or result.get("unreachable") or result.get("rc") in (126, 127):
+    """Why a module gave no answer, or "" where it did."""
+    if result.get("failed") or result.get("unreachable") or result.get("rc") in (126, 127):
         return f"no answer: {one_line(result.get('msg') or result.get('module_stderr') or 'nothing was said')}"
-    return "no answer" if lacking or result.get("skipped") else ""
+    return "no answer" if any(key not in result for key in needed) else ""
 
 
 def _state(result: Json) -> tuple[str, str]:

@@ -54,13 +54,9 @@ def rungs(cause: str, diagnosis: Mapping[str, str], ladders: Mapping[str, Sequen
     return taken
 
 
-def procedure_rungs(procedure: Json) -> list[dict[str, Any]]:
-    """The rungs of a procedure that are enabled, in its order: all of them are its work.
-
-    Args:
-        procedure: of ``policy_procedures``.
-    """
-    return [{"args": {}, **rung} for rung in procedure["rungs"] if boolean(rung.get("enabled", True))]
+def is_enabled(rung: Json) -> bool:
+    """Whether a rung of a procedure is part of its work."""
+    return bool(boolean(rung.get("enabled", True)))
 
 
 def cured(rung: Json, classes: Mapping[str, str]) -> bool:

@@ -11,6 +11,7 @@ from typing import Any
 from ...module_utils.errors import OptionError
 from ...module_utils.shapes import STATES, Json, mapping, one_line
 from ..judging.observations import components
+from ..judging.routing import route
 
 
 def sample(answer: object, observations: Mapping[str, Any], cause: str, index: int) -> dict[str, Any]:
@@ -40,7 +41,13 @@ def sample(answer: object, observations: Mapping[str, Any], cause: str, index: i
     }
 
 
-def watched(samples: Sequence[Json], of: int, needed: int) -> str:
+def sample_line(taken: Json, of: int) -> str:
+    """A sample for people, as it is taken."""
+    said = f": {taken['message']}" if taken["message"] else ""
+    return f"sample {taken['number']} of {of}, {taken['at'] or 'no time'}: {taken['state']}{said}"
+
+
+def outcome(samples: Sequence[Json], of: int, needed: int) -> str:
     """``watching`` while it can go either way, else ``recovered`` or ``not_recovered``.
 
     Args:
@@ -98,6 +105,19 @@ def _verdict(check: str, title: str, step: str, state: str) -> dict[str, Any]:
         "at": None,
         "since": None,
     }
+
+
+def amended(found: Json, response: Json, policy: Json) -> dict[str, Any]:
+    """A check's result with the response in it, and what follows from that for its verdicts and incidents.
+
+    Args:
+        found: result of a check.
+        response: to the host, as it stands.
+        policy: ``incidents`` and ``error_causes``.
+    """
+    verdicts: Any = final_verdicts(found["verdicts"], response)
+    incidents = route(verdicts, policy["incidents"], found["details"], policy["error_causes"])
+    return {**found, "response": response, "verdicts": verdicts, "incidents": incidents}
 
 
 def final_verdicts(verdicts: Sequence[Json], response: Json) -> list[dict[str, Any]]:

@@ -13,6 +13,19 @@ from ...module_utils.shapes import Json
 from .ladder import joined_hash
 
 
+def settings_of(module: str, modules: Json) -> Json:
+    """The site's options for a module.
+
+    Args:
+        module: that a rung names.
+        modules: ``policy_modules``.
+    """
+    if module not in modules:
+        raise MediaOpsError(f"role policy names module {module!r} for a rung, and only {', '.join(modules)} are known")
+    options: Json = modules[module]["options"]
+    return options
+
+
 def module_arguments(
     rung: Json, module: str, options: Collection[str], settings: Json, given: Mapping[str, Any]
 ) -> dict[str, Any]:

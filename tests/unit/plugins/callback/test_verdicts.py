@@ -133,25 +133,3 @@ def test_whatever_the_summary_is_there_is_no_traceback(tmp_path: Path) -> None:
     assert len(tables) == 6, "each playbook has its own end"
     assert [VERDICT in table for table in tables] == [False] * 5 + [True]
     assert "schema_version 9" in tables[3]
-
-
-@pytest.mark.parametrize(
-    ("enabled", "expected"), [("media_ops.runbook.verdicts", "loaded"), ("somejson", "not loaded")]
-)
-def test_a_task_finds_the_filters_of_the_collection_loaded(tmp_path: Path, enabled: str, expected: str) -> None:
-    (tmp_path / "filter_plugins").mkdir()
-    (tmp_path / "filter_plugins/whether.py").write_text(
-        "import sys\n"
-        "NAME = 'ansible_collections.media_ops.runbook.plugins.filter.judging'\n"
-        "class FilterModule:\n"
-        "    def filters(self):\n"
-        "        return {'whether': lambda text: text if NAME in sys.modules else f'not {text}'}\n",
-        encoding="utf-8",
-    )
-    done = run(
-        tmp_path,
-        {"found": "{{ 'loaded' | whether }}"},
-        ANSIBLE_CALLBACKS_ENABLED=enabled,
-        ANSIBLE_SHOW_CUSTOM_STATS="1",
-    )
-    assert f'"found": "{expected}"' in done.stdout

@@ -8,7 +8,10 @@ import pytest
 from ansible_collections.media_ops.runbook.plugins.module_utils.errors import OptionError
 from ansible_collections.media_ops.runbook.plugins.plugin_utils.response.advice import advise
 from ansible_collections.media_ops.runbook.plugins.plugin_utils.response.breaker import breaker_refusals, fleet_breaker
-from ansible_collections.media_ops.runbook.plugins.plugin_utils.response.diagnosis import diagnose, ranked_stages
+from ansible_collections.media_ops.runbook.plugins.plugin_utils.response.diagnosis import (
+    classify,
+    ranked_stages,
+)
 from ansible_collections.media_ops.runbook.plugins.plugin_utils.response.ladder import cured, joined_hash, ladder
 from ansible_collections.media_ops.runbook.plugins.plugin_utils.response.ledger import (
     begun,
@@ -19,8 +22,8 @@ from ansible_collections.media_ops.runbook.plugins.plugin_utils.response.ledger 
 from ansible_collections.media_ops.runbook.plugins.plugin_utils.response.lines import response_lines
 from ansible_collections.media_ops.runbook.plugins.plugin_utils.response.recovery import (
     final_verdicts,
+    outcome,
     sample,
-    watched,
 )
 
 from tests.unit.plugins.policy import policy
@@ -66,7 +69,7 @@ def action(**more: Any) -> dict[str, Any]:
 
 
 def classes(found: dict[str, Any]) -> dict[str, str]:
-    made: dict[str, str] = diagnose(found, LIMITS)["classes"]
+    made: dict[str, str] = classify(found, LIMITS)["classes"]
     return made
 
 
@@ -77,7 +80,7 @@ class TestDiagnosis:
             "storage": {"state": "denied_put", "reason": "AccessDenied"},
             "service": {"service": {"class": "restart_loop", "reason": "3 restarts in 5 s"}},
         }
-        made = diagnose(found, LIMITS)
+        made = classify(found, LIMITS)
         assert made["classes"] == {"ffmpeg": "missing", "storage": "denied_put", "service": "restart_loop"}
         assert [row["finding"] for row in made["findings"]] == [
             "3 restarts in 5 s",
@@ -91,9 +94,7 @@ class TestDiagnosis:
             {"failed": True, "msg": "psutil is missing"},
             {"unreachable": True, "msg": "ssh"},
             {"rc": 127, "module_stderr": "no python"},
-            {"skipped": True},
-            # What failed_when: false makes of a failure
-            {"failed": False, "failed_when_result": False, "msg": "option 'work_dir' is '/srv'"},
+            {"failed": True, "msg": "option 'work_dir' is '/srv'"},
             {"failed": True, "sessions": [], "state": "ok", "service": {"class": "running"}, "msg": "died half way"},
             {},
             None,
@@ -153,7 +154,7 @@ class TestDiagnosis:
     def test_performance(self) -> None:
         stages = {"merging": {"average_duration": 250.0}, "upload": {"average_duration": 3.0}, "odd": {}}
         stats = {"total_operations": 4, "average_duration": 301.0, "stage_breakdown": stages}
-        made = diagnose({"stats": stats}, LIMITS)
+        made = classify({"stats": stats}, LIMITS)
         assert made["classes"] == {"performance": "degraded"}
         assert "merging (250 s)" in made["findings"][0]["finding"]
         assert classes({"stats": {**stats, "average_duration": 300.0}}) == {"performance": "ok"}
@@ -230,11 +231,8 @@ class TestBreaker:
         hosts = self.fleet(1, 1, "ffmpeg")
 
         def left_out(name: str, at: str, result: str = "done", cause: str = "ffmpeg") -> dict[str, Any]:
-            return {
-                "item": name,
-                "now": "2026-11-24T06:00:00Z",
-                "recent": [{"at": at, "action": "reinstall", "cause": cause, "result": result}],
-            }
+            recent = [{"at": at, "action": "reinstall", "cause": cause, "result": result}]
+            return {"item": name, "answer": {"now": "2026-11-24T06:00:00Z", "recent": recent}}
 
         late = left_out("b", "2026-11-24T05:30:00Z")
         assert "ffmpeg" in fleet_breaker(hosts, [late], 3, POLICY)
@@ -254,7 +252,7 @@ class TestWatch:
 
     # runbook: P0-4B
     @pytest.mark.parametrize(
-        ("good", "outcome"),
+        ("good", "ends"),
         [
             ([], "watching"),
             ([True] * 7, "watching"),
@@ -264,13 +262,13 @@ class TestWatch:
             ([False, False, *[True] * 8], "recovered"),
         ],
     )
-    def test_eight_of_ten(self, good: list[bool], outcome: str) -> None:
-        assert watched(self.taken(*good), 10, 8) == outcome
+    def test_eight_of_ten(self, good: list[bool], ends: str) -> None:
+        assert outcome(self.taken(*good), 10, 8) == ends
 
     @pytest.mark.parametrize("needed", [0, 11, -1])
     def test_a_number_that_cannot_be_reached_is_refused(self, needed: int) -> None:
         with pytest.raises(OptionError, match="policy_verify_good"):
-            watched([], 10, needed)
+            outcome([], 10, needed)
 
     # runbook: P0-4A
     def test_a_sample_is_good_when_the_host_and_the_cause_are(self) -> None:

@@ -8,14 +8,21 @@ import pytest
 import yaml
 from ansible_collections.media_ops.runbook.plugins.module_utils.errors import MediaOpsError
 from ansible_collections.media_ops.runbook.plugins.plugin_utils.host_action import documented, options_of, promised
-from ansible_collections.media_ops.runbook.plugins.plugin_utils.response.ladder import drifted, procedure_rungs
-from ansible_collections.media_ops.runbook.plugins.plugin_utils.response.rung import joined, module_arguments
+from ansible_collections.media_ops.runbook.plugins.plugin_utils.response.diagnosis import LOOKED_AT_AS
+from ansible_collections.media_ops.runbook.plugins.plugin_utils.response.ladder import drifted, is_enabled
+from ansible_collections.media_ops.runbook.plugins.plugin_utils.response.rung import (
+    joined,
+    module_arguments,
+    settings_of,
+)
 
 from tests.unit.plugins.policy import ROOT, policy
 
 POLICY = policy()
-VARIABLES = yaml.safe_load((ROOT / "roles/incident/vars/main.yml").read_text(encoding="utf-8"))
-SETTINGS: dict[str, dict[str, Any]] = VARIABLES["__incident_settings"]
+VARIABLES = yaml.safe_load((ROOT / "roles/policy/vars/main.yml").read_text(encoding="utf-8"))
+MODULES: dict[str, dict[str, Any]] = VARIABLES["policy_modules"]
+LOOKS: dict[str, dict[str, Any]] = VARIABLES["policy_looks"]
+KINDS = yaml.safe_load((ROOT / "roles/incident/vars/main.yml").read_text(encoding="utf-8"))["__incident_kinds"]
 RUNGS = [
     *((f"{cause} {rung['rung']}", rung) for cause, ladder in POLICY["policy_ladders"].items() for rung in ladder),
     *(
@@ -30,18 +37,38 @@ RUNGS = [
 def test_every_key_of_the_tables_reaches_the_module(rung: dict[str, Any]) -> None:
     module, given = rung["act"], {"run_id": "r1", "controller_time": "2026-11-28T06:00:00Z", "api_url": "http://h"}
     options = options_of(module)
-    arguments = module_arguments(rung, module, options, SETTINGS[module], given)
+    arguments = module_arguments(rung, module, options, settings_of(module, MODULES), given)
     assert {key: arguments[key] for key in rung["args"]} == rung["args"]
-    assert {key: arguments[key] for key in SETTINGS[module] if key not in rung["args"]} == {
-        key: value for key, value in SETTINGS[module].items() if key not in rung["args"]
+    assert {key: arguments[key] for key in settings_of(module, MODULES) if key not in rung["args"]} == {
+        key: value for key, value in settings_of(module, MODULES).items() if key not in rung["args"]
     }
     assert set(arguments) <= options
-    assert set(rung["args"]).isdisjoint(SETTINGS[module]), "said twice"
+    assert set(rung["args"]).isdisjoint(settings_of(module, MODULES)), "said twice"
 
 
 def test_each_module_has_its_settings_and_its_user() -> None:
     acting = {rung["act"] for _name, rung in RUNGS}
-    assert acting == set(SETTINGS) == set(VARIABLES["__incident_become"])
+    looking = {look["module"] for look in LOOKS.values()} | {"log_digest_info"}
+    assert acting | looking == set(MODULES)
+    assert {key for module in MODULES.values() for key in module} == {"become", "options"}
+    with pytest.raises(MediaOpsError, match="names module 'shell' for a rung"):
+        settings_of("shell", MODULES)
+
+
+def test_each_look_gives_its_module_options_that_it_has() -> None:
+    questions = [("log_digest_info", question["args"]) for kind in KINDS.values() for question in kind["questions"]]
+    more = [(LOOKS[name]["module"], args) for kind in KINDS.values() for name, args in kind.get("args", {}).items()]
+    looks = [(look["module"], look["args"]) for look in LOOKS.values()]
+    for module, args in [*looks, *more, *questions]:
+        assert {*args, *MODULES[module]["options"]} <= options_of(module), module
+    assert {name for kind in KINDS.values() for name in kind["subjects"]} == set(LOOKS)
+    assert set(KINDS) == {row["incident"] for row in POLICY["policy_incidents"]}
+
+
+def test_what_a_rung_is_to_cure_can_be_looked_at() -> None:
+    subjects = {name for ladder in POLICY["policy_ladders"].values() for rung in ladder for name in rung["cured"]}
+    assert subjects
+    assert {LOOKED_AT_AS.get(name, name) for name in subjects} <= set(LOOKS)
 
 
 def test_what_no_module_would_read_is_an_error_that_names_it() -> None:
@@ -65,9 +92,13 @@ def test_a_hash_that_was_approved_goes_to_the_module_that_can_compare_it() -> No
     )
 
 
-def test_a_rung_that_is_not_enabled_is_left_out() -> None:
-    rungs = [{"rung": "a", "enabled": "False"}, {"rung": "b", "args": {"x": 1}}, {"rung": "c", "enabled": True}]
-    assert [(rung["rung"], rung["args"]) for rung in procedure_rungs({"rungs": rungs})] == [("b", {"x": 1}), ("c", {})]
+def test_a_rung_is_enabled_unless_it_says_otherwise() -> None:
+    assert [is_enabled(rung) for rung in ({"enabled": "False"}, {"enabled": False}, {}, {"enabled": "yes"})] == [
+        False,
+        False,
+        True,
+        True,
+    ]
 
 
 @pytest.mark.parametrize(

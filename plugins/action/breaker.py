@@ -1,0 +1,55 @@
+# Copyright: (c) 2026, media_ops.runbook contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Says for which causes the fleet must be left alone; documented by the module of the same name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ..module_utils.errors import MediaOpsError
+from ..module_utils.shapes import mapping
+from ..plugin_utils.host_action import HostAction, plain
+from ..plugin_utils.response.breaker import fleet_breaker
+from ..plugin_utils.response.ladder import joined_hash
+
+_ARGUMENTS: dict[str, Any] = {
+    "diagnoses": {"type": "str", "required": True},
+    "plans": {"type": "str", "required": True},
+    "fleet": {"type": "list", "elements": "str", "default": []},
+    "others": {"type": "list", "elements": "dict", "default": []},
+    "share": {"type": "float", "required": True},
+    "at_least": {"type": "int", "required": True},
+    "within": {"type": "float", "required": True},
+    "reset": {"type": "bool", "default": False},
+}
+
+
+class ActionModule(HostAction):
+    """Once for the run, over all its hosts; nothing is asked."""
+
+    _requires_connection = False
+
+    def run(self, tmp: str | None = None, task_vars: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """The causes for which no host may be touched, and one hash over the plans of all hosts."""
+        result: dict[str, Any] = super().run(tmp, task_vars)
+        given, variables = self.arguments(_ARGUMENTS), task_vars or {}
+        hosts = [str(host) for host in variables["ansible_play_hosts_all"]]
+        known = {host: variables["hostvars"].raw_get(host) for host in hosts}
+        found = {
+            host: {key: plain(mapping(of.get(given["diagnoses"])).get(key)) for key in ("incidents", "recent", "now")}
+            for host, of in known.items()
+        }
+        hashes = []
+        for of in known.values():
+            rows = mapping(of.get(given["plans"])).get("results") or []
+            parts = [str(mapping(row.get("rung")).get("hash") or "") for row in rows]
+            hashes.append(joined_hash([part for part in parts if part]))
+        size = len({*given["fleet"], *hosts})
+        policy = {key: given[key] for key in ("share", "at_least", "within")}
+        try:
+            opened = {} if given["reset"] else fleet_breaker(found, given["others"], size, policy)
+        except MediaOpsError as error:
+            raise self.failing(error) from error
+        return {**result, "open": opened, "hash": joined_hash([one for one in hashes if one]), "changed": False}

@@ -1,0 +1,75 @@
+# Copyright: (c) 2026, media_ops.runbook contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Ends the response to a host, however it went; documented by the module of the same name."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from ..module_utils.errors import MediaOpsError
+from ..module_utils.shapes import one_line
+from ..plugin_utils.host_action import HostAction
+from ..plugin_utils.response.course import begun, concluded, decision_of, refused
+from ..plugin_utils.response.ledger import decision
+from ..plugin_utils.response.lines import response_lines
+from ..plugin_utils.response.recovery import amended
+
+_ARGUMENTS: dict[str, Any] = {
+    "result": {"type": "dict", "required": True},
+    "course": {"type": "dict", "default": {}},
+    "evidence": {"type": "dict", "default": {}},
+    "broken": {"type": "str", "default": ""},
+    "state_dir": {"type": "path", "required": True},
+    "contacts": {"type": "list", "elements": "dict", "default": []},
+    "policy": {"type": "dict", "required": True},
+}
+
+
+class ActionModule(HostAction):
+    """However the response went, this is its end."""
+
+    def run(self, tmp: str | None = None, task_vars: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """The result of the check with the outcome in it."""
+        answer: dict[str, Any] = super().run(tmp, task_vars)
+        given = self.arguments(_ARGUMENTS)
+        course = given["course"]
+        if "response" not in course:
+            # What broke off may have been what keeps the course; the lease is then given back if it is this run's.
+            course = {**begun(given["result"]["response"], given["result"]["run"], time.time()), "leased": True}
+        if given["broken"]:
+            why = f"the response broke off: {one_line(given['broken'], 300)}"
+            course = {**refused(course, [why]), "state": "not_recovered"}
+        response = concluded(course, evidence=_place(given["evidence"]), contacts=given["contacts"])
+        run = course["run"]
+        made = decision(
+            decision_of(response, course["state"]), response, controller=run["controller"], user=run["user"]
+        )
+        released = self.ask(
+            "guard",
+            {
+                "state": "released" if course["leased"] else "recorded",
+                "state_dir": given["state_dir"],
+                "run_id": run["run_id"],
+                "entries": [made],
+            },
+            task_vars,
+        )
+        if "recent" not in released:
+            host, why = (task_vars or {}).get("inventory_hostname", ""), one_line(released.get("msg") or "no answer")
+            self._display.warning(f"{host}: how the response ended could not be recorded on the host: {why}")
+        try:
+            found = amended(given["result"], response, given["policy"])
+        except MediaOpsError as error:
+            raise self.failing(error) from error
+        self.tell(response_lines(response), task_vars)
+        return {**answer, **found, "changed": False}
+
+
+def _place(evidence: Mapping[str, Any]) -> str:
+    """Where the bundle is, or why there is none; "" where none was wanted."""
+    if not evidence or evidence.get("skipped"):
+        return ""
+    return str(evidence.get("path") or f"no evidence was saved: {one_line(evidence.get('msg') or 'no answer')}")

@@ -1,0 +1,61 @@
+# Copyright: (c) 2026, media_ops.runbook contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Diagnoses a host and chooses the rungs that this calls for; documented by the module of the same name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ..module_utils.errors import MediaOpsError
+from ..module_utils.shapes import mapping
+from ..module_utils.times import to_text, utc_now
+from ..plugin_utils.host_action import HostAction
+from ..plugin_utils.response.diagnosis import diagnose, guard_refusals
+from ..plugin_utils.response.ladder import ladder
+
+_ARGUMENTS: dict[str, Any] = {
+    "result": {"type": "dict", "required": True},
+    "chosen": {"type": "dict", "required": True},
+    "seen": {"type": "list", "elements": "dict", "default": []},
+    "guard": {"type": "dict", "default": {}},
+    "limits": {"type": "dict", "required": True},
+    "advice": {"type": "list", "elements": "dict", "default": []},
+    "ladders": {"type": "dict", "required": True},
+}
+
+
+class ActionModule(HostAction):
+    """From what was seen to what could be done about it; nothing is asked."""
+
+    _requires_connection = False
+
+    def run(self, tmp: str | None = None, task_vars: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """Classes, findings and rungs, and what the guard of the host says."""
+        result: dict[str, Any] = super().run(tmp, task_vars)
+        given = self.arguments(_ARGUMENTS)
+        chosen, guard = given["chosen"], given["guard"]
+        stats = mapping(mapping(given["result"].get("answers")).get("stats"))
+        looks = {look["subject"] for look in chosen["looks"]}
+        try:
+            found = diagnose(
+                [{**row["item"], "answer": row["answer"]} for row in given["seen"] if "answer" in row],
+                stats.get("data") if stats.get("state") == "ok" else None,
+                limits=given["limits"],
+                advice=given["advice"],
+                looked_into_performance="stats" in looks,
+            )
+            rungs = ladder(chosen["incidents"], found["classes"], given["ladders"])
+        except MediaOpsError as error:
+            raise self.failing(error) from error
+        return {
+            **result,
+            **found,
+            "incidents": chosen["incidents"],
+            "rungs": rungs if chosen["reached"] else [],
+            "refusals": guard_refusals(guard["answer"]) if "answer" in guard else [],
+            "recent": mapping(guard.get("answer")).get("recent") or [],
+            "now": to_text(utc_now()),
+            "changed": False,
+        }

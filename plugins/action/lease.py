@@ -1,0 +1,90 @@
+# Copyright: (c) 2026, media_ops.runbook contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Takes or renews the lease of a host; documented by the module of the same name."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from ansible.errors import AnsibleActionFail
+
+from ..module_utils.shapes import Json, mapping, one_line
+from ..plugin_utils.host_action import HostAction, plain
+from ..plugin_utils.response.controller import dead_run
+from ..plugin_utils.response.course import begun, fleet_gate, is_over, refused
+from ..plugin_utils.response.ledger import begun as begun_entries
+
+_ARGUMENTS: dict[str, Any] = {
+    "result": {"type": "dict"},
+    "course": {"type": "dict"},
+    "rung": {"type": "dict"},
+    "state_dir": {"type": "path", "required": True},
+    "ttl": {"type": "int", "required": True},
+    "caps": {"type": "list", "elements": "dict", "default": []},
+    "scheduled_for": {"type": "str", "default": ""},
+    "window": {"type": "float", "required": True},
+}
+
+
+class ActionModule(HostAction):
+    """What speaks against acting on a host is noted in the course of its response, and ends no task."""
+
+    def run(self, tmp: str | None = None, task_vars: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """The course, ``permitted`` where the next thing may be done."""
+        result: dict[str, Any] = super().run(tmp, task_vars)
+        given = self.arguments(_ARGUMENTS)
+        if given["course"]:
+            course = given["course"]
+        elif given["result"] and "response" in given["result"]:
+            course = begun(given["result"]["response"], given["result"]["run"], time.time())
+            if "procedure" not in course["response"]:
+                course = refused(course, self._gate(task_vars))
+        else:
+            raise AnsibleActionFail("one of course, and result with a response, is needed")
+        course = {**course, "permitted": False} if is_over(course) else self._ask(course, given, task_vars)
+        return {**result, **course, "changed": False}
+
+    def _gate(self, task_vars: Mapping[str, Any] | None) -> list[str]:
+        variables = task_vars or {}
+        fleet = {}
+        for host in variables["ansible_play_hosts_all"]:
+            found = mapping(variables["hostvars"].raw_get(host).get("healthcheck_result"))
+            fleet[str(host)] = plain({"recovered": mapping(found.get("response")).get("recovered")})
+        return fleet_gate(fleet, str(variables["inventory_hostname"]))
+
+    def _ask(self, course: Json, given: Json, task_vars: Mapping[str, Any] | None) -> dict[str, Any]:
+        run, rung, response = course["run"], given["rung"] or {}, course["response"]
+        titles = [incident["title"] for incident in response["incidents"]]
+        wanted = {
+            "state": "leased",
+            "state_dir": given["state_dir"],
+            "run_id": run["run_id"],
+            "owner": run["user"],
+            "controller": run["controller"],
+            "controller_pid": run["pid"],
+            "reason": response.get("title") or ", ".join(dict.fromkeys(titles)),
+            "ttl": given["ttl"],
+            "actions": list(dict.fromkeys(action["action"] for action in rung.get("actions", []))),
+            "caps": given["caps"],
+            "scheduled_for": given["scheduled_for"] or None,
+            "window": given["window"],
+            "entries": begun_entries(rung, controller=run["controller"], user=run["user"]) if rung else [],
+        }
+        asked = self.ask("guard", wanted, task_vars)
+        # That a run is dead can be seen here only, and whose the lease is was not known before.
+        dead = "" if asked.get("permitted") else dead_run(asked.get("lease"))
+        if dead:
+            asked = self.ask("guard", {**wanted, "take_over": dead}, task_vars)
+        if asked.get("took_over"):
+            other = asked["took_over"]
+            said = (
+                f"Took the host over from run {other['run_id']} of {other['owner']}, which ended without releasing it"
+            )
+            self.tell([one_line(said)], task_vars)
+        if not asked.get("permitted"):
+            why = asked.get("refusals") or [f"the lease could not be taken: {asked.get('msg') or 'no answer'}"]
+            return refused(course, why)
+        return {**course, "leased": True, "permitted": True}

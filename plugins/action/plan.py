@@ -1,0 +1,63 @@
+# Copyright: (c) 2026, media_ops.runbook contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Joins what is wrong with a host and what would be done into one plan; documented by the module of the same name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ..module_utils.errors import MediaOpsError
+from ..module_utils.times import utc_now
+from ..plugin_utils.host_action import HostAction
+from ..plugin_utils.response.choice import is_reached
+from ..plugin_utils.response.course import planned, planned_procedure, to_be_acted_upon
+from ..plugin_utils.response.lines import response_lines
+from ..plugin_utils.response.recovery import amended
+
+_ARGUMENTS: dict[str, Any] = {
+    "result": {"type": "dict", "required": True},
+    "rungs": {"type": "list", "elements": "dict", "required": True},
+    "run": {"type": "dict", "required": True},
+    "mode": {"type": "str", "choices": ["plan", "apply"], "required": True},
+    "approved": {"type": "str", "default": ""},
+    "diagnosis": {"type": "dict"},
+    "breaker": {"type": "dict"},
+    "procedure": {"type": "str"},
+    "title": {"type": "str", "default": ""},
+    "policy": {"type": "dict", "required": True},
+}
+
+
+class ActionModule(HostAction):
+    """The response of a host before anything is done; nothing is asked."""
+
+    _requires_connection = False
+
+    def run(self, tmp: str | None = None, task_vars: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """The result of the check with the plan in it, which is shown where the host was reached."""
+        answer: dict[str, Any] = super().run(tmp, task_vars)
+        given = self.arguments(_ARGUMENTS)
+        rungs = [row["rung"] for row in given["rungs"] if "rung" in row]
+        run: dict[str, Any] = {
+            "run_id": given["run"]["run_id"],
+            "mode": "plan" if self._task.check_mode else given["mode"],
+            "approved": given["approved"],
+        }
+        try:
+            if given["procedure"]:
+                response = planned_procedure(given["procedure"], given["title"], rungs, **run)
+            else:
+                response = planned(given["diagnosis"], rungs, breaker=given["breaker"], now=utc_now(), **run)
+            found = amended(given["result"], response, given["policy"])
+        except MediaOpsError as error:
+            raise self.failing(error) from error
+        if is_reached(found):
+            self.tell(response_lines(response), task_vars)
+        more = {
+            "run": given["run"],
+            "probes": (given["diagnosis"] or {}).get("probes", {}),
+            "to_act": is_reached(found) and to_be_acted_upon(response),
+        }
+        return {**answer, **found, **more, "changed": False}

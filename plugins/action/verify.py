@@ -1,0 +1,100 @@
+# Copyright: (c) 2026, media_ops.runbook contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Records what a rung did and watches the host after it; documented by the module of the same name."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from ..module_utils.api.settings import api_argument_spec
+from ..module_utils.errors import MediaOpsError
+from ..module_utils.shapes import Json
+from ..plugin_utils.host_action import HostAction, has_fragment, plain
+from ..plugin_utils.judging.observations import observe
+from ..plugin_utils.response.course import acted, refused, watched
+from ..plugin_utils.response.diagnosis import LOOKED_AT_AS, classify
+from ..plugin_utils.response.ladder import cured
+from ..plugin_utils.response.ledger import entries
+from ..plugin_utils.response.recovery import outcome, sample, sample_line
+
+_ARGUMENTS: dict[str, Any] = {
+    "course": {"type": "dict", "required": True},
+    "carried_out": {"type": "dict", "required": True},
+    "state_dir": {"type": "path", "required": True},
+    "watch": {
+        "type": "dict",
+        "default": {},
+        "options": {
+            "samples": {"type": "int", "default": 0},
+            "interval": {"type": "float", "default": 0},
+            "good": {"type": "int", "default": 0},
+        },
+    },
+    "age_max": {"type": "float", "required": True},
+    "skew_max": {"type": "float", "required": True},
+    "modules": {"type": "dict", "required": True},
+    "looks": {"type": "dict", "required": True},
+    "limits": {"type": "dict", "required": True},
+}
+_FIRST_S = 2  # a service that has just been acted upon is not asked at once
+
+
+class ActionModule(HostAction):
+    """Each sample is shown as it is taken: a watch takes minutes."""
+
+    def run(self, tmp: str | None = None, task_vars: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """The course with the rung, and with what was seen of the host after it."""
+        result: dict[str, Any] = super().run(tmp, task_vars)
+        given = self.arguments({**_ARGUMENTS, **api_argument_spec()})
+        course, carried_out = given["course"], given["carried_out"]
+        if course["permitted"] and "rung" in carried_out:
+            course = self._record(acted(course, carried_out["rung"]), carried_out, given, task_vars)
+            if carried_out["rung"]["changed"] and given["watch"].get("samples"):
+                try:
+                    course = self._watch(course, carried_out["rung"], given, task_vars)
+                except MediaOpsError as error:
+                    raise self.failing(error) from error
+        return {**result, **course, "changed": False}
+
+    def _record(
+        self, course: Json, carried_out: Json, given: Json, task_vars: Mapping[str, Any] | None
+    ) -> dict[str, Any]:
+        run = course["run"]
+        made = entries(carried_out["rung"], carried_out["answer"], controller=run["controller"], user=run["user"])
+        wanted = {"state": "recorded", "state_dir": given["state_dir"], "run_id": run["run_id"], "entries": made}
+        recorded = self.ask("guard", wanted, task_vars, become=False)
+        if "recorded" in recorded:
+            return dict(course)
+        why = f"what was done could not be recorded on the host: {recorded.get('msg') or 'no answer'}"
+        return refused(course, [why])
+
+    def _watch(self, course: Json, rung: Json, given: Json, task_vars: Mapping[str, Any] | None) -> dict[str, Any]:
+        state, samples, watch = "watching", list[dict[str, Any]](), given["watch"]
+        connection = {key: given[key] for key in api_argument_spec()}
+        while state == "watching":
+            time.sleep(watch["interval"] if samples else min(watch["interval"], _FIRST_S))
+            asked = {**connection, "gather": ["health_detailed"]}
+            answer = self.ask("pipeline_info", asked, task_vars, become=False)
+            seen = observe(answer, age_max_s=given["age_max"], skew_max_s=given["skew_max"])
+            samples.append(sample(answer, seen, rung.get("cause", ""), len(samples) + 1))
+            self.tell([sample_line(samples[-1], watch["samples"])], task_vars)
+            state = outcome(samples, watch["samples"], watch["good"])
+        if state == "recovered" and rung.get("cured"):
+            # Well by its own word is not enough: the cause itself is looked at once more.
+            classes = classify(self._look(rung["cured"], given, task_vars), given["limits"])["classes"]
+            state = state if cured(rung, classes) else "not_recovered"
+        return watched(course, state, samples, time.time())
+
+    def _look(self, subjects: Json, given: Json, task_vars: Mapping[str, Any] | None) -> dict[str, Any]:
+        found = {}
+        for name in dict.fromkeys(LOOKED_AT_AS.get(subject, subject) for subject in subjects):
+            look = given["looks"][name]
+            module = given["modules"][look["module"]]
+            options = {**module["options"], **look["args"]}
+            if has_fragment(look["module"], "api"):
+                options = {**{key: given[key] for key in api_argument_spec()}, **options}
+            found[name] = self.ask(look["module"], plain(options), task_vars, become=bool(module["become"]))
+        return found

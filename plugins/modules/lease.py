@@ -1,0 +1,96 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, media_ops.runbook contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: lease
+short_description: Take or renew the lease of a host for a response
+version_added: 0.1.0
+author:
+  - media_ops.runbook contributors (@media-ops)
+description:
+  - Takes the lease of the host (M(media_ops.runbook.guard)), within the caps of what O(rung) does, and notes in the
+    host's ledger what is about to be done. The lease of a run of this controller that has died is taken over.
+  - What speaks against it goes into the response, and RV(permitted) is false; the task ends well. So it does where a
+    host before it in this run did not recover.
+extends_documentation_fragment:
+  - media_ops.runbook.action
+options:
+  result:
+    description: Result of M(media_ops.runbook.plan), to take the lease. One of it and O(course) is needed.
+    type: dict
+  course:
+    description: Result of the task before, to renew the lease.
+    type: dict
+  rung:
+    description: The rung that is about to be carried out.
+    type: dict
+  state_dir:
+    description: State directory of the host.
+    type: path
+    required: true
+  ttl:
+    description: Seconds until the lease ends by itself.
+    type: int
+    required: true
+  caps:
+    description: How often an action may be carried out, as for M(media_ops.runbook.guard).
+    type: list
+    elements: dict
+    default: []
+  scheduled_for:
+    description: When a scheduled run was due, ISO 8601.
+    type: str
+    default: ""
+  window:
+    description: How many seconds later it may still act.
+    type: float
+    required: true
+"""
+
+EXAMPLES = r"""
+# In role automation
+- name: Take the host
+  media_ops.runbook.lease:
+    result: "{{ healthcheck_result }}"
+    state_dir: "{{ policy_state_dir }}"
+    ttl: "{{ policy_lease_ttl }}"
+    window: "{{ policy_schedule_window }}"
+  register: course
+"""
+
+RETURN = r"""
+run:
+  description: The run, C(run_id), C(controller), C(pid) and C(user).
+  type: dict
+  returned: success
+response:
+  description: The response as it stands (docs/architecture.md).
+  type: dict
+  returned: success
+leased:
+  description: Whether this run holds the lease of the host.
+  type: bool
+  returned: success
+permitted:
+  description: Whether the next thing may be done.
+  type: bool
+  returned: success
+state:
+  description: V(watching), V(recovered) or V(not_recovered).
+  type: str
+  returned: success
+began:
+  description: When the response began, in seconds since 1970.
+  type: float
+  returned: success
+ended:
+  description: When the host was last watched, in seconds since 1970.
+  type: float
+  returned: success
+"""
+
+# The action plugin of the same name does the work.

@@ -1,0 +1,120 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, media_ops.runbook contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: verify
+short_description: Record what a rung did, and watch the host after it
+version_added: 0.1.0
+author:
+  - media_ops.runbook contributors (@media-ops)
+description:
+  - Records in the host's ledger what was done, and where something was changed takes samples of its health, each
+    shown as it is taken, until it has recovered or cannot any more.
+  - A host that is well by its own word is looked at once more for the cause itself.
+extends_documentation_fragment:
+  - media_ops.runbook.api
+  - media_ops.runbook.action
+options:
+  course:
+    description: Result of M(media_ops.runbook.lease) before. Where RV(ignore:permitted) is false, nothing is done.
+    type: dict
+    required: true
+  carried_out:
+    description: Result of M(media_ops.runbook.rung).
+    type: dict
+    required: true
+  state_dir:
+    description: State directory of the host.
+    type: path
+    required: true
+  watch:
+    description: How the host is watched, not at all without samples.
+    type: dict
+    default: {}
+    suboptions:
+      samples:
+        description: How many samples are taken at most.
+        type: int
+        default: 0
+      interval:
+        description: How far apart, in seconds.
+        type: float
+        default: 0
+      good:
+        description: How many must be good.
+        type: int
+        default: 0
+  age_max:
+    description: Age in seconds from which an answer is stale.
+    type: float
+    required: true
+  skew_max:
+    description: How many seconds the host's clock may differ.
+    type: float
+    required: true
+  modules:
+    description: The site's options for each module, and whether it works as the service's user, C(policy_modules).
+    type: dict
+    required: true
+  looks:
+    description: By subject, the C(module) and its C(args), C(policy_looks).
+    type: dict
+    required: true
+  limits:
+    description: From where on a subject is ill, C(policy_limits).
+    type: dict
+    required: true
+"""
+
+EXAMPLES = r"""
+# In role automation
+- name: Record what was done, and verify it
+  media_ops.runbook.verify:
+    course: "{{ course }}"
+    carried_out: "{{ carried_out }}"
+    state_dir: "{{ policy_state_dir }}"
+    watch: {samples: 5, interval: 10, good: 3}
+    age_max: "{{ policy_answer_age_max }}"
+    skew_max: "{{ policy_clock_skew_max }}"
+    modules: "{{ policy_modules }}"
+    looks: "{{ policy_looks }}"
+    limits: "{{ policy_limits }}"
+  register: course
+"""
+
+RETURN = r"""
+run:
+  description: The run, C(run_id), C(controller), C(pid) and C(user).
+  type: dict
+  returned: success
+response:
+  description: The response as it stands (docs/architecture.md).
+  type: dict
+  returned: success
+leased:
+  description: Whether this run holds the lease of the host.
+  type: bool
+  returned: success
+permitted:
+  description: Whether the next thing may be done.
+  type: bool
+  returned: success
+state:
+  description: V(watching), V(recovered) or V(not_recovered).
+  type: str
+  returned: success
+began:
+  description: When the response began, in seconds since 1970.
+  type: float
+  returned: success
+ended:
+  description: When the host was last watched, in seconds since 1970.
+  type: float
+  returned: success
+"""
+
+# The action plugin of the same name does the work.

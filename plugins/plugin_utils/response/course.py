@@ -1,0 +1,230 @@
+# Copyright: (c) 2026, media_ops.runbook contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How the response to a host goes, from its plan to its end. Pure.
+
+The course is what passes from one task to the next: ``run``, ``response`` as it stands, ``leased``, ``permitted``
+(whether the next rung may be carried out), ``state`` (watching, recovered or not_recovered), ``began`` and ``ended``
+(seconds since 1970).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from ...module_utils.shapes import Json, mapping
+from ...module_utils.times import to_text
+from .breaker import breaker_refusals
+from .ladder import drifted, joined_hash
+
+
+def planned(
+    diagnosis: Json, rungs: Sequence[Json], *, run_id: str, mode: str, breaker: Json, approved: str, now: datetime
+) -> dict[str, Any]:
+    """The response to the incidents of a host, before anything was done.
+
+    Args:
+        diagnosis: ``incidents``, ``classes``, ``findings``, ``advice``, ``noted``, and of the guard ``recent`` and
+            ``refusals``.
+        rungs: planned.
+        run_id: what names the run.
+        mode: ``plan`` or ``apply``.
+        breaker: ``open``, the causes for which no host may be touched, and ``hash``, of all hosts' plans.
+        approved: hash of the plan that a person approved, "" where none is asked for.
+        now: when it was planned.
+    """
+    found = _hash(rungs)
+    drift = drifted(found, approved, breaker["hash"]) if mode == "apply" else []
+    return _response(
+        run_id,
+        mode,
+        {key: diagnosis[key] for key in ("incidents", "classes", "findings", "advice", "noted", "recent")},
+        now=to_text(now),
+        plan=list(rungs),
+        hash=found,
+        refusals=[*diagnosis["refusals"], *breaker_refusals(diagnosis["incidents"], breaker["open"]), *drift],
+    )
+
+
+def planned_procedure(
+    name: str, title: str, rungs: Sequence[Json], *, run_id: str, mode: str, approved: str
+) -> dict[str, Any]:
+    """A procedure as a response, before anything was done. What cannot be planned, or is not what was approved, is not
+    begun.
+
+    Args:
+        name: of the procedure.
+        title: of the procedure, for people.
+        rungs: planned, in its order.
+        run_id: what names the run.
+        mode: ``plan`` or ``apply``.
+        approved: as for ``planned``.
+    """
+    found = _hash(rungs)
+    unplanned = _failures(rungs)
+    drift = [] if unplanned else drifted(found, approved)
+    said = f"Could not be planned: {'; '.join(unplanned)}" if unplanned else "; ".join(drift)
+    return _response(
+        run_id,
+        mode,
+        {"procedure": name, "title": title},
+        plan=list(rungs),
+        hash=found,
+        refusals=[*unplanned, *drift],
+        recovered=False if said else None,
+        msg=said,
+    )
+
+
+def _response(run_id: str, mode: str, what: Json, **more: Any) -> dict[str, Any]:
+    made: dict[str, Any] = {
+        "run_id": run_id,
+        "mode": mode,
+        "incidents": [],
+        "classes": {},
+        "findings": [],
+        "advice": [],
+        "noted": {},
+        **what,
+        "plan": [],
+        "hash": "",
+        "refusals": [],
+        "acted": [],
+        "samples": [],
+        "recovered": None,
+        "recovered_after_s": None,
+        "evidence": "",
+        "page": False,
+        "msg": "",
+    }
+    return {**made, **more}
+
+
+def _hash(rungs: Sequence[Json]) -> str:
+    return joined_hash([rung["hash"] for rung in rungs if rung["hash"]])
+
+
+def _failures(rungs: Sequence[Json]) -> list[str]:
+    return [f"{rung['rung']}: {rung['msg']}" for rung in rungs if rung["failed"]]
+
+
+def fleet_gate(fleet: Mapping[str, Any], host: str) -> list[str]:
+    """Why a host may not be touched because of those before it in this run, in a line; else nothing.
+
+    Args:
+        fleet: by host of the run, its response.
+        host: the one that is to be acted upon.
+    """
+    ill = [name for name, response in fleet.items() if mapping(response).get("recovered") is False and name != host]
+    return [f"{', '.join(ill)} did not recover: no other host is touched in this run"] if ill else []
+
+
+def to_be_acted_upon(response: Json) -> bool:
+    """Whether anything follows the plan: an incident that must not be touched is concluded, and a person called."""
+    if response["mode"] != "apply":
+        return False
+    return not response["refusals"] if "procedure" in response else bool(response["incidents"])
+
+
+def begun(response: Json, run: Json, now: float) -> dict[str, Any]:
+    """The course of a response of which nothing is done yet.
+
+    Args:
+        response: planned.
+        run: ``run_id``, ``controller``, ``pid`` and ``user``.
+        now: seconds since 1970.
+    """
+    return {
+        "run": dict(run),
+        "response": dict(response),
+        "leased": False,
+        "permitted": True,
+        "state": "watching",
+        "began": now,
+        "ended": now,
+    }
+
+
+def refused(course: Json, refusals: Sequence[str]) -> dict[str, Any]:
+    """The course when something speaks against going on, each line once; with no line it is the same."""
+    lines = list(dict.fromkeys([*course["response"]["refusals"], *refusals]))
+    return {
+        **course,
+        "response": {**course["response"], "refusals": lines},
+        "permitted": course["permitted"] and not lines,
+    }
+
+
+def is_over(course: Json) -> bool:
+    """Whether no further rung is to be tried.
+
+    The rungs of a ladder are tried until one helps; those of a procedure are all its work.
+    """
+    response = course["response"]
+    return bool(response["refusals"]) or (course["state"] == "recovered" and "procedure" not in response)
+
+
+def acted(course: Json, rung: Json) -> dict[str, Any]:
+    """The course after a rung was carried out."""
+    response = course["response"]
+    return {**course, "response": {**response, "acted": [*response["acted"], dict(rung)]}}
+
+
+def watched(course: Json, state: str, samples: Sequence[Json], now: float) -> dict[str, Any]:
+    """The course after the host was watched."""
+    response = course["response"]
+    seen = {**response, "samples": [*response["samples"], *samples]}
+    return {**course, "response": seen, "state": state, "ended": now}
+
+
+def concluded(course: Json, *, evidence: str, contacts: Sequence[Json]) -> dict[str, Any]:
+    """The response at its end: recovered, or what was tried, and whom to page.
+
+    An incident is over as soon as one rung has helped. A procedure has done its work when every rung could be carried
+    out, and the watch, where there was one, went well.
+
+    Args:
+        course: where it ended.
+        evidence: where the bundle is, "" where none was wanted.
+        contacts: ``report_contacts``, each with ``name`` and ``contact``.
+    """
+    response = course["response"]
+    is_procedure = "procedure" in response
+    failed = _failures(response["acted"])
+    if is_procedure:
+        recovered = course["state"] in ("watching", "recovered") and not failed and not response["refusals"]
+    else:
+        recovered = course["state"] == "recovered"
+    seconds = int(course["ended"] - course["began"])
+    tried = "; ".join(rung["rung"] for rung in response["acted"] if rung["changed"]) or "nothing"
+    if recovered:
+        said = f"Done in {seconds} s: {tried}" if is_procedure else f"Recovered after {seconds} s by: {tried}"
+    else:
+        whom = ", ".join(f"{one['name']} {one['contact']}" for one in contacts)
+        lines = [
+            f"NOT done. Carried out: {tried}" if is_procedure else f"NOT recovered. Tried: {tried}",
+            *failed,
+            f"Page {whom or 'the person on call (no report_contacts are set)'}",
+            *([f"Evidence on the host: {evidence}"] if evidence else []),
+        ]
+        said = ". ".join(lines)
+    return {
+        **response,
+        "evidence": evidence,
+        "recovered": recovered,
+        "recovered_after_s": seconds if recovered else None,
+        "page": not recovered,
+        "msg": said,
+    }
+
+
+def decision_of(response: Json, state: str) -> str:
+    """What the ledger calls the end of a response.
+
+    Recovered is what was watched and found well; a procedure without a watch has only been carried out.
+    """
+    if response["recovered"]:
+        return "recovered" if state == "recovered" else "completed"
+    return "paged" if response["acted"] else "refused"

@@ -1,0 +1,246 @@
+"""How a response goes: what is chosen, looked at, planned, refused, carried out and concluded."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from ansible_collections.media_ops.runbook.plugins.module_utils.errors import OptionError
+from ansible_collections.media_ops.runbook.plugins.plugin_utils.response.choice import choose
+from ansible_collections.media_ops.runbook.plugins.plugin_utils.response.course import (
+    acted,
+    begun,
+    concluded,
+    decision_of,
+    fleet_gate,
+    is_over,
+    planned,
+    planned_procedure,
+    refused,
+    to_be_acted_upon,
+    watched,
+)
+from ansible_collections.media_ops.runbook.plugins.plugin_utils.response.diagnosis import diagnose, guard_refusals
+
+KINDS: dict[str, dict[str, Any]] = {
+    "critical_system": {
+        "subjects": ["service", "host"],
+        "questions": [{"subject": "errors_log", "args": {"path": "/e"}}],
+    },
+    "performance_degradation": {
+        "subjects": ["stats", "host"],
+        "args": {"host": {"samples": 5}},
+        "questions": [{"subject": "last_slow", "args": {"path": "/p"}}],
+    },
+}
+LOOKS: dict[str, dict[str, Any]] = {
+    "service": {"module": "service_control", "args": {"state": "observed"}},
+    "host": {"module": "host_info", "args": {}},
+    "stats": {"module": "pipeline_info", "args": {"gather": ["stats", "metrics"]}},
+}
+LIMITS = {"disk_percent": 90, "memory_percent": 95, "cpu_percent": 90, "duration_s": 300}
+RUN = {"run_id": "r1", "controller": "ops1", "pid": 7, "user": "alice"}
+NOW = datetime(2026, 11, 29, 6, tzinfo=UTC)
+
+
+def found(*kinds: str, fault: str = "") -> dict[str, Any]:
+    incidents = [{"incident": kind, "cause": kind, "title": kind} for kind in kinds]
+    return {"incidents": incidents, "observations": {"host": {"fault": fault}}}
+
+
+class TestChoice:
+    def test_each_look_is_taken_once_with_what_each_kind_adds(self) -> None:
+        made = choose(found("critical_system", "performance_degradation"), [], KINDS, LOOKS)
+        assert [(look["subject"], look["module"], look["args"]) for look in made["looks"]] == [
+            ("errors_log", "log_digest_info", {"path": "/e"}),
+            ("last_slow", "log_digest_info", {"path": "/p"}),
+            ("service", "service_control", {"state": "observed"}),
+            ("host", "host_info", {"samples": 5}),
+            ("stats", "pipeline_info", {"gather": ["stats", "metrics"]}),
+        ]
+
+    def test_only_what_is_wanted_and_that_also_where_it_was_not_found(self) -> None:
+        made = choose(found("critical_system"), ["performance_degradation"], KINDS, LOOKS)
+        assert made["incidents"] == []
+        assert [look["subject"] for look in made["looks"]] == ["last_slow", "stats", "host"]
+
+    def test_a_host_that_is_not_reached_is_not_looked_at(self) -> None:
+        made = choose(found("critical_system", fault="unreachable"), [], KINDS, LOOKS)
+        assert (made["reached"], made["looks"], len(made["incidents"])) == (False, [], 1)
+        assert choose({"incidents": []}, [], KINDS, LOOKS)["reached"] is False
+
+    def test_a_kind_that_nobody_can_look_into_is_named(self) -> None:
+        with pytest.raises(OptionError, match="policy_incidents' is 'fire'"):
+            choose(found("fire"), [], KINDS, LOOKS)
+
+
+class TestDiagnosis:
+    def look(self, subject: str, module: str, answer: Any) -> dict[str, Any]:
+        return {"subject": subject, "module": module, "args": {}, "answer": answer}
+
+    def test_logs_and_statistics_are_noted_and_a_newer_look_at_the_statistics_wins(self) -> None:
+        stats = {
+            "total_operations": 4,
+            "average_duration": 301.0,
+            "stage_breakdown": {"merging": {"average_duration": 250.0}, "upload": {"average_duration": 3.0}},
+        }
+        rows = [{"active_sessions": 0}, {"active_sessions": 2, "cpu_percent": 97, "memory_percent": 10}, "x"]
+        answer = {"endpoints": {"stats": {"data": stats}, "metrics": {"data": {"metrics": rows}}}}
+        host = {"cpu": {"used_percent": 97}, "memory": {"used_percent": 10}, "disks": [], "io": [{"busy_percent": 9}]}
+        rule = {
+            "when": {
+                "cpu_percent": {"above": 90},
+                "slowest_stage": {"in": ["merging"]},
+                "disk_busy_percent": {"below": 10},
+            },
+            "advice": "add hosts",
+        }
+        made = diagnose(
+            [
+                self.look("last_slow", "log_digest_info", {"last": [{"a": 1}], "counts": {"extra.error_code": []}}),
+                self.look("over_limit", "log_digest_info", {"failed": True, "msg": "no such file"}),
+                self.look("stats", "pipeline_info", answer),
+                self.look("host", "host_info", host),
+            ],
+            {"total_operations": 4, "average_duration": 1.0},
+            limits=LIMITS,
+            advice=[rule],
+            looked_into_performance=True,
+        )
+        assert made["classes"]["performance"] == "degraded"
+        assert (made["noted"]["last_slow"], made["noted"]["over_limit"]) == ([{"a": 1}], [])
+        assert made["noted"]["counts"] == {"extra.error_code": []}
+        assert [row["stage"] for row in made["noted"]["stages"]] == ["merging", "upload"]
+        assert made["noted"]["busy_metrics"] == [rows[1]]
+        assert made["advice"] == ["add hosts"]
+        assert set(made["probes"]) == {"host", "stats"}
+
+    def test_statistics_of_the_check_stay_where_the_newer_look_failed(self) -> None:
+        failed = self.look("stats", "pipeline_info", {"unreachable": True, "msg": "ssh"})
+        given: dict[str, Any] = {"limits": LIMITS, "advice": [], "looked_into_performance": False}
+        made = diagnose([failed], {"total_operations": 4, "average_duration": 1.0}, **given)
+        assert made["classes"] == {"performance": "ok"}
+        assert diagnose([failed], None, **given)["classes"] == {}
+
+    def test_what_the_guard_says(self) -> None:
+        assert guard_refusals({"recent": [], "pause": None}) == []
+        pause = {"until": "2026-11-29T07:00:00Z", "reason": "new\ndisk"}
+        assert guard_refusals({"recent": [], "pause": pause}) == [
+            "automation is paused until 2026-11-29T07:00:00Z: new disk"
+        ]
+        assert guard_refusals({"unreachable": True, "msg": "ssh"}) == ["the guard of the host could not be asked: ssh"]
+
+
+def rung(name: str = "Restart", **more: Any) -> dict[str, Any]:
+    return {"rung": name, "hash": "a" * 12, "failed": False, "changed": True, "msg": "", "actions": [], **more}
+
+
+def diagnosis(*causes: str, **more: Any) -> dict[str, Any]:
+    empty: dict[str, Any] = {"classes": {}, "findings": [], "advice": [], "noted": {}, "recent": [], "refusals": []}
+    return {**empty, "incidents": [{"incident": "i", "cause": cause, "title": cause} for cause in causes], **more}
+
+
+def plan_of(approved: str = "", mode: str = "apply", **more: Any) -> dict[str, Any]:
+    breaker: dict[str, Any] = {"open": {}, "hash": "b" * 12}
+    given: dict[str, Any] = {"run_id": "r1", "mode": mode, "breaker": breaker, "approved": approved, "now": NOW}
+    return planned(diagnosis("service"), [rung()], **{**given, **more})
+
+
+class TestPlan:
+    @pytest.mark.parametrize(("approved", "drifts"), [("", 0), ("a" * 12, 0), ("b" * 12, 0), ("c" * 12, 1)])
+    def test_only_what_was_approved_is_done(self, approved: str, drifts: int) -> None:
+        assert len(plan_of(approved)["refusals"]) == drifts
+        assert plan_of(approved, mode="plan")["refusals"] == [], "a plan is shown whatever was approved"
+
+    def test_what_the_guard_and_the_breaker_say_stands_against_it(self) -> None:
+        opened = {"service": {"hosts": ["a", "b"], "fleet": 2, "allowed": 1}}
+        made = planned(
+            diagnosis("service", refusals=["paused"]),
+            [],
+            run_id="r1",
+            mode="apply",
+            breaker={"open": opened, "hash": ""},
+            approved="",
+            now=NOW,
+        )
+        assert made["refusals"][0] == "paused"
+        assert "the breaker is open" in made["refusals"][1]
+        assert to_be_acted_upon(made), "it is concluded, and a person is called"
+
+    def test_what_is_to_be_acted_upon(self) -> None:
+        assert to_be_acted_upon(plan_of())
+        assert not to_be_acted_upon(plan_of(mode="plan"))
+        assert not to_be_acted_upon({**plan_of(), "incidents": []})
+
+    def test_a_procedure_of_which_a_part_cannot_be_planned_is_not_begun(self) -> None:
+        bad = rung("Free", failed=True, hash="", msg="no answer: sudo")
+        made = planned_procedure("p", "P", [rung(), bad], run_id="r1", mode="apply", approved="c" * 12)
+        assert (made["refusals"], made["recovered"], made["msg"]) == (
+            ["Free: no answer: sudo"],
+            False,
+            "Could not be planned: Free: no answer: sudo",
+        )
+        assert not to_be_acted_upon(made)
+        drifted = planned_procedure("p", "P", [rung()], run_id="r1", mode="apply", approved="c" * 12)
+        assert drifted["recovered"] is False
+        assert "c" * 12 in drifted["msg"]
+        assert to_be_acted_upon(planned_procedure("p", "P", [rung()], run_id="r1", mode="apply", approved=""))
+
+
+CONTACTS = [{"name": "Ann", "contact": "+1"}, {"name": "Bob", "contact": "+2"}]
+
+
+def course(**response: Any) -> dict[str, Any]:
+    return begun({**plan_of(), **response}, RUN, 100.0)
+
+
+class TestCourse:
+    def test_one_host_that_did_not_recover_stops_the_others(self) -> None:
+        fleet = {"a": {"recovered": True}, "b": {"recovered": False}, "c": {"recovered": None}, "d": None}
+        assert fleet_gate(fleet, "c") == ["b did not recover: no other host is touched in this run"]
+        assert fleet_gate(fleet, "b") == []
+
+    def test_a_ladder_ends_with_what_helped_and_a_procedure_goes_on(self) -> None:
+        helped = watched(course(), "recovered", [], 160.0)
+        assert is_over(helped)
+        assert not is_over(watched(course(procedure="p"), "recovered", [], 160.0))
+        assert not is_over(watched(course(), "not_recovered", [], 160.0))
+        assert is_over(refused(course(), ["paused"]))
+
+    def test_each_refusal_is_said_once_and_nothing_more_is_permitted(self) -> None:
+        made = refused(refused(course(), ["paused"]), ["paused", "late"])
+        assert (made["response"]["refusals"], made["permitted"]) == (["paused", "late"], False)
+        assert refused(course(), [])["permitted"]
+
+    def test_recovered(self) -> None:
+        done = watched(acted(course(), rung()), "recovered", [{"number": 1}], 163.9)
+        made = concluded(done, evidence="/e", contacts=CONTACTS)
+        assert (made["recovered"], made["recovered_after_s"], made["page"]) == (True, 63, False)
+        assert made["msg"] == "Recovered after 63 s by: Restart"
+        assert (made["samples"], made["evidence"]) == ([{"number": 1}], "/e")
+        assert decision_of(made, "recovered") == "recovered"
+
+    def test_not_recovered_says_what_was_tried_and_whom_to_page(self) -> None:
+        ended = acted(course(), rung("Reinstall", failed=True, changed=False, msg="apt fails"))
+        made = concluded(watched(ended, "not_recovered", [], 170.0), evidence="/e", contacts=CONTACTS)
+        assert made["msg"] == (
+            "NOT recovered. Tried: nothing. Reinstall: apt fails. Page Ann +1, Bob +2. Evidence on the host: /e"
+        )
+        assert (made["recovered"], made["page"], decision_of(made, "not_recovered")) == (False, True, "paged")
+        alone = concluded(refused(course(), ["paused"]), evidence="", contacts=[])
+        assert alone["msg"].endswith("Page the person on call (no report_contacts are set)")
+        assert decision_of(alone, "watching") == "refused"
+
+    def test_a_procedure_without_a_watch_is_done_when_all_was_carried_out(self) -> None:
+        done = acted(course(procedure="p"), rung())
+        made = concluded(done, evidence="", contacts=[])
+        assert (made["recovered"], made["msg"], decision_of(made, "watching")) == (
+            True,
+            "Done in 0 s: Restart",
+            "completed",
+        )
+        failed = concluded(acted(done, rung("Free", failed=True, msg="full")), evidence="", contacts=[])
+        assert failed["msg"].startswith("NOT done. Carried out: Restart; Free. Free: full")
+        ill = concluded(watched(done, "not_recovered", [], 170.0), evidence="", contacts=[])
+        assert ill["recovered"] is False
