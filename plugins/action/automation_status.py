@@ -11,12 +11,6 @@ from typing import Any
 from ..plugin_utils.host_action import HostAction
 from ..plugin_utils.response.lines import automation_lines
 
-_ARGUMENTS: dict[str, Any] = {
-    "state_dir": {"type": "path", "required": True},
-    "hours": {"type": "float", "default": 24},
-    "overrides": {"type": "dict", "required": True},
-}
-
 
 class ActionModule(HostAction):
     """Who holds a lease, what was done lately, what is paused, which overrides are in force."""
@@ -24,7 +18,7 @@ class ActionModule(HostAction):
     def run(self, tmp: str | None = None, task_vars: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """Shown for a person; failed where it is not known."""
         result: dict[str, Any] = super().run(tmp, task_vars)
-        given = self.arguments(_ARGUMENTS)
+        given = self.arguments()
         host = str((task_vars or {}).get("inventory_hostname", ""))
         guard = self.ask("guard", {"state_dir": given["state_dir"], "hours": given["hours"]}, task_vars)
         if "recent" not in guard:

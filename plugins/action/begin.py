@@ -15,8 +15,6 @@ from ..plugin_utils.arguments import policy_ages, require_arguments, require_mea
 from ..plugin_utils.host_action import HostAction, plain
 from ..plugin_utils.response.controller import this_run
 
-_ARGUMENTS = {"role": {"type": "str", "default": "policy"}, "entry": {"type": "str", "default": "main"}}
-
 
 class ActionModule(HostAction):
     """Once for a run: variables of one host stand for those of all, which each check judges by for itself."""
@@ -26,7 +24,7 @@ class ActionModule(HostAction):
     def run(self, tmp: str | None = None, task_vars: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """What names the run, where all is well; else the failure names every variable that is wrong."""
         result: dict[str, Any] = super().run(tmp, task_vars)
-        given, variables = self.arguments(_ARGUMENTS), task_vars or {}
+        given, variables = self.arguments(), task_vars or {}
         template = self._templar.template
         try:
             require_arguments(given["role"], given["entry"], variables, template)

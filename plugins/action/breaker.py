@@ -14,17 +14,6 @@ from ..plugin_utils.host_action import HostAction, plain
 from ..plugin_utils.response.breaker import fleet_breaker
 from ..plugin_utils.response.ladder import joined_hash
 
-_ARGUMENTS: dict[str, Any] = {
-    "diagnoses": {"type": "str", "required": True},
-    "plans": {"type": "str", "required": True},
-    "fleet": {"type": "list", "elements": "str", "default": []},
-    "others": {"type": "list", "elements": "dict", "default": []},
-    "share": {"type": "float", "required": True},
-    "at_least": {"type": "int", "required": True},
-    "within": {"type": "float", "required": True},
-    "reset": {"type": "bool", "default": False},
-}
-
 
 class ActionModule(HostAction):
     """Once for the run, over all its hosts; nothing is asked."""
@@ -34,7 +23,7 @@ class ActionModule(HostAction):
     def run(self, tmp: str | None = None, task_vars: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """The causes for which no host may be touched, and one hash over the plans of all hosts."""
         result: dict[str, Any] = super().run(tmp, task_vars)
-        given, variables = self.arguments(_ARGUMENTS), task_vars or {}
+        given, variables = self.arguments(), task_vars or {}
         hosts = [str(host) for host in variables["ansible_play_hosts_all"]]
         known = {host: variables["hostvars"].raw_get(host) for host in hosts}
         found = {

@@ -8,28 +8,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ..module_utils.api.settings import api_argument_spec
 from ..module_utils.errors import MediaOpsError
 from ..module_utils.times import to_text, utc_now
 from ..plugin_utils.arguments import require_sound_policy
-from ..plugin_utils.host_action import HostAction, plain
+from ..plugin_utils.host_action import HostAction
 from ..plugin_utils.judging.checked import checked, day_report
 from ..plugin_utils.week.observations import observe_review
 from ..plugin_utils.week.review import review
 
-_ENDPOINTS = ["health", "health_detailed", "stats", "alerts", "metrics", "sessions"]
-_ARGUMENTS: dict[str, Any] = {
-    "run_by": {"type": "str", "required": True},
-    "policy": {"type": "dict", "required": True},
-    "gather": {"type": "list", "elements": "str", "choices": _ENDPOINTS, "required": True},
-    "stats_hours": {"type": "int", "default": 24},
-    "metrics_hours": {"type": "int", "default": 24},
-    "alerts_level": {"type": "str", "default": "critical", "choices": ["info", "warning", "error", "critical"]},
-    "state_dir": {"type": "path"},
-    "log": {"type": "dict"},
-    "day": {"type": "bool", "default": False},
-    "week": {"type": "bool", "default": False},
-}
 _AGES = ("session_look_minutes", "session_investigate_minutes", "session_end_minutes")
 _WEEK_H = 168
 
@@ -40,11 +26,11 @@ class ActionModule(HostAction):
     def run(self, tmp: str | None = None, task_vars: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """What was found. The task fails only where the policy or its own arguments cannot be used."""
         result: dict[str, Any] = super().run(tmp, task_vars)
-        connection, given = self._given()
+        given = self.arguments()
         policy = given["policy"]
         try:
             require_sound_policy(policy.get("checks"), {f"policy_{key}": policy.get(key) for key in _AGES})
-            result.update(self._check(given, connection, task_vars))
+            result.update(self._check(given, task_vars))
         except MediaOpsError as error:
             raise self.failing(error) from error
         if self._discovered_interpreter_key:
@@ -52,20 +38,8 @@ class ActionModule(HostAction):
             result["ansible_facts"] = {self._discovered_interpreter_key: self._discovered_interpreter}
         return {**result, "changed": False}
 
-    def _given(self) -> tuple[dict[str, Any], dict[str, Any]]:
-        """Options of the connection, which the module itself checks on the host, and the action's own."""
-        names, everything = set(api_argument_spec()), dict(self._task.args)
-        self._task.args = {key: value for key, value in everything.items() if key not in names}
-        try:
-            own = self.arguments(_ARGUMENTS)
-        finally:
-            self._task.args = everything
-        return plain({key: value for key, value in everything.items() if key in names}), own
-
-    def _check(
-        self, given: Mapping[str, Any], connection: Mapping[str, Any], task_vars: Mapping[str, Any] | None
-    ) -> dict[str, Any]:
-        now = utc_now()
+    def _check(self, given: Mapping[str, Any], task_vars: Mapping[str, Any] | None) -> dict[str, Any]:
+        connection, now = self.connection(), utc_now()
         asked = {key: given[key] for key in ("gather", "stats_hours", "metrics_hours", "alerts_level", "state_dir")}
         kept = self.ask("daily_reports_info", {"state_dir": given["state_dir"]}, task_vars) if given["week"] else {}
         answer = self.ask("pipeline_info", {**connection, **asked, "controller_time": to_text(now)}, task_vars)

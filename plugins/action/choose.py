@@ -12,13 +12,6 @@ from ..module_utils.errors import MediaOpsError
 from ..plugin_utils.host_action import HostAction
 from ..plugin_utils.response.choice import choose
 
-_ARGUMENTS: dict[str, Any] = {
-    "result": {"type": "dict", "required": True},
-    "only": {"type": "list", "elements": "str", "default": []},
-    "kinds": {"type": "dict", "required": True},
-    "looks": {"type": "dict", "required": True},
-}
-
 
 class ActionModule(HostAction):
     """What a check found says what is to be looked at; nothing is asked."""
@@ -28,7 +21,7 @@ class ActionModule(HostAction):
     def run(self, tmp: str | None = None, task_vars: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """The incidents, and the looks that these call for."""
         result: dict[str, Any] = super().run(tmp, task_vars)
-        given = self.arguments(_ARGUMENTS)
+        given = self.arguments()
         try:
             found = choose(given["result"], given["only"], given["kinds"], given["looks"])
         except MediaOpsError as error:

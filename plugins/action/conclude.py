@@ -17,16 +17,6 @@ from ..plugin_utils.response.ledger import decision
 from ..plugin_utils.response.lines import response_lines
 from ..plugin_utils.response.recovery import amended
 
-_ARGUMENTS: dict[str, Any] = {
-    "result": {"type": "dict", "required": True},
-    "course": {"type": "dict", "default": {}},
-    "evidence": {"type": "dict", "default": {}},
-    "broken": {"type": "str", "default": ""},
-    "state_dir": {"type": "path", "required": True},
-    "contacts": {"type": "list", "elements": "dict", "default": []},
-    "policy": {"type": "dict", "required": True},
-}
-
 
 class ActionModule(HostAction):
     """However the response went, this is its end."""
@@ -34,7 +24,7 @@ class ActionModule(HostAction):
     def run(self, tmp: str | None = None, task_vars: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """The result of the check with the outcome in it."""
         answer: dict[str, Any] = super().run(tmp, task_vars)
-        given = self.arguments(_ARGUMENTS)
+        given = self.arguments()
         course = given["course"]
         if "response" not in course:
             # What broke off may have been what keeps the course; the lease is then given back if it is this run's.

@@ -15,16 +15,6 @@ from ..plugin_utils.host_action import HostAction
 from ..plugin_utils.response.diagnosis import diagnose, guard_refusals
 from ..plugin_utils.response.ladder import ladder
 
-_ARGUMENTS: dict[str, Any] = {
-    "result": {"type": "dict", "required": True},
-    "chosen": {"type": "dict", "required": True},
-    "seen": {"type": "list", "elements": "dict", "default": []},
-    "guard": {"type": "dict", "default": {}},
-    "limits": {"type": "dict", "required": True},
-    "advice": {"type": "list", "elements": "dict", "default": []},
-    "ladders": {"type": "dict", "required": True},
-}
-
 
 class ActionModule(HostAction):
     """From what was seen to what could be done about it; nothing is asked."""
@@ -34,7 +24,7 @@ class ActionModule(HostAction):
     def run(self, tmp: str | None = None, task_vars: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """Classes, findings and rungs, and what the guard of the host says."""
         result: dict[str, Any] = super().run(tmp, task_vars)
-        given = self.arguments(_ARGUMENTS)
+        given = self.arguments()
         chosen, guard = given["chosen"], given["guard"]
         stats = mapping(mapping(given["result"].get("answers")).get("stats"))
         looks = {look["subject"] for look in chosen["looks"]}

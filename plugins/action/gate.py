@@ -11,10 +11,6 @@ from typing import Any
 from ..plugin_utils.host_action import HostAction
 from ..plugin_utils.judging.verdict import host_state
 
-_ARGUMENTS: dict[str, Any] = {
-    "verdicts": {"type": "list", "elements": "dict", "required": True},
-    "fail_on": {"type": "list", "elements": "str", "default": ["critical", "unknown"]},
-}
 _NOT_CHECKED = {"state": "unknown", "message": "not checked"}
 
 
@@ -26,7 +22,7 @@ class ActionModule(HostAction):
     def run(self, tmp: str | None = None, task_vars: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """Failed where the host's state is one that fails a run, with the messages that say why."""
         result: dict[str, Any] = super().run(tmp, task_vars)
-        given = self.arguments(_ARGUMENTS)
+        given = self.arguments()
         verdicts = given["verdicts"] or [_NOT_CHECKED]
         state = host_state(verdicts)
         bad = dict.fromkeys(str(verdict["message"]) for verdict in verdicts if verdict["state"] in given["fail_on"])

@@ -17,17 +17,6 @@ from ..plugin_utils.response.controller import dead_run
 from ..plugin_utils.response.course import begun, fleet_gate, is_over, refused
 from ..plugin_utils.response.ledger import begun as begun_entries
 
-_ARGUMENTS: dict[str, Any] = {
-    "result": {"type": "dict"},
-    "course": {"type": "dict"},
-    "rung": {"type": "dict"},
-    "state_dir": {"type": "path", "required": True},
-    "ttl": {"type": "int", "required": True},
-    "caps": {"type": "list", "elements": "dict", "default": []},
-    "scheduled_for": {"type": "str", "default": ""},
-    "window": {"type": "float", "required": True},
-}
-
 
 class ActionModule(HostAction):
     """What speaks against acting on a host is noted in the course of its response, and ends no task."""
@@ -35,7 +24,7 @@ class ActionModule(HostAction):
     def run(self, tmp: str | None = None, task_vars: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """The course, ``permitted`` where the next thing may be done."""
         result: dict[str, Any] = super().run(tmp, task_vars)
-        given = self.arguments(_ARGUMENTS)
+        given = self.arguments()
         if given["course"]:
             course = given["course"]
         elif given["result"] and "response" in given["result"]:

@@ -11,15 +11,6 @@ from typing import Any
 from ..module_utils.shapes import mapping
 from ..plugin_utils.host_action import HostAction
 
-_ARGUMENTS: dict[str, Any] = {
-    "textfile_dir": {"type": "path", "required": True},
-    "source": {"type": "str", "required": True},
-    "state_dir": {"type": "path", "required": True},
-    "found": {"type": "dict", "default": {}},
-    "alerts": {"type": "dict", "default": {}},
-    "breaker": {"type": "dict"},
-}
-
 
 class ActionModule(HostAction):
     """What the run found, when it last ran and succeeded, what automation did in the last day."""
@@ -27,7 +18,7 @@ class ActionModule(HostAction):
     def run(self, tmp: str | None = None, task_vars: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """Nothing where the check did not reach the host."""
         result: dict[str, Any] = super().run(tmp, task_vars)
-        given = self.arguments(_ARGUMENTS)
+        given = self.arguments()
         observations = mapping(given["found"].get("observations"))
         if mapping(observations.get("host")).get("fault", "unknown") != "":
             return {**result, "changed": False, "skipped": True, "skip_reason": "The check did not reach the host"}

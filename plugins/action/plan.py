@@ -16,19 +16,6 @@ from ..plugin_utils.response.course import planned, planned_procedure, to_be_act
 from ..plugin_utils.response.lines import response_lines
 from ..plugin_utils.response.recovery import amended
 
-_ARGUMENTS: dict[str, Any] = {
-    "result": {"type": "dict", "required": True},
-    "rungs": {"type": "list", "elements": "dict", "required": True},
-    "run": {"type": "dict", "required": True},
-    "mode": {"type": "str", "choices": ["plan", "apply"], "required": True},
-    "approved": {"type": "str", "default": ""},
-    "diagnosis": {"type": "dict"},
-    "breaker": {"type": "dict"},
-    "procedure": {"type": "str"},
-    "title": {"type": "str", "default": ""},
-    "policy": {"type": "dict", "required": True},
-}
-
 
 class ActionModule(HostAction):
     """The response of a host before anything is done; nothing is asked."""
@@ -38,7 +25,7 @@ class ActionModule(HostAction):
     def run(self, tmp: str | None = None, task_vars: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """The result of the check with the plan in it, which is shown where the host was reached."""
         answer: dict[str, Any] = super().run(tmp, task_vars)
-        given = self.arguments(_ARGUMENTS)
+        given = self.arguments()
         rungs = [row["rung"] for row in given["rungs"] if "rung" in row]
         run: dict[str, Any] = {
             "run_id": given["run"]["run_id"],

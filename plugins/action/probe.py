@@ -10,25 +10,7 @@ from typing import Any
 
 from ansible.errors import AnsibleActionFail
 
-from ..module_utils.api.settings import api_argument_spec
-from ..plugin_utils.host_action import HostAction, has_fragment, plain
-
-_LOOKING = (
-    "ffmpeg_info",
-    "guard",
-    "host_info",
-    "log_digest_info",
-    "pipeline_info",
-    "service_config",
-    "service_control",
-    "session_info",
-    "storage_probe",
-)
-_ARGUMENTS: dict[str, Any] = {
-    "module": {"type": "str", "required": True, "choices": list(_LOOKING)},
-    "options": {"type": "dict", "default": {}},
-    "args": {"type": "dict", "default": {}},
-}
+from ..plugin_utils.host_action import HostAction, has_fragment
 
 
 class ActionModule(HostAction):
@@ -37,12 +19,12 @@ class ActionModule(HostAction):
     def run(self, tmp: str | None = None, task_vars: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """Ask in check mode, which changes nothing, whatever the run does."""
         result: dict[str, Any] = super().run(tmp, task_vars)
-        params = self.arguments({**_ARGUMENTS, **api_argument_spec()})
+        params = self.arguments()
         module, given = params["module"], {**params["options"], **params["args"]}
         if given.get("state", "observed") != "observed":
             raise AnsibleActionFail(
                 f"state is {given['state']!r}: a look changes nothing, so only observed is possible"
             )
         if has_fragment(module, "api"):
-            given = {**plain({key: params[key] for key in api_argument_spec()}), **given}
+            given = {**self.connection(), **given}
         return {**result, "changed": False, "answer": self.ask(module, given, task_vars, check=True)}

@@ -11,14 +11,6 @@ from typing import Any
 from ..plugin_utils.host_action import HostAction
 from ..plugin_utils.judging.quick import PARTS, quick_reference
 
-_ARGUMENTS: dict[str, Any] = {
-    "result": {"type": "dict", "required": True},
-    "show": {"type": "list", "elements": "str", "choices": list(PARTS), "default": list(PARTS)},
-    "api_url": {"type": "str", "default": "http://localhost:8000/api/v1/monitoring"},
-    "log_dir": {"type": "path", "required": True},
-    "contacts": {"type": "list", "elements": "dict", "default": []},
-}
-
 
 class ActionModule(HostAction):
     """Looks at what was found; nothing is asked."""
@@ -28,7 +20,7 @@ class ActionModule(HostAction):
     def run(self, tmp: str | None = None, task_vars: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """The parts, shown on the screen whatever the verbosity."""
         answer: dict[str, Any] = super().run(tmp, task_vars)
-        given = self.arguments(_ARGUMENTS)
+        given = self.arguments()
         shown = quick_reference(
             given["result"], api_url=given["api_url"], log_dir=given["log_dir"], contacts=given["contacts"]
         )

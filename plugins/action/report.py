@@ -16,17 +16,6 @@ from ..plugin_utils.report.made import news_of, report_of
 from ..plugin_utils.report.report_files import report_files
 from ..plugin_utils.report.result import summarise
 
-_ARGUMENTS: dict[str, Any] = {
-    "directory": {"type": "path", "required": True},
-    "check": {"type": "str", "required": True},
-    "title": {"type": "str", "required": True},
-    "contacts": {"type": "list", "elements": "dict", "default": []},
-    "command_prefix": {"type": "str", "default": "ansible-playbook "},
-    "fail_on": {"type": "list", "elements": "str", "default": ["critical", "unknown"]},
-    "keep": {"type": "int", "default": 60},
-    "since": {"type": "float", "default": 0},
-}
-
 
 class ActionModule(HostAction):
     """Once for the whole fleet, in ansible-playbook itself, whatever the connection of the host is."""
@@ -36,7 +25,7 @@ class ActionModule(HostAction):
     def run(self, tmp: str | None = None, task_vars: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """Write the reports, or in check mode say what would be written, and hand the summary on."""
         result: dict[str, Any] = super().run(tmp, task_vars)
-        given, variables = self.arguments(_ARGUMENTS), task_vars or {}
+        given, variables = self.arguments(), task_vars or {}
         now = utc_now()
         hostvars = variables["hostvars"]
         found = {

@@ -10,21 +10,12 @@ from typing import Any
 
 from ansible import context
 
-from ..module_utils.api.settings import api_argument_spec
 from ..module_utils.errors import MediaOpsError
 from ..module_utils.times import to_text, utc_now
 from ..plugin_utils.host_action import HostAction, has_fragment, options_of
 from ..plugin_utils.response.ladder import is_enabled
 from ..plugin_utils.response.ledger import planned_rung
 from ..plugin_utils.response.rung import joined, module_arguments, settings_of
-
-_ARGUMENTS: dict[str, Any] = {
-    "rung": {"type": "dict", "required": True},
-    "modules": {"type": "dict", "required": True},
-    "run_id": {"type": "str", "required": True},
-    "planning": {"type": "bool", "default": False},
-    "approved": {"type": "bool", "default": False},
-}
 
 
 class ActionModule(HostAction):
@@ -33,7 +24,7 @@ class ActionModule(HostAction):
     def run(self, tmp: str | None = None, task_vars: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """Ask the rung's module, in check mode where it is only planned."""
         super().run(tmp, task_vars)
-        params = self.arguments({**_ARGUMENTS, **api_argument_spec()})
+        params = self.arguments()
         rung = {"args": {}, **params["rung"]}
         if not is_enabled(rung):
             return {"changed": False, "skipped": True, "skip_reason": "This rung is not enabled"}
@@ -64,7 +55,7 @@ class ActionModule(HostAction):
             "run_id": params["run_id"],
             "controller_time": to_text(utc_now()),
             # Another module may have options of the same names that mean another connection.
-            **({key: params[key] for key in api_argument_spec()} if has_fragment(module, "api") else {}),
+            **(self.connection() if has_fragment(module, "api") else {}),
         }
         if params["approved"] and not params["planning"]:
             given.update(plan_hash=rung.get("hash") or None, as_of=rung.get("as_of"))

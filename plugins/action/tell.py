@@ -15,17 +15,6 @@ from ..module_utils.times import utc_now
 from ..plugin_utils.host_action import HostAction, plain
 from ..plugin_utils.report.telling import delivered, host_states, joined, problem_of
 
-_ARGUMENTS: dict[str, Any] = {
-    "state_dir": {"type": "path", "required": True},
-    "channels": {"type": "list", "elements": "dict", "default": []},
-    "title": {"type": "str", "required": True},
-    "contacts": {"type": "list", "elements": "dict", "default": []},
-    "report": {"type": "path"},
-    "command_prefix": {"type": "str"},
-    "reminder_after": {"type": "float"},
-    "settle": {"type": "int"},
-}
-
 
 class ActionModule(HostAction):
     """Once, delegated to the controller, which keeps what is to be told of hosts that cannot."""
@@ -33,7 +22,7 @@ class ActionModule(HostAction):
     def run(self, tmp: str | None = None, task_vars: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """What was sent. A channel that fails is a value: the hosts learn first what was delivered."""
         result: dict[str, Any] = super().run(tmp, task_vars)
-        given, variables = self.arguments(_ARGUMENTS), task_vars or {}
+        given, variables = self.arguments(), task_vars or {}
         hostvars = variables["hostvars"]
         answers = {
             str(host): plain(hostvars.raw_get(host).get("__report_alerts") or {})

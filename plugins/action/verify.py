@@ -9,10 +9,9 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from ..module_utils.api.settings import api_argument_spec
 from ..module_utils.errors import MediaOpsError
 from ..module_utils.shapes import Json
-from ..plugin_utils.host_action import HostAction, has_fragment, plain
+from ..plugin_utils.host_action import HostAction, has_fragment
 from ..plugin_utils.judging.observations import observe
 from ..plugin_utils.response.course import acted, refused, watched
 from ..plugin_utils.response.diagnosis import LOOKED_AT_AS, classify
@@ -20,25 +19,6 @@ from ..plugin_utils.response.ladder import cured
 from ..plugin_utils.response.ledger import entries
 from ..plugin_utils.response.recovery import outcome, sample, sample_line
 
-_ARGUMENTS: dict[str, Any] = {
-    "course": {"type": "dict", "required": True},
-    "carried_out": {"type": "dict", "required": True},
-    "state_dir": {"type": "path", "required": True},
-    "watch": {
-        "type": "dict",
-        "default": {},
-        "options": {
-            "samples": {"type": "int", "default": 0},
-            "interval": {"type": "float", "default": 0},
-            "good": {"type": "int", "default": 0},
-        },
-    },
-    "age_max": {"type": "float", "required": True},
-    "skew_max": {"type": "float", "required": True},
-    "modules": {"type": "dict", "required": True},
-    "looks": {"type": "dict", "required": True},
-    "limits": {"type": "dict", "required": True},
-}
 _FIRST_S = 2  # a service that has just been acted upon is not asked at once
 
 
@@ -48,7 +28,7 @@ class ActionModule(HostAction):
     def run(self, tmp: str | None = None, task_vars: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """The course with the rung, and with what was seen of the host after it."""
         result: dict[str, Any] = super().run(tmp, task_vars)
-        given = self.arguments({**_ARGUMENTS, **api_argument_spec()})
+        given = self.arguments()
         course, carried_out = given["course"], given["carried_out"]
         if course["permitted"] and "rung" in carried_out:
             course = self._record(acted(course, carried_out["rung"]), carried_out, given, task_vars)
@@ -73,10 +53,9 @@ class ActionModule(HostAction):
 
     def _watch(self, course: Json, rung: Json, given: Json, task_vars: Mapping[str, Any] | None) -> dict[str, Any]:
         state, samples, watch = "watching", list[dict[str, Any]](), given["watch"]
-        connection = {key: given[key] for key in api_argument_spec()}
         while state == "watching":
             time.sleep(watch["interval"] if samples else min(watch["interval"], _FIRST_S))
-            asked = {**connection, "gather": ["health_detailed"]}
+            asked = {**self.connection(), "gather": ["health_detailed"]}
             answer = self.ask("pipeline_info", asked, task_vars, become=False)
             seen = observe(answer, age_max_s=given["age_max"], skew_max_s=given["skew_max"])
             samples.append(sample(answer, seen, rung.get("cause", ""), len(samples) + 1))
@@ -95,6 +74,6 @@ class ActionModule(HostAction):
             module = given["modules"][look["module"]]
             options = {**module["options"], **look["args"]}
             if has_fragment(look["module"], "api"):
-                options = {**{key: given[key] for key in api_argument_spec()}, **options}
-            found[name] = self.ask(look["module"], plain(options), task_vars, become=bool(module["become"]))
+                options = {**self.connection(), **options}
+            found[name] = self.ask(look["module"], options, task_vars, become=bool(module["become"]))
         return found

@@ -19,6 +19,7 @@ import yaml
 from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure, AnsibleError
 from ansible.plugins.action import ActionBase
 
+from ..module_utils.api.settings import api_argument_spec
 from ..module_utils.errors import MediaOpsError
 from ..module_utils.shapes import one_line
 
@@ -36,6 +37,10 @@ _TYPES: dict[str, tuple[type, ...]] = {
 # What tells a failure; the rest of a module's answer is what its RETURN names.
 _FAILURE = {"failed": bool, "unreachable": bool, "msg": str, "rc": int, "module_stderr": str, "module_stdout": str}
 _NAMESPACE = "media_ops.runbook."
+
+
+_CONNECTION = frozenset(api_argument_spec())
+_SPEC = ("type", "required", "default", "choices", "elements")
 
 
 @lru_cache(maxsize=None)
@@ -61,6 +66,22 @@ def options_of(module: str) -> frozenset[str]:
         found = _read(_FRAGMENTS / f"{file}.py", constant.upper() or "DOCUMENTATION")
         options |= set(found.get("options") or {})
     return frozenset(options)
+
+
+@lru_cache(maxsize=None)
+def _spec(action: str) -> dict[str, Any]:
+    """The argument spec of an action's own options, as its documentation has them."""
+    return _spec_of(documented(action, "DOCUMENTATION").get("options") or {})
+
+
+def _spec_of(options: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        name: {
+            **{key: option[key] for key in _SPEC if key in option},
+            **({"options": _spec_of(option["suboptions"])} if "suboptions" in option else {}),
+        }
+        for name, option in options.items()
+    }
 
 
 def has_fragment(module: str, name: str) -> bool:
@@ -172,10 +193,20 @@ class HostAction(ActionBase):  # type: ignore[misc]
         host = one_line((task_vars or {}).get("inventory_hostname", ""))
         self._display.display("\n".join(f"[{host}] {line}" for line in lines))
 
-    def arguments(self, spec: Mapping[str, Any]) -> dict[str, Any]:
-        """The action's own arguments, checked and as plain data."""
-        _checked, params = self.validate_argument_spec(dict(spec))
+    def arguments(self) -> dict[str, Any]:
+        """The action's own options, checked by its documentation, as plain data."""
+        everything = dict(self._task.args)
+        self._task.args = {key: value for key, value in everything.items() if key not in _CONNECTION}
+        try:
+            _checked, params = self.validate_argument_spec(_spec(type(self).__module__.rpartition(".")[2]))
+        finally:
+            self._task.args = everything
         found: dict[str, Any] = plain(params)
+        return found
+
+    def connection(self) -> dict[str, Any]:
+        """The options of the API's connection as they were given: the module itself checks them, on the host."""
+        found: dict[str, Any] = plain({key: value for key, value in self._task.args.items() if key in _CONNECTION})
         return found
 
     def failing(self, error: MediaOpsError) -> AnsibleActionFail:

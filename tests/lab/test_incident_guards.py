@@ -50,7 +50,9 @@ def test_a_dead_service_is_started_once_and_a_second_time_within_the_hour_is_ref
 
 def test_a_pause_stops_automation_and_is_shown(incident: Callable[[str], Incident], note: Callable[..., None]) -> None:
     host = incident("media3")
-    code, output = host.run("playbooks/automation_pause.yml", automation_pause_reason="new disk", automation_pause_for=600)
+    code, output = host.run(
+        "playbooks/automation_pause.yml", automation_pause_reason="new disk", automation_pause_for=600
+    )
     assert code == 0, output
     host.sh(f"systemctl stop {UNIT}")
     code, output = host.run(RESPONSE, incident_mode="apply")

@@ -257,7 +257,7 @@ def test_observing_goes_on_when_a_host_does_not_answer(collection: Collection) -
 # --- expressions: YAML says what, Python says how
 
 # Roles that are still to be converted. What is here goes, and nothing comes.
-OLD_ROLES = {"incident", "prepare", "schedule"}
+OLD_ROLES = {"prepare", "schedule"}
 BARE = {"when", "until", "failed_when", "changed_when", "that", "loop"}
 
 
