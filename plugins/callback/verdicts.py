@@ -63,6 +63,7 @@ from ansible.plugins.callback import CallbackBase
 from ansible.utils.color import stringc
 
 from ..plugin_utils.report.table import Line, table
+from ..plugin_utils.screen import is_read_by_a_program
 
 _WIDTH_MAX = 160
 
@@ -81,9 +82,7 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
         of_run = getattr(stats, "custom", {}).get("_run", {})
         if output == "none" or not isinstance(of_run, Mapping):
             return
-        stderr = output == "stderr" or (
-            output == "auto" and "json" in str(C.DEFAULT_STDOUT_CALLBACK).rpartition(".")[2]
-        )
+        stderr = output == "stderr" or (output == "auto" and is_read_by_a_program())
         width = self.get_option("width") or min(shutil.get_terminal_size((80, 24)).columns, _WIDTH_MAX)
         for line in table(of_run.get("media_ops_summary"), width):
             # As the recap does it: colours on the screen, none in the log file.

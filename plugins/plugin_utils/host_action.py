@@ -22,6 +22,7 @@ from ansible.plugins.action import ActionBase
 from ..module_utils.api.settings import api_argument_spec
 from ..module_utils.errors import MediaOpsError
 from ..module_utils.shapes import one_line
+from .screen import is_read_by_a_program
 
 _MODULES = Path(__file__).resolve().parent.parent / "modules"
 _FRAGMENTS = _MODULES.parent / "doc_fragments"
@@ -191,7 +192,7 @@ class HostAction(ActionBase):  # type: ignore[misc]
     def tell(self, lines: list[str], task_vars: Mapping[str, Any] | None) -> None:
         """Show a person lines on this host at once; the task's result comes only when it has ended."""
         host = one_line((task_vars or {}).get("inventory_hostname", ""))
-        self._display.display("\n".join(f"[{host}] {line}" for line in lines))
+        self._display.display("\n".join(f"[{host}] {line}" for line in lines), stderr=is_read_by_a_program())
 
     def arguments(self) -> dict[str, Any]:
         """The action's own options, checked by its documentation, as plain data."""
