@@ -10,10 +10,11 @@ from datetime import datetime
 from typing import Any
 
 from ...module_utils.errors import OptionError
-from ...module_utils.shapes import Json, Observation, mapping, number
+from ...module_utils.shapes import Json, mapping, number
 from ...module_utils.times import to_text
 from .observations import details, observe, observe_log
 from .routing import route
+from .shapes import Observation
 from .verdict import bound_of, judge
 
 
