@@ -23,7 +23,7 @@ def observe_review(review: object) -> dict[str, Observation]:
     """The figures of the week, the share of it that they cover, and whether something got worse by more than noise.
 
     Args:
-        review: as filter performance_review gives it.
+        review: as ``review.review`` gives it.
     """
     found = mapping(review)
     figures, coverage = mapping(found.get("figures")), mapping(found.get("coverage"))
