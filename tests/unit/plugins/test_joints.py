@@ -18,9 +18,11 @@ from ansible_collections.media_ops.runbook.plugins.module_utils.alerts.transitio
 from ansible_collections.media_ops.runbook.plugins.module_utils.api.pipeline_info import pipeline_info
 from ansible_collections.media_ops.runbook.plugins.module_utils.api.settings import api_argument_spec
 from ansible_collections.media_ops.runbook.plugins.module_utils.plan import Action, planned
+from ansible_collections.media_ops.runbook.plugins.module_utils.shapes import STATES
 from ansible_collections.media_ops.runbook.plugins.plugin_utils.host_action import _FAILURE, documented, options_of
 from ansible_collections.media_ops.runbook.plugins.plugin_utils.judging.checked import checked, day_report
 from ansible_collections.media_ops.runbook.plugins.plugin_utils.judging.observations import observe
+from ansible_collections.media_ops.runbook.plugins.plugin_utils.judging.routing import route
 from ansible_collections.media_ops.runbook.plugins.plugin_utils.judging.shapes import (
     Finding,
     Incident,
@@ -33,19 +35,21 @@ from ansible_collections.media_ops.runbook.plugins.plugin_utils.judging.shapes i
     response,
     rung,
 )
+from ansible_collections.media_ops.runbook.plugins.plugin_utils.judging.verdict import judge
 from ansible_collections.media_ops.runbook.plugins.plugin_utils.report.response_view import responses
 from ansible_collections.media_ops.runbook.plugins.plugin_utils.report.result import build, summarise
 from ansible_collections.media_ops.runbook.plugins.plugin_utils.report.telling import host_states
 from ansible_collections.media_ops.runbook.plugins.plugin_utils.response.diagnosis import diagnose
-from ansible_collections.media_ops.runbook.plugins.plugin_utils.response.recovery import sample
+from ansible_collections.media_ops.runbook.plugins.plugin_utils.response.recovery import final_verdicts, sample
 
 from tests.result_factory import RUN
-from tests.schemas import DAILY_REPORT, problems, schema
+from tests.schemas import DAILY_REPORT, part, problems, schema
 from tests.unit.plugins import factories as f
 from tests.unit.plugins.policy import policy
 from tests.unit.plugins.reading import ROOT, keys_of, read_by, returned, sampled, shown_by, told
 
 FAILURE = set(_FAILURE)
+POLICY = policy()
 NOW = datetime(2026, 11, 24, 6, 0, 5, tzinfo=UTC)
 
 JUDGED, QUICK = "plugin_utils/judging/observations.py", "plugin_utils/judging/quick.py"
@@ -336,6 +340,34 @@ def test_a_look_at_a_host_is_a_sample_of_the_response() -> None:
     assert set(made) == keys_of(Sample)
 
 
+PROBED = {"ffmpeg": "missing", "storage": "unknown", "resources": "short", "disk": "ok"}
+
+
+@pytest.mark.parametrize("recovered", [None, True, False])
+def test_what_a_response_says_of_a_host_are_verdicts_that_incidents_are_made_of(recovered: bool | None) -> None:
+    made: Response = {**response("run", "apply", classes=PROBED), "recovered": recovered, "msg": "how it ended"}
+    before = judge(observe(f.result(), age_max_s=300, skew_max_s=120), POLICY["policy_checks"], "status")
+    after = final_verdicts(before, made)
+    for row in after:
+        assert problems(part("result", "verdict"), row) == []
+    new = {row["check"]: row["state"] for row in after if row["check"] not in {one["check"] for one in before}}
+    probed = {"probed_ffmpeg": "critical", "probed_storage": "unknown", "probed_resources": "warning"}
+    ending = {} if recovered is None else {"recovery": "ok" if recovered else "critical"}
+    # A host that recovered is judged by that, not by what its probes found before.
+    assert new == {**ending, **({} if recovered else probed)}
+    assert [STATES.index(row["state"]) for row in after] == sorted(
+        (STATES.index(r["state"]) for r in after), reverse=True
+    )
+    route(after, POLICY["policy_incidents"], {}, POLICY["policy_error_causes"])
+
+
+def test_a_response_that_is_judged_by_twice_adds_its_probes_once() -> None:
+    made = response("run", "plan", classes=PROBED)
+    once = final_verdicts([], made)
+    assert final_verdicts(once, made) == once
+    assert final_verdicts(once, response("run", "plan")) == []
+
+
 def test_what_is_told_of_a_host_is_a_verdict() -> None:
     for row in host_states({"media1": {"unreachable": True}}):
         assert set(row) == keys_of(Verdict) | {"hosts"}
@@ -355,7 +387,6 @@ def test_what_the_report_hands_to_set_stats_is_what_the_terminal_takes() -> None
 
 # --- the tables of role policy
 
-POLICY = policy()
 OBSERVED_BY = "media_ops.runbook.check"
 
 
