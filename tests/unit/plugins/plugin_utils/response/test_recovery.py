@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.media_ops.runbook.plugins.module_utils.errors import OptionError
+from ansible_collections.media_ops.runbook.plugins.plugin_utils.judging.shapes import Verdict, verdict
 from ansible_collections.media_ops.runbook.plugins.plugin_utils.response.advice import advise
 from ansible_collections.media_ops.runbook.plugins.plugin_utils.response.breaker import breaker_refusals, fleet_breaker
 from ansible_collections.media_ops.runbook.plugins.plugin_utils.response.diagnosis import diagnose, ranked_stages
@@ -342,8 +343,8 @@ class TestRecord:
 
 
 class TestAfter:
-    def verdict(self, check: str, state: str) -> dict[str, Any]:
-        return {"check": check, "state": state, "note": "", "message": check}
+    def verdict(self, check: str, state: str) -> Verdict:
+        return verdict(check, check, "DM-1", state, check)
 
     def test_a_window_of_the_past_is_a_warning_after_a_recovery(self) -> None:
         response = {
