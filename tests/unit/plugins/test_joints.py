@@ -385,6 +385,12 @@ def test_what_the_report_hands_to_set_stats_is_what_the_terminal_takes() -> None
     assert handed in (ROOT / "plugins/callback/verdicts.py").read_text(encoding="utf-8")
 
 
+def test_the_filter_that_the_callback_loads_beforehand_is_there() -> None:
+    text = (ROOT / "plugins/callback/verdicts.py").read_text(encoding="utf-8")
+    (name,) = re.findall(r'filter_loader\.get\("media_ops\.runbook\.(\w+)"\)', text)
+    assert (ROOT / f"plugins/filter/{name}.yml").is_file()
+
+
 # --- the tables of role policy
 
 OBSERVED_BY = "media_ops.runbook.check"
