@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import types
 from collections.abc import Iterator, Mapping
 from typing import Any, Literal, NotRequired, Union, get_args, get_origin, get_type_hints, is_typeddict
@@ -35,7 +36,7 @@ from ansible_collections.media_ops.runbook.plugins.plugin_utils.judging.shapes i
 )
 
 from tests.schemas import part, problems, schema
-from tests.unit.plugins.policy import policy
+from tests.unit.plugins.policy import ROOT, policy
 
 _DOCUMENT = schema("result")
 _KINDS = {str: "string", bool: "boolean", int: "integer", float: "number", type(None): "null", list: "array"}
@@ -232,3 +233,19 @@ def test_an_incident_of_the_fleet_is_that_of_a_host_with_its_hosts_and_what_to_r
     more = {name: fleet["properties"][name] for name in ("hosts", "command")}
     assert fleet["properties"] == {**one["properties"], **more}
     assert fleet["required"] == [*one["required"], *more]
+
+
+SECTIONS = {
+    "### Observation": Observation,
+    "### Verdict": Verdict,
+    "### Incident": Incident,
+    "### Plan, action, record (incidents)": Response,
+    "### Alert message": Message,
+}
+
+
+@pytest.mark.parametrize("heading", SECTIONS)
+def test_the_architecture_names_each_part_of_a_shape(heading: str) -> None:
+    text = (ROOT / "docs/architecture.md").read_text(encoding="utf-8")
+    section = text.partition(f"{heading}\n")[2].partition("\n### ")[0]
+    assert sorted(set(get_type_hints(SECTIONS[heading])) - set(re.findall(r"\w+", section))) == []
