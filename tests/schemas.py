@@ -17,11 +17,16 @@ def schema(name: str) -> dict[str, Any]:
     return loaded
 
 
+def part(name: str, of: str) -> Draft202012Validator:
+    """What validates one shape of a schema, ``#/$defs/OF`` of ``NAME.schema.json``."""
+    return Draft202012Validator({"$ref": f"#/$defs/{of}", "$defs": schema(name)["$defs"]})
+
+
 RESULT = Draft202012Validator(schema("result"))
 WEEKLY = Draft202012Validator(schema("weekly"))
 DAILY_REPORT = Draft202012Validator(schema("daily_report"))
 # What a host keeps of its week is a part of the fleet's document.
-REVIEW = Draft202012Validator({"$ref": "#/$defs/review", "$defs": schema("weekly")["$defs"]})
+REVIEW = part("weekly", "review")
 
 
 def problems(validator: Draft202012Validator, document: Any) -> list[str]:

@@ -29,7 +29,7 @@ class ActionModule(HostAction):
             course = given["course"]
         elif given["result"] and "response" in given["result"]:
             course = begun(given["result"]["response"], given["result"]["run"], time.time())
-            if "procedure" not in course["response"]:
+            if not course["response"]["procedure"]:
                 course = refused(course, self._gate(task_vars))
         else:
             raise AnsibleActionFail("one of course, and result with a response, is needed")
@@ -54,7 +54,7 @@ class ActionModule(HostAction):
             "owner": run["user"],
             "controller": run["controller"],
             "controller_pid": run["pid"],
-            "reason": response.get("title") or ", ".join(dict.fromkeys(titles)),
+            "reason": response["title"] or ", ".join(dict.fromkeys(titles)),
             "ttl": given["ttl"],
             "actions": list(dict.fromkeys(action["action"] for action in rung.get("actions", []))),
             "caps": given["caps"],

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from datetime import datetime, timezone
 from typing import Any
 
 from ansible.errors import AnsibleActionFail
 
-from ..module_utils.times import utc_now
 from ..plugin_utils.host_action import HostAction, plain
 from ..plugin_utils.report.telling import delivered, host_states, joined, problem_of
 
@@ -34,7 +34,7 @@ class ActionModule(HostAction):
             "alert_state",
             {
                 **kept,
-                "run_id": utc_now().strftime("%Y%m%dT%H%M%S.%fZ"),
+                "run_id": datetime.now(timezone.utc).strftime("%Y%m%dT%H%M%S.%fZ"),
                 "host": "localhost",
                 # Whichever source finds a host gone: it is told once.
                 "source": "hosts",

@@ -1,79 +1,18 @@
 # Copyright: (c) 2026, media_ops.runbook contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The shapes that pass from observation to report (docs/architecture.md), and the order of states."""
+"""The order of states, and foreign values read with suspicion."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from typing import Any, TypedDict
+from typing import Any
 
 STATES = ("ok", "warning", "unknown", "critical")
 """From best to worst. What could not be seen ranks above what was seen to be bearable."""
 
 Json = Mapping[str, Any]
-
-
-class Observation(TypedDict):
-    """One value with its unit, or the reason why there is none."""
-
-    value: Any
-    unit: str
-    fault: str
-    reason: str
-    note: str
-    applicable: bool
-    at: str | None
-    endpoint: str
-
-
-def observation(value: Any = None, unit: str = "", **more: Any) -> Observation:
-    """An observation; what is not given says that there is nothing to say."""
-    made: Observation = {
-        "value": value,
-        "unit": unit,
-        "fault": "",
-        "reason": "",
-        "note": "",
-        "applicable": True,
-        "at": None,
-        "endpoint": "",
-    }
-    made.update(more)  # type: ignore[typeddict-item]
-    return made
-
-
-class Verdict(TypedDict):
-    """What one observation means, judged by one row of the check table."""
-
-    check: str
-    title: str
-    step: str
-    state: str
-    observed: Any
-    unit: str
-    threshold: str
-    message: str
-    fault: str
-    note: str
-    at: str | None
-    since: str | None
-    action: str
-    playbook: str
-
-
-class Incident(TypedDict):
-    """What is to be responded to, one per cause."""
-
-    incident: str
-    priority: str
-    title: str
-    cause: str
-    checks: list[str]
-    evidence: list[str]
-    respond_within_s: int
-    playbook: str
 
 
 def worst_state(states: Iterable[str]) -> str:

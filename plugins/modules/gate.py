@@ -27,6 +27,7 @@ options:
     description: The states that fail.
     type: list
     elements: str
+    choices: [ok, warning, unknown, critical]
     default: [critical, unknown]
 seealso:
   - module: media_ops.runbook.check

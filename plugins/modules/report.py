@@ -56,6 +56,7 @@ options:
     description: States of a host that fail the run.
     type: list
     elements: str
+    choices: [ok, warning, unknown, critical]
     default: [critical, unknown]
   keep:
     description: How many runs to keep, 1 or more, the newest by name. The one that is written is always kept.

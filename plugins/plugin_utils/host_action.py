@@ -196,10 +196,11 @@ class HostAction(ActionBase):  # type: ignore[misc]
 
     def arguments(self) -> dict[str, Any]:
         """The action's own options, checked by its documentation, as plain data."""
-        everything = dict(self._task.args)
-        self._task.args = {key: value for key, value in everything.items() if key not in _CONNECTION}
+        action, everything = type(self).__module__.rpartition(".")[2], dict(self._task.args)
+        if has_fragment(action, "api"):
+            self._task.args = {key: value for key, value in everything.items() if key not in _CONNECTION}
         try:
-            _checked, params = self.validate_argument_spec(_spec(type(self).__module__.rpartition(".")[2]))
+            _checked, params = self.validate_argument_spec(_spec(action))
         finally:
             self._task.args = everything
         found: dict[str, Any] = plain(params)

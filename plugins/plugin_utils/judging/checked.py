@@ -10,10 +10,11 @@ from datetime import datetime
 from typing import Any
 
 from ...module_utils.errors import OptionError
-from ...module_utils.shapes import Json, Observation, mapping, number
+from ...module_utils.shapes import Json, mapping, number
 from ...module_utils.times import to_text
 from .observations import details, observe, observe_log
 from .routing import route
+from .shapes import Observation
 from .verdict import bound_of, judge
 
 
@@ -33,7 +34,7 @@ def checked(
         run_by: which check it is.
         policy: ``checks``, ``incidents``, ``error_causes``, ``answer_age_max`` and ``clock_skew_max``.
         log: the answer of log_digest_info, where it was asked.
-        more: observations from elsewhere.
+        more: observations from elsewhere, which count only where the host gave an answer itself.
         now: when it was judged.
 
     Raises:
@@ -47,7 +48,9 @@ def checked(
     )
     if log is not None:
         observations["log_errors"] = observe_log(log)
-    observations.update(more or {})
+    if not observations["host"]["fault"]:
+        # What is known without the host proves nothing of how it is now.
+        observations.update(more or {})
     found = details(answer, log)
     verdicts = judge(observations, policy["checks"], run_by)
     return {

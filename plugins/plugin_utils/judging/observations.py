@@ -15,8 +15,9 @@ from typing import Any, Callable
 
 from ...module_utils.clock import said as clock_said
 from ...module_utils.sessions.active import active_sessions
-from ...module_utils.shapes import Json, Observation, mapping, number, observation, one_line
+from ...module_utils.shapes import Json, mapping, number, one_line
 from ...module_utils.times import from_text, to_text
+from .shapes import Observation, observation
 
 HEALTH_LEVELS = ("healthy", "warning", "critical", "unknown")
 

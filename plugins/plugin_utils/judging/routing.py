@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ...module_utils.shapes import Incident, Json, Verdict, number
+from ...module_utils.shapes import Json, number
+from .shapes import Incident, Verdict, incident
 
 
 def route(
@@ -31,7 +32,7 @@ def route(
                 if _fires(trigger, verdict):
                     for cause in _causes(trigger, details, error_causes):
                         _add(found, row, cause, verdict)
-    return sorted(found.values(), key=lambda incident: incident["priority"])
+    return sorted(found.values(), key=lambda one: one["priority"])
 
 
 def _fires(trigger: Json, verdict: Verdict) -> bool:
@@ -58,19 +59,7 @@ def _causes(trigger: Json, details: Json, error_causes: Mapping[str, str]) -> li
 
 
 def _add(found: dict[str, Incident], row: Json, cause: str, verdict: Verdict) -> None:
-    incident = found.setdefault(
-        cause,
-        {
-            "incident": row["incident"],
-            "priority": row["priority"],
-            "title": row["title"],
-            "cause": cause,
-            "checks": [],
-            "evidence": [],
-            "respond_within_s": int(row["respond_within_s"]),
-            "playbook": row["playbook"],
-        },
-    )
-    if verdict["check"] not in incident["checks"]:
-        incident["checks"].append(verdict["check"])
-        incident["evidence"].append(verdict["message"])
+    one = found.setdefault(cause, incident(row, cause))
+    if verdict["check"] not in one["checks"]:
+        one["checks"].append(verdict["check"])
+        one["evidence"].append(verdict["message"])

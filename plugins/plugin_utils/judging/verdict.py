@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Mapping, Sequence
-from typing import Any, Callable, cast
+from typing import Any, Callable
 
 from ...module_utils.errors import MediaOpsError
-from ...module_utils.shapes import STATES, Json, Observation, Verdict, number, one_line, worst_state
+from ...module_utils.shapes import STATES, Json, number, one_line, worst_state
+from .shapes import Observation, Verdict, verdict
 
 BOUNDS: Mapping[str, tuple[Callable[[float, float], bool], str]] = {
     "above": (operator.gt, "above"),
@@ -42,7 +43,7 @@ def judge(observations: Mapping[str, Observation], checks: Sequence[Json], run_b
     if not rows:
         raise PolicyError([f"policy_checks has no check that is run by {run_by!r}"])
     verdicts = [_judge_row(observations, row) for row in rows]
-    return sorted(verdicts, key=lambda verdict: -STATES.index(verdict["state"]))
+    return sorted(verdicts, key=lambda one: -STATES.index(one["state"]))
 
 
 def _judge_row(observations: Mapping[str, Observation], row: Json) -> Verdict:
@@ -65,23 +66,7 @@ def _judge_row(observations: Mapping[str, Observation], row: Json) -> Verdict:
         parts.update(action=row.get("action", ""), playbook=row.get("playbook", ""))
     elif state == "unknown":
         parts.update(action=_ACTIONS.get(parts.get("fault", ""), _FIND_OUT))
-    blank: Verdict = {
-        "check": row["check"],
-        "title": row["title"],
-        "step": row["step"],
-        "state": "unknown",
-        "observed": None,
-        "unit": row["unit"],
-        "threshold": _threshold(row),
-        "message": "",
-        "fault": "",
-        "note": "",
-        "at": None,
-        "since": None,
-        "action": "",
-        "playbook": "",
-    }
-    return cast("Verdict", {**blank, **parts})
+    return verdict(row["check"], row["title"], row["step"], unit=row["unit"], threshold=_threshold(row), **parts)
 
 
 _FIND_OUT = "Find out why the answer cannot be trusted, then run the check again"
@@ -225,4 +210,4 @@ def bound_of(raw: object) -> float | None:
 
 def host_state(verdicts: Sequence[Verdict]) -> str:
     """The state of a host: its worst verdict; unknown when there is none."""
-    return worst_state(verdict["state"] for verdict in verdicts)
+    return worst_state(one["state"] for one in verdicts)

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from shlex import quote
-from typing import Any
+from typing import Any, cast
 
 from ...module_utils.shapes import STATES, Json, worst_state
+from ..judging.shapes import Verdict, shown, verdict
 from ..judging.verdict import host_state
 
 SCHEMA_VERSION = 1
@@ -65,15 +66,15 @@ def _since(previous: object) -> dict[tuple[str, str], tuple[str, str | None]]:
 
 def _host(name: str, found: object, since: Mapping[tuple[str, str], tuple[str, str | None]]) -> dict[str, Any]:
     known: Mapping[str, Any] = found if isinstance(found, Mapping) else {}
-    verdicts = [dict(verdict) for verdict in known.get("verdicts", [])] or [_no_verdict()]
-    for verdict in verdicts:
-        state, began = since.get((name, verdict["check"]), ("", None))
-        if verdict["state"] != "ok" and verdict["state"] == state:
-            verdict["since"] = began
+    verdicts: list[Verdict] = [cast("Verdict", dict(one)) for one in known.get("verdicts", [])] or [_no_verdict()]
+    for one in verdicts:
+        state, began = since.get((name, one["check"]), ("", None))
+        if one["state"] != "ok" and one["state"] == state:
+            one["since"] = began
     return {
-        **({"response": _response(known["response"])} if known.get("response") else {}),
+        **({"response": shown(known["response"])} if known.get("response") else {}),
         "host": name,
-        "state": host_state(verdicts),  # type: ignore[arg-type]
+        "state": host_state(verdicts),
         "verdicts": verdicts,
         "incidents": list(known.get("incidents", [])),
         "observations": dict(known.get("observations", {})),
@@ -81,47 +82,16 @@ def _host(name: str, found: object, since: Mapping[tuple[str, str], tuple[str, s
     }
 
 
-_RESPONSE = (
-    "run_id",
-    "mode",
-    "classes",
-    "findings",
-    "advice",
-    "plan",
-    "hash",
-    "refusals",
-    "acted",
-    "samples",
-    "recovered",
-    "recovered_after_s",
-    "evidence",
-    "page",
-    "msg",
-)
-
-
-def _response(raw: Json) -> dict[str, Any]:
-    """What role incident found and did on a host, without what only its next step needs."""
-    return {key: raw[key] for key in _RESPONSE if key in raw}
-
-
-def _no_verdict() -> dict[str, Any]:
-    return {
-        "check": "host",
-        "title": "Check of the host",
-        "step": "",
-        "state": "unknown",
-        "observed": None,
-        "unit": "state",
-        "threshold": "",
-        "message": "The check did not run on this host to its end; the log of the run says why",
-        "fault": "module_failed",
-        "note": "",
-        "at": None,
-        "since": None,
-        "action": "Read the failure of this host in the run's output",
-        "playbook": "",
-    }
+def _no_verdict() -> Verdict:
+    return verdict(
+        "host",
+        "Check of the host",
+        "",
+        "unknown",
+        "The check did not run on this host to its end; the log of the run says why",
+        fault="module_failed",
+        action="Read the failure of this host in the run's output",
+    )
 
 
 def _fleet_incidents(hosts: Sequence[Json], prefix: str) -> list[dict[str, Any]]:
@@ -153,11 +123,11 @@ def _next(hosts: Sequence[Json], incidents: Sequence[Json]) -> list[dict[str, st
     todo: dict[str, list[str]] = {}
     for host in hosts:
         led_to = {check for incident in host["incidents"] for check in incident["checks"]}
-        told = {verdict["fault"] for verdict in host["verdicts"] if verdict["check"] in led_to}
-        for verdict in host["verdicts"]:
-            wanted = verdict["state"] == "unknown" and verdict["action"] and verdict["fault"] not in told
-            if wanted and host["host"] not in todo.setdefault(verdict["action"], []):
-                todo[verdict["action"]].append(host["host"])
+        told = {one["fault"] for one in host["verdicts"] if one["check"] in led_to}
+        for one in host["verdicts"]:
+            wanted = one["state"] == "unknown" and one["action"] and one["fault"] not in told
+            if wanted and host["host"] not in todo.setdefault(one["action"], []):
+                todo[one["action"]].append(host["host"])
     for action, names in todo.items():
         steps[f"{action} ({_some(names)})", ""] = None
     return [{"why": why, "command": command} for why, command in steps]

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ...module_utils.shapes import Json, mapping, one_line
+from ..judging.shapes import Verdict, verdict
 
 
 def kept_by(answers: Mapping[str, Json]) -> list[str]:
@@ -24,25 +25,30 @@ def host_states(answers: Mapping[str, Json]) -> list[dict[str, Any]]:
     """
     kept = kept_by(answers)
     unreachable = [host for host, answer in answers.items() if answer.get("unreachable") is True]
-    row = {"check": "host_state", "title": "State of the host"}
     return [
-        {**row, "state": "ok", "message": "State of the host: kept", "hosts": kept},
+        {**_host_state("ok", "State of the host: kept"), "hosts": kept},
         {
-            **row,
-            "state": "unknown",
-            "message": "The host is unreachable, so nothing about it is known",
-            "action": "Check that the host is up and that ssh reaches it",
+            **_host_state(
+                "unknown",
+                "The host is unreachable, so nothing about it is known",
+                "Check that the host is up and that ssh reaches it",
+            ),
             "hosts": unreachable,
         },
         {
-            **row,
-            "state": "unknown",
-            "message": "The host does not keep its alert state, so nothing about it is told",
-            "action": 'Read the failure of the task "See what there is to tell"; the playbook prepare_hosts makes the '
-            "directory",
+            **_host_state(
+                "unknown",
+                "The host does not keep its alert state, so nothing about it is told",
+                'Read the failure of the task "See what there is to tell"; the playbook prepare_hosts makes the '
+                "directory",
+            ),
             "hosts": [host for host in answers if host not in kept and host not in unreachable],
         },
     ]
+
+
+def _host_state(state: str, message: str, action: str = "") -> Verdict:
+    return verdict("host_state", "State of the host", "", state, message, action=action)
 
 
 def joined(answers: Mapping[str, Json], fleet: Json, key: str) -> list[Any]:

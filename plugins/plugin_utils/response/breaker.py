@@ -17,7 +17,7 @@ from ...module_utils.times import from_text
 
 
 def fleet_breaker(hosts: Mapping[str, Any], others: Sequence[Any], size: int, policy: Json) -> dict[str, Any]:
-    """The causes for which no host may be touched in this run (plugin_utils/response/ladder.py).
+    """The causes for which no host may be touched in this run.
 
     Args:
         hosts: by name, what each host of the run found: ``incidents``, and the ``recent`` entries of its ledger.

@@ -16,13 +16,21 @@ from typing import Any
 
 from ...module_utils.shapes import Json, mapping
 from ...module_utils.times import to_text
+from ..judging.shapes import Mode, Response, Rung, response
 from .breaker import breaker_refusals
 from .ladder import drifted, joined_hash
 
 
 def planned(
-    diagnosis: Json, rungs: Sequence[Json], *, run_id: str, mode: str, breaker: Json, approved: str, now: datetime
-) -> dict[str, Any]:
+    diagnosis: Json,
+    rungs: Sequence[Rung],
+    *,
+    run_id: str,
+    mode: Mode,
+    breaker: Json,
+    approved: str,
+    now: datetime,
+) -> Response:
     """The response to the incidents of a host, before anything was done.
 
     Args:
@@ -37,20 +45,17 @@ def planned(
     """
     found = _hash(rungs)
     drift = drifted(found, approved, breaker["hash"]) if mode == "apply" else []
-    return _response(
-        run_id,
-        mode,
-        {key: diagnosis[key] for key in ("incidents", "classes", "findings", "advice", "noted", "recent")},
-        now=to_text(now),
-        plan=list(rungs),
-        hash=found,
-        refusals=[*diagnosis["refusals"], *breaker_refusals(diagnosis["incidents"], breaker["open"]), *drift],
-    )
+    told: dict[str, Any] = {
+        key: diagnosis[key] for key in ("incidents", "classes", "findings", "advice", "noted", "recent")
+    }
+    refusals = [*diagnosis["refusals"], *breaker_refusals(diagnosis["incidents"], breaker["open"]), *drift]
+    made = response(run_id, mode, **told, now=to_text(now), refusals=refusals)
+    return {**made, "plan": list(rungs), "hash": found}
 
 
 def planned_procedure(
-    name: str, title: str, rungs: Sequence[Json], *, run_id: str, mode: str, approved: str
-) -> dict[str, Any]:
+    name: str, title: str, rungs: Sequence[Rung], *, run_id: str, mode: Mode, approved: str
+) -> Response:
     """A procedure as a response, before anything was done. What cannot be planned, or is not what was approved, is not
     begun.
 
@@ -65,41 +70,9 @@ def planned_procedure(
     found = _hash(rungs)
     unplanned = _failures(rungs)
     drift = [] if unplanned else drifted(found, approved)
-    said = f"Could not be planned: {'; '.join(unplanned)}" if unplanned else "; ".join(drift)
-    return _response(
-        run_id,
-        mode,
-        {"procedure": name, "title": title},
-        plan=list(rungs),
-        hash=found,
-        refusals=[*unplanned, *drift],
-        recovered=False if said else None,
-        msg=said,
-    )
-
-
-def _response(run_id: str, mode: str, what: Json, **more: Any) -> dict[str, Any]:
-    made: dict[str, Any] = {
-        "run_id": run_id,
-        "mode": mode,
-        "incidents": [],
-        "classes": {},
-        "findings": [],
-        "advice": [],
-        "noted": {},
-        **what,
-        "plan": [],
-        "hash": "",
-        "refusals": [],
-        "acted": [],
-        "samples": [],
-        "recovered": None,
-        "recovered_after_s": None,
-        "evidence": "",
-        "page": False,
-        "msg": "",
-    }
-    return {**made, **more}
+    made = response(run_id, mode, procedure=name, title=title, refusals=[*unplanned, *drift])
+    told = f"Could not be planned: {'; '.join(unplanned)}" if unplanned else "; ".join(drift)
+    return {**made, "plan": list(rungs), "hash": found, "recovered": False if told else None, "msg": told}
 
 
 def _hash(rungs: Sequence[Json]) -> str:
@@ -121,24 +94,24 @@ def fleet_gate(fleet: Mapping[str, Any], host: str) -> list[str]:
     return [f"{', '.join(ill)} did not recover: no other host is touched in this run"] if ill else []
 
 
-def to_be_acted_upon(response: Json) -> bool:
+def to_be_acted_upon(whole: Json) -> bool:
     """Whether anything follows the plan: an incident that must not be touched is concluded, and a person called."""
-    if response["mode"] != "apply":
+    if whole["mode"] != "apply":
         return False
-    return not response["refusals"] if "procedure" in response else bool(response["incidents"])
+    return not whole["refusals"] if whole["procedure"] else bool(whole["incidents"])
 
 
-def begun(response: Json, run: Json, now: float) -> dict[str, Any]:
+def begun(whole: Json, run: Json, now: float) -> dict[str, Any]:
     """The course of a response of which nothing is done yet.
 
     Args:
-        response: planned.
+        whole: the response, planned.
         run: ``run_id``, ``controller``, ``pid`` and ``user``.
         now: seconds since 1970.
     """
     return {
         "run": dict(run),
-        "response": dict(response),
+        "response": dict(whole),
         "leased": False,
         "permitted": True,
         "state": "watching",
@@ -162,20 +135,20 @@ def is_over(course: Json) -> bool:
 
     The rungs of a ladder are tried until one helps; those of a procedure are all its work.
     """
-    response = course["response"]
-    return bool(response["refusals"]) or (course["state"] == "recovered" and "procedure" not in response)
+    whole = course["response"]
+    return bool(whole["refusals"]) or (course["state"] == "recovered" and not whole["procedure"])
 
 
 def acted(course: Json, rung: Json) -> dict[str, Any]:
     """The course after a rung was carried out."""
-    response = course["response"]
-    return {**course, "response": {**response, "acted": [*response["acted"], dict(rung)]}}
+    whole = course["response"]
+    return {**course, "response": {**whole, "acted": [*whole["acted"], dict(rung)]}}
 
 
 def watched(course: Json, state: str, samples: Sequence[Json], now: float) -> dict[str, Any]:
     """The course after the host was watched."""
-    response = course["response"]
-    seen = {**response, "samples": [*response["samples"], *samples]}
+    whole = course["response"]
+    seen = {**whole, "samples": [*whole["samples"], *samples]}
     return {**course, "response": seen, "state": state, "ended": now}
 
 
@@ -190,15 +163,15 @@ def concluded(course: Json, *, evidence: str, contacts: Sequence[Json]) -> dict[
         evidence: where the bundle is, "" where none was wanted.
         contacts: ``report_contacts``, each with ``name`` and ``contact``.
     """
-    response = course["response"]
-    is_procedure = "procedure" in response
-    failed = _failures(response["acted"])
+    whole = course["response"]
+    is_procedure = bool(whole["procedure"])
+    failed = _failures(whole["acted"])
     if is_procedure:
-        recovered = course["state"] in ("watching", "recovered") and not failed and not response["refusals"]
+        recovered = course["state"] in ("watching", "recovered") and not failed and not whole["refusals"]
     else:
         recovered = course["state"] == "recovered"
     seconds = int(course["ended"] - course["began"])
-    tried = "; ".join(rung["rung"] for rung in response["acted"] if rung["changed"]) or "nothing"
+    tried = "; ".join(rung["rung"] for rung in whole["acted"] if rung["changed"]) or "nothing"
     if recovered:
         said = f"Done in {seconds} s: {tried}" if is_procedure else f"Recovered after {seconds} s by: {tried}"
     else:
@@ -211,7 +184,7 @@ def concluded(course: Json, *, evidence: str, contacts: Sequence[Json]) -> dict[
         ]
         said = ". ".join(lines)
     return {
-        **response,
+        **whole,
         "evidence": evidence,
         "recovered": recovered,
         "recovered_after_s": seconds if recovered else None,
@@ -220,11 +193,11 @@ def concluded(course: Json, *, evidence: str, contacts: Sequence[Json]) -> dict[
     }
 
 
-def decision_of(response: Json, state: str) -> str:
+def decision_of(whole: Json, state: str) -> str:
     """What the ledger calls the end of a response.
 
     Recovered is what was watched and found well; a procedure without a watch has only been carried out.
     """
-    if response["recovered"]:
+    if whole["recovered"]:
         return "recovered" if state == "recovered" else "completed"
-    return "paged" if response["acted"] else "refused"
+    return "paged" if whole["acted"] else "refused"

@@ -9,29 +9,29 @@ from collections.abc import Mapping
 from typing import Any
 
 from ...module_utils.shapes import Json, mapping, number, one_line
+from ..judging.shapes import Rung, rung
 from .diagnosis import failure_of
 
 _HELD_SAID_BYTES = 2**20  # what is less frees nothing worth a line
 
 
-def planned_rung(rung: Json, result: object) -> dict[str, Any]:
+def planned_rung(row: Json, result: object) -> Rung:
     """A rung with what it would do, or did, by the result of its module."""
     acted = mapping(result)
     failure = failure_of(acted, "plan")
-    actions = [dict(action) for action in acted.get("plan") or [] if isinstance(action, Mapping)]
+    actions: list[Any] = [dict(action) for action in acted.get("plan") or [] if isinstance(action, Mapping)]
     failed = [action for action in actions if action.get("result") == "failed"]
     refusals = "; ".join(one_line(line) for line in acted.get("refusals") or [])
-    return {
-        **{key: rung[key] for key in ("rung", "act", "steps", "args", "incident", "cause", "priority") if key in rung},
-        "when": rung.get("when", {}),
-        "cured": rung.get("cured", {}),
-        "actions": actions,
-        "hash": "" if failure else str(acted.get("hash") or ""),
-        "changed": bool(acted.get("changed")),
-        "failed": bool(failure or failed or refusals),
-        "msg": failure or one_line(refusals or acted.get("msg") or _space(acted), 300),
-        **({"as_of": acted["as_of"]} if number(acted.get("as_of")) is not None else {}),
-    }
+    as_of = number(acted.get("as_of"))
+    return rung(
+        row,
+        actions,
+        plan_hash="" if failure else str(acted.get("hash") or ""),
+        changed=bool(acted.get("changed")),
+        failed=bool(failure or failed or refusals),
+        msg=failure or one_line(refusals or acted.get("msg") or _space(acted), 300),
+        as_of=None if as_of is None else float(as_of),
+    )
 
 
 def _space(acted: Json) -> str:

@@ -12,6 +12,7 @@ from ...module_utils.errors import OptionError
 from ...module_utils.shapes import STATES, Json, mapping, one_line
 from ..judging.observations import components
 from ..judging.routing import route
+from ..judging.shapes import Verdict, verdict
 
 
 def sample(answer: object, observations: Mapping[str, Any], cause: str, index: int) -> dict[str, Any]:
@@ -73,7 +74,7 @@ _PROBED: dict[str, tuple[str, dict[str, str]]] = {
 }
 
 
-def _diagnosed(response: Json) -> list[dict[str, Any]]:
+def _diagnosed(response: Json) -> list[Verdict]:
     """Verdicts for what the probes found and the service did not tell."""
     findings = {row["subject"]: row["finding"] for row in response.get("findings") or []}
     found = []
@@ -81,30 +82,18 @@ def _diagnosed(response: Json) -> list[dict[str, Any]]:
         name = mapping(response.get("classes")).get(subject, "ok")
         state = states.get(name, "critical")
         if state != "ok":
-            verdict = _verdict(f"probed_{subject}", f"Probe of {subject}", step, state)
             found.append(
-                {
-                    **verdict,
-                    "observed": name,
-                    "fault": "missing" if state == "unknown" else "",
-                    "message": one_line(f"{name}: {findings.get(subject, '')}", 300),
-                }
+                verdict(
+                    f"probed_{subject}",
+                    f"Probe of {subject}",
+                    step,
+                    state,
+                    one_line(f"{name}: {findings.get(subject, '')}", 300),
+                    observed=name,
+                    fault="missing" if state == "unknown" else "",
+                )
             )
     return found
-
-
-def _verdict(check: str, title: str, step: str, state: str) -> dict[str, Any]:
-    empty = dict.fromkeys(("observed", "threshold", "message", "fault", "note", "action", "playbook"), "")
-    return {
-        "check": check,
-        "title": title,
-        "step": step,
-        "state": state,
-        **empty,
-        "unit": "state",
-        "at": None,
-        "since": None,
-    }
 
 
 def amended(found: Json, response: Json, policy: Json) -> dict[str, Any]:
@@ -120,23 +109,32 @@ def amended(found: Json, response: Json, policy: Json) -> dict[str, Any]:
     return {**found, "response": response, "verdicts": verdicts, "incidents": incidents}
 
 
-def final_verdicts(verdicts: Sequence[Json], response: Json) -> list[dict[str, Any]]:
+def final_verdicts(verdicts: Sequence[Verdict], response: Json) -> list[Verdict]:
     """The verdicts after the response, with its outcome; what a window of the past still shows is a warning."""
     outcome = response.get("recovered")
-    known = [dict(verdict) for verdict in verdicts if not str(verdict["check"]).startswith("probed_")]
+    known: list[Verdict] = [{**one} for one in verdicts if not str(one["check"]).startswith("probed_")]
     if outcome is None:
-        return sorted([*_diagnosed(response), *known], key=lambda verdict: -STATES.index(verdict["state"]))
+        return sorted([*_diagnosed(response), *known], key=lambda one: -STATES.index(one["state"]))
     stale = {check for incident in response.get("incidents", []) for check in incident["checks"]}
     for shown in known:
         past = shown["check"] in stale and shown["check"] != "overall_status" and shown["state"] == "critical"
         if outcome and past:
             shown["state"] = "warning"
             shown["note"] = "; ".join(filter(None, [shown["note"], "recovered, the window still shows it"]))
-    made = {
-        **_verdict("recovery", "Recovery", "P0-4B", "ok" if outcome else "critical"),
-        "observed": "recovered" if outcome else "not recovered",
-        "message": response.get("msg") or "",
-        "action": "" if outcome else "Page the contacts with the evidence bundle",
-    }
-    probed = [] if outcome else _diagnosed(response)
-    return sorted([made, *probed, *known], key=lambda verdict: -STATES.index(verdict["state"]))
+    made = verdict(
+        "recovery",
+        "Recovery",
+        "P0-4B",
+        "ok" if outcome else "critical",
+        response.get("msg") or "",
+        observed="recovered" if outcome else "not recovered",
+        action="" if outcome else "Page the contacts with the evidence bundle",
+    )
+    # What was ill, and no rung that was carried out was to cure, is as ill as before.
+    cured = {subject for rung in response.get("acted", []) for subject in rung["cured"]} if outcome else set[str]()
+    probed = [
+        one
+        for one in _diagnosed(response)
+        if not outcome or (one["state"] != "warning" and one["check"].removeprefix("probed_") not in cured)
+    ]
+    return sorted([made, *probed, *known], key=lambda one: -STATES.index(one["state"]))

@@ -6,7 +6,8 @@
 
 from __future__ import annotations
 
-from ...module_utils.shapes import Observation, mapping, number, observation, one_line
+from ...module_utils.shapes import mapping, number, one_line
+from ..judging.shapes import Observation, observation
 
 _FIGURES = {
     "week_operations": ("total_operations", "count"),
@@ -22,7 +23,7 @@ def observe_review(review: object) -> dict[str, Observation]:
     """The figures of the week, the share of it that they cover, and whether something got worse by more than noise.
 
     Args:
-        review: as filter performance_review gives it.
+        review: as ``review.review`` gives it.
     """
     found = mapping(review)
     figures, coverage = mapping(found.get("figures")), mapping(found.get("coverage"))
@@ -39,9 +40,12 @@ def observe_review(review: object) -> dict[str, Observation]:
         else:
             observed[name] = observation(value, unit, at=at)
     share = number(coverage.get("share"))
-    observed["week_coverage"] = observation(
-        share, "ratio", at=at, **({} if share is not None else {"fault": "missing"})
-    )
+    if share is None:
+        observed["week_coverage"] = observation(
+            None, "ratio", at=at, fault="missing", reason=one_line("; ".join(notes), 300)
+        )
+    else:
+        observed["week_coverage"] = observation(share, "ratio", at=at)
     rows = [row for row in found.get("degradation") or [] if mapping(row).get("verdict") in _WORDS]
     if rows:
         worst = max(rows, key=lambda row: _WORDS[row["verdict"]])

@@ -85,7 +85,7 @@ def test_it_writes_here_for_a_host_that_is_not_and_shows_no_content(tmp_path: Pa
     ("options", "why"),
     [
         ({"keep": 0}, "option 'keep' is 0"),
-        ({"fail_on": ["bad"]}, "'policy_fail_on' is 'bad'"),
+        ({"fail_on": ["bad"]}, "Got no match for: bad"),
         ({"mode": "0777"}, "Unsupported parameters"),
     ],
 )

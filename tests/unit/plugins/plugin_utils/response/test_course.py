@@ -132,7 +132,7 @@ class TestDiagnosis:
         assert guard_refusals({"unreachable": True, "msg": "ssh"}) == ["the guard of the host could not be asked: ssh"]
 
 
-def rung(name: str = "Restart", **more: Any) -> dict[str, Any]:
+def rung(name: str = "Restart", **more: Any) -> Any:
     return {"rung": name, "hash": "a" * 12, "failed": False, "changed": True, "msg": "", "actions": [], **more}
 
 

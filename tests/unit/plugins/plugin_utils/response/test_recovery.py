@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.media_ops.runbook.plugins.module_utils.errors import OptionError
+from ansible_collections.media_ops.runbook.plugins.plugin_utils.judging.shapes import Verdict, verdict
 from ansible_collections.media_ops.runbook.plugins.plugin_utils.response.advice import advise
 from ansible_collections.media_ops.runbook.plugins.plugin_utils.response.breaker import breaker_refusals, fleet_breaker
 from ansible_collections.media_ops.runbook.plugins.plugin_utils.response.diagnosis import (
@@ -340,8 +341,8 @@ class TestRecord:
 
 
 class TestAfter:
-    def verdict(self, check: str, state: str) -> dict[str, Any]:
-        return {"check": check, "state": state, "note": "", "message": check}
+    def verdict(self, check: str, state: str) -> Verdict:
+        return verdict(check, check, "DM-1", state, check)
 
     def test_a_window_of_the_past_is_a_warning_after_a_recovery(self) -> None:
         response = {
@@ -385,8 +386,12 @@ class TestAfter:
         ]
         assert made[0]["message"] == "denied_put: these credentials may not write"
         assert final_verdicts(made, response) == made, "twice is as once"
-        after = final_verdicts(made, {**response, "recovered": True, "msg": "Recovered"})
+        done = {**response, "recovered": True, "msg": "Recovered"}
+        cures = [{"cured": {"storage": ["ok"]}}, {"cured": {"disk": ["ok"]}}]
+        after = final_verdicts(made, {**done, "acted": cures})
         assert [row["check"] for row in after] == ["recovery", "overall_status"], "found before, and gone"
+        after = final_verdicts(made, {**done, "acted": cures[1:]})
+        assert after[0]["check"] == "probed_storage", "nothing was done about it"
         none = {"recovered": None, "classes": {"storage": "not_configured", "ffmpeg": "ok"}}
         assert final_verdicts(well, none) == well
 

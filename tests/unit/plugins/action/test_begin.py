@@ -1,0 +1,104 @@
+"""begin: what a site has set is held against what the roles document, and every fault is named with its value."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from ansible.errors import AnsibleActionFail
+from ansible.template import trust_as_template
+
+from tests.unit.plugins.action.acting import act
+from tests.unit.plugins.policy import policy
+
+
+def begin(changes: dict[str, Any] | None = None, **arguments: Any) -> dict[str, Any]:
+    run = act("begin", arguments, variables={**policy(), **(changes or {})})
+    assert run.asked == []
+    return run.result
+
+
+def test_the_policy_as_it_is_shipped_is_sound_and_nobody_is_asked() -> None:
+    made = begin()
+    assert set(made) == {"changed", "run"}
+    assert set(made["run"]) == {"run_id", "controller", "pid", "user"}
+    assert begin()["run"]["run_id"] != made["run"]["run_id"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "entry", "said"),
+    [
+        ({"incident_plan": "abc"}, "plan", "option 'incident_plan' is 'abc': the 12 hexadecimal digits"),
+        ({"incident_mode": "appply"}, "plan", "incident_mode is 'appply'"),
+        ({"incident_only": ["fire"]}, "plan", "option 'incident_only' is 'fire': only critical_system, "),
+        (
+            {"policy_verify_good": 11},
+            "plan",
+            "'policy_verify_good' is 11: must be from 1 to policy_verify_samples (10)",
+        ),
+        ({"incident_plan": "A" * 12}, "carry_out", "option 'incident_plan'"),
+        ({"automation_procedure": "tidy"}, "carry_out", "'automation_procedure' is 'tidy': one of daily_log_cleanup, "),
+        ({"automation_pause_reason": " "}, "pause", "option 'automation_pause_reason'"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused(changes: dict[str, Any], entry: str, said: str) -> None:
+    role = "incident" if entry == "plan" else "automation"
+    given = {"incident_mode": "plan", "automation_procedure": "daily_log_cleanup", "automation_pause_reason": "x"}
+    begin(given, role=role, entry=entry)
+    with pytest.raises(AnsibleActionFail) as failure:
+        begin({**given, **changes}, role=role, entry=entry)
+    assert said in str(failure.value)
+
+
+def test_variables_are_looked_at_as_templates() -> None:
+    assert begin({"lent": 7, "policy_lease_ttl": trust_as_template("{{ lent * 100 }}")})["changed"] is False
+    with pytest.raises(AnsibleActionFail, match="policy_lease_ttl is 'soon7'"):
+        begin({"lent": 7, "policy_lease_ttl": trust_as_template("soon{{ lent }}")})
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"policy_lease_ttl": "soon"}, "policy_lease_ttl is 'soon'"),
+        ({"policy_fail_on": ["critcal"]}, "policy_fail_on"),
+        ({"policy_checks": "all"}, "policy_checks is 'all'"),
+        ({"policy_checks": [{"check": "x"}]}, "lacks title, step, run_by, observation, unit"),
+        ({"policy_session_end_minutes": 5}, "policy_session_end_minutes 5"),
+        ({"policy_session_look_minutes": "long"}, "policy_session_look_minutes"),
+    ],
+)
+def test_what_is_wrong_is_named(changes: dict[str, Any], said: str) -> None:
+    with pytest.raises(AnsibleActionFail) as failure:
+        begin(changes)
+    assert said in str(failure.value)
+
+
+def test_all_that_is_wrong_is_named_at_once() -> None:
+    with pytest.raises(AnsibleActionFail) as failure:
+        begin({"policy_lease_ttl": "soon", "policy_breaker_share": "some", "report_keep": "all"}, role="report")
+    for said in ("policy_lease_ttl is 'soon'", "policy_breaker_share is 'some'", "report_keep is 'all'"):
+        assert said in str(failure.value)
+
+
+def test_options_of_another_role_are_not_looked_at() -> None:
+    assert begin({"report_keep": "all"}, role="healthcheck", entry="morning")["changed"] is False
+
+
+def test_a_secret_in_a_list_is_not_told() -> None:
+    channel = "https://hooks.example.com/canary"
+    with pytest.raises(AnsibleActionFail) as failure:
+        begin({"report_channels": [channel]}, role="report", entry="notify")
+    assert "report_channels" in str(failure.value)
+    assert "canary" not in str(failure.value)
+
+
+def test_an_entry_point_that_is_none_is_refused_with_those_that_there_are() -> None:
+    with pytest.raises(
+        AnsibleActionFail, match="role report has no entry point 'noon', only gate, main, metrics, notify"
+    ):
+        begin(role="report", entry="noon")
+
+
+def test_an_option_that_is_none_is_refused() -> None:
+    with pytest.raises(AnsibleActionFail, match=r"media_ops.runbook.begin.*: rol\. Supported"):
+        begin(rol="report")

@@ -1,0 +1,200 @@
+"""check: what it asks of a host, and that no answer, nor the want of one, is ever more than it is."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure, AnsibleError
+from ansible_collections.media_ops.runbook.plugins.module_utils.times import from_text, to_text
+from ansible_collections.media_ops.runbook.plugins.plugin_utils.judging.shapes import Observation, Verdict
+
+from tests.unit.plugins import factories as f
+from tests.unit.plugins.action.acting import INTRUDER, Answer, Run, act
+from tests.unit.plugins.policy import policy
+from tests.unit.plugins.reading import keys_of, returned
+
+_ALL = policy()
+POLICY = {name.removeprefix("policy_"): value for name, value in _ALL.items()}
+MORNING: dict[str, Any] = {"run_by": "morning", "policy": POLICY, "gather": ["health", "stats", "alerts", "sessions"]}
+LOGGED = {"state": "ok", "reason": "", "matched": 0, "counts": {}, "lines": 3, "bad_lines": 0, "last": []}
+CONNECTION: dict[str, Any] = {"api_url": "http://media1/api", "api_token": "canary-token", "validate_certs": False}
+
+
+def fresh(answer: Mapping[str, Any]) -> dict[str, Any]:
+    """An answer of the service, of now."""
+    now = datetime.now(UTC)
+    text = json.dumps(answer).replace(f.NOW, to_text(now))
+    made: dict[str, Any] = json.loads(text.replace(f.THEN, (now - timedelta(seconds=20)).strftime("%Y-%m-%dT%H:%M:%S")))
+    return made
+
+
+def whole() -> dict[str, Any]:
+    """What pipeline_info answers on a host that is well, and what a host adds to it."""
+    state = {"overrides": {"state": "ok", "reason": "", "overrides": []}, "recovered_at": None, "clock_offset_s": 0.1}
+    return {**fresh(f.result(health_detailed=f.answer(f.health()))), **state, **INTRUDER}
+
+
+def check(answers: Mapping[str, Any] | None = None, **changes: Any) -> Run:
+    given: dict[str, Answer | list[Answer]] = {"pipeline_info": whole(), **(answers or {})}
+    return act("check", {**MORNING, **changes}, answers=given)
+
+
+def states(run: Run) -> dict[str, tuple[str, str]]:
+    """State and fault by check."""
+    return {row["check"]: (row["state"], row["fault"]) for row in run.result["verdicts"]}
+
+
+def test_a_host_that_is_well_is_asked_once_and_judged() -> None:
+    run = check(**CONNECTION, state_dir="/var/lib/media-ops")
+    assert run.modules == ["pipeline_info"]
+    asked = dict(run.arguments("pipeline_info"))
+    now = from_text(asked.pop("controller_time"))
+    assert now is not None
+    assert abs((datetime.now(UTC) - now).total_seconds()) < 60
+    assert asked == {
+        **CONNECTION,
+        "gather": MORNING["gather"],
+        "stats_hours": 24,
+        "metrics_hours": 24,
+        "alerts_level": "critical",
+        "state_dir": "/var/lib/media-ops",
+    }
+    assert {state for state, _fault in states(run).values()} == {"ok"}
+    assert set(run.result["verdicts"][0]) == keys_of(Verdict)
+    assert set(run.result["observations"]["host"]) == keys_of(Observation)
+    assert (run.result["changed"], run.result["incidents"], run.result["log"]) == (False, [], {})
+    assert abs(run.result["judged_at"] - datetime.now(UTC).timestamp()) < 60
+
+
+def test_a_day_and_a_week_are_what_the_module_documents() -> None:
+    kept = {"days": [], "weeks": [], "peaks": [], "actions": {}, "unreadable": [], "until": f.NOW}
+    answers = {"log_digest_info": LOGGED, "daily_reports_info": kept}
+    run = check(answers, log={"path": "/var/log/media/a.log"}, day=True, week=True, state_dir="/s", run_by="weekly")
+    assert set(run.result) - {"changed"} == returned("check")
+
+
+def test_of_an_answer_nothing_becomes_a_variable_of_the_run() -> None:
+    run = check({"log_digest_info": {**LOGGED, **INTRUDER}}, log={"path": "/var/log/media/a.log"})
+    assert "ansible_facts" not in run.result
+    said = json.dumps(run.result)
+    for key in INTRUDER:
+        assert key not in said
+
+
+def test_the_python_that_was_found_on_the_way_is_kept_as_ansible_keeps_it() -> None:
+    run = act("check", MORNING, answers={"pipeline_info": whole()}, found_python="/usr/bin/python3.12")
+    assert run.result["ansible_facts"] == {"discovered_interpreter_python": "/usr/bin/python3.12"}
+
+
+@pytest.mark.parametrize(
+    ("answer", "fault", "said"),
+    [
+        (AnsibleConnectionFailure("no route to host"), "host_unreachable", "no route to host"),
+        ({"unreachable": True, "msg": "ssh: connection refused"}, "host_unreachable", "connection refused"),
+        (AnsibleError("Missing sudo password"), "module_failed", "Missing sudo password"),
+        ({"failed": True, "msg": "requests is missing"}, "module_failed", "requests is missing"),
+        ({"failed": True, "rc": 127, "module_stdout": "python3: not found"}, "no_python", "python3: not found"),
+        ({}, "module_failed", "the host gave no result"),
+        ({"endpoints": ["all well"]}, "module_failed", "endpoints is no dict"),
+        ({"endpoints": {}, "clock_offset_s": "soon"}, "module_failed", "clock_offset_s is no float"),
+        ({"endpoints": {}, "overrides": []}, "module_failed", "overrides is no dict"),
+    ],
+)
+def test_a_host_that_does_not_answer_is_unknown_with_the_reason(answer: Answer, fault: str, said: str) -> None:
+    run = check({"pipeline_info": answer})
+    assert set(states(run).values()) == {("unknown", fault)}
+    assert all(said in row["message"] for row in run.result["verdicts"])
+    assert run.result["answers"] == {}
+    assert "unreachable" not in run.result
+    assert "failed" not in run.result
+
+
+# What no check asked this host for is not judged there.
+NOT_ASKED = {row["check"] for row in POLICY["checks"] if row["observation"] in ("overrides", "clock_offset")}
+
+
+@pytest.mark.parametrize("endpoints", [{}, {"health": None}, {"health": {"state": "ok", "data": []}}])
+def test_an_answer_without_what_was_asked_for_is_never_ok(endpoints: dict[str, Any]) -> None:
+    found = states(check({"pipeline_info": {"endpoints": endpoints}}))
+    assert set(found) == {row["check"] for row in POLICY["checks"] if "morning" in row["run_by"]}
+    assert {name for name, (state, _fault) in found.items() if state == "ok"} == NOT_ASKED & set(found)
+
+
+def test_a_log_is_read_where_the_host_was_reached_and_judged_where_it_was_not_read() -> None:
+    log = {"path": "/var/log/media/a.log", "hours": 24}
+    run = check({"log_digest_info": LOGGED}, log=log, run_by="evening")
+    assert (run.arguments("log_digest_info"), run.result["log"]) == (log, {**LOGGED, "changed": False})
+    run = check({"log_digest_info": AnsibleConnectionFailure("gone")}, log=log, run_by="evening")
+    assert states(run)["error_log"] == ("unknown", "host_unreachable")
+    run = check({"log_digest_info": {**LOGGED, "matched": "many"}}, log=log, run_by="evening")
+    assert states(run)["error_log"] == ("unknown", "module_failed")
+    run = check({"pipeline_info": {"unreachable": True, "msg": "gone"}}, log=log, run_by="evening")
+    assert (run.modules, run.result["log"]) == (["pipeline_info"], {})
+
+
+def test_a_day_whose_figures_cannot_be_trusted_is_not_kept() -> None:
+    log: dict[str, Any] = {"log": {"path": "/l"}, "day": True, "run_by": "evening"}
+    kept = check({"log_digest_info": LOGGED}, **log).result["day"]
+    assert (kept["schema_version"], kept["stats"]["total_operations"]) == (1, 100)
+    spoiled = whole()
+    spoiled["endpoints"]["stats"]["data"]["generated_at"] = "2026-01-01T00:00:00"
+    assert check({"log_digest_info": LOGGED, "pipeline_info": spoiled}, **log).result["day"] == {}
+    assert check({"pipeline_info": {"unreachable": True, "msg": "gone"}}, **log).result["day"] == {}
+
+
+def test_a_week_is_what_the_host_has_kept_and_what_the_service_remembers() -> None:
+    kept: dict[str, Any] = {"days": [], "weeks": [], "peaks": [], "actions": {}, "unreadable": []}
+    of_week = {**whole(), "endpoints": fresh({"stats": f.answer(f.stats(168), hours=168)})}
+    run = check(
+        {"daily_reports_info": kept, "pipeline_info": [whole(), of_week]},
+        week=True,
+        run_by="weekly",
+        **CONNECTION,
+        state_dir="/s",
+    )
+    assert run.modules == ["daily_reports_info", "pipeline_info", "pipeline_info"]
+    assert run.asked[0].arguments == {"state_dir": "/s"}
+    assert run.asked[2].arguments == {**CONNECTION, "gather": ["stats"], "stats_hours": 168}
+    assert run.result["observations"]["week_operations"]["value"] == 100
+    assert run.result["review"]["source"] != "none"
+
+
+def test_a_host_that_is_gone_is_not_asked_for_its_week() -> None:
+    gone: Answer = AnsibleConnectionFailure("gone")
+    run = check({"daily_reports_info": gone, "pipeline_info": gone}, week=True, run_by="weekly", state_dir="/s")
+    assert run.modules == ["daily_reports_info", "pipeline_info"]
+    assert run.result["review"]["source"] == "none"
+    assert set(states(run).values()) == {("unknown", "host_unreachable")}
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"gather": ["moon"]}, "value of gather must be one or more of: .* moon"),
+        ({"stats_hours": "long"}, "stats_hours.*long"),
+        ({"alerts_level": "loud"}, "value of alerts_level must be one of: .* loud"),
+        ({"colour": "red"}, "Unsupported parameters for .*media_ops.runbook.check.*: colour"),
+        ({"run_by": "moonlight"}, "policy_checks has no check that is run by 'moonlight'"),
+        ({"policy": {**POLICY, "answer_age_max": "old"}}, "option 'policy_answer_age_max' is 'old'"),
+        ({"policy": {**POLICY, "clock_skew_max": 0}}, "option 'policy_clock_skew_max' is 0"),
+        ({"policy": {**POLICY, "checks": "all"}}, "policy_checks must be a list of dictionaries"),
+        ({"policy": {**POLICY, "session_end_minutes": 5}}, "policy_session_end_minutes 5"),
+    ],
+)
+def test_what_cannot_be_judged_by_fails_and_is_named(changes: dict[str, Any], said: str) -> None:
+    with pytest.raises(AnsibleActionFail, match=said):
+        check(**changes)
+
+
+def test_a_policy_that_contradicts_itself_is_refused_before_the_host_is_asked() -> None:
+    with pytest.raises(AnsibleActionFail, match="lacks check, title"):
+        # No answer is made up: to ask would be a KeyError.
+        act("check", {**MORNING, "policy": {**POLICY, "checks": [{}]}})
+
+
+def test_a_token_is_in_nothing_that_comes_back() -> None:
+    assert "canary" not in json.dumps(check(**CONNECTION).result)
