@@ -28,17 +28,11 @@ from ..options import check_range
 from ..redact import REMOVED, Redactor, is_secret_name, secret_values
 from ..shapes import one_line
 from ..state.directory import existing
+from ..system.environment import running_environment, service_environment
+from ..system.environment_files import environment_files, parse_environment_file
 from ..system.privilege import Ran, run
 from ..system.processes import TICKS, Process, snapshot
-from ..system.systemd import (
-    environment_files,
-    parse_environment_file,
-    running_environment,
-    service_environment,
-    unit_name,
-    unit_pids,
-    unit_properties,
-)
+from ..system.systemd import unit_name, unit_pids, unit_properties
 from ..times import to_text, utc_now
 from .bundles import BUNDLES, Part, keep_bundle, pack
 

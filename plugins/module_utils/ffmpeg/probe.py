@@ -21,16 +21,10 @@ from typing import Any
 from ..errors import MediaOpsError, OptionError
 from ..options import check_range
 from ..shapes import one_line
+from ..system.environment import DEFAULT_PATH, service_environment
+from ..system.environment_files import environment_files, parse_environment_file
 from ..system.privilege import Ran, run_as
-from ..system.systemd import (
-    DEFAULT_PATH,
-    environment_files,
-    main_pid,
-    parse_environment_file,
-    service_environment,
-    unit_name,
-    unit_properties,
-)
+from ..system.systemd import main_pid, unit_name, unit_properties
 from . import packages
 
 _USER = re.compile(r"[a-z_][a-z0-9_-]{0,31}\Z")

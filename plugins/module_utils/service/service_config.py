@@ -23,27 +23,19 @@ from typing import Any
 from ..errors import MediaOpsError, OptionError
 from ..plan import Action, plan_hash, planned, require_hash
 from ..shapes import one_line
-from ..state.directory import alone, existing, failing, open_existing, read_file, replace_file
-from ..system.systemd import (
-    ServiceEnvironment,
-    environment_files,
-    main_pid,
-    parse_environment_file,
-    running_environment,
-    service_environment,
-    unit_name,
-    unit_properties,
-)
-from ..times import from_text, to_text, utc_now
+from ..state.directory import alone, existing, failing, replace_file
+from ..system.environment import ServiceEnvironment, running_environment, service_environment
+from ..system.environment_files import environment_files
+from ..system.systemd import main_pid, unit_name, unit_properties
+from ..times import to_text, utc_now
+from .overrides import ENV_FILE, NAME, RECORD_FILE, expired, read_overrides, read_records
 
 _ALL = "all"
-ENV_FILE, RECORD_FILE, _FLOCK = "overrides.env", "overrides.json", "overrides.flock"
+_FLOCK = "overrides.flock"
 _HEADER = "# Overrides, by media_ops.runbook.service_config. The service reads them after its own files.\n"
-_NAME = re.compile(r"[A-Z][A-Z0-9_]{0,63}\Z")
 # What needs no quoting in an environment file
 _PLAIN = re.compile(r"[A-Za-z0-9_.:/+-]{1,200}\Z")
 _EXPIRES_MAX_S = 30 * 86400
-_MAX_BYTES = 65536
 
 
 @dataclass(frozen=True)
@@ -154,7 +146,7 @@ def _rules(allowed: Mapping[str, Any]) -> dict[str, Rule]:
 
 
 def _rule(name: str, given: Any) -> Rule:
-    if not isinstance(name, str) or not _NAME.match(name):
+    if not isinstance(name, str) or not NAME.match(name):
         raise OptionError("allowed", name, "must be names of environment variables in capitals")
     if not isinstance(given, dict) or given.get("type") not in ("int", "choice"):
         raise OptionError("allowed", one_line(given, 80), f"{name} needs a type, int or choice")
@@ -196,9 +188,8 @@ def _wanted(params: Mapping[str, Any], rules: Mapping[str, Rule]) -> dict[str, s
 
 def _situation(directory: int, params: Mapping[str, Any], rules: Mapping[str, Rule]) -> Situation:
     path = os.path.join(os.path.normpath(params["state_dir"]), ENV_FILE)
-    data, _mode = read_file(directory, ENV_FILE, path, _MAX_BYTES)
-    there = parse_environment_file(data.decode("utf-8", "replace"))
-    records = _records(directory)
+    there = read_overrides(directory, path)
+    records = read_records(directory)
     overrides = {name: value for name, value in there.items() if name in rules or name in records}
     properties = unit_properties(params["unit"])
     files = environment_files(properties)
@@ -226,57 +217,6 @@ def _as_property(paths: Iterator[str] | Sequence[str]) -> str:
     return "\n".join(f"{path} (ignore_errors=yes)" for path in paths)
 
 
-def _records(directory: int) -> dict[str, dict[str, Any]]:
-    data, _mode = read_file(directory, RECORD_FILE, RECORD_FILE, _MAX_BYTES)
-    try:
-        found = json.loads(data or b"{}")
-    except (ValueError, RecursionError):
-        return {}
-    if not isinstance(found, dict):
-        return {}
-    return {name: record for name, record in found.items() if _NAME.match(name) and isinstance(record, dict)}
-
-
-def overrides_on_record(state_dir: str) -> dict[str, Any]:
-    """What is set for a time on this host, by its files alone: for checks, which ask little of a host.
-
-    Returns:
-        ``state`` (``ok``, or ``denied`` where it cannot be read), ``reason``, and ``overrides`` with name, value,
-        since, until, expired and why. Where there is no state directory nothing can have been set.
-    """
-    if not os.path.lexists(state_dir):
-        return {"state": "ok", "reason": "", "overrides": []}
-    try:
-        directory = open_existing(state_dir)
-    except MediaOpsError as error:
-        return {"state": "denied", "reason": one_line(error), "overrides": []}
-    try:
-        data, _mode = read_file(directory, ENV_FILE, ENV_FILE, _MAX_BYTES)
-        records = _records(directory)
-    finally:
-        os.close(directory)
-    there = parse_environment_file(data.decode("utf-8", "replace"))
-    known = {name: records.get(name) or {} for name in sorted(there) if _NAME.match(name)}
-    overrides = [
-        {
-            "name": name,
-            "value": one_line(there[name]),
-            "since": record.get("since"),
-            "until": record.get("until"),
-            "expired": _expired(record),
-            "why": one_line(record.get("why") or ""),
-        }
-        for name, record in known.items()
-    ]
-    return {"state": "ok", "reason": "", "overrides": overrides}
-
-
-def _expired(record: Mapping[str, Any] | None) -> bool:
-    """An override without a known end counts as expired: no override is for good."""
-    until = from_text((record or {}).get("until"))
-    return until is None or until <= utc_now()
-
-
 # What is to be done?
 
 
@@ -291,13 +231,13 @@ def make_plan(
     return [
         _set(name, value, before, params, rules)
         for name, value in sorted(wanted.items())
-        if before.overrides.get(name) != value or _expired(before.records.get(name))
+        if before.overrides.get(name) != value or expired(before.records.get(name))
     ]
 
 
 def _goes(name: str, before: Situation, params: Mapping[str, Any]) -> bool:
     if not params["names"]:
-        return _expired(before.records.get(name))
+        return expired(before.records.get(name))
     return params["names"] == [_ALL] or name in params["names"]
 
 
@@ -315,7 +255,7 @@ def _set(name: str, value: str, before: Situation, params: Mapping[str, Any], ru
 
 def _taken_back(name: str, before: Situation, params: Mapping[str, Any], rules: Mapping[str, Rule]) -> Action:
     record = before.records.get(name) or {}
-    because = "it has expired" if _expired(record) else "it is taken back"
+    because = "it has expired" if expired(record) else "it is taken back"
     return planned(
         "configure",
         f"{name} of {params['unit']} back to {_text(before.base.get(name))} (now {before.overrides[name]})",
@@ -441,7 +381,7 @@ def _shown(situation: Situation) -> list[dict[str, Any]]:
                 "run_id": record.get("run_id"),
                 "since": record.get("since"),
                 "until": record.get("until"),
-                "expired": _expired(record),
+                "expired": expired(record),
                 "effective": effective,
             }
         )

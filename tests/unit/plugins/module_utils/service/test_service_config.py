@@ -16,9 +16,10 @@ import pytest
 from ansible_collections.media_ops.runbook.plugins.module_utils.errors import MediaOpsError, OptionError
 from ansible_collections.media_ops.runbook.plugins.module_utils.plan import plan_hash
 from ansible_collections.media_ops.runbook.plugins.module_utils.service import service_config
+from ansible_collections.media_ops.runbook.plugins.module_utils.service.overrides import read_records
 from ansible_collections.media_ops.runbook.plugins.module_utils.service.service_config import Rule, Situation, make_plan
 from ansible_collections.media_ops.runbook.plugins.module_utils.state.directory import replace_file
-from ansible_collections.media_ops.runbook.plugins.module_utils.system.systemd import parse_environment_file
+from ansible_collections.media_ops.runbook.plugins.module_utils.system.environment_files import parse_environment_file
 from ansible_collections.media_ops.runbook.plugins.module_utils.times import to_text, utc_now
 
 RULES = {
@@ -187,7 +188,7 @@ def test_the_file_is_written_whole_and_goes_with_the_last_measure(tmp_path: Path
         text = (tmp_path / "overrides.env").read_text()
         assert parse_environment_file(text) == held
         assert (tmp_path / "overrides.env").stat().st_mode & 0o777 == 0o640
-        assert service_config._records(directory) == records
+        assert read_records(directory) == records
         service_config._write(directory, str(tmp_path), {}, {}, records)
         service_config._write(directory, str(tmp_path), {}, {}, {})
         assert list(tmp_path.iterdir()) == []
@@ -225,16 +226,6 @@ def test_a_crash_between_the_two_files_loses_no_record(tmp_path: Path, monkeypat
                 assert stop < 3
             holds = parse_environment_file((tmp_path / "overrides.env").read_text())
             assert holds in (old, new)
-            assert set(holds) <= set(service_config._records(directory))
+            assert set(holds) <= set(read_records(directory))
         finally:
             os.close(directory)
-
-
-@pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"PROCESSING_TIMEOUT": 5}', b'{"a b": {}}', b"\0" * 100])
-def test_records_that_cannot_be_read_are_none(tmp_path: Path, content: bytes) -> None:
-    (tmp_path / "overrides.json").write_bytes(content)
-    directory = os.open(tmp_path, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        assert service_config._records(directory) == {}
-    finally:
-        os.close(directory)
