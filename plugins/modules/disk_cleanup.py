@@ -266,6 +266,7 @@ from ..module_utils.api.settings import api_argument_spec
 from ..module_utils.clock import clock_argument_spec
 from ..module_utils.disk.disk_cleanup import Mode, disk_cleanup
 from ..module_utils.errors import run_module
+from ..module_utils.sessions.protected import Sessions, protected_sessions
 
 
 def main() -> None:
@@ -295,7 +296,11 @@ def main() -> None:
         supports_check_mode=True,
     )
     mode = Mode(check=module.check_mode, diff=module._diff)
-    run_module(module, lambda: disk_cleanup(module.params, mode, warn=module.warn, hide=module.no_log_values.add))
+
+    def ask() -> Sessions:
+        return protected_sessions(module.params, warn=module.warn, hide=module.no_log_values.add)
+
+    run_module(module, lambda: disk_cleanup(module.params, mode, ask))
 
 
 if __name__ == "__main__":
