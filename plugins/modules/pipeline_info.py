@@ -227,7 +227,8 @@ query_error:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils.api.pipeline_info import PATHS, pipeline_info
+from ..module_utils.api.client import PATHS
+from ..module_utils.api.pipeline_info import pipeline_info
 from ..module_utils.api.settings import api_argument_spec
 from ..module_utils.errors import run_module
 from ..module_utils.service.overrides import overrides_on_record

@@ -13,17 +13,8 @@ from typing import Any, Callable
 from ..clock import clock_offset
 from ..errors import MissingLibraryError, OptionError
 from ..options import check_range
-from .client import Client, Document, Reply, accept_ok
+from .client import PATHS, Client, Document, Reply, accept_ok
 from .settings import api_settings
-
-PATHS = {
-    "health": "/health",
-    "health_detailed": "/health/detailed",
-    "stats": "/stats",
-    "alerts": "/alerts",
-    "metrics": "/metrics/system",
-    "sessions": "/sessions/active",
-}
 
 
 def pipeline_info(
