@@ -33,7 +33,16 @@ from ..state import directory
 from ..system.open_files import OpenFiles, lease, leased
 from ..system.tree import Root, locked, opened_option
 from ..times import utc_now
-from .archive import ARCHIVE_NAME, SUFFIXES, Member, Source, compression_of, verify_archive, write_archive
+from .archive import (
+    ARCHIVE_NAME,
+    Member,
+    Source,
+    archive_name,
+    compression_of,
+    hashed,
+    verify_archive,
+    write_archive,
+)
 from .journal import Expired, Identity, Journal
 from .rotation import rotation
 
@@ -293,7 +302,7 @@ class _Run:
         if journal is None:
             return "nothing left to finish"
         for log in self._seen.archived:
-            if _sha256(log) == journal.files[log.identity]:
+            if hashed(log.fd)[1] == journal.files[log.identity]:
                 self._remove(log)
             else:
                 self._seen.skipped.append({"file": one_line(log.name), "reason": "changed"})
@@ -337,9 +346,8 @@ class _Run:
 
     def _free_name(self) -> str:
         """A name for the archive that no other has, with a number where the day has one already."""
-        suffix = SUFFIXES[self._compression]
         for number in range(1, 1000):
-            name = f"archived_logs_{self._day:%Y%m%d}{f'-{number}' if number > 1 else ''}{suffix}"
+            name = archive_name(self._day, number, self._compression)
             try:
                 facts = os.stat(name, dir_fd=self._archives.fd, follow_symlinks=False)
             except FileNotFoundError:
@@ -492,11 +500,3 @@ def _sources(logs: Sequence[Log]) -> list[Source]:
         names.add(name)
         sources.append(Source(name, log.fd, log.identity.size, log.identity.mtime_ns / 10**9))
     return sources
-
-
-def _sha256(log: Log) -> str:
-    sha256, offset = hashlib.sha256(), 0
-    while data := os.pread(log.fd, 1 << 18, offset):
-        sha256.update(data)
-        offset += len(data)
-    return sha256.hexdigest()
