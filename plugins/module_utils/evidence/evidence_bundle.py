@@ -31,6 +31,7 @@ from ..state.directory import existing
 from ..system.environment import running_environment, service_environment
 from ..system.environment_files import environment_files, parse_environment_file
 from ..system.privilege import Ran, run
+from ..system.proc import kernel_text, resident_bytes
 from ..system.processes import TICKS, Process, snapshot
 from ..system.systemd import unit_name, unit_pids, unit_properties
 from ..times import to_text, utc_now
@@ -314,17 +315,9 @@ def _process(process: Process, in_unit: bool, redactor: Redactor) -> dict[str, A
         "name": redactor.text(process.name),
         "started_at": to_text(process.started_at),
         "cpu_s": round(process.cpu / TICKS, 2),
-        "rss_bytes": _rss(process.pid),
+        "rss_bytes": resident_bytes(process.pid),
         "argv": redactor.argv([argument.encode("utf-8", "replace").decode() for argument in process.argv]),
     }
-
-
-def _rss(pid: int) -> int | None:
-    try:
-        with open(f"/proc/{pid}/statm", encoding="ascii") as file:
-            return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-    except (OSError, IndexError, ValueError):
-        return None
 
 
 def _collect_log(collection: Collection, params: Mapping[str, Any], name: str) -> None:
@@ -381,8 +374,7 @@ def _collect_host(collection: Collection, params: Mapping[str, Any], properties:
         text = ""
         for path in ("loadavg", "uptime", "meminfo", "pressure/cpu", "pressure/memory", "pressure/io"):
             try:
-                with open(f"/proc/{path}", encoding="ascii") as file:
-                    text += f"== {path}\n{file.read(65536)}"
+                text += f"== {path}\n{kernel_text(path)}"
             except OSError as error:
                 text += f"== {path}: {error.strerror}\n"
         return text, False

@@ -21,6 +21,11 @@ DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _MAX_FILE = 1 << 20
 
 
+def environ_path(pid: int) -> str:
+    """Where the environment of a process is; for its own user and root."""
+    return f"/proc/{pid}/environ"
+
+
 @dataclass(frozen=True)
 class ServiceEnvironment:
     """What the service runs with. The variables hold secrets: they are passed on, and never shown.
@@ -55,7 +60,7 @@ def service_environment(properties: dict[str, str]) -> ServiceEnvironment:
     """The environment of the unit's main process, else the one its unit and files would give it."""
     pid = main_pid(properties)
     if pid:
-        with contextlib.suppress(OSError), open(f"/proc/{pid}/environ", "rb") as file:
+        with contextlib.suppress(OSError), open(environ_path(pid), "rb") as file:
             variables = _pairs(file.read(_MAX_FILE))
             if variables:
                 return ServiceEnvironment(variables, "process")
@@ -83,11 +88,11 @@ def running_environment(properties: dict[str, str]) -> ServiceEnvironment | None
     if not pid:
         return None
     try:
-        with open(f"/proc/{pid}/environ", "rb") as file:
+        with open(environ_path(pid), "rb") as file:
             return ServiceEnvironment(_pairs(file.read(_MAX_FILE)), "process")
     except OSError:
         user = properties.get("User") or "root"
-        read = run_as(user, ["cat", f"/proc/{pid}/environ"], timeout_s=15, env={"PATH": DEFAULT_PATH})
+        read = run_as(user, ["cat", environ_path(pid)], timeout_s=15, env={"PATH": DEFAULT_PATH})
         return ServiceEnvironment(_pairs(os.fsencode(read.out)), "process") if read.rc == 0 else None
 
 
