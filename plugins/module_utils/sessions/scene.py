@@ -70,7 +70,7 @@ def _check(params: Mapping[str, Any]) -> None:
     parts = params["work_dir"].split("/")
     if parts[0] or ".." in parts or len([part for part in parts if part not in ("", ".")]) < 2:
         raise OptionError("work_dir", params["work_dir"], "must be an absolute path of two components at least")
-    if params["log_path"] and not params["log_path"].startswith("/"):
+    if params["log_path"] and (not params["log_path"].startswith("/") or "\0" in params["log_path"]):
         raise OptionError("log_path", params["log_path"], "must be an absolute path")
     if not params["programs"] or not all(name and "/" not in name for name in params["programs"]):
         raise OptionError("programs", params["programs"], "must be names of programs, without a path")
