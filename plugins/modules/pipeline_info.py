@@ -231,7 +231,7 @@ from ..module_utils.api.client import PATHS
 from ..module_utils.api.pipeline_info import pipeline_info
 from ..module_utils.api.settings import api_argument_spec
 from ..module_utils.errors import run_module
-from ..module_utils.service.overrides import overrides_on_record
+from ..module_utils.service.on_record import overrides_on_record
 from ..module_utils.state.guard import last_recovery
 
 

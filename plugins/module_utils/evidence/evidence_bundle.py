@@ -28,7 +28,7 @@ from ..options import check_range
 from ..redact import REMOVED, Redactor, is_secret_name, secret_values
 from ..shapes import one_line
 from ..state.directory import existing
-from ..system.environment import running_environment, service_environment
+from ..system.environment import running_environment, unit_environment
 from ..system.environment_files import environment_files, parse_environment_file
 from ..system.privilege import Ran, run
 from ..system.proc import kernel_text, resident_bytes
@@ -169,7 +169,7 @@ class _Environment:
     def __init__(self, properties: dict[str, str], harmless: set[str]) -> None:
         self._harmless = harmless
         running = running_environment(properties) if properties else None
-        unit = service_environment({**properties, "MainPID": "0"}) if properties else None
+        unit = unit_environment(properties) if properties else None
         self.running = running.variables if running else None
         self.denied = unit.denied if unit else ()
         self.files: dict[str, dict[str, str]] = {}

@@ -21,7 +21,7 @@ from typing import Any
 from ..errors import MediaOpsError, OptionError
 from ..options import check_range
 from ..shapes import one_line
-from ..system.environment import DEFAULT_PATH, environ_path, service_environment
+from ..system.environment import DEFAULT_PATH, environ_path, unit_environment
 from ..system.environment_files import environment_files, parse_environment_file
 from ..system.privilege import Ran, run_as
 from ..system.systemd import main_pid, unit_name, unit_properties
@@ -183,7 +183,7 @@ def find_service(want: Wanted) -> Service:
         variables = dict(one.split("=", 1) for one in seen.out.split("\0") if "=" in one)
         if "PATH" in variables:
             return replace(fallback, variables=variables, path_source="process")
-    environment = service_environment({**properties, "MainPID": "0"})
+    environment = unit_environment(properties)
     variables = environment.variables
     if environment.unreadable:
         readable = [one for one in environment_files(properties) if one in environment.unreadable]

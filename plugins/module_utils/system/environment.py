@@ -58,12 +58,15 @@ def _is_missing(path: str) -> bool:
 
 def service_environment(properties: dict[str, str]) -> ServiceEnvironment:
     """The environment of the unit's main process, else the one its unit and files would give it."""
-    pid = main_pid(properties)
-    if pid:
-        with contextlib.suppress(OSError), open(environ_path(pid), "rb") as file:
-            variables = _pairs(file.read(_MAX_FILE))
-            if variables:
-                return ServiceEnvironment(variables, "process")
+    with contextlib.suppress(OSError):
+        variables = _of_process(main_pid(properties))
+        if variables:
+            return ServiceEnvironment(variables, "process")
+    return unit_environment(properties)
+
+
+def unit_environment(properties: dict[str, str]) -> ServiceEnvironment:
+    """The environment that the unit and its files would give a start."""
     variables = {"PATH": DEFAULT_PATH}
     with contextlib.suppress(ValueError):
         for entry in shlex.split(properties.get("Environment", "")):
@@ -88,12 +91,16 @@ def running_environment(properties: dict[str, str]) -> ServiceEnvironment | None
     if not pid:
         return None
     try:
-        with open(environ_path(pid), "rb") as file:
-            return ServiceEnvironment(_pairs(file.read(_MAX_FILE)), "process")
+        return ServiceEnvironment(_of_process(pid), "process")
     except OSError:
         user = properties.get("User") or "root"
         read = run_as(user, ["cat", environ_path(pid)], timeout_s=15, env={"PATH": DEFAULT_PATH})
         return ServiceEnvironment(_pairs(os.fsencode(read.out)), "process") if read.rc == 0 else None
+
+
+def _of_process(pid: int) -> dict[str, str]:
+    with open(environ_path(pid), "rb") as file:
+        return _pairs(file.read(_MAX_FILE))
 
 
 def _pairs(environ: bytes) -> dict[str, str]:
