@@ -15,7 +15,7 @@ import json
 import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta, tzinfo
+from datetime import datetime, timedelta, timezone
 from typing import Any, Callable, NamedTuple
 
 from ..errors import MediaOpsError, OptionError
@@ -47,14 +47,11 @@ def guard(params: Mapping[str, Any], *, check_mode: bool = False) -> dict[str, A
 
 
 class OnRecord(NamedTuple):
-    """What is on record of a host."""
+    """Entries of the last hours, oldest first; how many lines are none; the run that holds the host now, else ""."""
 
     entries: list[dict[str, Any]]
-    """Those of the last hours, oldest first."""
     bad_lines: int
-    """How many lines of the whole ledger could not be read."""
     running: str
-    """The run that holds the host, whose last line may be yet to come; "" where there is none."""
 
 
 def on_record(directory: int, path: str, *, hours: float, max_bytes: int) -> OnRecord:
@@ -114,7 +111,10 @@ class _Host(NamedTuple):
 def _leased(host: _Host, params: Mapping[str, Any]) -> dict[str, Any]:
     """Take or renew the lease, unless something says no. Checks first, then the lease."""
     run_id = params["run_id"]
-    refusals = [*host.pause.refusals(), *_late(params, host.lease.now), *_capped(params, host.ledger)]
+    refusals = [*_late(params, host.lease.now), *_capped(params, host.ledger)]
+    if (pause := host.pause.holds()) is not None:  # one that cannot be read is empty
+        by = pause.get("by") or "?"
+        refusals.insert(0, f"automation is paused until {pause.get('until')} by {by}: {pause.get('reason')}")
     lease = host.lease.holder()
     took_over = None
     if lease and lease["run_id"] != run_id and not refusals:
@@ -210,8 +210,8 @@ class _Document:
             found = None
         return found if isinstance(found, dict) else {}
 
-    def written(self, zone: tzinfo | None) -> datetime:
-        return datetime.fromtimestamp(os.stat(self._name, dir_fd=self._directory).st_mtime, zone)
+    def written(self) -> datetime:
+        return datetime.fromtimestamp(os.stat(self._name, dir_fd=self._directory).st_mtime, timezone.utc)
 
     def write(self, content: Mapping[str, Any]) -> None:
         if not self._dry:
@@ -240,13 +240,9 @@ class Lease:
         expires = from_text(lease.get("expires_at"))
         if not isinstance(lease.get("run_id"), str) or expires is None:
             # Nobody can tell whose it is: it counts as held for one time to live from when it was written.
-            expires = self._file.written(self.now.tzinfo) + self._ttl
-            lease = {
-                "run_id": "?",
-                "reason": "the lease cannot be read",
-                "taken_at": None,
-                "expires_at": to_text(expires),
-            }
+            expires = self._file.written() + self._ttl
+            lease = {"run_id": "?", "reason": "the lease cannot be read", "taken_at": None}
+            lease["expires_at"] = to_text(expires)
         return {**lease, "expired": expires <= self.now}
 
     def take(self, run_id: str, of_whom: Mapping[str, Any]) -> None:
@@ -277,13 +273,6 @@ class Pause:
         until = from_text(pause.get("until"))
         # A pause whose end cannot be read goes on: a person wanted automation to stop.
         return pause if until is None or until > self._now else None
-
-    def refusals(self) -> list[str]:
-        """Why nothing is acted upon."""
-        pause = self.holds()
-        if pause is None:
-            return []
-        return [f"automation is paused until {pause.get('until')} by {pause.get('by') or '?'}: {pause.get('reason')}"]
 
     def begin(self, reason: str, by: str, seconds: float) -> None:
         """Stop automation."""
