@@ -260,12 +260,15 @@ api:
   returned: success
 """
 
+from functools import partial
+
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.api.settings import api_argument_spec
 from ..module_utils.clock import clock_argument_spec
 from ..module_utils.disk.disk_cleanup import Mode, disk_cleanup
 from ..module_utils.errors import run_module
+from ..module_utils.sessions.protected import protected_sessions
 
 
 def main() -> None:
@@ -295,7 +298,8 @@ def main() -> None:
         supports_check_mode=True,
     )
     mode = Mode(check=module.check_mode, diff=module._diff)
-    run_module(module, lambda: disk_cleanup(module.params, mode, warn=module.warn, hide=module.no_log_values.add))
+    ask = partial(protected_sessions, module.params, warn=module.warn, hide=module.no_log_values.add)
+    run_module(module, lambda: disk_cleanup(module.params, mode, ask))
 
 
 if __name__ == "__main__":

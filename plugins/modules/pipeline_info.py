@@ -227,9 +227,12 @@ query_error:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils.api.pipeline_info import PATHS, pipeline_info
+from ..module_utils.api.client import PATHS
+from ..module_utils.api.pipeline_info import pipeline_info
 from ..module_utils.api.settings import api_argument_spec
 from ..module_utils.errors import run_module
+from ..module_utils.service.on_record import overrides_on_record
+from ..module_utils.state.guard import last_recovery
 
 
 def main() -> None:
@@ -252,7 +255,8 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    run_module(module, lambda: pipeline_info(module.params, warn=module.warn, hide=module.no_log_values.add))
+    kept = {"overrides": overrides_on_record, "recovered_at": last_recovery}
+    run_module(module, lambda: pipeline_info(module.params, kept, warn=module.warn, hide=module.no_log_values.add))
 
 
 if __name__ == "__main__":

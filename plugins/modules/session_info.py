@@ -171,7 +171,8 @@ unproved_count:
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.errors import run_module
-from ..module_utils.sessions.session_info import session_argument_spec, session_info
+from ..module_utils.sessions.session_info import session_info
+from ..module_utils.sessions.settings import session_argument_spec
 
 
 def main() -> None:

@@ -21,7 +21,7 @@ from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from ..api.client import causes_of
+from ..causes import causes_of
 from ..shapes import one_line
 from ..times import utc_now
 

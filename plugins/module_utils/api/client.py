@@ -20,11 +20,12 @@ import ssl
 import threading
 import time
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Callable
 from urllib.parse import urlsplit
 
+from ..causes import causes_of
 from ..errors import MissingLibraryError
 from ..shapes import one_line
 from ..times import to_text, utc_now
@@ -36,6 +37,16 @@ if TYPE_CHECKING:
 Document = dict[str, Any]
 Accept = Callable[[int, Document], "Document | None"]
 """From a status and the JSON object that came with it to the document asked for, or None when it is not that."""
+
+PATHS = {
+    "health": "/health",
+    "health_detailed": "/health/detailed",
+    "stats": "/stats",
+    "alerts": "/alerts",
+    "metrics": "/metrics/system",
+    "sessions": "/sessions/active",
+}
+"""What can be asked for, and where."""
 
 _CHUNK = 64 * 1024
 _DEPTH_MAX = 64
@@ -279,18 +290,6 @@ def _network_errors() -> tuple[type[Exception], ...]:
     import urllib3.exceptions
 
     return requests.RequestException, urllib3.exceptions.HTTPError, http.client.HTTPException, OSError, ValueError
-
-
-def causes_of(error: BaseException) -> Iterator[BaseException]:
-    """An exception and all that it wraps, as each library wraps in its own way."""
-    waiting, seen = [error], set()
-    while waiting:
-        current = waiting.pop(0)
-        if id(current) not in seen:
-            seen.add(id(current))
-            yield current
-            inner = (current.__cause__, current.__context__, getattr(current, "reason", None), *current.args)
-            waiting.extend(cause for cause in inner if isinstance(cause, BaseException))
 
 
 def _session(settings: ApiSettings) -> requests.Session:

@@ -13,29 +13,27 @@ from typing import Any, Callable
 from ..clock import clock_offset
 from ..errors import MissingLibraryError, OptionError
 from ..options import check_range
-from ..service.service_config import overrides_on_record
-from ..state.guard import last_recovery
-from .client import Client, Document, Reply, accept_ok
+from .client import PATHS, Client, Document, Reply, accept_ok
 from .settings import api_settings
-
-PATHS = {
-    "health": "/health",
-    "health_detailed": "/health/detailed",
-    "stats": "/stats",
-    "alerts": "/alerts",
-    "metrics": "/metrics/system",
-    "sessions": "/sessions/active",
-}
 
 
 def pipeline_info(
     params: Mapping[str, Any],
+    kept: Mapping[str, Callable[[str], Any]],
     *,
     warn: Callable[[str], None],
     hide: Callable[[str], None],
     environ: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
-    """The result of module pipeline_info. Only misuse and a missing library raise, never what the network does."""
+    """The result of module pipeline_info. Only misuse and a missing library raise, never what the network does.
+
+    Args:
+        params: its options.
+        kept: what reads a state directory, by the key of the result; a check is one round trip.
+        warn: takes a warning for the user.
+        hide: takes each secret that must not be in the module's output.
+        environ: where the token may come from, by default the environment of the process.
+    """
     if not params["gather"]:
         raise OptionError("gather", params["gather"], "must name at least one endpoint")
     check_range(params, "stats_hours", 1, 168)
@@ -66,8 +64,7 @@ def pipeline_info(
     if offset is not None:
         result["clock_offset_s"] = offset
     if params.get("state_dir"):
-        result["overrides"] = overrides_on_record(params["state_dir"])
-        result["recovered_at"] = last_recovery(params["state_dir"])
+        result.update({key: read(params["state_dir"]) for key, read in kept.items()})
     if search:
         result.update(search({name: reply.data for name, reply in replies.items()}))
     return result

@@ -16,14 +16,15 @@ import subprocess
 import tarfile
 import zlib
 from collections.abc import Iterator, Sequence
+from datetime import date
 from typing import IO, Any, NamedTuple, cast
 
 from ..errors import MediaOpsError
 
-SUFFIXES = {"gzip": ".tar.gz", "zstd": ".tar.zst"}
+_SUFFIXES = {"gzip": ".tar.gz", "zstd": ".tar.zst"}
 ARCHIVES_BEGIN = "archived_logs_"
 ARCHIVE_NAME = re.compile(ARCHIVES_BEGIN + r"([0-9]{8})(?:-[0-9]+)?\.tar\.(?:gz|zst)")
-"""Names of archives, with their day."""
+"""Names of archives, with their day: what :func:`archive_name` makes."""
 
 _CHUNK = 1 << 18
 _LEVEL = 6
@@ -54,6 +55,11 @@ class Member(NamedTuple):
     sha256: str
 
 
+def archive_name(day: date, number: int, compression: str) -> str:
+    """The name of an archive; of several of a day the first has no number."""
+    return f"{ARCHIVES_BEGIN}{day:%Y%m%d}{f'-{number}' if number > 1 else ''}{_SUFFIXES[compression]}"
+
+
 def compression_of(wanted: str) -> str:
     """``gzip`` or ``zstd``; with ``auto`` zstd where the host has it."""
     there = shutil.which("zstd") is not None
@@ -78,7 +84,7 @@ def write_archive(target: int, sources: Sequence[Source], compression: str) -> l
         for source in sources:
             info = tarfile.TarInfo(source.name)
             info.size, info.mtime, info.mode = source.size, source.mtime, 0o640
-            content = _Hashed(source)
+            content = _Hashed(source.fd)
             tar.addfile(info, cast("IO[bytes]", content))
             members.append(Member(source.name, source.size, content.sha256.hexdigest()))
     os.fsync(target)
@@ -88,16 +94,24 @@ def write_archive(target: int, sources: Sequence[Source], compression: str) -> l
 class _Hashed:
     """Reads a file from its start, and reckons its hash as it goes."""
 
-    def __init__(self, source: Source) -> None:
-        self._fd = source.fd
-        self._offset = 0
+    def __init__(self, fd: int) -> None:
+        self._fd = fd
+        self.size = 0
         self.sha256 = hashlib.sha256()
 
     def read(self, size: int) -> bytes:
-        data = os.pread(self._fd, size, self._offset)
-        self._offset += len(data)
+        data = os.pread(self._fd, size, self.size)
+        self.size += len(data)
         self.sha256.update(data)
         return data
+
+
+def hashed(fd: int) -> tuple[int, str]:
+    """Size and SHA-256 of an open file, read from its start to its end."""
+    content = _Hashed(fd)
+    while content.read(_CHUNK):
+        pass
+    return content.size, content.sha256.hexdigest()
 
 
 def verify_archive(target: int, members: Sequence[Member], compression: str) -> None:

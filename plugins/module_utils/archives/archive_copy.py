@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import stat
 import time
@@ -21,11 +20,10 @@ from ..storage.client import in_child, need_boto3
 from ..storage.settings import Settings, clean, read_settings
 from ..system.tree import Root, locked, opened_option
 from . import copies
-from .archive import ARCHIVE_NAME
+from .archive import ARCHIVE_NAME, hashed
 from .copies import Job
 
 _STEPS = ["WL-3"]
-_CHUNK = 1 << 20
 _SHOWN = 100
 _LONGEST_S = 86400
 _MIB = 1 << 20
@@ -113,11 +111,7 @@ def _archives(root: Root) -> tuple[list[Archive], list[dict[str, str]]]:
             if not stat.S_ISREG(os.fstat(fd).st_mode):
                 unread.append({"archive": name, "reason": "no regular file"})
                 continue
-            sha256, size = hashlib.sha256(), 0
-            while data := os.pread(fd, _CHUNK, size):
-                sha256.update(data)
-                size += len(data)
-            found.append(Archive(name, size, sha256.hexdigest()))
+            found.append(Archive(name, *hashed(fd)))
         finally:
             os.close(fd)
     return found, unread

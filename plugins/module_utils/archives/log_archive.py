@@ -33,7 +33,16 @@ from ..state import directory
 from ..system.open_files import OpenFiles, lease, leased
 from ..system.tree import Root, locked, opened_option
 from ..times import utc_now
-from .archive import ARCHIVE_NAME, SUFFIXES, Member, Source, compression_of, verify_archive, write_archive
+from .archive import (
+    ARCHIVE_NAME,
+    Member,
+    Source,
+    archive_name,
+    compression_of,
+    hashed,
+    verify_archive,
+    write_archive,
+)
 from .journal import Expired, Identity, Journal
 from .rotation import rotation
 
@@ -78,16 +87,28 @@ class Seen:
     writers: dict[str, str] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class Settings:
+    """Options that were checked; ``day`` is the one that an archive is named after."""
+
+    patterns: Sequence[str]
+    limits: Sequence[Mapping[str, Any]]
+    keep_days: int
+    expected_ratio: float
+    day: date
+    compression: str
+    plan_hash: str | None
+
+
 def log_archive(params: Mapping[str, Any], *, check_mode: bool) -> dict[str, Any]:
     """The result of module log_archive."""
     require_clock(params)
-    day = _checked(params)
-    compression = compression_of(params["compression"])
+    settings = _settings(params)
     with (
         opened_option("log_dir", params["log_dir"]) as logs,
         opened_option("archive_dir", params["archive_dir"]) as archives,
     ):
-        run = _Run(params, logs, archives, day, compression)
+        run = _Run(settings, logs, archives)
         try:
             if not check_mode:
                 run.lock()
@@ -97,7 +118,7 @@ def log_archive(params: Mapping[str, Any], *, check_mode: bool) -> dict[str, Any
             run.close()
 
 
-def _checked(params: Mapping[str, Any]) -> date:
+def _settings(params: Mapping[str, Any]) -> Settings:
     if params["keep_days"] < 1:
         raise OptionError("keep_days", params["keep_days"], "must be 1 or more")
     if not 0 < params["expected_ratio"] <= 1:
@@ -107,23 +128,33 @@ def _checked(params: Mapping[str, Any]) -> date:
             raise OptionError("patterns", pattern, "must be patterns of file names: not empty, and without /")
         if fnmatch.fnmatchcase("application.log", pattern):
             raise OptionError("patterns", pattern, "would take logs that are written to, such as application.log")
-    if params["date"] is None:
+    return Settings(
+        patterns=params["patterns"],
+        limits=params["limits"],
+        keep_days=params["keep_days"],
+        expected_ratio=params["expected_ratio"],
+        day=_day(params["date"]),
+        compression=compression_of(params["compression"]),
+        plan_hash=params["plan_hash"],
+    )
+
+
+def _day(given: str | None) -> date:
+    if given is None:
         return utc_now().date()
     try:
-        return datetime.strptime(params["date"].replace("-", ""), "%Y%m%d").replace(tzinfo=timezone.utc).date()
+        return datetime.strptime(given.replace("-", ""), "%Y%m%d").replace(tzinfo=timezone.utc).date()
     except ValueError:
-        raise OptionError("date", params["date"], "must be a day as YYYYMMDD or YYYY-MM-DD") from None
+        raise OptionError("date", given, "must be a day as YYYYMMDD or YYYY-MM-DD") from None
 
 
 class _Run:
     """One run over one log directory and one archive directory, both open."""
 
-    def __init__(self, params: Mapping[str, Any], logs: Root, archives: Root, day: date, compression: str) -> None:
-        self._params = params
+    def __init__(self, settings: Settings, logs: Root, archives: Root) -> None:
+        self._settings = settings
         self._logs = logs
         self._archives = archives
-        self._day = day
-        self._compression = compression
         self._seen = Seen()
         # Runs over other log directories may share the archive directory.
         own = hashlib.sha256(os.fsencode(logs.path)).hexdigest()[:8]
@@ -153,9 +184,9 @@ class _Run:
     def work(self, *, check_mode: bool) -> dict[str, Any]:
         seen = self._seen
         self._look()
-        state = rotation(self._logs.fd, self._params["patterns"], self._params["limits"], seen.writers)
-        plan = make_plan(seen, self._logs.path, self._archives.path, self._compression)
-        require_hash(plan, self._params["plan_hash"])
+        state = rotation(self._logs.fd, self._settings.patterns, self._settings.limits, seen.writers)
+        plan = make_plan(seen, self._logs.path, self._archives.path, self._settings.compression)
+        require_hash(plan, self._settings.plan_hash)
         space = self._space()
         if not check_mode:
             for action in plan:
@@ -200,7 +231,7 @@ class _Run:
         return (facts.st_ino, facts.st_size) == (journal.archive_inode, journal.archive_size)
 
     def _is_rotated(self, name: str) -> bool:
-        return any(fnmatch.fnmatchcase(_plain(name), pattern) for pattern in self._params["patterns"])
+        return any(fnmatch.fnmatchcase(_plain(name), pattern) for pattern in self._settings.patterns)
 
     def _take(self, name: str, known: set[int]) -> None:
         seen = self._seen
@@ -257,7 +288,7 @@ class _Run:
                 continue
             changed = datetime.fromtimestamp(facts.st_mtime, timezone.utc).date()
             ages = [_age(found.group(1), today), (today - changed).days]
-            old = [age is not None and age > self._params["keep_days"] for age in ages]
+            old = [age is not None and age > self._settings.keep_days for age in ages]
             if all(old):
                 seen.expired.append(Expired(name, facts.st_size, facts.st_mtime_ns))
             elif any(old):
@@ -266,7 +297,7 @@ class _Run:
     def _space(self) -> dict[str, Any]:
         """What an archive may take, and what there is for it; too little of it ends the run before anything is done."""
         needed = sum(
-            math.ceil(log.identity.size * (1 if _is_packed(log.name) else self._params["expected_ratio"]))
+            math.ceil(log.identity.size * (1 if _is_packed(log.name) else self._settings.expected_ratio))
             + _MEMBER_OVERHEAD
             for log in self._seen.logs
         )
@@ -293,7 +324,7 @@ class _Run:
         if journal is None:
             return "nothing left to finish"
         for log in self._seen.archived:
-            if _sha256(log) == journal.files[log.identity]:
+            if hashed(log.fd)[1] == journal.files[log.identity]:
                 self._remove(log)
             else:
                 self._seen.skipped.append({"file": one_line(log.name), "reason": "changed"})
@@ -328,7 +359,7 @@ class _Run:
             "bytes": facts.st_size,
             "members": len(members),
             "source_bytes": sum(member.size for member in members),
-            "compression": self._compression,
+            "compression": self._settings.compression,
         }
         for log in logs:
             self._remove(log)
@@ -337,9 +368,8 @@ class _Run:
 
     def _free_name(self) -> str:
         """A name for the archive that no other has, with a number where the day has one already."""
-        suffix = SUFFIXES[self._compression]
         for number in range(1, 1000):
-            name = f"archived_logs_{self._day:%Y%m%d}{f'-{number}' if number > 1 else ''}{suffix}"
+            name = archive_name(self._settings.day, number, self._settings.compression)
             try:
                 facts = os.stat(name, dir_fd=self._archives.fd, follow_symlinks=False)
             except FileNotFoundError:
@@ -347,7 +377,7 @@ class _Run:
             if not stat.S_ISREG(facts.st_mode):
                 kind = "a directory" if stat.S_ISDIR(facts.st_mode) else "no regular file"
                 raise MediaOpsError(f"{self._archives.path}/{name} is {kind}: nothing was archived, all logs are kept")
-        raise MediaOpsError(f"{self._archives.path} has 999 archives of {self._day}")
+        raise MediaOpsError(f"{self._archives.path} has 999 archives of {self._settings.day}")
 
     @contextlib.contextmanager
     def _temp(self) -> Iterator[int]:
@@ -367,8 +397,8 @@ class _Run:
         while logs:
             os.ftruncate(temp, 0)
             os.lseek(temp, 0, os.SEEK_SET)
-            members = write_archive(temp, _sources(logs), self._compression)
-            verify_archive(temp, members, self._compression)
+            members = write_archive(temp, _sources(logs), self._settings.compression)
+            verify_archive(temp, members, self._settings.compression)
             still = [log for log in logs if log.unchanged()]
             if still == logs:
                 return logs, members
@@ -492,11 +522,3 @@ def _sources(logs: Sequence[Log]) -> list[Source]:
         names.add(name)
         sources.append(Source(name, log.fd, log.identity.size, log.identity.mtime_ns / 10**9))
     return sources
-
-
-def _sha256(log: Log) -> str:
-    sha256, offset = hashlib.sha256(), 0
-    while data := os.pread(log.fd, 1 << 18, offset):
-        sha256.update(data)
-        offset += len(data)
-    return sha256.hexdigest()

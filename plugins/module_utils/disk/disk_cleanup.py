@@ -16,13 +16,12 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Callable
+from typing import Any, Callable, Protocol
 
 from ..clock import require_clock
 from ..errors import OptionError
 from ..options import check_range
 from ..plan import Action, plan_hash, require_hash
-from ..sessions.protected import Sessions, protected_sessions
 from ..shapes import one_line
 from ..system.open_files import OpenFiles, claimed, leased
 from ..system.tree import Directory, Root, SymbolicLinkError, open_root, opened_again, walk
@@ -52,20 +51,28 @@ class Mode:
     diff: bool = False
 
 
-def disk_cleanup(
-    params: Mapping[str, Any],
-    mode: Mode,
-    *,
-    warn: Callable[[str], None],
-    hide: Callable[[str], None],
-) -> dict[str, Any]:
+class Protected(Protocol):
+    """Whose files stay: sessions by their ``ids``, or all below their directory, and how that is known."""
+
+    state: str
+    reason: str
+    ids: frozenset[str]
+    all_of: bool
+
+    def protect_directory(self, path: str) -> bool:
+        """Whether a directory stays, with all that is in it."""
+
+    def protect_file(self, name: str) -> bool:
+        """Whether a file stays, by its name."""
+
+
+def disk_cleanup(params: Mapping[str, Any], mode: Mode, ask: Callable[[], Protected]) -> dict[str, Any]:
     """The result of module disk_cleanup.
 
     Args:
         params: its options.
         mode: whether to plan only, and to list what goes.
-        warn: takes a warning for people.
-        hide: takes each secret that must not be shown.
+        ask: tells whose files stay; asked once the rules are known to be right.
     """
     require_clock(params)
     homes = [entry.pw_dir for entry in pwd.getpwall()]
@@ -76,7 +83,7 @@ def disk_cleanup(
     check_range(params, "max_listed", 0, 1000)
     roots = _Roots(rules)
     try:
-        sessions = protected_sessions(params, warn=warn, hide=hide)
+        sessions = ask()
         open_files = OpenFiles(roots.devices)
         survey = Survey(roots, sessions, open_files, now_ns)
         if params["target_free_percent"] is not None:
@@ -198,7 +205,7 @@ class _Roots:
 class Survey:
     """What is due by each rule. A file that is due by several goes by the first of them."""
 
-    def __init__(self, roots: _Roots, sessions: Sessions, open_files: OpenFiles, now_ns: int) -> None:
+    def __init__(self, roots: _Roots, sessions: Protected, open_files: OpenFiles, now_ns: int) -> None:
         self._sessions = sessions
         self._open_files = open_files
         self._now_ns = now_ns

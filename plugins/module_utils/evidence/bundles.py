@@ -11,7 +11,7 @@ import hashlib
 import io
 import os
 import tarfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -54,21 +54,30 @@ def pack(run_id: str, made_at: int, manifest: str, parts: Sequence[Part]) -> byt
 
 
 def keep_bundle(
-    state_dir: int, archive: bytes, params: Mapping[str, Any], *, check_mode: bool
+    state_dir: int, archive: bytes, place: str, run_id: str, *, keep: int, keep_bytes: int, check_mode: bool
 ) -> tuple[str, list[str]]:
-    """Write the archive under a name that is not taken, then drop the oldest beyond the bounds."""
-    place = os.path.join(params["state_dir"], BUNDLES)
+    """Write the archive under a name that is not taken, then drop the oldest beyond the bounds.
+
+    Args:
+        state_dir: the state directory, open.
+        archive: the new bundle.
+        place: path of the directory of bundles, for people.
+        run_id: the run that made it.
+        keep: how many bundles are kept at most.
+        keep_bytes: how large all of them may be.
+        check_mode: whether to tell only.
+    """
     directory = _open_bundles(state_dir, place, check_mode=check_mode)
     if directory is None:
-        return f"{params['run_id']}.tar.gz", []
+        return f"{run_id}.tar.gz", []
     try:
         there = _bundles(directory)
         taken = {name for name, _time, _size in there}
-        names = [params["run_id"], *(f"{params['run_id']}-{number}" for number in range(2, _SAME_RUN_MAX))]
+        names = [run_id, *(f"{run_id}-{number}" for number in range(2, _SAME_RUN_MAX))]
         name = next((f"{one}.tar.gz" for one in names if f"{one}.tar.gz" not in taken), None)
         if name is None:
-            raise MediaOpsError(f"run {params['run_id']} has made {_SAME_RUN_MAX} bundles already")
-        surplus = _surplus(there, params["keep"] - 1, params["keep_bytes"] - len(archive))
+            raise MediaOpsError(f"run {run_id} has made {_SAME_RUN_MAX} bundles already")
+        surplus = _surplus(there, keep - 1, keep_bytes - len(archive))
         if not check_mode:
             replace_file(directory, name, archive, 0o600, os.path.join(place, name))
             for old in surplus:

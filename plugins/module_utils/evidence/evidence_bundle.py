@@ -20,7 +20,7 @@ import shlex
 import stat
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any, Callable
 
 from ..errors import MediaOpsError, OptionError
@@ -28,17 +28,12 @@ from ..options import check_range
 from ..redact import REMOVED, Redactor, is_secret_name, secret_values
 from ..shapes import one_line
 from ..state.directory import existing
+from ..system.environment import running_environment, unit_environment
+from ..system.environment_files import environment_files, parse_environment_file
 from ..system.privilege import Ran, run
+from ..system.proc import kernel_text, resident_bytes
 from ..system.processes import TICKS, Process, snapshot
-from ..system.systemd import (
-    environment_files,
-    parse_environment_file,
-    running_environment,
-    service_environment,
-    unit_name,
-    unit_pids,
-    unit_properties,
-)
+from ..system.systemd import unit_name, unit_pids, unit_properties
 from ..times import to_text, utc_now
 from .bundles import BUNDLES, Part, keep_bundle, pack
 
@@ -85,28 +80,58 @@ class Collection:
         self.add(name, source, lambda: (_json(self.redactor.data(data)), False))
 
 
+@dataclass(frozen=True)
+class Settings:
+    """Options that were checked; ``patterns`` are those of ``redact_patterns``."""
+
+    run_id: str
+    unit: str
+    log_dir: str
+    log_files: Sequence[str]
+    tail_lines: int
+    tail_bytes: int
+    journal_lines: int
+    documents: Mapping[str, Any]
+    max_bytes: int
+    secret_values: Sequence[str] = field(repr=False)
+    harmless: Sequence[str]
+    state_dir: str
+    keep: int
+    keep_bytes: int
+    patterns: Sequence[re.Pattern[str]]
+
+
 def evidence_bundle(params: Mapping[str, Any], *, check_mode: bool = False) -> dict[str, Any]:
     """The result of module evidence_bundle."""
-    patterns = _check(params)
-    with existing(params["state_dir"]) as state_dir:
+    settings = _settings(params)
+    place = os.path.join(settings.state_dir, BUNDLES)
+    with existing(settings.state_dir) as state_dir:
         made_at = utc_now()
-        collection, known = _collect(params, patterns)
+        collection, known = _collect(settings)
         parts = sorted(collection.parts, key=lambda part: part.name)
         files = [part.as_result() for part in parts]
         manifest = {
-            "run_id": params["run_id"],
+            "run_id": settings.run_id,
             "made_at": to_text(made_at),
             "host": os.uname().nodename,
-            "unit": params["unit"],
+            "unit": settings.unit,
             "redaction": known,
             "files": files,
             "missing": collection.missing,
         }
-        archive = pack(params["run_id"], int(made_at.timestamp()), _json(manifest), parts)
-        name, removed = keep_bundle(state_dir, archive, params, check_mode=check_mode)
+        archive = pack(settings.run_id, int(made_at.timestamp()), _json(manifest), parts)
+        name, removed = keep_bundle(
+            state_dir,
+            archive,
+            place,
+            settings.run_id,
+            keep=settings.keep,
+            keep_bytes=settings.keep_bytes,
+            check_mode=check_mode,
+        )
     return {
         "changed": True,
-        "path": os.path.join(params["state_dir"], BUNDLES, name),
+        "path": os.path.join(place, name),
         "sha256": hashlib.sha256(archive).hexdigest(),
         "bytes": len(archive),
         "files": files,
@@ -116,7 +141,7 @@ def evidence_bundle(params: Mapping[str, Any], *, check_mode: bool = False) -> d
     }
 
 
-def _check(params: Mapping[str, Any]) -> list[re.Pattern[str]]:
+def _settings(params: Mapping[str, Any]) -> Settings:
     unit_name(params["unit"])
     if not _RUN_ID.match(params["run_id"]):
         raise OptionError("run_id", params["run_id"], "must be letters, digits, _ . and -, 80 at most")
@@ -138,32 +163,34 @@ def _check(params: Mapping[str, Any]) -> list[re.Pattern[str]]:
     ):
         check_range(params, option, low, high)
     try:
-        return [re.compile(pattern) for pattern in params["redact_patterns"]]
+        patterns = [re.compile(pattern) for pattern in params["redact_patterns"]]
     except re.error as error:
         raise OptionError("redact_patterns", error.pattern, f"is no regular expression: {error}") from None
+    given = {one.name: params[one.name] for one in fields(Settings) if one.name != "patterns"}
+    return Settings(**given, patterns=patterns)
 
 
 # Gathering.
 
 
-def _collect(params: Mapping[str, Any], patterns: Sequence[re.Pattern[str]]) -> tuple[Collection, dict[str, Any]]:
-    unit = params["unit"]
+def _collect(settings: Settings) -> tuple[Collection, dict[str, Any]]:
+    unit = settings.unit
     try:
         properties, no_unit = unit_properties(unit), ""
     except MediaOpsError as error:
         properties, no_unit = {}, str(error)
-    environment = _Environment(properties, {*_HARMLESS, *params["harmless"]})
-    redactor = Redactor([*environment.secrets, *params["secret_values"]], patterns)
-    collection = Collection(redactor, params["max_bytes"])
-    for name, document in sorted(params["documents"].items()):
+    environment = _Environment(properties, {*_HARMLESS, *settings.harmless})
+    redactor = Redactor([*environment.secrets, *settings.secret_values], settings.patterns)
+    collection = Collection(redactor, settings.max_bytes)
+    for name, document in sorted(settings.documents.items()):
         collection.document(f"documents/{name}.json", "the controller", document)
     if no_unit:
         collection.miss("service", no_unit)
     else:
-        _collect_service(collection, unit, properties, environment, params)
-    for name in params["log_files"]:
-        _collect_log(collection, params, name)
-    _collect_host(collection, params, properties)
+        _collect_service(collection, unit, properties, environment, settings.journal_lines)
+    for name in settings.log_files:
+        _collect_log(collection, settings, name)
+    _collect_host(collection, settings, properties)
     known = {"environment": environment.source, "secrets_known": len(environment.secrets)}
     return collection, known
 
@@ -174,7 +201,7 @@ class _Environment:
     def __init__(self, properties: dict[str, str], harmless: set[str]) -> None:
         self._harmless = harmless
         running = running_environment(properties) if properties else None
-        unit = service_environment({**properties, "MainPID": "0"}) if properties else None
+        unit = unit_environment(properties) if properties else None
         self.running = running.variables if running else None
         self.denied = unit.denied if unit else ()
         self.files: dict[str, dict[str, str]] = {}
@@ -207,7 +234,7 @@ def _collect_service(
     unit: str,
     properties: dict[str, str],
     environment: _Environment,
-    params: Mapping[str, Any],
+    journal_lines: int,
 ) -> None:
     name = unit_name(unit)
 
@@ -227,7 +254,7 @@ def _collect_service(
     collection.add(
         "service/journal.jsonl",
         f"journalctl --unit {name}",
-        lambda: _journal(name, params["journal_lines"], collection.redactor),
+        lambda: _journal(name, journal_lines, collection.redactor),
     )
     collection.add(
         "service/processes.json",
@@ -320,34 +347,26 @@ def _process(process: Process, in_unit: bool, redactor: Redactor) -> dict[str, A
         "name": redactor.text(process.name),
         "started_at": to_text(process.started_at),
         "cpu_s": round(process.cpu / TICKS, 2),
-        "rss_bytes": _rss(process.pid),
+        "rss_bytes": resident_bytes(process.pid),
         "argv": redactor.argv([argument.encode("utf-8", "replace").decode() for argument in process.argv]),
     }
 
 
-def _rss(pid: int) -> int | None:
-    try:
-        with open(f"/proc/{pid}/statm", encoding="ascii") as file:
-            return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-    except (OSError, IndexError, ValueError):
-        return None
-
-
-def _collect_log(collection: Collection, params: Mapping[str, Any], name: str) -> None:
+def _collect_log(collection: Collection, settings: Settings, name: str) -> None:
     """The end of a log; where it was rotated a short while ago, the end of the one before as well."""
-    lines, size = params["tail_lines"], min(params["tail_bytes"], params["max_bytes"])
+    lines, size = settings.tail_lines, min(settings.tail_bytes, settings.max_bytes)
 
     def tail(file_name: str) -> tuple[str, bool]:
-        text, cut = read_tail(params["log_dir"], file_name, size, lines)
+        text, cut = read_tail(settings.log_dir, file_name, size, lines)
         return collection.redactor.text(text), cut
 
     before = len(collection.parts)
-    collection.add(f"logs/{name}", os.path.join(params["log_dir"], name), lambda: tail(name))
+    collection.add(f"logs/{name}", os.path.join(settings.log_dir, name), lambda: tail(name))
     rotated = f"{name}.1"
     new = collection.parts[before:]
     short = not new or (not new[0].truncated and new[0].data.count(b"\n") < lines)
-    if short and os.path.lexists(os.path.join(params["log_dir"], rotated)):
-        collection.add(f"logs/{rotated}", os.path.join(params["log_dir"], rotated), lambda: tail(rotated))
+    if short and os.path.lexists(os.path.join(settings.log_dir, rotated)):
+        collection.add(f"logs/{rotated}", os.path.join(settings.log_dir, rotated), lambda: tail(rotated))
 
 
 def read_tail(directory: str, name: str, max_bytes: int, max_lines: int) -> tuple[str, bool]:
@@ -375,9 +394,9 @@ def read_tail(directory: str, name: str, max_bytes: int, max_lines: int) -> tupl
     return kept, bool(begin) or len(lines) > max_lines
 
 
-def _collect_host(collection: Collection, params: Mapping[str, Any], properties: Mapping[str, str]) -> None:
+def _collect_host(collection: Collection, settings: Settings, properties: Mapping[str, str]) -> None:
     working = properties.get("WorkingDirectory", "")
-    paths = ["/", params["state_dir"], params["log_dir"], *([working] if working.startswith("/") else [])]
+    paths = ["/", settings.state_dir, settings.log_dir, *([working] if working.startswith("/") else [])]
 
     def disks(option: str) -> tuple[str, bool]:
         ran = run(["df", "-P", option, "--", *dict.fromkeys(paths)], timeout_s=_COMMAND_S)
@@ -387,8 +406,7 @@ def _collect_host(collection: Collection, params: Mapping[str, Any], properties:
         text = ""
         for path in ("loadavg", "uptime", "meminfo", "pressure/cpu", "pressure/memory", "pressure/io"):
             try:
-                with open(f"/proc/{path}", encoding="ascii") as file:
-                    text += f"== {path}\n{file.read(65536)}"
+                text += f"== {path}\n{kernel_text(path)}"
             except OSError as error:
                 text += f"== {path}: {error.strerror}\n"
         return text, False

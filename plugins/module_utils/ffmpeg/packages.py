@@ -18,6 +18,7 @@ from dataclasses import dataclass
 
 from ..errors import MediaOpsError
 from ..shapes import one_line
+from ..system import proc
 from ..system.privilege import Ran, run
 
 NAME = re.compile(r"[a-z0-9][a-z0-9+.-]*[a-z0-9+]\Z")
@@ -208,23 +209,11 @@ class Holder:
 
 def lock_holder(locks: Sequence[str] = LOCKS) -> Holder | None:
     """Who holds one of apt's locks just now: root alone may open them, but everybody may see who has them."""
-    files: dict[str, str] = {}
-    for path in locks:
-        with contextlib.suppress(OSError):
-            facts = os.stat(path)
-            files[f"{os.major(facts.st_dev):02x}:{os.minor(facts.st_dev):02x}:{facts.st_ino}"] = path
-    with contextlib.suppress(OSError), open("/proc/locks", encoding="ascii") as table:
-        for line in table:
-            fields = line.split()  # 1: POSIX ADVISORY WRITE 222 00:3b:16212316 0 EOF; after "->" it only waits
-            if len(fields) > 5 and fields[1] != "->" and fields[5] in files and int(fields[4]) > 0:
-                return Holder(int(fields[4]), _command(int(fields[4])), files[fields[5]])
-    return None
-
-
-def _command(pid: int) -> str:
-    with contextlib.suppress(OSError), open(f"/proc/{pid}/cmdline", "rb") as file:
-        return one_line(file.read(4096).replace(b"\0", b" ").decode("utf-8", "replace"), 120)
-    return "gone"
+    found = proc.lock_holder(locks)
+    if found is None:
+        return None
+    pid, lock = found
+    return Holder(pid, one_line(proc.command_line(pid), 120) or "gone", lock)
 
 
 def wait_for_locks(*, timeout_s: float = LOCK_TIMEOUT_S, locks: Sequence[str] = LOCKS) -> tuple[Holder | None, bool]:

@@ -21,16 +21,10 @@ from typing import Any
 from ..errors import MediaOpsError, OptionError
 from ..options import check_range
 from ..shapes import one_line
+from ..system.environment import DEFAULT_PATH, environ_path, unit_environment
+from ..system.environment_files import environment_files, parse_environment_file
 from ..system.privilege import Ran, run_as
-from ..system.systemd import (
-    DEFAULT_PATH,
-    environment_files,
-    main_pid,
-    parse_environment_file,
-    service_environment,
-    unit_name,
-    unit_properties,
-)
+from ..system.systemd import main_pid, unit_name, unit_properties
 from . import packages
 
 _USER = re.compile(r"[a-z_][a-z0-9_-]{0,31}\Z")
@@ -185,11 +179,11 @@ def find_service(want: Wanted) -> Service:
     if pid:
         # As the service's user, since it is not for others to read; the secrets in it stay where they are.
         pattern = ["grep", "--null-data", "--text", "--extended-regexp", f"^({'|'.join(_VARIABLES)})="]
-        seen = fallback.run([*pattern, f"/proc/{pid}/environ"], timeout_s=10)
+        seen = fallback.run([*pattern, environ_path(pid)], timeout_s=10)
         variables = dict(one.split("=", 1) for one in seen.out.split("\0") if "=" in one)
         if "PATH" in variables:
             return replace(fallback, variables=variables, path_source="process")
-    environment = service_environment({**properties, "MainPID": "0"})
+    environment = unit_environment(properties)
     variables = environment.variables
     if environment.unreadable:
         readable = [one for one in environment_files(properties) if one in environment.unreadable]

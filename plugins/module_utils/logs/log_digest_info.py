@@ -13,11 +13,11 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from ..errors import OptionError
-from ..shapes import one_line
 from ..state.directory import open_existing, read_file, replace_file
 from ..times import utc_now
 from .digest import Digest
-from .files import DAMAGED, Cursor, LogFile, Place, open_files
+from .files import Cursor, Place
+from .reading import Reading
 from .scan import BLOCK, Scanner
 from .where import OPS, Where, getter
 
@@ -32,8 +32,6 @@ _RANGES = {
 
 _CURSOR_NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
 _CURSOR_MAX = 4096
-# A file changed before the window can hold nothing of it; the hour is for clocks that were set.
-_CLOCK_SLACK_S = 3600
 
 
 def argument_spec() -> dict[str, Any]:
@@ -91,7 +89,14 @@ def log_digest(params: Mapping[str, Any], *, check_mode: bool = False) -> dict[s
     )
     store = _CursorStore(params) if params["cursor"] else None
     try:
-        reading = _Reading(params, scanner, store.cursor if store else None, since)
+        reading = Reading(
+            params["path"],
+            scanner,
+            rotated=params["include_rotated"],
+            max_bytes=params["max_bytes"],
+            cursor=store.cursor if store else None,
+            since=since,
+        )
         reading.run()
         written = store.save(reading.places) if store and reading.places and not check_mode else False
     finally:
@@ -168,105 +173,3 @@ class _CursorStore:
 
     def close(self) -> None:
         os.close(self._directory)
-
-
-class _Reading:
-    """One run over the files of a log."""
-
-    def __init__(
-        self, params: Mapping[str, Any], scanner: Scanner, cursor: Cursor | None, since: datetime | None
-    ) -> None:
-        self._path = params["path"]
-        self._rotated = params["include_rotated"]
-        self._left = params["max_bytes"]
-        self._scanner = scanner
-        self._cursor = cursor
-        self._oldest = since.timestamp() - _CLOCK_SLACK_S if since else None
-        self._rows: list[dict[str, Any]] = []
-        self._problems: list[LogFile] = []
-        self._bytes = 0
-        self._partial = 0
-        self._complete = True
-        self.places: list[Place] = []
-
-    def run(self) -> None:
-        files = open_files(self._path, rotated=self._rotated or self._cursor is not None, wanted=self._is_wanted)
-        try:
-            plan = self._plan(files)
-            self._problems = [file for file, _offset in plan if file.state != "ok"]
-            for file, offset in plan:
-                if file.state == "ok":
-                    self._read(file, offset)
-        finally:
-            for file in files:
-                file.close()
-
-    def _is_wanted(self, changed_at: float) -> bool:
-        # The file that the cursor stands in is needed to know what is new, however old it is.
-        return self._cursor is not None or self._oldest is None or changed_at >= self._oldest
-
-    def _plan(self, files: list[LogFile]) -> list[tuple[LogFile, int]]:
-        if self._cursor is not None:
-            plan = self._cursor.resume(files)
-            if plan is not None:
-                return plan
-        older = [
-            file
-            for file in files[:-1]
-            if self._rotated and (file.state != "ok" or self._oldest is None or file.mtime >= self._oldest)
-        ]
-        chosen = [*older, files[-1]]
-        if self._left is None or self._cursor is not None:
-            return [(file, 0) for file in chosen]
-        return self._newest(chosen)
-
-    def _newest(self, files: list[LogFile]) -> list[tuple[LogFile, int]]:
-        """As much as max_bytes allows, from the end."""
-        plan: list[tuple[LogFile, int]] = []
-        left = self._left
-        for file in reversed(files):
-            offset = 0 if file.state != "ok" else max(0, file.size - left)
-            if offset and (file.zipped or left <= 0):
-                self._complete = False
-                break
-            plan.insert(0, (file, offset))
-            left -= file.size - offset
-            if offset:
-                self._complete = False
-        self._left = None
-        return plan
-
-    def _read(self, file: LogFile, offset: int) -> None:
-        if self._left is not None and self._left <= 0:
-            self._complete = False
-            return
-        lines = self._scanner.lines
-        # Where it starts anywhere, the line before is read to its end.
-        start = offset - 1 if offset and self._cursor is None else offset
-        total = consumed = 0
-        try:
-            total, consumed, rest = self._scanner.read(file.reader(start), limit=self._left, mid_line=start < offset)
-            if consumed < total:
-                taken = self._cursor is None and self._scanner.rest(rest)
-                self._partial += not taken
-            if self._left is not None:
-                self._left -= total
-                self._complete = self._complete and (self._left > 0 or start + total >= file.size)
-            self.places.append(Place.of(file, start + consumed))
-        except (*DAMAGED, OSError) as error:
-            file.state, file.reason = "invalid", one_line(f"{file.path}: {error}")
-            self._problems.append(file)
-        self._bytes += total
-        self._rows.append({"path": file.path, "offset": offset, "bytes": total, "lines": self._scanner.lines - lines})
-
-    def result(self) -> dict[str, Any]:
-        problem = self._problems[-1] if self._problems else None
-        return {
-            "changed": False,
-            "state": problem.state if problem else "ok",
-            "reason": problem.reason if problem else "",
-            "complete": self._complete and problem is None,
-            "files": self._rows,
-            "bytes_read": self._bytes,
-            "partial_last_line": self._partial,
-        }

@@ -17,7 +17,7 @@ from ..errors import MediaOpsError, OptionError
 from ..options import check_range
 from ..shapes import mapping, one_line
 from ..state.directory import existing, read_file
-from ..state.guard import ledger
+from ..state.guard import on_record
 from ..times import from_text, to_text, utc_now
 from .actions import actions_of
 from .compare import WEEKS
@@ -33,7 +33,8 @@ def daily_reports_info(params: Mapping[str, Any]) -> dict[str, Any]:
     check_range(params, "ledger_hours", 1, 24 * 366)
     check_range(params, "max_bytes", 1024, 100 << 20)
     with existing(params["state_dir"]) as directory:
-        record = ledger(directory, {**params, "hours": params["ledger_hours"]})
+        hours, max_bytes = params["ledger_hours"], params["ledger_max_bytes"]
+        record = on_record(directory, params["state_dir"], hours=hours, max_bytes=max_bytes)
         kept = _Kept(directory, params, until)
     return {
         "changed": False,

@@ -12,7 +12,6 @@ unit's own files. So the service's own configuration is never edited, and taking
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -23,27 +22,18 @@ from typing import Any
 from ..errors import MediaOpsError, OptionError
 from ..plan import Action, plan_hash, planned, require_hash
 from ..shapes import one_line
-from ..state.directory import alone, existing, failing, open_existing, read_file, replace_file
-from ..system.systemd import (
-    ServiceEnvironment,
-    environment_files,
-    main_pid,
-    parse_environment_file,
-    running_environment,
-    service_environment,
-    unit_name,
-    unit_properties,
-)
-from ..times import from_text, to_text, utc_now
+from ..state.directory import alone, existing
+from ..system.environment import running_environment, unit_environment
+from ..system.environment_files import environment_files
+from ..system.systemd import main_pid, unit_name, unit_properties
+from ..times import to_text, utc_now
+from .overrides import ENV_FILE, NAME, expired, read_overrides, read_records, write_overrides
 
 _ALL = "all"
-ENV_FILE, RECORD_FILE, _FLOCK = "overrides.env", "overrides.json", "overrides.flock"
-_HEADER = "# Overrides, by media_ops.runbook.service_config. The service reads them after its own files.\n"
-_NAME = re.compile(r"[A-Z][A-Z0-9_]{0,63}\Z")
+_FLOCK = "overrides.flock"
 # What needs no quoting in an environment file
 _PLAIN = re.compile(r"[A-Za-z0-9_.:/+-]{1,200}\Z")
 _EXPIRES_MAX_S = 30 * 86400
-_MAX_BYTES = 65536
 
 
 @dataclass(frozen=True)
@@ -98,36 +88,44 @@ class Situation:
     later: Mapping[str, str]
 
 
+@dataclass(frozen=True)
+class Asked:
+    """What is asked for, checked. ``wanted`` holds what is to hold: nothing where overrides are seen or taken back."""
+
+    unit: str
+    state: str
+    rules: Mapping[str, Rule]
+    wanted: Mapping[str, str]
+    names: tuple[str, ...]
+    expires_in: float
+    reason: str
+    run_id: str
+    steps: tuple[str, ...]
+    state_dir: str
+    plan_hash: str | None
+
+
 def service_config(params: Mapping[str, Any], *, check_mode: bool = False) -> dict[str, Any]:
     """The result of module service_config."""
-    unit_name(params["unit"])
-    rules = _rules(params["allowed"])
-    wanted = _wanted(params, rules)
-    with existing(params["state_dir"]) as directory:
+    asked = read_asked(params)
+    with existing(asked.state_dir) as directory:
         # To look, nobody need be kept out: each file is replaced whole.
-        looks_only = check_mode or params["state"] == "observed"
-        held = contextlib.nullcontext() if looks_only else alone(directory, _FLOCK, params["state_dir"])
+        looks_only = check_mode or asked.state == "observed"
+        held = contextlib.nullcontext() if looks_only else alone(directory, _FLOCK, asked.state_dir)
         with held:
-            return _configure(directory, params, rules, wanted, check_mode=check_mode)
+            return _configure(directory, asked, check_mode=check_mode)
 
 
-def _configure(
-    directory: int,
-    params: Mapping[str, Any],
-    rules: Mapping[str, Rule],
-    wanted: Mapping[str, str],
-    *,
-    check_mode: bool,
-) -> dict[str, Any]:
-    before = _situation(directory, params, rules)
-    plan = make_plan(before, params, rules, wanted)
-    require_hash(plan, params["plan_hash"])
+def _configure(directory: int, asked: Asked, *, check_mode: bool) -> dict[str, Any]:
+    before = _situation(directory, asked)
+    plan = make_plan(before, asked)
+    require_hash(plan, asked.plan_hash)
     overrides = _applied(before.overrides, plan)
-    records = _recorded(before, overrides, plan, params)
-    if plan or wanted:
-        _refuse(before, params, wanted)
+    records = _recorded(before, overrides, plan, asked)
+    if plan or asked.wanted:
+        _refuse(before, asked)
     if plan and not check_mode:
-        _write(directory, params["state_dir"], overrides, records, before.records)
+        write_overrides(directory, asked.state_dir, overrides, records, before.records)
         for action in plan:
             action["result"] = "done"
             action["msg"] = (
@@ -138,9 +136,9 @@ def _configure(
         "changed": bool(plan),
         "plan": plan,
         "hash": plan_hash(plan),
-        "diff": _diff(before, after, plan, params["unit"]),
+        "diff": _diff(before, after, plan, asked.unit),
         "overrides": _shown(after),
-        "restart_needed": _restart_needed(after, rules, plan),
+        "restart_needed": _restart_needed(after, asked.rules, plan),
         "in_force": before.in_force,
         "foreign": before.foreign,
     }
@@ -149,12 +147,27 @@ def _configure(
 # What is asked for.
 
 
-def _rules(allowed: Mapping[str, Any]) -> dict[str, Rule]:
-    return {name: _rule(name, given) for name, given in allowed.items()}
+def read_asked(params: Mapping[str, Any]) -> Asked:
+    """Check the options."""
+    unit_name(params["unit"])
+    rules = {name: _rule(name, given) for name, given in params["allowed"].items()}
+    return Asked(
+        unit=params["unit"],
+        state=params["state"],
+        rules=rules,
+        wanted=_wanted(params, rules),
+        names=tuple(params["names"]),
+        expires_in=params["expires_in"] or 0,
+        reason=params["reason"] or "",
+        run_id=params["run_id"] or "",
+        steps=tuple(params["steps"]),
+        state_dir=params["state_dir"],
+        plan_hash=params["plan_hash"],
+    )
 
 
 def _rule(name: str, given: Any) -> Rule:
-    if not isinstance(name, str) or not _NAME.match(name):
+    if not isinstance(name, str) or not NAME.match(name):
         raise OptionError("allowed", name, "must be names of environment variables in capitals")
     if not isinstance(given, dict) or given.get("type") not in ("int", "choice"):
         raise OptionError("allowed", one_line(given, 80), f"{name} needs a type, int or choice")
@@ -174,7 +187,6 @@ def _rule(name: str, given: Any) -> Rule:
 
 
 def _wanted(params: Mapping[str, Any], rules: Mapping[str, Rule]) -> dict[str, str]:
-    """The settings that are to hold, checked; none where overrides are looked at or taken back."""
     state = params["state"]
     if _ALL in params["names"] and len(params["names"]) > 1:
         raise OptionError("names", params["names"], f"{_ALL} stands for every override and needs no other name")
@@ -194,16 +206,15 @@ def _wanted(params: Mapping[str, Any], rules: Mapping[str, Rule]) -> dict[str, s
 # How does it stand?
 
 
-def _situation(directory: int, params: Mapping[str, Any], rules: Mapping[str, Rule]) -> Situation:
-    path = os.path.join(os.path.normpath(params["state_dir"]), ENV_FILE)
-    data, _mode = read_file(directory, ENV_FILE, path, _MAX_BYTES)
-    there = parse_environment_file(data.decode("utf-8", "replace"))
-    records = _records(directory)
-    overrides = {name: value for name, value in there.items() if name in rules or name in records}
-    properties = unit_properties(params["unit"])
+def _situation(directory: int, asked: Asked) -> Situation:
+    path = os.path.join(os.path.normpath(asked.state_dir), ENV_FILE)
+    there = read_overrides(directory, path)
+    records = read_records(directory)
+    overrides = {name: value for name, value in there.items() if name in asked.rules or name in records}
+    properties = unit_properties(asked.unit)
     files = environment_files(properties)
     later = files[files.index(path) + 1 :] if path in files else []
-    base = _stopped({**properties, "EnvironmentFiles": _as_property(file for file in files if file != path)})
+    base = unit_environment({**properties, "EnvironmentFiles": _as_property(file for file in files if file != path)})
     running = running_environment(properties)
     return Situation(
         overrides=overrides,
@@ -214,127 +225,68 @@ def _situation(directory: int, params: Mapping[str, Any], rules: Mapping[str, Ru
         running=running.variables if running else None,
         pid=main_pid(properties),
         in_force=path in files,
-        later=_stopped({"EnvironmentFiles": _as_property(later)}).variables if later else {},
+        later=unit_environment({"EnvironmentFiles": _as_property(later)}).variables if later else {},
     )
-
-
-def _stopped(properties: dict[str, str]) -> ServiceEnvironment:
-    return service_environment({**properties, "MainPID": "0"})
 
 
 def _as_property(paths: Iterator[str] | Sequence[str]) -> str:
     return "\n".join(f"{path} (ignore_errors=yes)" for path in paths)
 
 
-def _records(directory: int) -> dict[str, dict[str, Any]]:
-    data, _mode = read_file(directory, RECORD_FILE, RECORD_FILE, _MAX_BYTES)
-    try:
-        found = json.loads(data or b"{}")
-    except (ValueError, RecursionError):
-        return {}
-    if not isinstance(found, dict):
-        return {}
-    return {name: record for name, record in found.items() if _NAME.match(name) and isinstance(record, dict)}
-
-
-def overrides_on_record(state_dir: str) -> dict[str, Any]:
-    """What is set for a time on this host, by its files alone: for checks, which ask little of a host.
-
-    Returns:
-        ``state`` (``ok``, or ``denied`` where it cannot be read), ``reason``, and ``overrides`` with name, value,
-        since, until, expired and why. Where there is no state directory nothing can have been set.
-    """
-    if not os.path.lexists(state_dir):
-        return {"state": "ok", "reason": "", "overrides": []}
-    try:
-        directory = open_existing(state_dir)
-    except MediaOpsError as error:
-        return {"state": "denied", "reason": one_line(error), "overrides": []}
-    try:
-        data, _mode = read_file(directory, ENV_FILE, ENV_FILE, _MAX_BYTES)
-        records = _records(directory)
-    finally:
-        os.close(directory)
-    there = parse_environment_file(data.decode("utf-8", "replace"))
-    known = {name: records.get(name) or {} for name in sorted(there) if _NAME.match(name)}
-    overrides = [
-        {
-            "name": name,
-            "value": one_line(there[name]),
-            "since": record.get("since"),
-            "until": record.get("until"),
-            "expired": _expired(record),
-            "why": one_line(record.get("why") or ""),
-        }
-        for name, record in known.items()
-    ]
-    return {"state": "ok", "reason": "", "overrides": overrides}
-
-
-def _expired(record: Mapping[str, Any] | None) -> bool:
-    """An override without a known end counts as expired: no override is for good."""
-    until = from_text((record or {}).get("until"))
-    return until is None or until <= utc_now()
-
-
 # What is to be done?
 
 
-def make_plan(
-    before: Situation, params: Mapping[str, Any], rules: Mapping[str, Rule], wanted: Mapping[str, str]
-) -> list[Action]:
+def make_plan(before: Situation, asked: Asked) -> list[Action]:
     """One action for each setting that changes. Pure, but for the clock by which overrides expire."""
-    if params["state"] == "absent":
-        return [
-            _taken_back(name, before, params, rules) for name in sorted(before.overrides) if _goes(name, before, params)
-        ]
+    if asked.state == "absent":
+        return [_taken_back(name, before, asked) for name in sorted(before.overrides) if _goes(name, before, asked)]
     return [
-        _set(name, value, before, params, rules)
-        for name, value in sorted(wanted.items())
-        if before.overrides.get(name) != value or _expired(before.records.get(name))
+        _set(name, value, before, asked)
+        for name, value in sorted(asked.wanted.items())
+        if before.overrides.get(name) != value or expired(before.records.get(name))
     ]
 
 
-def _goes(name: str, before: Situation, params: Mapping[str, Any]) -> bool:
-    if not params["names"]:
-        return _expired(before.records.get(name))
-    return params["names"] == [_ALL] or name in params["names"]
+def _goes(name: str, before: Situation, asked: Asked) -> bool:
+    if not asked.names:
+        return expired(before.records.get(name))
+    return asked.names == (_ALL,) or name in asked.names
 
 
-def _set(name: str, value: str, before: Situation, params: Mapping[str, Any], rules: Mapping[str, Rule]) -> Action:
+def _set(name: str, value: str, before: Situation, asked: Asked) -> Action:
     now = before.overrides.get(name, before.base.get(name))
     return planned(
         "configure",
-        f"{name}={value} for {params['unit']} (now {_text(now)})",
-        one_line(params["reason"]),
-        _steps(name, params, rules),
-        stable={"unit": params["unit"], "name": name, "value": value, "was": now},
-        proof=_proof(name, before, params),
+        f"{name}={value} for {asked.unit} (now {_text(now)})",
+        one_line(asked.reason),
+        _steps(name, asked),
+        stable={"unit": asked.unit, "name": name, "value": value, "was": now},
+        proof=_proof(name, before, asked),
     )
 
 
-def _taken_back(name: str, before: Situation, params: Mapping[str, Any], rules: Mapping[str, Rule]) -> Action:
+def _taken_back(name: str, before: Situation, asked: Asked) -> Action:
     record = before.records.get(name) or {}
-    because = "it has expired" if _expired(record) else "it is taken back"
+    because = "it has expired" if expired(record) else "it is taken back"
     return planned(
         "configure",
-        f"{name} of {params['unit']} back to {_text(before.base.get(name))} (now {before.overrides[name]})",
-        one_line(params["reason"] or f"{because}; it was set for: {record.get('why') or 'no recorded reason'}"),
-        _steps(name, params, rules),
-        stable={"unit": params["unit"], "name": name, "value": None, "was": before.overrides[name]},
-        proof=_proof(name, before, params),
+        f"{name} of {asked.unit} back to {_text(before.base.get(name))} (now {before.overrides[name]})",
+        one_line(asked.reason or f"{because}; it was set for: {record.get('why') or 'no recorded reason'}"),
+        _steps(name, asked),
+        stable={"unit": asked.unit, "name": name, "value": None, "was": before.overrides[name]},
+        proof=_proof(name, before, asked),
     )
 
 
-def _steps(name: str, params: Mapping[str, Any], rules: Mapping[str, Rule]) -> list[str]:
-    step = rules[name].step if name in rules else ""
-    return list(params["steps"]) or ([step] if step else [])
+def _steps(name: str, asked: Asked) -> list[str]:
+    step = asked.rules[name].step if name in asked.rules else ""
+    return list(asked.steps) or ([step] if step else [])
 
 
-def _proof(name: str, before: Situation, params: Mapping[str, Any]) -> dict[str, Any]:
+def _proof(name: str, before: Situation, asked: Asked) -> dict[str, Any]:
     running = before.running.get(name) if before.running is not None else None
     return {
-        "file": os.path.join(params["state_dir"], ENV_FILE),
+        "file": os.path.join(asked.state_dir, ENV_FILE),
         "own_files": before.base.get(name),
         "running": running,
         "main_pid": before.pid,
@@ -345,23 +297,23 @@ def _text(value: str | None) -> str:
     return "its own default" if value is None else one_line(value, 80)
 
 
-def _refuse(before: Situation, params: Mapping[str, Any], wanted: Mapping[str, str]) -> None:
-    path = os.path.join(params["state_dir"], ENV_FILE)
+def _refuse(before: Situation, asked: Asked) -> None:
+    path = os.path.join(asked.state_dir, ENV_FILE)
     if before.foreign:
         raise MediaOpsError(
             f"{path} has {before.foreign} settings that were not made here: it is left alone. Take them out by hand"
         )
-    if not wanted:
+    if not asked.wanted:
         return
     if not before.in_force:
         raise MediaOpsError(
-            f"{params['unit']} does not read {path}, an override would have no effect: run the playbook "
+            f"{asked.unit} does not read {path}, an override would have no effect: run the playbook "
             "media_ops.runbook.prepare_hosts, which installs the drop-in for it"
         )
-    overridden = sorted(set(wanted) & set(before.later))
+    overridden = sorted(set(asked.wanted) & set(before.later))
     if overridden:
         raise MediaOpsError(
-            f"{params['unit']} reads another environment file after {path} which sets {', '.join(overridden)} as well: "
+            f"{asked.unit} reads another environment file after {path} which sets {', '.join(overridden)} as well: "
             "an override would have no effect. Name that drop-in so that it comes before 50-media-ops.conf"
         )
 
@@ -381,7 +333,7 @@ def _applied(overrides: Mapping[str, str], plan: Sequence[Action]) -> dict[str, 
 
 
 def _recorded(
-    before: Situation, overrides: Mapping[str, str], plan: Sequence[Action], params: Mapping[str, Any]
+    before: Situation, overrides: Mapping[str, str], plan: Sequence[Action], asked: Asked
 ) -> dict[str, dict[str, Any]]:
     records = {name: dict(record) for name, record in before.records.items() if name in overrides}
     now = utc_now()
@@ -392,35 +344,11 @@ def _recorded(
                 "value": value,
                 "was": before.base.get(name),
                 "why": action["why"],
-                "run_id": params["run_id"],
+                "run_id": asked.run_id,
                 "since": to_text(now),
-                "until": to_text(now + timedelta(seconds=params["expires_in"])),
+                "until": to_text(now + timedelta(seconds=asked.expires_in)),
             }
     return records
-
-
-def _write(
-    directory: int,
-    state_dir: str,
-    overrides: Mapping[str, str],
-    records: Mapping[str, Mapping[str, Any]],
-    records_before: Mapping[str, Mapping[str, Any]],
-) -> None:
-    """Write what holds, with the records of all of it on disk before and after: a crash in between loses no record."""
-    if overrides:
-        _write_records(directory, state_dir, {**records_before, **records})
-        text = _HEADER + "".join(f"{name}={value}\n" for name, value in sorted(overrides.items()))
-        replace_file(directory, ENV_FILE, text.encode(), 0o640, f"{state_dir}/{ENV_FILE}")
-        _write_records(directory, state_dir, records)
-        return
-    for name in (ENV_FILE, RECORD_FILE):
-        with failing(f"cannot remove {state_dir}/{name}"), contextlib.suppress(FileNotFoundError):
-            os.unlink(name, dir_fd=directory)
-
-
-def _write_records(directory: int, state_dir: str, records: Mapping[str, Mapping[str, Any]]) -> None:
-    data = json.dumps(records, indent=1, sort_keys=True).encode() + b"\n"
-    replace_file(directory, RECORD_FILE, data, 0o640, f"{state_dir}/{RECORD_FILE}")
 
 
 # What is shown: settings of rules and overrides, never any other variable.
@@ -441,7 +369,7 @@ def _shown(situation: Situation) -> list[dict[str, Any]]:
                 "run_id": record.get("run_id"),
                 "since": record.get("since"),
                 "until": record.get("until"),
-                "expired": _expired(record),
+                "expired": expired(record),
                 "effective": effective,
             }
         )

@@ -2,15 +2,13 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The answer of /sessions/active, read by one rule for all who ask. Pure."""
+"""The list of active sessions that the API answers with, read by one rule for all who ask. Pure."""
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
 from ..shapes import Json, mapping, one_line
-
-SESSIONS_PATH = "/sessions/active"
 
 
 class ActiveSessions(NamedTuple):

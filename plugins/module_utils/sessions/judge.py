@@ -12,7 +12,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
 
 from ..shapes import one_line
 from ..system.processes import Process
@@ -20,6 +19,7 @@ from .files import Listing
 from .listed import Entry
 from .look import Look, Progress, same_process
 from .proof import ID, Proofs
+from .settings import SessionSettings
 
 STATES = (
     "progressing", "stuck", "stopped", "blocked_on_pipe", "uninterruptible", "zombie", "no_process", "unknown",
@@ -60,13 +60,13 @@ class Judge:
 
     def __init__(
         self,
-        params: Mapping[str, Any],
+        settings: SessionSettings,
         looks: Sequence[Look],
         proofs: Proofs,
         entries: Mapping[str, Entry],
         api_state: str,
     ) -> None:
-        self._params = params
+        self._settings = settings
         self._looks = looks
         self._service = looks[-1].service
         self._proofs = proofs
@@ -134,32 +134,32 @@ class Judge:
         return len(states) == len(self._looks) and all(one & set(letters) for one in states)
 
     def _attention(self, session: Session) -> str:
-        minutes, params = session.minutes, self._params
+        minutes, settings = session.minutes, self._settings
         if minutes is None:
             return "none" if session.state in ("progressing", "no_process") and not session.listed else "look"
-        if minutes < params["look_minutes"]:
+        if minutes < settings.look_minutes:
             return "none"
-        if session.state == "progressing" or minutes < params["investigate_minutes"]:
+        if session.state == "progressing" or minutes < settings.investigate_minutes:
             return "look"
-        return "investigate" if minutes < params["end_minutes"] else "end"
+        return "investigate" if minutes < settings.end_minutes else "end"
 
     def _against(self, session: Session) -> str:
         """What speaks against ending a session; "" where nothing does."""
-        params, state = self._params, session.state
-        length = params["min_id_length"]
+        settings, state = self._settings, session.state
+        length = settings.min_id_length
         checks = (
             (not ID.fullmatch(session.session_id) or len(session.session_id) < length, "its id cannot be trusted"),
             (self._service.state == "unknown", "whose its processes are is not known"),
-            (session.listed is None and params["api_required"], f"the API does not answer ({self._api_state})"),
+            (session.listed is None and settings.api_required, f"the API does not answer ({self._api_state})"),
             (any(process.tracer for process in session.processes), "a debugger is attached"),
             (session.orphan and state == "progressing", None),
             (state not in ENDABLE, f"it is {state.replace('_', ' ')}"),
             (session.orphan, None),
             (session.minutes is None, "its age is not known"),
-            ((session.minutes or 0) < params["end_minutes"], f"under {params['end_minutes']:g} minutes"),
+            ((session.minutes or 0) < settings.end_minutes, f"under {settings.end_minutes:g} minutes"),
             (
-                session.quiet_s is None or session.quiet_s < params["quiet_seconds"],
-                f"the last sign of life is under {params['quiet_seconds']:g} s old",
+                session.quiet_s is None or session.quiet_s < settings.quiet_seconds,
+                f"the last sign of life is under {settings.quiet_seconds:g} s old",
             ),
         )
         for holds, why in checks:

@@ -11,11 +11,11 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from ..api.client import Client
+from ..api.client import PATHS, Client
 from ..api.settings import ApiSettings
 from ..shapes import number, one_line
 from ..times import from_text, utc_now
-from .active import SESSIONS_PATH, active_sessions
+from .active import active_sessions
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Answer:
 
 def ask_sessions(settings: ApiSettings) -> Answer:
     """Ask the API which sessions are active. An answer of which a part cannot be read is no answer."""
-    reply = Client(settings).request(SESSIONS_PATH)
+    reply = Client(settings).request(PATHS["sessions"])
     if reply.data is None:
         return Answer(reply.state, reply.reason)
     listed = active_sessions(reply.data)

@@ -11,10 +11,13 @@ import os
 from dataclasses import dataclass
 from typing import Any
 
-from ..errors import OptionError
-from ..logs.log_digest_info import argument_spec, log_digest
+from ..logs.digest import Digest
+from ..logs.reading import Reading
+from ..logs.scan import Scanner
+from ..logs.where import Where, getter
 
 _TAIL_BYTES = 64 << 20
+_LINE_BYTES = 1 << 20
 _NEW_BYTES = 32 << 20
 _TAIL_FIELDS = ["timestamp", "level", "message", "extra.stage", "extra.error_code", "extra.error_message"]
 
@@ -63,18 +66,18 @@ def log_tail(path: str, session_id: str, lines: int) -> list[dict[str, Any]]:
     """The last entries of the log that are of this session."""
     if not path or not lines:
         return []
-    defaults = {name: option.get("default") for name, option in argument_spec().items()}
-    condition = {"field": "extra.session_id", "op": "eq", "value": session_id}
-    chosen = {
-        "path": path,
-        "where": [condition],
-        "last": lines,
-        "fields": _TAIL_FIELDS,
-        "max_text": 300,
-        "max_bytes": _TAIL_BYTES,
-    }
-    try:
-        found: list[dict[str, Any]] = log_digest({**defaults, **chosen})["last"]
-    except OptionError as error:
-        raise OptionError("log_path", path, "must be an absolute path to a log of JSON lines") from error
+    digest = Digest(
+        count_by={},
+        numeric={},
+        fields={field: getter("fields", field) for field in _TAIL_FIELDS},
+        time_of=getter("time_field", "timestamp"),
+        last=lines,
+        only_last=False,
+        max_values=1,
+        max_text=300,
+        since=None,
+    )
+    where = Where([{"field": "extra.session_id", "op": "eq", "value": session_id}])
+    Reading(path, Scanner(digest, where, max_line_bytes=_LINE_BYTES, parse_all=False), max_bytes=_TAIL_BYTES).run()
+    found: list[dict[str, Any]] = digest.result()["last"]
     return found

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from ..system.processes import Process, snapshot
 from .files import Listing, list_session_files
 from .log_lines import LogMark
 from .proof import ID, Service, WorkDir, service_of_pid, service_of_unit
+from .settings import SessionSettings
 
 SESSIONS_MAX = 200
 
@@ -33,22 +33,22 @@ class Look:
 
 
 def take_look(
-    params: Mapping[str, Any], work_dir: WorkDir, session_ids: set[str], *, service: Service | None = None
+    settings: SessionSettings, work_dir: WorkDir, session_ids: set[str], *, service: Service | None = None
 ) -> Look:
     """Look at the service (unless it was found before), its processes and the files of sessions."""
-    if service is None and not params["service_pid"]:
-        service = service_of_unit(params["unit"])
+    if service is None and settings.service_pid:
+        service = service_of_pid(settings.service_pid, snapshot(deep_uid=os.geteuid()))
     if service is None:
-        service = service_of_pid(params["service_pid"], snapshot(deep_uid=os.geteuid()))
+        service = service_of_unit(settings.unit or "")
     processes = snapshot(deep_uid=service.uid)
-    wanted = {*session_ids, *params["session_ids"]}
+    wanted = {*session_ids, *settings.session_ids}
     wanted |= {claimed for process in processes.values() for claimed in work_dir.claims(process).ids}
     files = {
         session_id: list_session_files(f"{work_dir.real}/{session_id}")
         for session_id in sorted(wanted)
         if ID.fullmatch(session_id)
     }
-    return Look(time.monotonic(), wanted, service, processes, files, LogMark.of(params["log_path"] or ""))
+    return Look(time.monotonic(), wanted, service, processes, files, LogMark.of(settings.log_path))
 
 
 def session_directories(path: str) -> list[str]:

@@ -15,7 +15,7 @@ from ..api.settings import api_settings
 from ..errors import MediaOpsError, OptionError
 from ..shapes import one_line
 from ..system.systemd import main_pid, unit_pids, unit_properties
-from .active import SESSIONS_PATH, active_sessions
+from .active import active_sessions
 
 
 @dataclass
@@ -60,9 +60,9 @@ def protected_sessions(
     if not params["sessions_dir"].startswith("/"):
         raise OptionError("sessions_dir", params["sessions_dir"], "must be an absolute path")
     directory = os.path.realpath(params["sessions_dir"])
-    from ..api.client import Client  # late: cleaning logs needs no API
+    from ..api.client import PATHS, Client  # late: cleaning logs needs no API
 
-    reply = Client(api_settings(params, warn=warn, hide=hide)).request(SESSIONS_PATH)
+    reply = Client(api_settings(params, warn=warn, hide=hide)).request(PATHS["sessions"])
     if reply.state == "ok" and reply.data is not None:
         listed = active_sessions(reply.data)
         if listed.complete:

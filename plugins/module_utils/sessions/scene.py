@@ -6,15 +6,12 @@
 
 from __future__ import annotations
 
-import os
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timezone
 from typing import Any
 
 from ..api.settings import ApiSettings
-from ..errors import OptionError
-from ..options import check_range
 from ..shapes import one_line
 from ..system.processes import TICKS, Process, shown_argv
 from ..times import to_text
@@ -23,75 +20,41 @@ from .judge import STATES, Judge, Session
 from .listed import Answer, ask_sessions
 from .log_lines import lines_of, log_tail
 from .look import SESSIONS_MAX, Look, Progress, quiet_seconds, same_process, session_directories, take_look
-from .proof import ID, Proofs, Service, WorkDir, user_name
+from .proof import Proofs, Service, WorkDir, user_name
+from .settings import SessionSettings
 
 _RANK = {"end": 0, "investigate": 1, "look": 2, "none": 3}
 _PROCESSES_MAX = 50
 _UNPROVED_MAX = 50
 
 
-def observe(params: Mapping[str, Any], settings: ApiSettings) -> Scene:
+def observe(settings: SessionSettings, api: ApiSettings) -> Scene:
     """See all sessions several times, an interval apart, between two answers of the API; once where there are none."""
-    _check(params)
-    work_dir = WorkDir(os.path.normpath(params["work_dir"]))
-    answers = [ask_sessions(settings)]
+    work_dir = WorkDir(settings.work_dir)
+    answers = [ask_sessions(api)]
 
     def look(ids: Iterable[str], service: Service | None = None) -> Look:
         # Without an answer of the API a directory may be all that is known of a session.
         directories = [] if answers[0].state == "ok" else session_directories(work_dir.real)
-        return take_look(params, work_dir, {*ids, *directories}, service=service)
+        return take_look(settings, work_dir, {*ids, *directories}, service=service)
 
     looks = [look(answers[0].sessions)]
     if not looks[0].ids:
-        return Scene(params, work_dir, answers, looks)
-    for _number in range(1, params["samples"]):
-        time.sleep(params["interval"])
+        return Scene(settings, work_dir, answers, looks)
+    for _number in range(1, settings.samples):
+        time.sleep(settings.interval)
         looks.append(look(looks[-1].files, looks[-1].service))
-    answers.append(ask_sessions(settings))
-    return Scene(params, work_dir, answers, looks)
-
-
-def check_ids(option: str, session_ids: Sequence[str], min_length: int) -> None:
-    """Refuse what is no session's id: empty, short, or with characters of wildcards and paths."""
-    for session_id in session_ids:
-        if not session_id.strip():
-            raise OptionError(option, session_id, "an id must not be empty")
-        if not ID.fullmatch(session_id):
-            raise OptionError(option, session_id, "an id is letters, digits, '.', '_' and '-', the first no '.' or '-'")
-        if len(session_id) < min_length:
-            raise OptionError(option, session_id, f"an id has {min_length} characters at least (min_id_length)")
-
-
-def _check(params: Mapping[str, Any]) -> None:
-    if not params["unit"] and not params["service_pid"]:
-        raise OptionError("unit", params["unit"], "must name the service's unit, unless service_pid is given")
-    if params["service_pid"] is not None and params["service_pid"] < 2:
-        raise OptionError("service_pid", params["service_pid"], "must be a process id from 2 on")
-    parts = params["work_dir"].split("/")
-    if parts[0] or ".." in parts or len([part for part in parts if part not in ("", ".")]) < 2:
-        raise OptionError("work_dir", params["work_dir"], "must be an absolute path of two components at least")
-    if params["log_path"] and not params["log_path"].startswith("/"):
-        raise OptionError("log_path", params["log_path"], "must be an absolute path")
-    if not params["programs"] or not all(name and "/" not in name for name in params["programs"]):
-        raise OptionError("programs", params["programs"], "must be names of programs, without a path")
-    check_range(params, "samples", 2, 20)
-    check_range(params, "interval", 0.1, 300)
-    check_range(params, "log_lines", 0, 500)
-    check_range(params, "min_id_length", 4, 128)
-    check_range(params, "quiet_seconds", 0, 86_400)
-    check_range(params, "look_minutes", 0, 100_000)
-    check_range(params, "investigate_minutes", params["look_minutes"], 100_000)
-    check_range(params, "end_minutes", params["investigate_minutes"], 100_000)
-    check_ids("session_ids", params["session_ids"], params["min_id_length"])
+    answers.append(ask_sessions(api))
+    return Scene(settings, work_dir, answers, looks)
 
 
 class Scene:
     """The looks joined: every session, judged, and what is not a session's."""
 
     def __init__(
-        self, params: Mapping[str, Any], work_dir: WorkDir, answers: Sequence[Answer], looks: Sequence[Look]
+        self, settings: SessionSettings, work_dir: WorkDir, answers: Sequence[Answer], looks: Sequence[Look]
     ) -> None:
-        self.params = params
+        self.settings = settings
         self.work_dir = work_dir
         self.looks = looks
         self.last = looks[-1]
@@ -100,11 +63,11 @@ class Scene:
         # One that has left the list in between still counts as listed.
         self._entries = {**answers[0].sessions, **answers[-1].sessions}
         starts = {session_id: entry.started for session_id, entry in self._entries.items()}
-        self.proofs = Proofs(self.last.processes, self.last.service, work_dir, params["programs"], starts)
+        self.proofs = Proofs(self.last.processes, self.last.service, work_dir, settings.programs, starts)
         self._lines = looks[0].log.lines_since()
         found = [self._session(session_id) for session_id in sorted(self._ids())]
         self.proofs.mentions([session.session_id for session in found])
-        judge = Judge(params, looks, self.proofs, self._entries, self.api.state)
+        judge = Judge(settings, looks, self.proofs, self._entries, self.api.state)
         for session in found:
             judge.judge(session)
         found.sort(key=lambda session: (_RANK[session.attention], -(session.minutes or 0), session.session_id))
@@ -113,7 +76,7 @@ class Scene:
 
     def _ids(self) -> set[str]:
         ids = {*self._entries, *self.proofs.by_session}
-        chosen = set(self.params["session_ids"])
+        chosen = set(self.settings.session_ids)
         if self.api.state != "ok" or chosen:  # else a directory alone is no session
             ids |= {name for name, listing in self.last.files.items() if listing.state != "missing"}
         return ids & chosen if chosen else ids
@@ -195,7 +158,7 @@ class Scene:
 
     def _row(self, session: Session) -> dict[str, Any]:
         progress = session.progress
-        shows_log = session.attention != "none" or session.session_id in self.params["session_ids"]
+        shows_log = session.attention != "none" or session.session_id in self.settings.session_ids
         return {
             "session_id": one_line(session.session_id, 130),
             "stage": session.stage,
@@ -223,7 +186,7 @@ class Scene:
                 "log_lines": progress.log_lines,
                 "other": progress.other,
             },
-            "log_tail": log_tail(self.params["log_path"] or "", session.session_id, self.params["log_lines"])
+            "log_tail": log_tail(self.settings.log_path, session.session_id, self.settings.log_lines)
             if shows_log
             else [],
         }

@@ -24,7 +24,7 @@ from .judge import Session
 from .listed import ask_sessions
 from .proof import Proofs
 from .scene import Scene, observe
-from .session_info import session_argument_spec
+from .settings import session_argument_spec, session_settings
 
 _POLL_S = 1.0
 _LOOK_S = 0.05
@@ -53,33 +53,46 @@ def session_terminate(
     hide: Callable[[str], None],
 ) -> dict[str, Any]:
     """The result of module session_terminate."""
-    _check(params)
+    orders = read_orders(params)
     settings = api_settings(params, warn=warn, hide=hide)
-    scene = observe(params, settings)
-    chosen, refused = choose(scene)
-    plan = make_plan(scene, chosen)
+    scene = observe(session_settings(params), settings)
+    chosen, refused = choose(scene, orders)
+    plan = make_plan(scene, chosen, orders)
     require_hash(plan, params["plan_hash"])
     outcomes: list[Outcome] = []
     changed = bool(plan)
     if plan and not check_mode:
-        outcomes = act(scene, chosen, plan, settings)
+        outcomes = act(scene, chosen, plan, orders, settings)
         changed = any(action["result"] in ("done", "failed") for action in plan)
         # Where it did not answer before, it is asked once: waiting is for a list that gets shorter.
-        watch(outcomes, settings, params["wait"] if scene.api.state == "ok" else 0)
+        watch(outcomes, settings, orders.wait if scene.api.state == "ok" else 0)
     return {**_result(scene, plan, outcomes), "refused": refused, "changed": changed}
 
 
-def _check(params: Mapping[str, Any]) -> None:
+@dataclass(frozen=True)
+class Orders:
+    """What may be done about sessions, beyond what was seen of them."""
+
+    orphans: bool
+    cleanup_path: str
+    grace: float
+    remove_files: bool
+    wait: float
+
+
+def read_orders(params: Mapping[str, Any]) -> Orders:
+    """Check the options of session_terminate that session_info does not have."""
     check_range(params, "grace", 0, 600)
     check_range(params, "wait", 0, 3600)
     path = params["cleanup_path"]
     if path and not (path.startswith("/") and "{session_id}" in path and path.isprintable() and " " not in path):
         raise OptionError("cleanup_path", path, "must begin with / and hold {session_id}")
+    return Orders(params["orphans"], path or "", params["grace"], params["remove_files"], params["wait"])
 
 
-def choose(scene: Scene) -> tuple[list[Session], list[dict[str, str]]]:
+def choose(scene: Scene, orders: Orders) -> tuple[list[Session], list[dict[str, str]]]:
     """The sessions to be ended, and those that were named and will not be, with the reason."""
-    named, orphans = scene.params["session_ids"], scene.params["orphans"]
+    named, orphans = scene.settings.session_ids, orders.orphans
     found = {session.session_id: session for session in [*scene.sessions, *scene.orphans]}
     if not named:
         every = [*scene.sessions, *(scene.orphans if orphans else [])]
@@ -109,20 +122,20 @@ def _is_left_behind(session: Session) -> bool:
 # Planning
 
 
-def make_plan(scene: Scene, chosen: Sequence[Session]) -> list[Action]:
+def make_plan(scene: Scene, chosen: Sequence[Session], orders: Orders) -> list[Action]:
     """What is to be done, in order, session by session."""
     plan: list[Action] = []
     for session in chosen:
-        if scene.params["cleanup_path"] and session.listed:
-            plan.append(_cleanup(scene, session))
+        if orders.cleanup_path and session.listed:
+            plan.append(_cleanup(session, orders.cleanup_path))
         plan += [_terminate(scene, session, process) for process in session.processes if process.state not in "ZX"]
-        if scene.params["remove_files"] and session.files.state == "ok":
+        if orders.remove_files and session.files.state == "ok":
             plan.append(_delete(scene, session))
     return plan
 
 
-def _cleanup(scene: Scene, session: Session) -> Action:
-    path = scene.params["cleanup_path"].replace("{session_id}", session.session_id)
+def _cleanup(session: Session, template: str) -> Action:
+    path = template.replace("{session_id}", session.session_id)
     return planned(
         "cleanup",
         f"session {session.session_id} (POST {path})",
@@ -133,7 +146,7 @@ def _cleanup(scene: Scene, session: Session) -> Action:
 
 
 def _terminate(scene: Scene, session: Session, process: Process) -> Action:
-    emergency = not scene.params["api_required"]
+    emergency = not scene.settings.api_required
     return planned(
         "terminate",
         f"pid {process.pid} ({one_line(process.name, 20)}, session {session.session_id})",
@@ -187,7 +200,9 @@ class Outcome:
     gone: bool | None = None
 
 
-def act(scene: Scene, chosen: Sequence[Session], plan: Sequence[Action], settings: ApiSettings) -> list[Outcome]:
+def act(
+    scene: Scene, chosen: Sequence[Session], plan: Sequence[Action], orders: Orders, settings: ApiSettings
+) -> list[Outcome]:
     """Carry the plan out: for each session the API's cleanup, its processes, and when they are dead, its files."""
     outcomes: list[Outcome] = []
     for session in chosen:
@@ -197,9 +212,9 @@ def act(scene: Scene, chosen: Sequence[Session], plan: Sequence[Action], setting
             if action["stable"]["session"] == session.session_id:
                 kinds[action["action"]].append(action)
         for action in kinds["cleanup"]:
-            _clean(action, session, settings, scene.params["grace"])
+            _clean(action, session, settings, orders.grace)
         cleaned = any(action["result"] == "done" for action in kinds["cleanup"])
-        _end(scene, session, kinds["terminate"], outcome, cleaned=cleaned)
+        _end(session, kinds["terminate"], outcome, orders.grace, cleaned=cleaned)
         for action in kinds["delete"]:
             _remove(scene, session, action, outcome, cleaned=cleaned)
         outcomes.append(outcome)
@@ -226,7 +241,7 @@ def _lives(process: Process) -> bool:
     return now is not None and now.key == process.key and now.state not in "ZX"
 
 
-def _end(scene: Scene, session: Session, actions: Sequence[Action], outcome: Outcome, *, cleaned: bool) -> None:
+def _end(session: Session, actions: Sequence[Action], outcome: Outcome, grace_s: float, *, cleaned: bool) -> None:
     seen = {process.pid: process for process in session.processes}
     targets = [Target(one["stable"]["pid"], one["stable"]["start"], one["stable"]["argv"]) for one in actions]
 
@@ -236,7 +251,7 @@ def _end(scene: Scene, session: Session, actions: Sequence[Action], outcome: Out
         moved = (now.cpu, now.read, now.written) != (then.cpu, then.read, then.written)
         return "goes on again, and was left alone" if moved and not session.orphan and not cleaned else ""
 
-    endings = end_processes(targets, grace_s=scene.params["grace"], refuse=refuse)
+    endings = end_processes(targets, grace_s=grace_s, refuse=refuse)
     for action, ending in zip(actions, endings):  # noqa: B905
         action["result"], action["msg"] = ending.result, ending.msg
         if ending.result == "done":
@@ -270,7 +285,7 @@ def _in_use(scene: Scene, session_id: str) -> str:
         mapped = mapping_of(process.pid, f"{scene.work_dir.real}/{session_id}")
         if mapped:
             return f"{name} has mapped {one_line(mapped)}"
-    proofs = Proofs(processes, scene.last.service, scene.work_dir, scene.params["programs"], {})
+    proofs = Proofs(processes, scene.last.service, scene.work_dir, scene.settings.programs, {})
     proved = proofs.by_session.get(session_id)
     living = [pid for pid in proved.lines if processes[pid].state not in "ZX"] if proved else []
     return f"process {living[0]} works for the session" if living else ""

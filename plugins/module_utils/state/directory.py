@@ -2,9 +2,9 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The host's state directory: opened once and safely, its files read and replaced relative to it.
+"""The host's state directory: opened once and safely, its files read and replaced.
 
-Everything is done relative to the open directory, so that a directory swapped meanwhile for a link changes nothing.
+All is done relative to the open directory, so that a directory swapped meanwhile for a link changes nothing.
 """
 
 from __future__ import annotations

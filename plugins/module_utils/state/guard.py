@@ -15,8 +15,8 @@ import json
 import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
-from typing import Any, NamedTuple
+from datetime import datetime, timedelta, timezone
+from typing import Any, Callable, NamedTuple
 
 from ..errors import MediaOpsError, OptionError
 from ..shapes import one_line
@@ -37,37 +37,30 @@ def guard(params: Mapping[str, Any], *, check_mode: bool = False) -> dict[str, A
     with existing(params["state_dir"]) as directory:
         looks_only = check_mode or params["state"] == "observed"
         with alone(directory, _FLOCK, params["state_dir"], create=not looks_only):
-            board = _Board(directory, params, now, dry=check_mode)
-            done: dict[str, Any] = getattr(board, params["state"])()
-            return {"changed": False, **done, **board.status()}
+            host = _Host(
+                Lease(directory, now, params["ttl"], dry=check_mode),
+                Pause(directory, now, dry=check_mode),
+                Ledger(directory, now, params["ledger_max_bytes"], dry=check_mode),
+            )
+            done = _ASKED[params["state"]](host, params)
+            return {"changed": False, **done, **_status(host, params["hours"] * 3600)}
 
 
-class Ledger(NamedTuple):
-    """What is on record of a host."""
+class OnRecord(NamedTuple):
+    """Entries of the last hours, oldest first; how many lines are none; the run that holds the host now, else ""."""
 
     entries: list[dict[str, Any]]
-    """Those of the last hours, oldest first."""
     bad_lines: int
-    """How many lines of the whole ledger could not be read."""
     running: str
-    """The run that holds the host, whose last line may be yet to come; "" where there is none."""
 
 
-def ledger(directory: int, params: Mapping[str, Any]) -> Ledger:
-    """Read the ledger.
-
-    Args:
-        directory: the state directory, opened.
-        params: ``state_dir``, ``hours`` and ``ledger_max_bytes``, as for module guard.
-    """
-    with alone(directory, _FLOCK, params["state_dir"], create=False):
-        board = _Board(directory, {"ttl": 0, **params}, utc_now(), dry=True)
-        lease = board.lease()
-    return Ledger(
-        board.within(params["hours"] * 3600),
-        board.bad_lines,
-        running=lease["run_id"] if lease and not lease["expired"] else "",
-    )
+def on_record(directory: int, path: str, *, hours: float, max_bytes: int) -> OnRecord:
+    """Read the ledger of a state directory, which is open; ``path`` names it in errors."""
+    now = utc_now()
+    with alone(directory, _FLOCK, path, create=False):
+        ledger, lease = Ledger(directory, now, max_bytes, dry=True), Lease(directory, now, 0, dry=True).holder()
+    running = lease["run_id"] if lease and not lease["expired"] else ""
+    return OnRecord(ledger.within(hours * 3600), ledger.bad_lines, running)
 
 
 def _check(params: Mapping[str, Any]) -> None:
@@ -97,8 +90,7 @@ def last_recovery(state_dir: str) -> str | None:
     """
     try:
         with existing(state_dir) as directory:
-            params = {"state_dir": state_dir, "hours": 1, "ledger_max_bytes": LEDGER_MAX_BYTES}
-            found = ledger(directory, params).entries
+            found = on_record(directory, state_dir, hours=1, max_bytes=LEDGER_MAX_BYTES).entries
     except MediaOpsError:
         return None
     now = utc_now()
@@ -107,165 +99,109 @@ def last_recovery(state_dir: str) -> str | None:
     return to_text(max(past)) if past else None
 
 
-class _Board:
-    """Lease, pause and ledger of one host, under the kernel's lock."""
+class _Host(NamedTuple):
+    lease: Lease
+    pause: Pause
+    ledger: Ledger
 
-    def __init__(self, directory: int, params: Mapping[str, Any], now: datetime, *, dry: bool) -> None:
-        self._directory = directory
-        self._params = params
-        self._now = now
-        self._dry = dry
-        self._entries, self.bad_lines = self._read_ledger()
 
-    # What module option `state` asks for.
+# What option `state` asks for.
 
-    def observed(self) -> dict[str, Any]:
-        return {}
 
-    def leased(self) -> dict[str, Any]:
-        """Take or renew the lease, unless something says no. Checks first, then the lease."""
-        run_id = self._params["run_id"]
-        lease = self.lease()
-        mine = bool(lease and lease["run_id"] == run_id)
-        refusals = [*self._paused_refusal(), *self._late_refusal(), *self._cap_refusals()]
-        took_over = None
-        if lease and not mine and not refusals:
-            if not lease["expired"] and self._params.get("take_over") != lease["run_id"]:
-                refusals.append(f"another run acts on this host: {_who(lease)}")
-            else:
-                took_over = lease
-        if refusals:
-            return {"permitted": False, "refusals": refusals, "took_over": None}
-        self._write(
-            _LEASE,
-            {
-                "run_id": run_id,
-                "owner": self._params.get("owner") or "",
-                "controller": self._params.get("controller") or "",
-                "controller_pid": self._params.get("controller_pid"),
-                "reason": one_line(self._params["reason"]),
-                "taken_at": lease["taken_at"] if lease and mine else to_text(self._now),
-                "expires_at": to_text(self._now + timedelta(seconds=self._params["ttl"])),
-            },
-        )
-        return {"permitted": True, "refusals": [], "took_over": took_over, **self.recorded()}
+def _leased(host: _Host, params: Mapping[str, Any]) -> dict[str, Any]:
+    """Take or renew the lease, unless something says no. Checks first, then the lease."""
+    run_id = params["run_id"]
+    refusals = [*_late(params, host.lease.now), *_capped(params, host.ledger)]
+    if (pause := host.pause.holds()) is not None:  # one that cannot be read is empty
+        by = pause.get("by") or "?"
+        refusals.insert(0, f"automation is paused until {pause.get('until')} by {by}: {pause.get('reason')}")
+    lease = host.lease.holder()
+    took_over = None
+    if lease and lease["run_id"] != run_id and not refusals:
+        if not lease["expired"] and params.get("take_over") != lease["run_id"]:
+            refusals.append(f"another run acts on this host: {_who(lease)}")
+        else:
+            took_over = lease
+    if refusals:
+        return {"permitted": False, "refusals": refusals, "took_over": None}
+    of_whom = {
+        "owner": params.get("owner") or "",
+        "controller": params.get("controller") or "",
+        "controller_pid": params.get("controller_pid"),
+        "reason": one_line(params["reason"]),
+    }
+    host.lease.take(run_id, of_whom)
+    return {"permitted": True, "refusals": [], "took_over": took_over, **_recorded(host, params)}
 
-    def released(self) -> dict[str, Any]:
-        try:
-            return self.recorded()
-        finally:  # a ledger that cannot be written must not keep the host
-            lease = self.lease()
-            if lease and lease["run_id"] == self._params["run_id"]:
-                self._remove(_LEASE)
 
-    def recorded(self) -> dict[str, Any]:
-        """Append entries to the ledger, each on a line, on disk before this returns."""
-        lines = []
-        for entry in self._params["entries"]:
-            full = {"at": to_text(self._now), "run_id": self._params["run_id"], **entry}
-            lines.append(json.dumps(full, sort_keys=True, allow_nan=False))
-            self._entries.append(full)
-        if lines and not self._dry:
-            self._append("".join(line + "\n" for line in lines).encode())
-        return {"recorded": len(lines)}
+def _late(params: Mapping[str, Any], now: datetime) -> list[str]:
+    due, window = from_text(params.get("scheduled_for")), params.get("window")
+    if due is None or window is None or now <= due + timedelta(seconds=window):
+        return []
+    return [f"the run was scheduled for {to_text(due)} and starts over {window:g} s late: nothing is acted upon"]
 
-    def paused(self) -> dict[str, Any]:
-        pause = {
-            "reason": one_line(self._params["reason"]),
-            "by": self._params.get("owner") or "",
-            "since": to_text(self._now),
-            "until": to_text(self._now + timedelta(seconds=self._params["pause_for"])),
-        }
-        self._write(_PAUSE, pause)
-        return {"changed": True}
 
-    def resumed(self) -> dict[str, Any]:
-        there = self._load(_PAUSE) is not None
-        if there:
-            self._remove(_PAUSE)
-        return {"changed": there}
+def _capped(params: Mapping[str, Any], ledger: Ledger) -> list[str]:
+    wanted = set(params.get("actions") or [])
+    refusals = []
+    for cap in params.get("caps") or []:
+        others = ledger.runs(cap["action"], cap["within"]) - {params["run_id"]}
+        if cap["action"] in wanted and len(others) >= cap["at_most"]:
+            refusals.append(
+                f"{cap['action']} was carried out {len(others)} times within {cap['within']:g} s, "
+                f"at most {cap['at_most']} are allowed: it does not help, a person must look"
+            )
+    return refusals
 
-    # What is known of the host.
 
-    def status(self) -> dict[str, Any]:
-        recent = self.within(self._params["hours"] * 3600)
-        counts = Counter(f"{entry['action']} {entry.get('result', '')}".strip() for entry in recent)
-        runs = {action: self._runs(action, self._params["hours"] * 3600) for action in {e["action"] for e in recent}}
-        return {
-            "lease": self.lease(),
-            "pause": self._pause(),
-            "recent": recent[-200:],
-            "counts": dict(sorted(counts.items())),
-            "repeated": {action: len(ids) for action, ids in sorted(runs.items()) if len(ids) > 1},
-            "bad_lines": self.bad_lines,
-        }
+def _released(host: _Host, params: Mapping[str, Any]) -> dict[str, Any]:
+    try:
+        return _recorded(host, params)
+    finally:  # a ledger that cannot be written must not keep the host
+        host.lease.give_back(params["run_id"])
 
-    def lease(self) -> dict[str, Any] | None:
-        lease = self._load(_LEASE)
-        if lease is None:
-            return None
-        expires = from_text(lease.get("expires_at"))
-        if not isinstance(lease.get("run_id"), str) or expires is None:
-            # Nobody can tell whose it is: it counts as held for one time to live from when it was written.
-            expires = self._written(_LEASE) + timedelta(seconds=self._params["ttl"])
-            lease = {
-                "run_id": "?",
-                "reason": "the lease cannot be read",
-                "taken_at": None,
-                "expires_at": to_text(expires),
-            }
-        return {**lease, "expired": expires <= self._now}
 
-    def _pause(self) -> dict[str, Any] | None:
-        pause = self._load(_PAUSE)
-        if pause is None:
-            return None
-        until = from_text(pause.get("until"))
-        # A pause whose end cannot be read goes on: a person wanted automation to stop.
-        return pause if until is None or until > self._now else None
+def _recorded(host: _Host, params: Mapping[str, Any]) -> dict[str, Any]:
+    return {"recorded": host.ledger.record(params["run_id"], params["entries"])}
 
-    def _paused_refusal(self) -> list[str]:
-        pause = self._pause()
-        if pause is None:
-            return []
-        return [f"automation is paused until {pause.get('until')} by {pause.get('by') or '?'}: {pause.get('reason')}"]
 
-    def _late_refusal(self) -> list[str]:
-        due = from_text(self._params.get("scheduled_for"))
-        window = self._params.get("window")
-        if due is None or window is None or self._now <= due + timedelta(seconds=window):
-            return []
-        return [f"the run was scheduled for {to_text(due)} and starts over {window:g} s late: nothing is acted upon"]
+def _paused(host: _Host, params: Mapping[str, Any]) -> dict[str, Any]:
+    host.pause.begin(one_line(params["reason"]), params.get("owner") or "", params["pause_for"])
+    return {"changed": True}
 
-    def _cap_refusals(self) -> list[str]:
-        wanted = set(self._params.get("actions") or [])
-        refusals = []
-        for cap in self._params.get("caps") or []:
-            others = self._runs(cap["action"], cap["within"]) - {self._params["run_id"]}
-            if cap["action"] in wanted and len(others) >= cap["at_most"]:
-                refusals.append(
-                    f"{cap['action']} was carried out {len(others)} times within {cap['within']:g} s, "
-                    f"at most {cap['at_most']} are allowed: it does not help, a person must look"
-                )
-        return refusals
 
-    def _runs(self, action: str, within_s: float) -> set[str]:
-        """The runs that carried the action out. A run that does so for several targets counts once."""
-        return {
-            str(entry.get("run_id"))
-            for entry in self.within(within_s)
-            if entry["action"] == action and entry.get("result") in ATTEMPTED
-        }
+_ASKED: dict[str, Callable[[_Host, Mapping[str, Any]], dict[str, Any]]] = {
+    "observed": lambda _host, _params: {},
+    "leased": _leased,
+    "released": _released,
+    "recorded": _recorded,
+    "paused": _paused,
+    "resumed": lambda host, _params: {"changed": host.pause.end()},
+}
 
-    def within(self, seconds: float) -> list[dict[str, Any]]:
-        """Entries not older than that. One dated ahead counts: the clock may have been set back."""
-        oldest = self._now - timedelta(seconds=seconds)
-        return [entry for entry in self._entries if (from_text(entry.get("at")) or self._now) > oldest]
 
-    # Files.
+def _status(host: _Host, seconds: float) -> dict[str, Any]:
+    recent = host.ledger.within(seconds)
+    counts = Counter(f"{entry['action']} {entry.get('result', '')}".strip() for entry in recent)
+    runs = {action: host.ledger.runs(action, seconds) for action in {entry["action"] for entry in recent}}
+    return {
+        "lease": host.lease.holder(),
+        "pause": host.pause.holds(),
+        "recent": recent[-200:],
+        "counts": dict(sorted(counts.items())),
+        "repeated": {action: len(ids) for action, ids in sorted(runs.items()) if len(ids) > 1},
+        "bad_lines": host.ledger.bad_lines,
+    }
 
-    def _load(self, name: str) -> dict[str, Any] | None:
-        data, mode = read_file(self._directory, name, name, _SMALL)
+
+class _Document:
+    """A small JSON file of the state directory. With ``dry`` nothing of it is changed."""
+
+    def __init__(self, directory: int, name: str, *, dry: bool) -> None:
+        self._directory, self._name, self._dry = directory, name, dry
+
+    def load(self) -> dict[str, Any] | None:
+        data, mode = read_file(self._directory, self._name, self._name, _SMALL)
         if mode is None and not data:
             return None
         try:
@@ -274,20 +210,113 @@ class _Board:
             found = None
         return found if isinstance(found, dict) else {}
 
-    def _written(self, name: str) -> datetime:
-        return datetime.fromtimestamp(os.stat(name, dir_fd=self._directory).st_mtime, self._now.tzinfo)
+    def written(self) -> datetime:
+        return datetime.fromtimestamp(os.stat(self._name, dir_fd=self._directory).st_mtime, timezone.utc)
 
-    def _write(self, name: str, content: Mapping[str, Any]) -> None:
+    def write(self, content: Mapping[str, Any]) -> None:
         if not self._dry:
             data = json.dumps(content, sort_keys=True).encode() + b"\n"
-            replace_file(self._directory, name, data, 0o600, name)
+            replace_file(self._directory, self._name, data, 0o600, self._name)
 
-    def _remove(self, name: str) -> None:
+    def remove(self) -> None:
         if not self._dry:
-            with failing(f"cannot remove {name}"):
-                os.unlink(name, dir_fd=self._directory)
+            with failing(f"cannot remove {self._name}"):
+                os.unlink(self._name, dir_fd=self._directory)
 
-    def _read_ledger(self) -> tuple[list[dict[str, Any]], int]:
+
+class Lease:
+    """Which run may act on the host, and until when."""
+
+    def __init__(self, directory: int, now: datetime, ttl: float, *, dry: bool) -> None:
+        self._file = _Document(directory, _LEASE, dry=dry)
+        self._ttl = timedelta(seconds=ttl)
+        self.now = now
+
+    def holder(self) -> dict[str, Any] | None:
+        """The lease that stands, and whether it has expired."""
+        lease = self._file.load()
+        if lease is None:
+            return None
+        expires = from_text(lease.get("expires_at"))
+        if not isinstance(lease.get("run_id"), str) or expires is None:
+            # Nobody can tell whose it is: it counts as held for one time to live from when it was written.
+            expires = self._file.written() + self._ttl
+            lease = {"run_id": "?", "reason": "the lease cannot be read", "taken_at": None}
+            lease["expires_at"] = to_text(expires)
+        return {**lease, "expired": expires <= self.now}
+
+    def take(self, run_id: str, of_whom: Mapping[str, Any]) -> None:
+        """Take it, or renew one's own, for one time to live."""
+        lease = self.holder()
+        taken = lease["taken_at"] if lease and lease["run_id"] == run_id else to_text(self.now)
+        self._file.write({"run_id": run_id, **of_whom, "taken_at": taken, "expires_at": to_text(self.now + self._ttl)})
+
+    def give_back(self, run_id: str) -> None:
+        """Remove it where it is this run's."""
+        lease = self.holder()
+        if lease and lease["run_id"] == run_id:
+            self._file.remove()
+
+
+class Pause:
+    """The switch by which a person stops automation for a time."""
+
+    def __init__(self, directory: int, now: datetime, *, dry: bool) -> None:
+        self._file = _Document(directory, _PAUSE, dry=dry)
+        self._now = now
+
+    def holds(self) -> dict[str, Any] | None:
+        """The pause that holds."""
+        pause = self._file.load()
+        if pause is None:
+            return None
+        until = from_text(pause.get("until"))
+        # A pause whose end cannot be read goes on: a person wanted automation to stop.
+        return pause if until is None or until > self._now else None
+
+    def begin(self, reason: str, by: str, seconds: float) -> None:
+        """Stop automation."""
+        until = to_text(self._now + timedelta(seconds=seconds))
+        self._file.write({"reason": reason, "by": by, "since": to_text(self._now), "until": until})
+
+    def end(self) -> bool:
+        """Let automation go on; whether there was a pause."""
+        there = self._file.load() is not None
+        if there:
+            self._file.remove()
+        return there
+
+
+class Ledger:
+    """What was done on the host, a line for each entry, in a few files of bounded size."""
+
+    def __init__(self, directory: int, now: datetime, max_bytes: int, *, dry: bool) -> None:
+        self._directory, self._now, self._max_bytes, self._dry = directory, now, max_bytes, dry
+        self._entries, self.bad_lines = self._read()
+
+    def within(self, seconds: float) -> list[dict[str, Any]]:
+        """Entries not older than that. One dated ahead counts: the clock may have been set back."""
+        oldest = self._now - timedelta(seconds=seconds)
+        return [entry for entry in self._entries if (from_text(entry.get("at")) or self._now) > oldest]
+
+    def runs(self, action: str, seconds: float) -> set[str]:
+        """The runs that carried the action out. A run that does so for several targets counts once."""
+        return {
+            str(entry.get("run_id"))
+            for entry in self.within(seconds)
+            if entry["action"] == action and entry.get("result") in ATTEMPTED
+        }
+
+    def record(self, run_id: str, entries: Sequence[Mapping[str, Any]]) -> int:
+        """Append entries, on disk before this returns; return how many."""
+        full = [{"at": to_text(self._now), "run_id": run_id, **entry} for entry in entries]
+        lines = [json.dumps(entry, sort_keys=True, allow_nan=False) + "\n" for entry in full]
+        self._entries += full
+        if lines and not self._dry:
+            self._append("".join(lines).encode())
+        return len(lines)
+
+    def _read(self) -> tuple[list[dict[str, Any]], int]:
         """All entries, oldest first, and how many lines are none."""
         entries: list[dict[str, Any]] = []
         bad = 0
@@ -310,7 +339,7 @@ class _Board:
 
         try:
             with open(name, "rb", opener=opened) as file:
-                data = file.read(self._params["ledger_max_bytes"] * 2)
+                data = file.read(self._max_bytes * 2)
         except FileNotFoundError:
             return []
         except OSError as error:
@@ -336,7 +365,7 @@ class _Board:
             size = os.stat(_LEDGER, dir_fd=self._directory, follow_symlinks=False).st_size
         except FileNotFoundError:
             return
-        if size + coming <= self._params["ledger_max_bytes"]:
+        if size + coming <= self._max_bytes:
             return
         with failing("cannot rotate the ledger"):
             for index in range(_LEDGER_FILES, 0, -1):

@@ -17,7 +17,9 @@ from urllib.parse import urlsplit
 from ..errors import MediaOpsError, OptionError
 from ..options import check_range
 from ..shapes import one_line
-from ..system.systemd import ServiceEnvironment, parse_environment_file, service_environment, unit_properties
+from ..system.environment import ServiceEnvironment, service_environment
+from ..system.environment_files import parse_environment_file
+from ..system.systemd import unit_properties
 from .faults import Fault
 
 BUCKET = ("AWS_S3_BUCKET_NAME",)

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible_collections.media_ops.runbook.plugins.module_utils.disk import disk_cleanup
+from ansible_collections.media_ops.runbook.plugins.module_utils.sessions import protected
 
 HOUR, DAY = 3600.0, 86400.0
 API = {
@@ -55,7 +56,11 @@ def clean(*rules: dict[str, Any], check: bool = False, diff: bool = False, **opt
     warnings: list[str] = []
     params = {**DEFAULTS, "rules": list(rules), **options}
     mode = disk_cleanup.Mode(check, diff)
-    result = disk_cleanup.disk_cleanup(params, mode, warn=warnings.append, hide=lambda secret: None)
+
+    def ask() -> protected.Sessions:
+        return protected.protected_sessions(params, warn=warnings.append, hide=lambda secret: None)
+
+    result = disk_cleanup.disk_cleanup(params, mode, ask)
     return {**result, "warnings": warnings}
 
 

@@ -56,7 +56,7 @@ def ask(url: str, *, token: str = "a-token-for-tests", **options: Any) -> dict[s
     params |= {"gather": ["health", "stats", "alerts", "sessions"], "stats_hours": 24, "metrics_hours": 24}
     params |= {"alerts_level": "critical", "alerts_limit": 200, "query": None, "api_url": str(url), "api_token": token}
     found = pipeline_info(
-        params | {"retries": 0, **options}, warn=lambda text: None, hide=lambda text: None, environ={}
+        params | {"retries": 0, **options}, {}, warn=lambda text: None, hide=lambda text: None, environ={}
     )
     read: dict[str, Any] = json.loads(json.dumps(found, allow_nan=False))
     return read

@@ -12,10 +12,10 @@ import pytest
 import yaml
 from ansible.module_utils.testing import patch_module_args
 from ansible_collections.media_ops.runbook.plugins.doc_fragments import api, sessions
-from ansible_collections.media_ops.runbook.plugins.module_utils.sessions.session_info import session_argument_spec
 from ansible_collections.media_ops.runbook.plugins.module_utils.sessions.session_terminate import (
     terminate_argument_spec,
 )
+from ansible_collections.media_ops.runbook.plugins.module_utils.sessions.settings import session_argument_spec
 from ansible_collections.media_ops.runbook.plugins.modules import session_info, session_terminate
 
 from tests.session_site import Site, alive, running_site

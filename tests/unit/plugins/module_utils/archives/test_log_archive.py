@@ -257,7 +257,7 @@ def test_killed_while_it_packs_a_large_log(site: Site, monkeypatch: pytest.Monke
     read = archive._Hashed.read
 
     def read_half(source: Any, size: int) -> bytes:
-        if source._offset > (site.logs / "application.log.1").stat().st_size // 2:
+        if source.size > (site.logs / "application.log.1").stat().st_size // 2:
             os.kill(os.getpid(), signal.SIGKILL)
         return read(source, size)
 

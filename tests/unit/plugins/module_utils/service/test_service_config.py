@@ -7,18 +7,20 @@
 from __future__ import annotations
 
 import json
-import os
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.media_ops.runbook.plugins.module_utils.errors import MediaOpsError, OptionError
+from ansible_collections.media_ops.runbook.plugins.module_utils.errors import OptionError
 from ansible_collections.media_ops.runbook.plugins.module_utils.plan import plan_hash
 from ansible_collections.media_ops.runbook.plugins.module_utils.service import service_config
-from ansible_collections.media_ops.runbook.plugins.module_utils.service.service_config import Rule, Situation, make_plan
-from ansible_collections.media_ops.runbook.plugins.module_utils.state.directory import replace_file
-from ansible_collections.media_ops.runbook.plugins.module_utils.system.systemd import parse_environment_file
+from ansible_collections.media_ops.runbook.plugins.module_utils.service.service_config import (
+    Asked,
+    Rule,
+    Situation,
+    make_plan,
+    read_asked,
+)
 from ansible_collections.media_ops.runbook.plugins.module_utils.times import to_text, utc_now
 
 RULES = {
@@ -26,8 +28,8 @@ RULES = {
     "LOG_LEVEL": Rule(0, 0, ("DEBUG", "INFO"), "P1-3C"),
 }
 ALLOWED: dict[str, Any] = {
-    "PROCESSING_TIMEOUT": {"type": "int", "min": 60, "max": 3600},
-    "LOG_LEVEL": {"type": "choice", "choices": ["DEBUG", "INFO"]},
+    "PROCESSING_TIMEOUT": {"type": "int", "min": 60, "max": 3600, "step": "P1-3A"},
+    "LOG_LEVEL": {"type": "choice", "choices": ["DEBUG", "INFO"], "step": "P1-3C"},
 }
 OPTIONS: dict[str, Any] = {
     "unit": "media-processing-service",
@@ -45,6 +47,10 @@ OPTIONS: dict[str, Any] = {
     "plan_hash": None,
 }
 LATER, EARLIER = (to_text(utc_now() + timedelta(hours=hours)) for hours in (1, -1))
+
+
+def asked(**options: Any) -> Asked:
+    return read_asked({**OPTIONS, **options})
 
 
 def situation(**given: Any) -> Situation:
@@ -117,19 +123,19 @@ def test_values_are_written_in_one_way() -> None:
 
 def test_what_holds_is_not_planned_again_unless_it_has_expired() -> None:
     wanted = {"PROCESSING_TIMEOUT": "600"}
-    [action] = make_plan(situation(), OPTIONS, RULES, wanted)
+    [action] = make_plan(situation(), asked())
     assert action["target"] == "PROCESSING_TIMEOUT=600 for media-processing-service (now 300)"
     assert (action["steps"], action["stable"]["was"]) == (["P1-3A"], "300")
     holds = {"overrides": wanted, "records": {"PROCESSING_TIMEOUT": {"until": LATER}}}
-    assert make_plan(situation(**holds), OPTIONS, RULES, wanted) == []
+    assert make_plan(situation(**holds), asked()) == []
     for until in (EARLIER, None, "soon", 7):
         held = situation(overrides=wanted, records={"PROCESSING_TIMEOUT": {"until": until}})
-        assert len(make_plan(held, OPTIONS, RULES, wanted)) == 1
+        assert len(make_plan(held, asked())) == 1
 
 
 def test_the_hash_is_of_setting_and_values() -> None:
     def of(value: str = "600", **given: Any) -> str:
-        return plan_hash(make_plan(situation(**given), OPTIONS, RULES, {"PROCESSING_TIMEOUT": value}))
+        return plan_hash(make_plan(situation(**given), asked(settings={"PROCESSING_TIMEOUT": value})))
 
     assert of() == of(pid=7) == of(running=None)
     assert len({of(), of("700"), of(base={"PROCESSING_TIMEOUT": "200"})}) == 3
@@ -146,8 +152,8 @@ def test_taking_back_by_name_by_expiry_and_all() -> None:
     )
 
     def names(**options: Any) -> list[str]:
-        given = {**OPTIONS, "state": "absent", "reason": None, **options}
-        return [one["stable"]["name"] for one in make_plan(held, given, RULES, {})]
+        given = asked(state="absent", reason=None, **options)
+        return [one["stable"]["name"] for one in make_plan(held, given)]
 
     assert names() == ["LOG_LEVEL"]
     assert names(names=["PROCESSING_TIMEOUT", "NEVER_SET"]) == ["PROCESSING_TIMEOUT"]
@@ -173,68 +179,6 @@ def test_when_a_restart_is_needed(given: dict[str, Any], needed: bool) -> None:
 
 def test_no_other_variable_is_shown() -> None:
     held = situation(overrides={"PROCESSING_TIMEOUT": "600"})
-    plan = make_plan(held, OPTIONS, RULES, {"PROCESSING_TIMEOUT": "700", "LOG_LEVEL": "DEBUG"})
+    plan = make_plan(held, asked(settings={"PROCESSING_TIMEOUT": "700", "LOG_LEVEL": "DEBUG"}))
     shown = json.dumps([plan, service_config._shown(held), service_config._diff(held, situation(), plan, "unit")])
     assert "canary" not in shown
-
-
-def test_the_file_is_written_whole_and_goes_with_the_last_measure(tmp_path: Path) -> None:
-    directory = os.open(tmp_path, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        held = {"PROCESSING_TIMEOUT": "600", "LOG_LEVEL": "DEBUG"}
-        records = {name: {"until": LATER} for name in held}
-        service_config._write(directory, str(tmp_path), held, records, {})
-        text = (tmp_path / "overrides.env").read_text()
-        assert parse_environment_file(text) == held
-        assert (tmp_path / "overrides.env").stat().st_mode & 0o777 == 0o640
-        assert service_config._records(directory) == records
-        service_config._write(directory, str(tmp_path), {}, {}, records)
-        service_config._write(directory, str(tmp_path), {}, {}, {})
-        assert list(tmp_path.iterdir()) == []
-    finally:
-        os.close(directory)
-
-
-def test_a_crash_between_the_two_files_loses_no_record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What holds has a record at each moment: the writer is stopped before each of its writes in turn."""
-    old = {"LOG_LEVEL": "DEBUG"}
-    new = {"PROCESSING_TIMEOUT": "600"}
-    replace = replace_file
-    for stop in range(4):
-        writes = iter(range(10))
-
-        def stopping(*arguments: Any, stop: int = stop, writes: Any = writes) -> None:
-            if next(writes) == stop:
-                raise MediaOpsError("power cut")
-            replace(*arguments)
-
-        directory = os.open(tmp_path, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            monkeypatch.setattr(service_config, "replace_file", replace)
-            service_config._write(directory, str(tmp_path), old, {name: {"until": LATER} for name in old}, {})
-            monkeypatch.setattr(service_config, "replace_file", stopping)
-            try:
-                service_config._write(
-                    directory,
-                    str(tmp_path),
-                    new,
-                    {name: {"until": LATER} for name in new},
-                    {name: {"until": LATER} for name in old},
-                )
-            except MediaOpsError:
-                assert stop < 3
-            holds = parse_environment_file((tmp_path / "overrides.env").read_text())
-            assert holds in (old, new)
-            assert set(holds) <= set(service_config._records(directory))
-        finally:
-            os.close(directory)
-
-
-@pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"PROCESSING_TIMEOUT": 5}', b'{"a b": {}}', b"\0" * 100])
-def test_records_that_cannot_be_read_are_none(tmp_path: Path, content: bytes) -> None:
-    (tmp_path / "overrides.json").write_bytes(content)
-    directory = os.open(tmp_path, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        assert service_config._records(directory) == {}
-    finally:
-        os.close(directory)

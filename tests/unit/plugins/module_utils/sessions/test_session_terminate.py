@@ -15,13 +15,16 @@ from typing import Any
 import pytest
 from ansible_collections.media_ops.runbook.plugins.module_utils.api.settings import ApiSettings, api_settings
 from ansible_collections.media_ops.runbook.plugins.module_utils.errors import MediaOpsError, OptionError
-from ansible_collections.media_ops.runbook.plugins.module_utils.sessions.scene import observe
+from ansible_collections.media_ops.runbook.plugins.module_utils.sessions.scene import Scene, observe
 from ansible_collections.media_ops.runbook.plugins.module_utils.sessions.session_terminate import (
+    Orders,
     act,
     choose,
     make_plan,
+    read_orders,
     session_terminate,
 )
+from ansible_collections.media_ops.runbook.plugins.module_utils.sessions.settings import session_settings
 from ansible_collections.media_ops.runbook.plugins.module_utils.system.processes import Process, read_process, snapshot
 
 from tests.session_site import IGNORES_TERM, Site, alive, default_params, eventually, running_site
@@ -51,6 +54,11 @@ def terminate(site: Site, *, check_mode: bool = False, **options: Any) -> dict[s
 
 def settings(site: Site) -> ApiSettings:
     return api_settings(site.params(), warn=say_nothing, hide=say_nothing)
+
+
+def scene_and_orders(site: Site) -> tuple[Scene, Orders]:
+    """What is there, and what may be done about it."""
+    return observe(session_settings(site.params()), settings(site)), read_orders(site.params())
 
 
 def results(result: dict[str, Any], kind: str = "terminate") -> list[tuple[str, str]]:
@@ -171,14 +179,14 @@ def test_what_a_proved_process_started_is_ended_with_it(site: Site) -> None:
 def test_a_session_that_goes_on_again_is_left_alone_in_the_last_moment(site: Site) -> None:
     process = site.encoding(SESSION)
     os.kill(process.pid, signal.SIGSTOP)
-    scene = observe(site.params(), settings(site))
-    chosen, _refused = choose(scene)
-    plan = make_plan(scene, chosen)
+    scene, orders = scene_and_orders(site)
+    chosen, _refused = choose(scene, orders)
+    plan = make_plan(scene, chosen, orders)
     assert [action["action"] for action in plan] == ["terminate", "delete"]
     os.kill(process.pid, signal.SIGCONT)
     seen = chosen[0].processes[0].cpu
     eventually("it works again", lambda: (now := read_process(process.pid)) and now.cpu > seen)
-    act(scene, chosen, plan, settings(site))
+    act(scene, chosen, plan, orders, settings(site))
     assert [action["result"] for action in plan] == ["skipped", "skipped"]
     assert "goes on again" in plan[0]["msg"]
     assert alive(process)
@@ -190,12 +198,12 @@ def test_a_process_that_became_another_program_is_left_alone(site: Site) -> None
     process = site.python(code, str(site.directory(SESSION) / "x.mp4"))
     site.list_session(SESSION)
     eventually("it waits", lambda: (now := read_process(process.pid)) and now.state == "S")
-    scene = observe(site.params(), settings(site))
-    chosen, _refused = choose(scene)
-    plan = make_plan(scene, chosen)
+    scene, orders = scene_and_orders(site)
+    chosen, _refused = choose(scene, orders)
+    plan = make_plan(scene, chosen, orders)
     os.kill(process.pid, signal.SIGUSR1)
     eventually("another program", lambda: (now := read_process(process.pid)) and now.name == "sleep")
-    act(scene, chosen, plan, settings(site))
+    act(scene, chosen, plan, orders, settings(site))
     assert "another program" in plan[0]["msg"]
     assert alive(process)
 

@@ -144,7 +144,7 @@ def diagnosis(*causes: str, **more: Any) -> dict[str, Any]:
 def plan_of(approved: str = "", mode: str = "apply", **more: Any) -> dict[str, Any]:
     breaker: dict[str, Any] = {"open": {}, "hash": "b" * 12}
     given: dict[str, Any] = {"run_id": "r1", "mode": mode, "breaker": breaker, "approved": approved, "now": NOW}
-    return planned(diagnosis("service"), [rung()], **{**given, **more})
+    return {**planned(diagnosis("service"), [rung()], **{**given, **more})}
 
 
 class TestPlan:
