@@ -17,6 +17,14 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "sandbox"))
 from media_pipeline.launcher import Pipeline, running_pipeline
 
 
+@pytest.fixture(autouse=True)
+def no_warnings_of_other_tests() -> None:
+    """Ansible keeps the warnings of modules for the process, which here is that of many tests."""
+    from ansible.module_utils.common import warnings
+
+    warnings._global_warnings.clear()
+
+
 @pytest.fixture(scope="session")
 def pipeline(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pipeline]:
     """A sound pipeline for the whole session: tests add to it and break nothing."""
