@@ -122,7 +122,7 @@ def promised(module: str, answer: object) -> dict[str, Any]:
         elif _is(given[key], str(spec.get("type", "raw"))):
             taken[key] = given[key]
         else:
-            wrong.append(f"{key} is no {spec.get('type')}")
+            wrong.append(f"{key} is not of type {spec.get('type')}")
     if wrong:
         return {"failed": True, "msg": f"the answer of module {module} cannot be used: {', '.join(wrong)}"}
     if isinstance(given.get("diff"), (dict, list)):

@@ -126,7 +126,7 @@ def _read(directory: int, path: str) -> tuple[Alerts, str]:
     data, mode = read_file(directory, _FILE, f"{path}/{_FILE}", _MAX_BYTES)
     if mode is None:
         there = _lexists(directory)
-        return nothing_known(), f"{path}/{_FILE} is no readable file" if there else ""
+        return nothing_known(), f"{path}/{_FILE} is not a readable file" if there else ""
     try:
         state = load(json.loads(data))
     except (ValueError, RecursionError):

@@ -86,10 +86,10 @@ def _messages(params: Mapping[str, Any]) -> tuple[list[Json], list[Json]]:
     """The messages in the order they were made, and the open alerts, with the keys that they go out under."""
     for message in params["messages"]:
         if not fits(message, Message) or message["severity"] not in STATES:
-            raise OptionError("messages", one_line(message, 80), "is no message of alert_state")
+            raise OptionError("messages", one_line(message, 80), "is not a message of alert_state")
     for alert in params["open_alerts"]:
         if not set(alert) >= _ALERT:
-            raise OptionError("open_alerts", one_line(alert, 80), "is no open alert of alert_state")
+            raise OptionError("open_alerts", one_line(alert, 80), "is not an open alert of alert_state")
     bounded = [_bounded(message) for message in params["messages"]]
     return share_keys(sorted(bounded, key=lambda message: message["at"]), params["open_alerts"])
 
@@ -235,7 +235,7 @@ def _bad_texts(channel: Json) -> Iterator[tuple[str, object, str]]:
     for option, addresses in (("sender", [channel["sender"] or "a@b"]), ("recipients", channel["recipients"])):
         for address in addresses:
             if not address.isascii() or not _ADDRESS.fullmatch(address):
-                yield option, one_line(address, 80), "is no e-mail address"
+                yield option, one_line(address, 80), "is not an e-mail address"
     if channel["type"] == "syslog" and not syslog_address(channel["address"]):
         yield "address", one_line(channel["address"], 80), "must be the path of a socket, or HOST:PORT for UDP"
     if channel["ca_path"] and not os.path.exists(channel["ca_path"]):

@@ -343,7 +343,7 @@ def _document(body: bytes, content_type: str) -> Document:
         document = json.loads(body.decode("utf-8"), parse_constant=_refuse, parse_float=_finite, parse_int=_integer)
         if isinstance(document, dict):
             return _plain(document)  # type: ignore[no-any-return]
-        why = f"its JSON is no object but {type(document).__name__}"
+        why = f"its JSON is not an object but {type(document).__name__}"
     except _NumberError as error:
         why = str(error)
     except RecursionError:

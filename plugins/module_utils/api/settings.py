@@ -139,7 +139,7 @@ def _token_of_file(path: str, warn: Callable[[str], None]) -> str:
         with open(handle, "rb") as file:
             mode = os.fstat(handle).st_mode
             if not stat.S_ISREG(mode):
-                raise OptionError("api_token_file", path, "is no regular file")
+                raise OptionError("api_token_file", path, "is not a regular file")
             content = file.read(_TOKEN_FILE_MAX)
     except OSError as error:
         raise OptionError("api_token_file", path, f"cannot be read: {error.strerror}") from error

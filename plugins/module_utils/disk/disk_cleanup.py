@@ -158,7 +158,7 @@ class _Roots:
         except FileNotFoundError:
             self._closed[path] = ("missing", f"{path} does not exist")
         except NotADirectoryError:
-            self._closed[path] = ("not_a_directory", f"{path} is no directory")
+            self._closed[path] = ("not_a_directory", f"{path} is not a directory")
         except PermissionError:
             self._closed[path] = ("denied", f"{path} must not be read by this user")
 

@@ -165,7 +165,7 @@ def _settings(params: Mapping[str, Any]) -> Settings:
     try:
         patterns = [re.compile(pattern) for pattern in params["redact_patterns"]]
     except re.error as error:
-        raise OptionError("redact_patterns", error.pattern, f"is no regular expression: {error}") from None
+        raise OptionError("redact_patterns", error.pattern, f"is not a regular expression: {error}") from None
     given = {one.name: params[one.name] for one in fields(Settings) if one.name != "patterns"}
     return Settings(**given, patterns=patterns)
 
@@ -382,7 +382,7 @@ def read_tail(directory: str, name: str, max_bytes: int, max_lines: int) -> tupl
     with os.fdopen(opened, "rb") as file:
         facts = os.fstat(opened)
         if not stat.S_ISREG(facts.st_mode):
-            raise MediaOpsError("is no regular file")
+            raise MediaOpsError("is not a regular file")
         begin = max(0, facts.st_size - max_bytes)
         file.seek(begin)
         data = file.read(max_bytes)

@@ -92,7 +92,7 @@ def _read(directory: int, file: str, params: Mapping[str, Any]) -> Mapping[str, 
     try:
         data, mode = read_file(directory, file, os.path.join(params["state_dir"], file), params["max_bytes"])
         if mode is None:
-            raise NoFiguresError("it is no regular file that can be read, or too large")
+            raise NoFiguresError("it is not a regular file that can be read, or too large")
         return mapping(json.loads(data))
     except (MediaOpsError, RecursionError, json.JSONDecodeError, UnicodeDecodeError) as error:
         raise NoFiguresError(str(error) if isinstance(error, MediaOpsError) else "it is no JSON") from error

@@ -88,7 +88,7 @@ def read_window(stats: object, samples: Sequence[Json] | None) -> Window:
     read = _Reader(mapping(stats))
     end = from_text(read.data.get("generated_at"))
     if end is None:
-        raise NoFiguresError("generated_at is no time")
+        raise NoFiguresError("generated_at is not a time")
     hours = read.number("time_period_hours", 1, 168)
     operations = read.number("total_operations")
     error_rate = read.number("error_rate", 0, 1)
@@ -219,7 +219,7 @@ def read_week(document: object) -> dict[str, Any]:
     figures, period, coverage = (mapping(review.get(key)) for key in ("figures", "period", "coverage"))
     begin, end = from_text(period.get("from")), from_text(period.get("to"))
     if review.get("schema_version") != REVIEW_VERSION or not begin or not end:
-        raise NoFiguresError("it is no weekly review of this collection")
+        raise NoFiguresError("it is not a weekly review of this collection")
     names = ("total_operations", "failed_operations", "average_duration_s", "peak_active_sessions")
     kept = {name: number(figures.get(name)) for name in names}
     if kept["total_operations"] is None or kept["failed_operations"] is None:

@@ -114,7 +114,7 @@ class _Answer:
     def rows(self, key: str) -> list[Any]:
         value = self.get(key)
         if not isinstance(value, list):
-            raise _FaultError("wrong_type", f"{self.name}: '{key}' is no list")
+            raise _FaultError("wrong_type", f"{self.name}: '{key}' is not a list")
         return value
 
 
@@ -177,7 +177,7 @@ def _clock_offset(result: Json) -> dict[str, Observation]:
         return {"clock_offset": observation(None, "s", applicable=False, note="not asked for")}
     offset = number(result["clock_offset_s"])
     if offset is None:
-        return {"clock_offset": observation(None, "s", fault="wrong_type", reason="the host's time is no number")}
+        return {"clock_offset": observation(None, "s", fault="wrong_type", reason="the host's time is not a number")}
     return {"clock_offset": observation(abs(offset), "s", note=clock_said(offset) if abs(offset) >= 1 else "")}
 
 
@@ -352,7 +352,7 @@ def _slowest(answer: _Answer, hours: int) -> dict[str, Any]:
         return _nothing(hours)
     breakdown = answer.get("stage_breakdown")
     if not isinstance(breakdown, Mapping):
-        raise _FaultError("wrong_type", "stats: 'stage_breakdown' is no object")
+        raise _FaultError("wrong_type", "stats: 'stage_breakdown' is not an object")
     averages = {one_line(name, 40): number(mapping(row).get("average_duration")) for name, row in breakdown.items()}
     ranked = sorted(
         ((value, name) for name, value in averages.items() if value is not None and value >= 0), reverse=True

@@ -113,7 +113,7 @@ def test_nothing_of_the_fleet_needs_no_acknowledgement(tmp_path: Path) -> None:
         ({"failed": True, "msg": "option 'channels[].name' is '*'"}, "option 'channels[].name' is '*'"),
         ({}, "Not notified: no answer"),
         (AnsibleConnectionFailure("gone"), "gone"),
-        ({**SENT, "deliveries": "all"}, "the answer of module notify cannot be used: deliveries is no list"),
+        ({**SENT, "deliveries": "all"}, "the answer of module notify cannot be used: deliveries is not of type list"),
     ],
 )
 def test_what_was_not_told_is_a_value_that_says_why(tmp_path: Path, answer: Answer, problem: str) -> None:
@@ -132,7 +132,7 @@ def test_what_was_told_and_cannot_be_noted_fails(tmp_path: Path) -> None:
 
 
 def test_a_wrong_answer_of_the_controllers_own_state_is_a_failure(tmp_path: Path) -> None:
-    with pytest.raises(AnsibleActionFail, match="messages is no list"):
+    with pytest.raises(AnsibleActionFail, match="messages is not of type list"):
         tell(tmp_path, {"alert_state": {**NOTHING, "messages": {"id": 1}}})
 
 

@@ -354,7 +354,7 @@ def test_with_fail_it_fails_after_all_were_tried() -> None:
         (
             "email",
             {"host": "h", "sender": "a@b", "recipients": ["a\n@b"]},
-            "recipients' is 'a @b': is no e-mail address",
+            "recipients' is 'a @b': is not an e-mail address",
         ),
         (
             "email",
@@ -368,7 +368,7 @@ def test_with_fail_it_fails_after_all_were_tried() -> None:
             },
             "starttls' is False: a password is sent over TLS only",
         ),
-        ("email", {**MAIL, "sender": "ops@exämple.com"}, "sender' is 'ops@exämple.com': is no e-mail address"),
+        ("email", {**MAIL, "sender": "ops@exämple.com"}, "sender' is 'ops@exämple.com': is not an e-mail address"),
         ("syslog", {"address": "dev/log"}, "address' is 'dev/log': must be the path of a socket, or HOST:PORT"),
         ("syslog", {"max_messages": 0}, "max_messages' is 0: must be 1 to 1000"),
         ("alertmanager", {"url": "http://am:9093", "ca_path": "/nowhere"}, "ca_path' is '/nowhere': does not exist"),

@@ -128,12 +128,12 @@ def test_what_is_no_report_is_named_and_hides_no_other(state: Path, tmp_path: Pa
     assert [day["file"] for day in kept["days"]] == ["daily_report_20261126.json"]
     assert {row["file"]: row["why"] for row in kept["unreadable"]} == {
         "daily_report_20261120.json": f"{state}/daily_report_20261120.json is a directory",
-        "daily_report_20261121.json": "it is no regular file that can be read, or too large",
-        "daily_report_20261122.json": "it is no regular file that can be read, or too large",
+        "daily_report_20261121.json": "it is not a regular file that can be read, or too large",
+        "daily_report_20261122.json": "it is not a regular file that can be read, or too large",
         "daily_report_20261123.json": "it is no JSON",
         "daily_report_20261124.json": "it is no JSON",
         "daily_report_20261125.json": "it is no JSON",
-        "weekly_report_20261120.json": "it is no weekly review of this collection",
+        "weekly_report_20261120.json": "it is not a weekly review of this collection",
     }
     assert kept["unreadable_count"] == 7
     notes = review(kept, thresholds=LIMITS, now=NOW)["coverage"]["notes"]
