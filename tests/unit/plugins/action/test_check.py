@@ -99,9 +99,9 @@ def test_the_python_that_was_found_on_the_way_is_kept_as_ansible_keeps_it() -> N
         ({"failed": True, "msg": "requests is missing"}, "module_failed", "requests is missing"),
         ({"failed": True, "rc": 127, "module_stdout": "python3: not found"}, "no_python", "python3: not found"),
         ({}, "module_failed", "the host gave no result"),
-        ({"endpoints": ["all well"]}, "module_failed", "endpoints is no dict"),
+        ({"endpoints": ["all well"]}, "module_failed", "endpoints is not of type dict"),
         ({"endpoints": {}, "clock_offset_s": "soon"}, "module_failed", "clock_offset_s is no float"),
-        ({"endpoints": {}, "overrides": []}, "module_failed", "overrides is no dict"),
+        ({"endpoints": {}, "overrides": []}, "module_failed", "overrides is not of type dict"),
     ],
 )
 def test_a_host_that_does_not_answer_is_unknown_with_the_reason(answer: Answer, fault: str, said: str) -> None:
