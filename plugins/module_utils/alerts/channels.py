@@ -19,7 +19,7 @@ from email.utils import formatdate, make_msgid
 from typing import Any, Callable
 
 from ..shapes import one_line
-from .http import ChannelError, Line, host_of, network_fault, post
+from .post import ChannelError, Line, host_of, network_fault, post
 from .text import (
     SLACK_GROUPS_MAX,
     Frame,

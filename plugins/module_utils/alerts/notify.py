@@ -21,7 +21,7 @@ from ..errors import MediaOpsError, OptionError
 from ..shapes import STATES, one_line
 from ..times import utc_now
 from .channels import SENDERS, Delivery, syslog_address
-from .http import ChannelError, Limits, Line
+from .post import ChannelError, Limits, Line
 from .text import Frame, Json, grouped, headline, latest, share_keys
 from .transition import Message, fits
 

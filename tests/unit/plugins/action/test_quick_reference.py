@@ -23,8 +23,8 @@ FOUND: dict[str, Any] = {
 }
 
 
-def shown(found: dict[str, Any] = FOUND, **options: Any) -> dict[str, Any]:
-    run = act("quick_reference", {"result": found, "log_dir": "/var/log/media", **options})
+def shown(found: dict[str, Any] | None = None, **options: Any) -> dict[str, Any]:
+    run = act("quick_reference", {"result": FOUND if found is None else found, "log_dir": "/var/log/media", **options})
     assert run.asked == []
     assert (run.result["changed"], run.result["_ansible_verbose_always"]) == (False, True)
     parts: dict[str, Any] = run.result["msg"]

@@ -60,13 +60,14 @@ def tell(
     directory: Path,
     answers: dict[str, Any] | None = None,
     *,
-    hosts: Mapping[str, Any] = HOSTS,
+    hosts: Mapping[str, Any] | None = None,
     check_mode: bool = False,
     **changes: Any,
 ) -> Run:
     options = {"state_dir": str(directory / "reports/alerts"), "channels": CHANNELS, "title": "Watch", **changes}
     given: dict[str, Any] = {"alert_state": [FLEET, NOTHING], "notify": {**SENT, **INTRUDER}, **(answers or {})}
-    variables = {"hostvars": HostVars(hosts), "ansible_play_hosts_all": list(hosts)}
+    known = HOSTS if hosts is None else hosts
+    variables = {"hostvars": HostVars(known), "ansible_play_hosts_all": list(known)}
     return act("tell", options, answers=given, variables=variables, check_mode=check_mode)
 
 
