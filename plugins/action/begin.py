@@ -11,13 +11,19 @@ from typing import Any
 
 from ..module_utils.errors import MediaOpsError
 from ..module_utils.times import utc_now
-from ..plugin_utils.arguments import policy_ages, require_arguments, require_meant, require_sound_policy
+from ..plugin_utils.arguments import (
+    goes_by_policy,
+    policy_ages,
+    require_arguments,
+    require_meant,
+    require_sound_policy,
+)
 from ..plugin_utils.host_action import HostAction, plain
 from ..plugin_utils.response.controller import this_run
 
 
 class ActionModule(HostAction):
-    """Once for a run: variables of one host stand for those of all, which each check judges by for itself."""
+    """Once for a run, where variables of one host may stand for those of all; else for each host."""
 
     _requires_connection = False
 
@@ -28,7 +34,8 @@ class ActionModule(HostAction):
         template = self._templar.template
         try:
             require_arguments(given["role"], given["entry"], variables, template)
-            require_sound_policy(plain(template(variables.get("policy_checks"))), policy_ages(variables, template))
+            if goes_by_policy(given["role"]):
+                require_sound_policy(plain(template(variables.get("policy_checks"))), policy_ages(variables, template))
             require_meant(given["role"], given["entry"], variables, template)
         except MediaOpsError as error:
             raise self.failing(error) from error

@@ -15,12 +15,13 @@ description:
   - Holds the variables of the task against the documentation of role P(media_ops.runbook.policy#role) and of the entry
     point O(entry) of O(role), and looks whether the policy contradicts itself - a warning beyond its critical bound, a
     ratio of 10, ages of a session that do not rise.
-  - For role P(media_ops.runbook.incident#role), and P(media_ops.runbook.automation#role), it also refuses what cannot
-    be
-    meant, such as a hash of another form, or a procedure that is none.
+  - For roles P(media_ops.runbook.incident#role), P(media_ops.runbook.automation#role),
+    P(media_ops.runbook.prepare#role) and P(media_ops.runbook.schedule#role), it also refuses what cannot be meant, such
+    as a hash of another form, a procedure that is none, a path that could not be written safely, or a time of no clock.
   - Fails with a message that names every variable that is wrong, with its value where that is a text or a number.
-  - For use with C(run_once=true), instead of the validation that Ansible does for each host and each role, which
-    C(rolespec_validate=false) leaves out. What one host sets otherwise is seen by M(media_ops.runbook.check) there.
+  - For use instead of the validation that Ansible does for each host and each role, which C(rolespec_validate=false)
+    leaves out. With C(run_once=true), what one host sets otherwise is seen by M(media_ops.runbook.check) there.
+  - Role P(media_ops.runbook.schedule#role) does not depend on the policy, which is not looked at for it.
 extends_documentation_fragment:
   - media_ops.runbook.action.controller
 options:

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 from pathlib import Path
@@ -14,13 +13,24 @@ from typing import Any
 import yaml
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
-from ..module_utils.errors import MediaOpsError, OptionError
+from ..module_utils.errors import MediaOpsError
 from ..module_utils.shapes import Json, one_line
 from .host_action import plain
 from .judging.verdict import PolicyError, bound_of, require_sound
+from .site.prepare import prepare_problems
+from .site.response import require_incident, require_procedure, require_reason
+from .site.schedule import schedule_problems
 
 _ROLES = Path(__file__).resolve().parents[2] / "roles"
+_POLICY = "media_ops.runbook.policy"
 _AGES = ("policy_session_look_minutes", "policy_session_investigate_minutes", "policy_session_end_minutes")
+_MEANT = {
+    ("incident", "plan"): require_incident,
+    ("incident", "main"): require_incident,
+    ("automation", "carry_out"): require_procedure,
+    ("automation", "pause"): require_reason,
+}
+_PROBLEMS = {"prepare": prepare_problems, "schedule": schedule_problems}
 
 
 class ArgumentsError(MediaOpsError):
@@ -37,12 +47,23 @@ def documented_options(role: str, entry: str) -> Json:
     Raises:
         ArgumentsError: the role has no such entry point.
     """
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    text = (_ROLES / role / "meta" / "argument_specs.yml").read_text(encoding="utf-8")
-    specs: Json = yaml.load(text, loader)["argument_specs"]  # noqa: S506 (a safe loader)
+    specs: Json = _meta(role, "argument_specs")["argument_specs"]
     if entry not in specs:
         raise ArgumentsError([f"role {role} has no entry point '{entry}', only {', '.join(sorted(specs))}"])
     found: Json = specs[entry].get("options") or {}
+    return found
+
+
+@lru_cache(maxsize=None)
+def goes_by_policy(role: str) -> bool:
+    """Whether a role depends on role policy, or is it."""
+    return role == "policy" or {"role": _POLICY} in _meta(role, "main")["dependencies"]
+
+
+def _meta(role: str, name: str) -> Json:
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    text = (_ROLES / role / "meta" / f"{name}.yml").read_text(encoding="utf-8")
+    found: Json = yaml.load(text, loader)  # noqa: S506 (a safe loader)
     return found
 
 
@@ -84,8 +105,8 @@ def require_sound_policy(checks: Any, ages: Mapping[str, Any]) -> None:
 
 
 def require_arguments(role: str, entry: str, variables: Mapping[str, Any], template: Callable[[Any], Any]) -> None:
-    """Raise ArgumentsError where the variables are not as role policy, and this role's entry point, document them."""
-    problems = argument_problems("policy", "variables", variables, template)
+    """Raise ArgumentsError where the variables are not as this role's entry point, and role policy, document them."""
+    problems = argument_problems("policy", "variables", variables, template) if goes_by_policy(role) else []
     if role != "policy":
         problems += argument_problems(role, entry, variables, template)
     if problems:
@@ -98,37 +119,19 @@ def policy_ages(variables: Mapping[str, Any], template: Callable[[Any], Any]) ->
 
 
 def require_meant(role: str, entry: str, variables: Mapping[str, Any], template: Callable[[Any], Any]) -> None:
-    """Raise OptionError for what is of the right type and yet cannot be meant, by role and entry point."""
+    """Raise what names the problem for what is of the right type and yet cannot be meant, by role and entry point.
+
+    Raises:
+        OptionError: an incident or a procedure cannot be begun so.
+        ArgumentsError: a host cannot be prepared, or procedures cannot be scheduled, so.
+    """
 
     def value(name: str) -> Any:
         return plain(template(variables[name])) if name in variables else None
 
-    if role == "incident":
-        _require_hash(value)
-        kinds = sorted({str(row.get("incident")) for row in value("policy_incidents") or []})
-        unknown = [name for name in value("incident_only") or [] if name not in kinds]
-        if unknown:
-            raise OptionError("incident_only", unknown[0], f"only {', '.join(kinds)} are possible")
-        _require_watch("policy_verify", {key: value(f"policy_verify_{key}") for key in ("samples", "good")})
-    if (role, entry) == ("automation", "carry_out"):
-        _require_hash(value)
-        name, known = str(value("automation_procedure")), value("policy_procedures") or {}
-        if name not in known:
-            raise OptionError("automation_procedure", name, f"one of {', '.join(sorted(known))} is needed")
-        if known[name].get("verify"):
-            _require_watch(f"policy_procedures.{name}.verify", known[name]["verify"])
-    if (role, entry) == ("automation", "pause") and not str(value("automation_pause_reason") or "").strip():
-        raise OptionError("automation_pause_reason", "", "say why, for those who meet the pause")
-
-
-def _require_hash(value: Callable[[str], Any]) -> None:
-    approved = str(value("incident_plan") or "")
-    if not re.fullmatch(r"([0-9a-f]{12})?", approved):
-        raise OptionError("incident_plan", approved, "the 12 hexadecimal digits that a plan gave are needed")
-
-
-def _require_watch(name: str, watch: Json) -> None:
-    samples, good = (bound_of(watch.get(key)) for key in ("samples", "good"))
-    if samples is None or good is None or not 0 < good <= samples:
-        of = f"{name}_samples ({watch.get('samples')})"
-        raise OptionError(f"{name}_good", watch.get("good"), f"must be from 1 to {of}")
+    require = _MEANT.get((role, entry))
+    if require:
+        require(value)
+    problems = _PROBLEMS[role](value) if role in _PROBLEMS else []
+    if problems:
+        raise ArgumentsError(problems)

@@ -256,9 +256,7 @@ def test_observing_goes_on_when_a_host_does_not_answer(collection: Collection) -
 
 # --- expressions: YAML says what, Python says how
 
-# Roles that are still to be converted. What is here goes, and nothing comes.
-OLD_ROLES = {"prepare", "schedule"}
-BARE = {"when", "until", "failed_when", "changed_when", "that", "loop"}
+BARE = {"when", "until", "failed_when", "changed_when", "that"}
 
 
 def expressions(value: Any, key: str = "") -> Iterator[str]:
@@ -274,14 +272,6 @@ def expressions(value: Any, key: str = "") -> Iterator[str]:
         yield from found or ([value] if key in BARE else [])
 
 
-def converted() -> list[Path]:
-    files = sorted((ROOT / "roles").glob("*/tasks/**/*.yml"))
-    return [
-        *PLAYBOOKS,
-        *(path for path in files if path.parts[len(ROOT.parts) + 1] not in OLD_ROLES),
-    ]
-
-
 def complicated(path: Path) -> list[str]:
     """Expressions with more than one filter or one test, or that join texts."""
     environment = Environment(autoescape=True)
@@ -294,12 +284,6 @@ def complicated(path: Path) -> list[str]:
     return wrong
 
 
-@by_path(converted())
+@by_path([*PLAYBOOKS, *sorted((ROOT / "roles").glob("*/tasks/**/*.yml"))])
 def test_an_expression_decides_nothing(path: Path) -> None:
     assert complicated(path) == []
-
-
-@pytest.mark.filterwarnings("ignore:invalid escape sequence")
-def test_what_is_still_to_be_converted_is_there_and_needs_it() -> None:
-    for role in OLD_ROLES:
-        assert any(complicated(path) for path in (ROOT / "roles" / role / "tasks").rglob("*.yml")), role

@@ -7,7 +7,9 @@ from typing import Any
 import pytest
 from ansible_collections.media_ops.runbook.plugins.module_utils.errors import MediaOpsError
 from ansible_collections.media_ops.runbook.plugins.plugin_utils.arguments import (
+    goes_by_policy,
     require_arguments,
+    require_meant,
     require_sound_policy,
 )
 
@@ -64,3 +66,36 @@ def test_ages_that_do_not_rise_are_refused(ages: dict[str, Any], said: str) -> N
 def test_a_table_that_is_none_is_refused(checks: Any) -> None:
     with pytest.raises(MediaOpsError, match="policy_checks must be a list of dictionaries"):
         require_sound_policy(checks, AGES)
+
+
+def test_the_policy_is_looked_at_for_roles_that_go_by_it() -> None:
+    assert goes_by_policy("policy")
+    assert goes_by_policy("prepare")
+    assert not goes_by_policy("schedule")
+    wrong = {"policy_answer_age_max": "soon"}
+    require_arguments("schedule", "main", wrong, lambda value: value)
+    assert refused(wrong, "prepare", "main").startswith("policy_answer_age_max is 'soon'")
+
+
+@pytest.mark.parametrize(
+    ("role", "entry", "variables", "said"),
+    [
+        ("incident", "plan", {"incident_plan": "abc"}, "option 'incident_plan' is 'abc': the 12 hexadecimal digits"),
+        ("incident", "plan", {"incident_only": ["flood"]}, "option 'incident_only' is 'flood': only "),
+        ("incident", "plan", {"policy_verify_good": 99}, "option 'policy_verify_good' is 99: must be from 1 to "),
+        ("automation", "carry_out", {"automation_procedure": "x"}, "option 'automation_procedure' is 'x': one of "),
+        ("automation", "pause", {"automation_pause_reason": " "}, "option 'automation_pause_reason' is '': say why"),
+        (
+            "schedule",
+            "main",
+            {"schedule_dir": "a", "schedule_python": "b"},
+            "schedule_dir is 'a': .*; schedule_python is",
+        ),
+        ("prepare", "main", {"prepare_user": "A", "ansible_facts": {"os_family": "Debian"}}, "prepare_user is 'A': "),
+    ],
+)
+def test_what_cannot_be_meant_is_refused(role: str, entry: str, variables: dict[str, Any], said: str) -> None:
+    with pytest.raises(MediaOpsError, match=said):
+        require_meant(role, entry, {**policy(), **variables}, lambda value: value)
+    if role == "automation":
+        require_meant(role, "status", variables, lambda value: value)

@@ -1,0 +1,116 @@
+# Copyright: (c) 2026, media_ops.runbook contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""When procedures run: what role schedule refuses, and what systemd and cron are told of each."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from ...module_utils.shapes import Json
+from .prepare import USER
+
+_PATH = re.compile(r"/[A-Za-z0-9_./@:+-]+\Z")
+_NAME = re.compile(r"[a-z][a-z0-9_]{0,63}\Z")
+_TIME = re.compile(r"([01][0-9]|2[0-3]):[0-5][0-9]\Z")
+_HOURS = re.compile(r"[1-9][0-9]{0,3}\Z")
+_MINUTES = ("1", "2", "3", "4", "5", "6", "10", "12", "15", "20", "30")
+_WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+# How much longer than the runner, which ends a run itself, systemd waits
+_GRACE = 60
+
+
+def schedule_problems(value: Callable[[str], Any]) -> list[str]:
+    """Everything that could not be scheduled; what is taken away may be anything."""
+    if value("schedule_state") == "absent":
+        return []
+    return [*_places(value), *_procedures(value("schedule_procedures"))]
+
+
+def _places(value: Callable[[str], Any]) -> list[str]:
+    directory, python, user = (str(value(f"schedule_{name}")) for name in ("dir", "python", "user"))
+    path = "must be an absolute path of letters, digits and _ . / @ : + -"
+    problems = []
+    if not _PATH.match(directory) or ".." in directory.split("/"):
+        problems.append(f"schedule_dir is {directory!r}: {path}")
+    if not _PATH.match(python):
+        problems.append(f"schedule_python is {python!r}: {path}")
+    if user and not USER.match(user):
+        problems.append(f"schedule_user is {user!r}: must be a user's name of lower case letters, digits, _ and -")
+    return problems
+
+
+def _procedures(procedures: Any) -> list[str]:
+    if not isinstance(procedures, list) or not all(isinstance(one, Mapping) for one in procedures):
+        return ["schedule_procedures must be a list of dictionaries"]
+    names = [str(one.get("name", "")) for one in procedures]
+    problems = []
+    if not names or len(set(names)) < len(names):
+        said = ", ".join(names) or "none"
+        problems.append(f"schedule_procedures names {said}: at least one is needed, and each once")
+    return problems + [
+        f"schedule_procedures has {json.dumps(one)}: it needs a name of lower case letters, digits and _, and either "
+        f'`every`, minutes that divide an hour ({", ".join(_MINUTES)}), or `at`, a time as "07:05" in quotes, with '
+        "`weekday` (Mon to Sun) where it is weekly; `after` names other procedures of the list with `hours` above 0"
+        for one in procedures
+        if not (_NAME.match(str(one.get("name", ""))) and _is_time(one) and _is_order(one, names))
+    ]
+
+
+def _is_time(procedure: Json) -> bool:
+    if "every" in procedure:
+        return not {"at", "weekday"} & set(procedure) and str(procedure["every"]) in _MINUTES
+    fits = _TIME.match(str(procedure.get("at", ""))) is not None
+    return fits and procedure.get("weekday", _WEEKDAYS[0]) in _WEEKDAYS
+
+
+def _is_order(procedure: Json, names: Sequence[str]) -> bool:
+    others = set(names) - {procedure["name"]}
+    return all(
+        other.get("name") in others and _HOURS.match(str(other.get("hours", "")))
+        for other in procedure.get("after") or []
+    )
+
+
+def unit_of(name: str) -> str:
+    """The unit of a procedure, without its ending."""
+    return f"media-ops-run-{name}"
+
+
+def calendar_of(procedure: Json) -> str:
+    """The times of a procedure as systemd writes them."""
+    if "every" in procedure:
+        return f"*-*-* *:0/{procedure['every']}:00"
+    return f"{procedure.get('weekday', '')} *-*-* {procedure['at']}:00".strip()
+
+
+def cron_of(procedure: Json) -> str:
+    """The times of a procedure as cron writes them."""
+    if "every" in procedure:
+        return f"*/{procedure['every']} * * * *"
+    hour, minute = map(int, procedure["at"].split(":"))
+    return f"{minute} {hour} * * {procedure.get('weekday', '*')}"
+
+
+def timetable(procedures: Sequence[Json], timeout: int, wait: int) -> list[Json]:
+    """What the units and the lines for cron say of each procedure.
+
+    Args:
+        procedures: of the schedule.
+        timeout: seconds after which a run is ended, where its procedure names none.
+        wait: seconds for which a run waits for one that it must come after.
+    """
+    return [
+        {
+            "name": one["name"],
+            "unit": unit_of(one["name"]),
+            "calendar": calendar_of(one),
+            "cron": cron_of(one),
+            "after": [f"{unit_of(other['name'])}.service" for other in one.get("after") or []],
+            "timeout": int(one.get("timeout") or timeout) + (wait if one.get("after") else 0) + _GRACE,
+        }
+        for one in procedures
+    ]
