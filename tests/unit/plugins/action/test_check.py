@@ -100,7 +100,7 @@ def test_the_python_that_was_found_on_the_way_is_kept_as_ansible_keeps_it() -> N
         ({"failed": True, "rc": 127, "module_stdout": "python3: not found"}, "no_python", "python3: not found"),
         ({}, "module_failed", "the host gave no result"),
         ({"endpoints": ["all well"]}, "module_failed", "endpoints is not of type dict"),
-        ({"endpoints": {}, "clock_offset_s": "soon"}, "module_failed", "clock_offset_s is no float"),
+        ({"endpoints": {}, "clock_offset_s": "soon"}, "module_failed", "clock_offset_s is not of type float"),
         ({"endpoints": {}, "overrides": []}, "module_failed", "overrides is not of type dict"),
     ],
 )

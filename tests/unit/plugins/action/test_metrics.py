@@ -108,7 +108,7 @@ def test_an_answer_of_the_wrong_type_is_no_answer() -> None:
     run = metrics({"metrics_textfile": {"written": "yes", "reason": "", "files": {}}})
     assert (run.result["failed"], run.result["msg"]) == (
         True,
-        "the answer of module metrics_textfile cannot be used: written is no bool",
+        "the answer of module metrics_textfile cannot be used: written is not of type bool",
     )
 
 
