@@ -10,6 +10,7 @@ from typing import Any
 
 from ..module_utils.errors import MediaOpsError
 from ..module_utils.shapes import mapping
+from ..module_utils.times import to_text, utc_now
 from ..plugin_utils.host_action import HostAction, plain
 from ..plugin_utils.response.breaker import fleet_breaker
 from ..plugin_utils.response.ladder import joined_hash
@@ -38,7 +39,7 @@ class ActionModule(HostAction):
         size = len({*given["fleet"], *hosts})
         policy = {key: given[key] for key in ("share", "at_least", "within")}
         try:
-            opened = {} if given["reset"] else fleet_breaker(found, given["others"], size, policy)
+            opened = {} if given["reset"] else fleet_breaker(found, given["others"], size, policy, to_text(utc_now()))
         except MediaOpsError as error:
             raise self.failing(error) from error
         return {**result, "open": opened, "hash": joined_hash([one for one in hashes if one]), "changed": False}

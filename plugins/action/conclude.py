@@ -12,7 +12,7 @@ from typing import Any
 from ..module_utils.errors import MediaOpsError
 from ..module_utils.shapes import one_line
 from ..plugin_utils.host_action import HostAction
-from ..plugin_utils.response.course import begun, concluded, decision_of, refused
+from ..plugin_utils.response.course import acted, begun, concluded, decision_of, refused
 from ..plugin_utils.response.ledger import decision
 from ..plugin_utils.response.lines import response_lines
 from ..plugin_utils.response.recovery import amended
@@ -25,13 +25,19 @@ class ActionModule(HostAction):
         """The result of the check with the outcome in it."""
         answer: dict[str, Any] = super().run(tmp, task_vars)
         given = self.arguments()
-        course = given["course"]
+        found, course, now = given["found"], given["course"], time.time()
         if "response" not in course:
-            # What broke off may have been what keeps the course; the lease is then given back if it is this run's.
-            course = {**begun(given["result"]["response"], given["result"]["run"], time.time()), "leased": True}
+            # What broke off may have been the first task; the lease is given back if it is this run's.
+            course = {**begun(found["response"], found["run"], now), "leased": True}
         if given["broken"]:
+            # What was carried out when it broke off was done all the same.
+            rung = given["carried_out"].get("rung")
+            if rung and rung["rung"] not in [one["rung"] for one in course["response"]["acted"]]:
+                course = acted(course, rung)
             why = f"the response broke off: {one_line(given['broken'], 300)}"
             course = {**refused(course, [why]), "state": "not_recovered"}
+        if not course["response"]["samples"]:
+            course = {**course, "ended": now}
         response = concluded(course, evidence=_place(given["evidence"]), contacts=given["contacts"])
         run = course["run"]
         made = decision(
@@ -50,14 +56,14 @@ class ActionModule(HostAction):
         if "recent" not in released:
             host, why = (task_vars or {}).get("inventory_hostname", ""), one_line(released.get("msg") or "no answer")
             self._display.warning(f"{host}: how the response ended could not be recorded on the host: {why}")
-        # A check that could not be made anew leaves no verdict but that of the response.
-        checked = given["result"] if "verdicts" in given["result"] else {"verdicts": [], "details": {}}
+        # Where the host could not be looked at anew, what was found before stands.
+        newest = given["result"] if "verdicts" in given["result"] else found
         try:
-            found = amended(checked, response, given["policy"])
+            result = amended(newest, response, given["policy"])
         except MediaOpsError as error:
             raise self.failing(error) from error
         self.tell(response_lines(response), task_vars)
-        return {**answer, **found, "changed": False}
+        return {**answer, **result, "changed": False}
 
 
 def _place(evidence: Mapping[str, Any]) -> str:

@@ -14,7 +14,7 @@ from ansible.errors import AnsibleActionFail
 from ..module_utils.shapes import Json, mapping, one_line
 from ..plugin_utils.host_action import HostAction, plain
 from ..plugin_utils.response.controller import dead_run
-from ..plugin_utils.response.course import begun, fleet_gate, is_over, refused
+from ..plugin_utils.response.course import begun, fleet_gate, is_disruptive, is_over, refused, watch_refusals
 from ..plugin_utils.response.ledger import begun as begun_entries
 
 
@@ -29,8 +29,10 @@ class ActionModule(HostAction):
             course = given["course"]
         elif given["result"] and "response" in given["result"]:
             course = begun(given["result"]["response"], given["result"]["run"], time.time())
-            if not course["response"]["procedure"]:
+            if is_disruptive(course["response"]):
                 course = refused(course, self._gate(task_vars))
+            # What is set for this host alone was not seen when the run began.
+            course = refused(course, watch_refusals(given["watch"]))
         else:
             raise AnsibleActionFail("one of course, and result with a response, is needed")
         course = {**course, "permitted": False} if is_over(course) else self._ask(course, given, task_vars)

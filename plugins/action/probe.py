@@ -17,7 +17,7 @@ class ActionModule(HostAction):
     """What the module answers, or why it does not, is the answer: the task ends well."""
 
     def run(self, tmp: str | None = None, task_vars: Mapping[str, Any] | None = None) -> dict[str, Any]:
-        """Ask in check mode, which changes nothing, whatever the run does."""
+        """Ask what only looks. In earnest: what storage may be written to is known by a write."""
         result: dict[str, Any] = super().run(tmp, task_vars)
         params = self.arguments()
         module, given = params["module"], {**params["options"], **params["args"]}
@@ -27,4 +27,4 @@ class ActionModule(HostAction):
             )
         if has_fragment(module, "api"):
             given = {**self.connection(), **given}
-        return {**result, "changed": False, "answer": self.ask(module, given, task_vars, check=True)}
+        return {**result, "changed": False, "answer": self.ask(module, given, task_vars)}

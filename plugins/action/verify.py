@@ -11,11 +11,9 @@ from typing import Any
 
 from ..module_utils.errors import MediaOpsError
 from ..module_utils.shapes import Json
-from ..plugin_utils.host_action import HostAction, has_fragment
+from ..plugin_utils.host_action import HostAction
 from ..plugin_utils.judging.observations import observe
-from ..plugin_utils.response.course import acted, refused, watched
-from ..plugin_utils.response.diagnosis import LOOKED_AT_AS, classify
-from ..plugin_utils.response.ladder import cured
+from ..plugin_utils.response.course import acted, looks_for, refused, watched
 from ..plugin_utils.response.ledger import entries
 from ..plugin_utils.response.recovery import outcome, sample, sample_line
 
@@ -37,7 +35,7 @@ class ActionModule(HostAction):
                     course = self._watch(course, carried_out["rung"], given, task_vars)
                 except MediaOpsError as error:
                     raise self.failing(error) from error
-        return {**result, **course, "changed": False}
+        return {**result, **course, "looks": looks_for(course, given["looks"]), "changed": False}
 
     def _record(
         self, course: Json, carried_out: Json, given: Json, task_vars: Mapping[str, Any] | None
@@ -45,7 +43,7 @@ class ActionModule(HostAction):
         run = course["run"]
         made = entries(carried_out["rung"], carried_out["answer"], controller=run["controller"], user=run["user"])
         wanted = {"state": "recorded", "state_dir": given["state_dir"], "run_id": run["run_id"], "entries": made}
-        recorded = self.ask("guard", wanted, task_vars, become=False)
+        recorded = self.ask("guard", wanted, task_vars)
         if "recorded" in recorded:
             return dict(course)
         why = f"what was done could not be recorded on the host: {recorded.get('msg') or 'no answer'}"
@@ -56,24 +54,9 @@ class ActionModule(HostAction):
         while state == "watching":
             time.sleep(watch["interval"] if samples else min(watch["interval"], _FIRST_S))
             asked = {**self.connection(), "gather": ["health_detailed"]}
-            answer = self.ask("pipeline_info", asked, task_vars, become=False)
+            answer = self.ask("pipeline_info", asked, task_vars)
             seen = observe(answer, age_max_s=given["age_max"], skew_max_s=given["skew_max"])
             samples.append(sample(answer, seen, rung.get("cause", ""), len(samples) + 1))
             self.tell([sample_line(samples[-1], watch["samples"])], task_vars)
             state = outcome(samples, watch["samples"], watch["good"])
-        if state == "recovered" and rung.get("cured"):
-            # Well by its own word is not enough: the cause itself is looked at once more.
-            classes = classify(self._look(rung["cured"], given, task_vars), given["limits"])["classes"]
-            state = state if cured(rung, classes) else "not_recovered"
         return watched(course, state, samples, time.time())
-
-    def _look(self, subjects: Json, given: Json, task_vars: Mapping[str, Any] | None) -> dict[str, Any]:
-        found = {}
-        for name in dict.fromkeys(LOOKED_AT_AS.get(subject, subject) for subject in subjects):
-            look = given["looks"][name]
-            module = given["modules"][look["module"]]
-            options = {**module["options"], **look["args"]}
-            if has_fragment(look["module"], "api"):
-                options = {**self.connection(), **options}
-            found[name] = self.ask(look["module"], options, task_vars, become=bool(module["become"]))
-        return found

@@ -18,12 +18,19 @@ extends_documentation_fragment:
   - media_ops.runbook.action
 options:
   result:
-    description: Result of M(media_ops.runbook.check) after the last rung, or of M(media_ops.runbook.plan) where
-      nothing was done.
+    description: Result of M(media_ops.runbook.check) after the last rung. Where it has no verdicts, O(found) stands.
     type: dict
     required: true
   course:
     description: Result of the last M(media_ops.runbook.lease) or M(media_ops.runbook.verify).
+    type: dict
+    default: {}
+  found:
+    description: Result of M(media_ops.runbook.plan).
+    type: dict
+    required: true
+  carried_out:
+    description: Result of the last M(media_ops.runbook.rung), which counts where the response broke off behind it.
     type: dict
     default: {}
   evidence:
@@ -54,6 +61,7 @@ EXAMPLES = r"""
 - name: Say how it ended, record it, and give the host back
   media_ops.runbook.conclude:
     result: "{{ healthcheck_result }}"
+    found: "{{ planned }}"
     course: "{{ course }}"
     state_dir: "{{ policy_state_dir }}"
     policy: "{{ policy_routing }}"

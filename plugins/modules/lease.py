@@ -49,6 +49,24 @@ options:
     description: How many seconds later it may still act.
     type: float
     required: true
+  watch:
+    description:
+      - How the host is to be watched. What cannot be meant speaks against acting on this host.
+    type: dict
+    default: {}
+    suboptions:
+      samples:
+        description: How many samples are taken at most.
+        type: int
+        default: 0
+      interval:
+        description: How far apart, in seconds.
+        type: float
+        default: 0
+      good:
+        description: How many must be good.
+        type: int
+        default: 0
 """
 
 EXAMPLES = r"""

@@ -14,7 +14,7 @@ author:
 description:
   - Asks a module that looks and changes nothing, on the host, and takes of its answer what its documentation promises.
   - A host that does not answer, or a module that fails, is an answer too. The task ends well.
-  - The module runs in check mode, and as the user that the task becomes.
+  - The module runs as the user that the task becomes.
 extends_documentation_fragment:
   - media_ops.runbook.api
   - media_ops.runbook.action

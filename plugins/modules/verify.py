@@ -14,7 +14,8 @@ author:
 description:
   - Records in the host's ledger what was done, and where something was changed takes samples of its health, each
     shown as it is taken, until it has recovered or cannot any more.
-  - A host that is well by its own word is looked at once more for the cause itself.
+  - A host that is well by its own word is to be looked at once more for the cause itself, RV(looks), and
+    M(media_ops.runbook.confirm) judges that.
 extends_documentation_fragment:
   - media_ops.runbook.api
   - media_ops.runbook.action
@@ -56,16 +57,8 @@ options:
     description: How many seconds the host's clock may differ.
     type: float
     required: true
-  modules:
-    description: The site's options for each module, and whether it works as the service's user, C(policy_modules).
-    type: dict
-    required: true
   looks:
     description: By subject, the C(module) and its C(args), C(policy_looks).
-    type: dict
-    required: true
-  limits:
-    description: From where on a subject is ill, C(policy_limits).
     type: dict
     required: true
 """
@@ -80,9 +73,7 @@ EXAMPLES = r"""
     watch: {samples: 5, interval: 10, good: 3}
     age_max: "{{ policy_answer_age_max }}"
     skew_max: "{{ policy_clock_skew_max }}"
-    modules: "{{ policy_modules }}"
     looks: "{{ policy_looks }}"
-    limits: "{{ policy_limits }}"
   register: course
 """
 
@@ -114,6 +105,11 @@ began:
 ended:
   description: When the host was last watched, in seconds since 1970.
   type: float
+  returned: success
+looks:
+  description: The looks at the cause, each with C(subject), C(module) and C(args); none where it has not recovered.
+  type: list
+  elements: dict
   returned: success
 """
 

@@ -9,8 +9,7 @@ A host that is unreachable, or a module that fails, is an answer and not the end
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -147,7 +146,6 @@ class HostAction(ActionBase):  # type: ignore[misc]
         task_vars: Mapping[str, Any] | None,
         *,
         check: bool = False,
-        become: bool = True,
     ) -> dict[str, Any]:
         """What a module of ours answers on the host, with ``failed`` or ``unreachable`` and ``msg`` where it does not.
 
@@ -156,15 +154,13 @@ class HostAction(ActionBase):  # type: ignore[misc]
             arguments: its options; one that is None is left out.
             task_vars: of the task.
             check: whether the module runs in check mode where the task does not.
-            become: whether the module works as the user that the task becomes, where it becomes one.
         """
         given = {key: value for key, value in arguments.items() if value is not None}
         before, self._task.check_mode = self._task.check_mode, self._task.check_mode or check
         try:
-            with self._as(become):
-                answer = self._execute_module(
-                    module_name=f"{_NAMESPACE}{module}", module_args=given, task_vars=dict(task_vars or {})
-                )
+            answer = self._execute_module(
+                module_name=f"{_NAMESPACE}{module}", module_args=given, task_vars=dict(task_vars or {})
+            )
         except AnsibleConnectionFailure as error:
             return {"unreachable": True, "changed": False, "msg": one_line(error, 500)}
         except AnsibleError as error:
@@ -177,17 +173,6 @@ class HostAction(ActionBase):  # type: ignore[misc]
                 f"{one_line(task_vars['inventory_hostname'] if task_vars else '')}: {one_line(warning, 300)}"
             )
         return promised(module, answer)
-
-    @contextmanager
-    def _as(self, become: bool) -> Iterator[None]:
-        other = None if become else self._connection.become
-        if other:
-            self._connection.set_become_plugin(None)
-        try:
-            yield
-        finally:
-            if other:
-                self._connection.set_become_plugin(other)
 
     def tell(self, lines: list[str], task_vars: Mapping[str, Any] | None) -> None:
         """Show a person lines on this host at once; the task's result comes only when it has ended."""

@@ -24,7 +24,7 @@ ARCHIVE, COPY = "Archive the rotated logs", "Copy the archives"
 
 def planned(run: Run) -> dict[str, list[Any]]:
     """The actions that each rung planned."""
-    rungs = [row["rung"] for row in run.facts("Plan each rung")["media1"]["results"]]
+    rungs = [row["rung"] for row in run.facts("Plan each rung")["media1"]["results"] if "rung" in row]
     return {rung["rung"]: rung["actions"] for rung in rungs}
 
 

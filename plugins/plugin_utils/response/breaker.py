@@ -16,7 +16,7 @@ from ...module_utils.state.guard import ATTEMPTED
 from ...module_utils.times import from_text
 
 
-def fleet_breaker(hosts: Mapping[str, Any], others: Sequence[Any], size: int, policy: Json) -> dict[str, Any]:
+def fleet_breaker(hosts: Mapping[str, Any], others: Sequence[Any], size: int, policy: Json, now: str) -> dict[str, Any]:
     """The causes for which no host may be touched in this run.
 
     Args:
@@ -24,15 +24,16 @@ def fleet_breaker(hosts: Mapping[str, Any], others: Sequence[Any], size: int, po
         others: what module guard answered on hosts that the run leaves out, each with its name as ``item``.
         size: hosts of the whole fleet.
         policy: ``share``, ``at_least``, ``within`` (seconds).
+        now: the moment to which ``within`` counts.
     """
     fleet: dict[str, dict[str, Any]] = {}
     for name, raw in hosts.items():
         found = mapping(raw)
         causes = [incident["cause"] for incident in found.get("incidents", [])]
-        fleet[name] = {"causes": causes, "acted": _acted(found.get("recent"), found.get("now"), policy)}
+        fleet[name] = {"causes": causes, "acted": _acted(found.get("recent"), found.get("now") or now, policy)}
     for raw in others:
         result, name = mapping(mapping(raw).get("answer")), str(mapping(raw).get("item") or len(fleet))
-        fleet[name] = {"causes": [], "acted": _acted(result.get("recent"), result.get("now"), policy)}
+        fleet[name] = {"causes": [], "acted": _acted(result.get("recent"), now, policy)}
     try:
         share, at_least = float(policy["share"]), int(policy["at_least"])
     except (TypeError, ValueError):

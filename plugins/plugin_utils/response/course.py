@@ -18,7 +18,10 @@ from ...module_utils.shapes import Json, mapping
 from ...module_utils.times import to_text
 from ..judging.shapes import Mode, Response, Rung, response
 from .breaker import breaker_refusals
-from .ladder import drifted, joined_hash
+from .diagnosis import LOOKED_AT_AS, classify
+from .ladder import cured, drifted, joined_hash
+
+_DISRUPTIVE = ("service_control", "session_terminate")
 
 
 def planned(
@@ -101,6 +104,23 @@ def to_be_acted_upon(whole: Json) -> bool:
     return not whole["refusals"] if whole["procedure"] else bool(whole["incidents"])
 
 
+def is_disruptive(whole: Json) -> bool:
+    """Whether a host that does not recover from it stops the hosts after it: what is cleaned up stops none."""
+    return not whole["procedure"] or any(rung["act"] in _DISRUPTIVE for rung in whole["plan"])
+
+
+def watch_refusals(watch: Json) -> list[str]:
+    """Why a host cannot be watched as its own variables say, in a line; else nothing.
+
+    Args:
+        watch: ``samples``, ``interval`` and ``good``; without samples it is not watched.
+    """
+    samples, interval, good = (watch.get(key, 0) for key in ("samples", "interval", "good"))
+    if samples and (interval < 0 or not 0 < good <= samples):
+        return [f"this host cannot be watched: {good} good samples of {samples}, {interval:g} s apart, are asked for"]
+    return []
+
+
 def begun(whole: Json, run: Json, now: float) -> dict[str, Any]:
     """The course of a response of which nothing is done yet.
 
@@ -169,13 +189,13 @@ def concluded(course: Json, *, evidence: str, contacts: Sequence[Json]) -> dict[
     if is_procedure:
         recovered = course["state"] in ("watching", "recovered") and not failed and not whole["refusals"]
     else:
-        recovered = course["state"] == "recovered"
+        recovered = course["state"] == "recovered" and not whole["refusals"]
     seconds = int(course["ended"] - course["began"])
     tried = "; ".join(rung["rung"] for rung in whole["acted"] if rung["changed"]) or "nothing"
     if recovered:
         said = f"Done in {seconds} s: {tried}" if is_procedure else f"Recovered after {seconds} s by: {tried}"
     else:
-        whom = ", ".join(f"{one['name']} {one['contact']}" for one in contacts)
+        whom = ", ".join(f"{one.get('name', '?')} {one.get('contact', '')}".strip() for one in contacts)
         lines = [
             f"NOT done. Carried out: {tried}" if is_procedure else f"NOT recovered. Tried: {tried}",
             *failed,
@@ -191,6 +211,33 @@ def concluded(course: Json, *, evidence: str, contacts: Sequence[Json]) -> dict[
         "page": not recovered,
         "msg": said,
     }
+
+
+def looks_for(course: Json, looks: Mapping[str, Json]) -> list[dict[str, Any]]:
+    """What is to be looked at once more: the cause of a host that is well by its own word.
+
+    Args:
+        course: after the watch.
+        looks: by subject, the ``module`` and its ``args``.
+    """
+    if course["state"] != "recovered" or not course["response"]["acted"]:
+        return []
+    subjects = dict.fromkeys(LOOKED_AT_AS.get(name, name) for name in course["response"]["acted"][-1]["cured"])
+    return [{"subject": name, **looks[name]} for name in subjects if name in looks]
+
+
+def confirmed(course: Json, seen: Sequence[Json], limits: Json) -> dict[str, Any]:
+    """The course when the cause was looked at: recovered is what is well again, and cured.
+
+    Args:
+        course: after the watch.
+        seen: each look with its ``subject`` and the module's ``answer``.
+        limits: from where on a subject is ill.
+    """
+    if not seen:
+        return dict(course)
+    classes = classify({look["subject"]: look["answer"] for look in seen}, limits)["classes"]
+    return {**course, "state": "recovered" if cured(course["response"]["acted"][-1], classes) else "not_recovered"}
 
 
 def decision_of(whole: Json, state: str) -> str:

@@ -53,7 +53,8 @@ def diagnose(
             advice=advise(measured(stages, mapping(found.get("host"))), advice),
         )
     made = classify({**found, "noted": noted}, limits)
-    return {**made, "noted": noted, "advice": noted.get("advice", []), "probes": found}
+    asked = {"metrics": mapping(endpoints.get("metrics")).get("data")} if endpoints else {}
+    return {**made, "noted": noted, "advice": noted.get("advice", []), "probes": {**found, **asked}}
 
 
 def guard_refusals(guard: Json) -> list[str]:

@@ -6,30 +6,35 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
+
+from ansible.module_utils.common.validation import check_type_list
 
 from ...module_utils.errors import OptionError
 from ...module_utils.shapes import Json
 from ..judging.verdict import bound_of
+from ..response.diagnosis import LOOKED_AT_AS
 
 
 def require_incident(value: Callable[[str], Any]) -> None:
     """Raise OptionError for an incident that cannot be answered."""
-    _require_hash(value)
+    _require_hash("incident_plan", value)
+    _require_rungs("policy_ladders", (value("policy_ladders") or {}).items(), value)
     kinds = sorted({str(row.get("incident")) for row in value("policy_incidents") or []})
-    unknown = [name for name in value("incident_only") or [] if name not in kinds]
+    unknown = [name for name in check_type_list(value("incident_only") or []) if name not in kinds]
     if unknown:
         raise OptionError("incident_only", unknown[0], f"only {', '.join(kinds)} are possible")
-    _require_watch("policy_verify", {key: value(f"policy_verify_{key}") for key in ("samples", "good")})
+    _require_watch("policy_verify", {key: value(f"policy_verify_{key}") for key in ("samples", "interval", "good")})
 
 
 def require_procedure(value: Callable[[str], Any]) -> None:
     """Raise OptionError for a procedure that cannot be carried out."""
-    _require_hash(value)
+    _require_hash("automation_plan", value)
     name, known = str(value("automation_procedure")), value("policy_procedures") or {}
     if name not in known:
         raise OptionError("automation_procedure", name, f"one of {', '.join(sorted(known))} is needed")
+    _require_rungs("policy_procedures", [(name, known[name].get("rungs") or [])], value)
     if known[name].get("verify"):
         _require_watch(f"policy_procedures.{name}.verify", known[name]["verify"])
 
@@ -40,10 +45,24 @@ def require_reason(value: Callable[[str], Any]) -> None:
         raise OptionError("automation_pause_reason", "", "say why, for those who meet the pause")
 
 
-def _require_hash(value: Callable[[str], Any]) -> None:
-    approved = str(value("incident_plan") or "")
+def _require_rungs(table: str, rows: Iterable[tuple[str, Any]], value: Callable[[str], Any]) -> None:
+    modules, looks = value("policy_modules"), value("policy_looks")
+    for name, rungs in rows:
+        for rung in rungs:
+            lacking = [key for key in ("rung", "act", "steps") if key not in rung]
+            if lacking:
+                raise OptionError(f"{table}.{name}", rung, f"a rung lacks {', '.join(lacking)}")
+            if modules is not None and rung["act"] not in modules:
+                raise OptionError(f"{table}.{name}", rung["act"], f"only {', '.join(modules)} carry a rung out")
+            unseen = [one for one in rung.get("cured") or {} if looks and LOOKED_AT_AS.get(one, one) not in looks]
+            if unseen:
+                raise OptionError(f"{table}.{name}", unseen[0], "whether that is cured cannot be looked at")
+
+
+def _require_hash(name: str, value: Callable[[str], Any]) -> None:
+    approved = str(value(name) or "")
     if not re.fullmatch(r"([0-9a-f]{12})?", approved):
-        raise OptionError("incident_plan", approved, "the 12 hexadecimal digits that a plan gave are needed")
+        raise OptionError(name, approved, "the 12 hexadecimal digits that a plan gave are needed")
 
 
 def _require_watch(name: str, watch: Json) -> None:
@@ -51,3 +70,5 @@ def _require_watch(name: str, watch: Json) -> None:
     if samples is None or good is None or not 0 < good <= samples:
         of = f"{name}_samples ({watch.get('samples')})"
         raise OptionError(f"{name}_good", watch.get("good"), f"must be from 1 to {of}")
+    if (bound_of(watch.get("interval")) or 0) < 0:
+        raise OptionError(f"{name}_interval", watch["interval"], "must be 0 or more seconds")

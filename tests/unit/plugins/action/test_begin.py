@@ -5,11 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+import yaml
 from ansible.errors import AnsibleActionFail
 from ansible.template import trust_as_template
 
 from tests.unit.plugins.action.acting import act
-from tests.unit.plugins.policy import policy
+from tests.unit.plugins.policy import ROOT, policy
+
+RUNG = {"rung": "r", "act": "disk_cleanup", "steps": []}
 
 
 def begin(changes: dict[str, Any] | None = None, **arguments: Any) -> dict[str, Any]:
@@ -36,14 +39,29 @@ def test_the_policy_as_it_is_shipped_is_sound_and_nobody_is_asked() -> None:
             "plan",
             "'policy_verify_good' is 11: must be from 1 to policy_verify_samples (10)",
         ),
-        ({"incident_plan": "A" * 12}, "carry_out", "option 'incident_plan'"),
+        ({"policy_verify_interval": -1}, "plan", "'policy_verify_interval' is -1"),
+        (
+            {"policy_ladders": {"x": [{"rung": "r", "act": "shell", "steps": []}]}},
+            "plan",
+            "policy_ladders.x' is 'shell'",
+        ),
+        ({"policy_ladders": {"x": [{"rung": "r", "act": "guard"}]}}, "plan", "a rung lacks steps"),
+        ({"policy_ladders": {"x": [{**RUNG, "cured": {"moon": ["ok"]}}]}}, "plan", "policy_ladders.x' is 'moon'"),
+        ({"automation_plan": "A" * 12}, "carry_out", "option 'automation_plan'"),
         ({"automation_procedure": "tidy"}, "carry_out", "'automation_procedure' is 'tidy': one of daily_log_cleanup, "),
         ({"automation_pause_reason": " "}, "pause", "option 'automation_pause_reason'"),
     ],
 )
 def test_what_cannot_be_meant_is_refused(changes: dict[str, Any], entry: str, said: str) -> None:
     role = "incident" if entry == "plan" else "automation"
-    given = {"incident_mode": "plan", "automation_procedure": "daily_log_cleanup", "automation_pause_reason": "x"}
+    site = yaml.safe_load((ROOT / "roles/policy/vars/main.yml").read_text(encoding="utf-8"))
+    tables = {name: dict.fromkeys(site[name]) for name in ("policy_modules", "policy_looks")}
+    given = {
+        **tables,
+        "incident_mode": "plan",
+        "automation_procedure": "daily_log_cleanup",
+        "automation_pause_reason": "x",
+    }
     begin(given, role=role, entry=entry)
     with pytest.raises(AnsibleActionFail) as failure:
         begin({**given, **changes}, role=role, entry=entry)

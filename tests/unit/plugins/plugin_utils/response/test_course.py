@@ -12,13 +12,17 @@ from ansible_collections.media_ops.runbook.plugins.plugin_utils.response.course 
     acted,
     begun,
     concluded,
+    confirmed,
     decision_of,
     fleet_gate,
+    is_disruptive,
     is_over,
+    looks_for,
     planned,
     planned_procedure,
     refused,
     to_be_acted_upon,
+    watch_refusals,
     watched,
 )
 from ansible_collections.media_ops.runbook.plugins.plugin_utils.response.diagnosis import diagnose, guard_refusals
@@ -114,7 +118,7 @@ class TestDiagnosis:
         assert [row["stage"] for row in made["noted"]["stages"]] == ["merging", "upload"]
         assert made["noted"]["busy_metrics"] == [rows[1]]
         assert made["advice"] == ["add hosts"]
-        assert set(made["probes"]) == {"host", "stats"}
+        assert set(made["probes"]) == {"host", "stats", "metrics"}
 
     def test_statistics_of_the_check_stay_where_the_newer_look_failed(self) -> None:
         failed = self.look("stats", "pipeline_info", {"unreachable": True, "msg": "ssh"})
@@ -212,6 +216,55 @@ class TestCourse:
         made = refused(refused(course(), ["paused"]), ["paused", "late"])
         assert (made["response"]["refusals"], made["permitted"]) == (["paused", "late"], False)
         assert refused(course(), [])["permitted"]
+
+    def test_well_by_its_own_word_is_not_enough(self) -> None:
+        looks = {
+            "ffmpeg": {"module": "ffmpeg_info", "args": {}},
+            "host": {"module": "host_info", "args": {"samples": 1}},
+        }
+        well = watched(acted(course(), rung(cured={"ffmpeg": ["ok"], "disk": ["ok"]})), "recovered", [], 160.0)
+        wanted = looks_for(well, looks)
+        assert [(look["subject"], look["module"]) for look in wanted] == [
+            ("ffmpeg", "ffmpeg_info"),
+            ("host", "host_info"),
+        ]
+        host = {
+            "cpu": {"used_percent": 1},
+            "memory": {"used_percent": 1},
+            "disks": [{"state": "ok", "used_percent": 50}],
+        }
+        good = [{**wanted[0], "answer": {"state": "ok"}}, {**wanted[1], "answer": host}]
+        assert confirmed(well, good, LIMITS)["state"] == "recovered"
+        gone = [{**wanted[0], "answer": {"unreachable": True, "msg": "ssh"}}, good[1]]
+        assert confirmed(well, gone, LIMITS)["state"] == "not_recovered"
+        assert confirmed(well, [], LIMITS)["state"] == "recovered", "a rung that was not tried changes nothing"
+        assert looks_for(watched(well, "not_recovered", [], 170.0), looks) == []
+        assert looks_for(course(), looks) == []
+
+    def test_what_is_not_on_record_is_no_recovery(self) -> None:
+        done = watched(acted(refused(course(), ["could not be recorded"]), rung()), "recovered", [], 163.0)
+        made = concluded(done, evidence="", contacts=[{"name": "Ann"}])
+        assert (made["recovered"], made["page"], decision_of(made, "recovered")) == (False, True, "paged")
+        assert made["msg"].endswith("Page Ann")
+
+    def test_a_restart_stops_at_a_host_that_does_not_recover_and_a_cleanup_does_not(self) -> None:
+        assert is_disruptive({"procedure": "", "plan": []})
+        assert is_disruptive({"procedure": "p", "plan": [{"act": "disk_cleanup"}, {"act": "service_control"}]})
+        assert not is_disruptive({"procedure": "p", "plan": [{"act": "disk_cleanup"}]})
+
+    @pytest.mark.parametrize(
+        ("watch", "refusals"),
+        [
+            ({}, 0),
+            ({"samples": 0, "interval": 0, "good": 0}, 0),
+            ({"samples": 5, "interval": 10, "good": 3}, 0),
+            ({"samples": 5, "interval": 10, "good": 6}, 1),
+            ({"samples": 5, "interval": 10, "good": 0}, 1),
+            ({"samples": 5, "interval": -1, "good": 3}, 1),
+        ],
+    )
+    def test_a_host_that_cannot_be_watched_is_not_touched(self, watch: dict[str, Any], refusals: int) -> None:
+        assert len(watch_refusals(watch)) == refusals
 
     def test_recovered(self) -> None:
         done = watched(acted(course(), rung()), "recovered", [{"number": 1}], 163.9)

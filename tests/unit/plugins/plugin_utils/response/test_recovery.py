@@ -30,6 +30,7 @@ from ansible_collections.media_ops.runbook.plugins.plugin_utils.response.recover
 from tests.unit.plugins.policy import policy
 
 LIMITS = {"disk_percent": 90, "memory_percent": 95, "cpu_percent": 90, "duration_s": 300}
+NOW = "2026-11-24T06:00:00Z"
 POLICY = {"share": 0.2, "at_least": 1, "within": 3600}
 
 RUNG = {
@@ -216,8 +217,8 @@ class TestBreaker:
         }
 
     def test_a_cause_of_many_hosts_opens_it(self) -> None:
-        assert fleet_breaker(self.fleet(10, 2), [], 10, POLICY) == {}
-        opened = fleet_breaker(self.fleet(10, 3), [], 10, POLICY)
+        assert fleet_breaker(self.fleet(10, 2), [], 10, POLICY, NOW) == {}
+        opened = fleet_breaker(self.fleet(10, 3), [], 10, POLICY, NOW)
         assert opened["cloud_storage"]["allowed"] == 2
         lines = breaker_refusals([incident("cloud_storage")], opened)
         assert len(lines) == 1
@@ -226,25 +227,25 @@ class TestBreaker:
         assert breaker_refusals([incident("ffmpeg")], opened) == []
 
     def test_one_host_may_always_be_acted_upon(self) -> None:
-        assert fleet_breaker(self.fleet(1, 1), [], 1, POLICY) == {}
+        assert fleet_breaker(self.fleet(1, 1), [], 1, POLICY, NOW) == {}
 
     def test_what_was_done_within_the_hour_counts_also_on_hosts_left_out(self) -> None:
         hosts = self.fleet(1, 1, "ffmpeg")
 
         def left_out(name: str, at: str, result: str = "done", cause: str = "ffmpeg") -> dict[str, Any]:
             recent = [{"at": at, "action": "reinstall", "cause": cause, "result": result}]
-            return {"item": name, "answer": {"now": "2026-11-24T06:00:00Z", "recent": recent}}
+            return {"item": name, "answer": {"recent": recent}}
 
         late = left_out("b", "2026-11-24T05:30:00Z")
-        assert "ffmpeg" in fleet_breaker(hosts, [late], 3, POLICY)
-        assert fleet_breaker(hosts, [left_out("b", "2026-11-24T04:30:00Z")], 3, POLICY) == {}
-        assert fleet_breaker(hosts, [left_out("b", "2026-11-24T05:30:00Z", "planned")], 3, POLICY) == {}
-        assert fleet_breaker(hosts, [left_out("b", "2026-11-24T05:30:00Z", cause="service")], 3, POLICY) == {}
+        assert "ffmpeg" in fleet_breaker(hosts, [late], 3, POLICY, NOW)
+        assert fleet_breaker(hosts, [left_out("b", "2026-11-24T04:30:00Z")], 3, POLICY, NOW) == {}
+        assert fleet_breaker(hosts, [left_out("b", "2026-11-24T05:30:00Z", "planned")], 3, POLICY, NOW) == {}
+        assert fleet_breaker(hosts, [left_out("b", "2026-11-24T05:30:00Z", cause="service")], 3, POLICY, NOW) == {}
 
     @pytest.mark.parametrize("share", [-0.1, 1.1, "many", None])
     def test_a_share_that_is_none_is_refused(self, share: Any) -> None:
         with pytest.raises(OptionError, match="policy_breaker_share"):
-            fleet_breaker(self.fleet(2, 1), [], 2, {**POLICY, "share": share})
+            fleet_breaker(self.fleet(2, 1), [], 2, {**POLICY, "share": share}, NOW)
 
 
 class TestWatch:

@@ -1,0 +1,26 @@
+# Copyright: (c) 2026, media_ops.runbook contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Says whether what a rung was for is cured; documented by the module of the same name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ..plugin_utils.host_action import HostAction
+from ..plugin_utils.response.course import confirmed
+
+
+class ActionModule(HostAction):
+    """Well by its own word is not enough; nothing is asked."""
+
+    _requires_connection = False
+
+    def run(self, tmp: str | None = None, task_vars: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """The course, recovered where the cause itself is gone."""
+        result: dict[str, Any] = super().run(tmp, task_vars)
+        given = self.arguments()
+        seen = [{**row["item"], "answer": row["answer"]} for row in given["seen"] if "answer" in row]
+        course = {key: value for key, value in given["course"].items() if key != "looks"}
+        return {**result, **confirmed(course, seen, given["limits"]), "changed": False}

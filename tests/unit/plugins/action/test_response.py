@@ -1,0 +1,145 @@
+"""The actions of a response: what they ask, and that nothing of what was done is lost on the way."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from ansible.errors import AnsibleActionFail
+from ansible_collections.media_ops.runbook.plugins.plugin_utils.judging.shapes import response, rung
+from ansible_collections.media_ops.runbook.plugins.plugin_utils.response.course import begun
+
+from tests.unit.plugins.action.acting import INTRUDER, Run, act
+
+RUN = {"run_id": "r1", "controller": "ops1", "pid": 7, "user": "alice"}
+STATE = {"state_dir": "/var/lib/media-ops"}
+ROW = {"rung": "Free", "act": "disk_cleanup", "steps": ["EM-D1"], "cured": {"disk": ["ok"]}, "cause": "temp_directory"}
+ACTION: Any = {
+    "action": "delete",
+    "target": "/t/a",
+    "why": "old",
+    "steps": ["EM-D1"],
+    "stable": {},
+    "proof": {},
+    "result": "done",
+    "msg": "",
+}
+LOOKS = {"host": {"module": "host_info", "args": {}}}
+ROUTING: dict[str, Any] = {"incidents": [], "error_causes": {}}
+STANDS = {"lease": None, "pause": None, "recent": [], "counts": {}, "repeated": {}, "bad_lines": 0}
+INCIDENT: Any = {
+    "incident": "i",
+    "priority": "P0",
+    "cause": "temp_directory",
+    "title": "Full",
+    "checks": [],
+    "evidence": [],
+}
+
+
+def planned(**more: Any) -> dict[str, Any]:
+    """The result of action plan, with a plan of one rung."""
+    made = {**response("r1", "apply", incidents=[INCIDENT]), "plan": [rung(ROW, [ACTION])], **more}
+    host = {"observations": {"host": {"fault": ""}}, "verdicts": [], "incidents": [], "details": {}, "judged_at": 1.0}
+    return {**host, "response": made, "run": RUN}
+
+
+def lease(result: dict[str, Any], answer: Any, fleet: dict[str, Any] | None = None, **options: Any) -> Run:
+    class Vars:
+        def raw_get(self, host: str) -> dict[str, Any]:
+            return (fleet or {}).get(host, {})
+
+    variables = {"hostvars": Vars(), "ansible_play_hosts_all": [*(fleet or {}), "media1"]}
+    given = {**STATE, "ttl": 900, "window": 600, "result": result, **options}
+    return act("lease", given, answers={"guard": answer}, variables=variables)
+
+
+class TestLease:
+    def test_a_host_that_does_not_answer_is_a_refusal(self) -> None:
+        run = lease(planned(), {"unreachable": True, "msg": "ssh"})
+        assert (run.result["permitted"], run.result["leased"]) == (False, False)
+        assert run.result["response"]["refusals"] == ["the lease could not be taken: ssh"]
+
+    def test_it_is_given_and_says_for_what(self) -> None:
+        run = lease(planned(), {**STANDS, "permitted": True, "refusals": [], "took_over": None, **INTRUDER})
+        assert (run.result["permitted"], run.result["leased"]) == (True, True)
+        assert run.arguments("guard")["reason"] == "Full"
+        assert "made_up" not in run.result
+
+    def test_what_cannot_be_watched_and_a_host_before_it_that_is_ill_are_not_even_asked(self) -> None:
+        run = lease(planned(), [], watch={"samples": 5, "good": 9})
+        assert run.modules == []
+        assert "cannot be watched" in run.result["response"]["refusals"][0]
+        ill = {"healthcheck_result": {"response": {"recovered": False}}}
+        run = lease(planned(), [], {"media0": ill})
+        assert run.result["response"]["refusals"] == ["media0 did not recover: no other host is touched in this run"]
+
+
+def verify(course: dict[str, Any], answers: dict[str, Any], **options: Any) -> Run:
+    carried_out = {"rung": rung(ROW, [ACTION], changed=True), "answer": {"plan": [ACTION]}}
+    given = {"course": course, "carried_out": carried_out, **STATE, "age_max": 300, "skew_max": 120, "looks": LOOKS}
+    return act("verify", {**given, **options}, answers=answers)
+
+
+class TestVerify:
+    def test_what_was_done_is_on_record_before_the_host_is_watched(self) -> None:
+        course = begun(planned()["response"], RUN, 1.0)
+        ill = {"unreachable": True, "msg": "ssh"}
+        answers = {"guard": {**STANDS, "recorded": 1}, "pipeline_info": [ill, ill]}
+        run = verify(course, answers, watch={"samples": 2, "interval": 0, "good": 1})
+        assert run.modules == ["guard", "pipeline_info", "pipeline_info"]
+        assert run.arguments("guard")["entries"][0]["result"] == "done"
+        assert (run.result["state"], run.result["looks"]) == ("not_recovered", [])
+        assert [one["rung"] for one in run.result["response"]["acted"]] == ["Free"]
+
+    def test_what_is_not_on_record_ends_the_response(self) -> None:
+        run = verify(begun(planned()["response"], RUN, 1.0), {"guard": {"failed": True, "msg": "disk full"}})
+        assert run.result["response"]["refusals"] == ["what was done could not be recorded on the host: disk full"]
+        assert not run.result["permitted"]
+
+    def test_a_rung_that_was_not_permitted_leaves_the_course_as_it_was(self) -> None:
+        course = {**begun(planned()["response"], RUN, 1.0), "permitted": False, "state": "recovered"}
+        run = verify(course, {}, carried_out={"skipped": True})
+        assert {key: run.result[key] for key in course} == course
+        assert run.result["looks"] == []
+
+
+def conclude(**options: Any) -> Run:
+    given = {"result": planned(), "found": planned(), **STATE, "policy": ROUTING, **options}
+    return act("conclude", given, answers={"guard": {**STANDS, "recorded": 1}})
+
+
+class TestConclude:
+    def test_what_was_carried_out_when_it_broke_off_is_told_and_a_person_called(self) -> None:
+        course = {**begun(planned()["response"], RUN, 1.0), "leased": True}
+        run = conclude(course=course, carried_out={"rung": rung(ROW, [ACTION], changed=True)}, broken="Timed out")
+        made = run.result["response"]
+        assert [one["rung"] for one in made["acted"]] == ["Free"]
+        assert made["refusals"] == ["the response broke off: Timed out"]
+        assert made["msg"].startswith("NOT recovered. Tried: Free")
+        asked = run.arguments("guard")
+        assert (asked["state"], asked["entries"][0]["action"]) == ("released", "paged")
+
+    def test_a_lease_that_broke_off_is_given_back(self) -> None:
+        run = conclude(course={}, broken="no such variable")
+        assert run.arguments("guard")["state"] == "released"
+        assert run.result["response"]["recovered"] is False
+
+    def test_where_it_could_not_be_looked_anew_what_was_found_before_stands(self) -> None:
+        course = {**begun(planned()["response"], RUN, 1.0), "state": "recovered", "leased": True}
+        run = conclude(result={"failed": True, "msg": "no"}, course=course)
+        assert run.result["judged_at"] == 1.0
+        assert run.result["response"]["recovered"] is True
+
+
+class TestProbe:
+    def test_it_asks_in_earnest_and_takes_what_is_promised(self) -> None:
+        answer = {"state": "denied_put", "reason": "AccessDenied", **INTRUDER}
+        run = act("probe", {"module": "storage_probe", "options": {"write": True}}, answers={"storage_probe": answer})
+        assert run.asked[0].check_mode is False
+        assert run.result["answer"] == {"state": "denied_put", "reason": "AccessDenied", "changed": False}
+
+    def test_it_changes_nothing(self) -> None:
+        for given in ({"module": "service_control", "args": {"state": "restarted"}}, {"module": "disk_cleanup"}):
+            with pytest.raises(AnsibleActionFail, match=r"only observed is possible|must be one of"):
+                act("probe", given)
