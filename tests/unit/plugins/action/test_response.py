@@ -26,7 +26,7 @@ ACTION: Any = {
 }
 LOOKS = {"host": {"module": "host_info", "args": {}}}
 ROUTING: dict[str, Any] = {"incidents": [], "error_causes": {}}
-STANDS = {"lease": None, "pause": None, "recent": [], "counts": {}, "repeated": {}, "bad_lines": 0}
+STANDS: dict[str, Any] = {"lease": None, "pause": None, "recent": [], "counts": {}, "repeated": {}, "bad_lines": 0}
 INCIDENT: Any = {
     "incident": "i",
     "priority": "P0",
@@ -47,7 +47,8 @@ def planned(**more: Any) -> dict[str, Any]:
 def lease(result: dict[str, Any], answer: Any, fleet: dict[str, Any] | None = None, **options: Any) -> Run:
     class Vars:
         def raw_get(self, host: str) -> dict[str, Any]:
-            return (fleet or {}).get(host, {})
+            known: dict[str, Any] = (fleet or {}).get(host, {})
+            return known
 
     variables = {"hostvars": Vars(), "ansible_play_hosts_all": [*(fleet or {}), "media1"]}
     given = {**STATE, "ttl": 900, "window": 600, "result": result, **options}
