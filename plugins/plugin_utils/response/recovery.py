@@ -135,6 +135,6 @@ def final_verdicts(verdicts: Sequence[Verdict], response: Json) -> list[Verdict]
     probed = [
         one
         for one in _diagnosed(response)
-        if not outcome or (one["state"] != "warning" and one["check"].removeprefix("probed_") not in cured)
+        if not outcome or (one["state"] == "critical" and one["check"].removeprefix("probed_") not in cured)
     ]
     return sorted([made, *probed, *known], key=lambda one: -STATES.index(one["state"]))

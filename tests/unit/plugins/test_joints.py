@@ -369,7 +369,7 @@ def test_what_a_response_says_of_a_host_are_verdicts_that_incidents_are_made_of(
     probed = {"probed_ffmpeg": "critical", "probed_storage": "unknown", "probed_resources": "warning"}
     ending = {} if recovered is None else {"recovery": "ok" if recovered else "critical"}
     # A host that recovered is judged by that, and by what its probes found and nothing was to cure.
-    assert new == {**ending, **{name: state for name, state in probed.items() if not recovered or state != "warning"}}
+    assert new == {**ending, **{name: state for name, state in probed.items() if not recovered or state == "critical"}}
     assert [STATES.index(row["state"]) for row in after] == sorted(
         (STATES.index(r["state"]) for r in after), reverse=True
     )
