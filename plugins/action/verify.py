@@ -27,7 +27,7 @@ class ActionModule(HostAction):
         """The course with the rung, and with what was seen of the host after it."""
         result: dict[str, Any] = super().run(tmp, task_vars)
         given = self.arguments()
-        course, carried_out = given["course"], given["carried_out"]
+        course, carried_out, looks = given["course"], given["carried_out"], list[dict[str, Any]]()
         if course["permitted"] and "rung" in carried_out:
             course = self._record(acted(course, carried_out["rung"]), carried_out, given, task_vars)
             if carried_out["rung"]["changed"] and given["watch"].get("samples"):
@@ -35,7 +35,8 @@ class ActionModule(HostAction):
                     course = self._watch(course, carried_out["rung"], given, task_vars)
                 except MediaOpsError as error:
                     raise self.failing(error) from error
-        return {**result, **course, "looks": looks_for(course, given["looks"]), "changed": False}
+                looks = looks_for(course, given["looks"])
+        return {**result, **course, "looks": looks, "changed": False}
 
     def _record(
         self, course: Json, carried_out: Json, given: Json, task_vars: Mapping[str, Any] | None

@@ -99,7 +99,8 @@ class TestVerify:
         assert not run.result["permitted"]
 
     def test_a_rung_that_was_not_permitted_leaves_the_course_as_it_was(self) -> None:
-        course = {**begun(planned()["response"], RUN, 1.0), "permitted": False, "state": "recovered"}
+        done = planned(acted=[rung(ROW, [ACTION], changed=True)])["response"]
+        course = {**begun(done, RUN, 1.0), "permitted": False, "state": "recovered"}
         run = verify(course, {}, carried_out={"skipped": True})
         assert {key: run.result[key] for key in course} == course
         assert run.result["looks"] == []
