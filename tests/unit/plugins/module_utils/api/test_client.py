@@ -78,9 +78,9 @@ def ask(url: str, path: str = "/stats", **options: Any) -> Reply:
         ("short_chunked", "invalid", 200, "broke off", 1),
         ("bad_chunk", "invalid", 200, "", 1),
         ("two_lengths", "invalid", None, "", 1),
-        ("list", "invalid", 200, "no object but list", 1),
-        ("null", "invalid", 200, "no object but NoneType", 1),
-        ("string", "invalid", 200, "no object but str", 1),
+        ("list", "invalid", 200, "not an object but list", 1),
+        ("null", "invalid", 200, "not an object but NoneType", 1),
+        ("string", "invalid", 200, "not an object but str", 1),
         ("nan", "invalid", 200, "NaN", 1),
         ("infinity", "invalid", 200, "-Infinity", 1),
         ("overflow", "invalid", 200, "too large", 1),
@@ -300,7 +300,7 @@ class TestToken:
             (empty, "is empty"),
             (tmp_path / "none", "No such file"),
             (tmp_path, "Is a directory|no regular"),
-            (fifo, "no regular file"),
+            (fifo, "not a regular file"),
         ):
             with pytest.raises(OptionError, match=why) as caught:
                 connection("http://127.0.0.1", api_token_file=str(path))
