@@ -6,10 +6,8 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
 from typing import Any
 
-from ..module_utils.errors import MediaOpsError
 from ..module_utils.times import utc_now
 from ..plugin_utils.arguments import (
     goes_by_policy,
@@ -27,17 +25,12 @@ class ActionModule(HostAction):
 
     _requires_connection = False
 
-    def run(self, tmp: str | None = None, task_vars: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    def act(self, given: dict[str, Any]) -> dict[str, Any]:
         """What names the run, where all is well; else the failure names every variable that is wrong."""
-        result: dict[str, Any] = super().run(tmp, task_vars)
-        given, variables = self.arguments(), task_vars or {}
-        template = self._templar.template
-        try:
-            require_arguments(given["role"], given["entry"], variables, template)
-            if goes_by_policy(given["role"]):
-                require_sound_policy(plain(template(variables.get("policy_checks"))), policy_ages(variables, template))
-            require_meant(given["role"], given["entry"], variables, template)
-        except MediaOpsError as error:
-            raise self.failing(error) from error
+        variables, template = self.variables, self._templar.template
+        require_arguments(given["role"], given["entry"], variables, template)
+        if goes_by_policy(given["role"]):
+            require_sound_policy(plain(template(variables.get("policy_checks"))), policy_ages(variables, template))
+        require_meant(given["role"], given["entry"], variables, template)
         now = f"{utc_now():%Y%m%dT%H%M%SZ}-{secrets.randbelow(10000):04d}"
-        return {**result, "changed": False, "run": {"run_id": now, **this_run()}}
+        return {"run": {"run_id": now, **this_run()}}

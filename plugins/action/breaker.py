@@ -5,10 +5,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
-from ..module_utils.errors import MediaOpsError
 from ..module_utils.shapes import mapping
 from ..module_utils.times import to_text, utc_now
 from ..plugin_utils.host_action import HostAction, plain
@@ -21,25 +19,19 @@ class ActionModule(HostAction):
 
     _requires_connection = False
 
-    def run(self, tmp: str | None = None, task_vars: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    def act(self, given: dict[str, Any]) -> dict[str, Any]:
         """The causes for which no host may be touched, and one hash over the plans of all hosts."""
-        result: dict[str, Any] = super().run(tmp, task_vars)
-        given, variables = self.arguments(), task_vars or {}
-        hosts = [str(host) for host in variables["ansible_play_hosts_all"]]
-        known = {host: variables["hostvars"].raw_get(host) for host in hosts}
+        diagnoses = self.of_hosts(given["diagnoses"])
         found = {
-            host: {key: plain(mapping(of.get(given["diagnoses"])).get(key)) for key in ("incidents", "recent", "now")}
-            for host, of in known.items()
+            host: {key: plain(mapping(diagnosis).get(key)) for key in ("incidents", "recent", "now")}
+            for host, diagnosis in diagnoses.items()
         }
         hashes = []
-        for of in known.values():
-            rows = mapping(of.get(given["plans"])).get("results") or []
+        for plan in self.of_hosts(given["plans"]).values():
+            rows = mapping(plan).get("results") or []
             parts = [str(mapping(row.get("rung")).get("hash") or "") for row in rows]
             hashes.append(joined_hash([part for part in parts if part]))
-        size = len({*given["fleet"], *hosts})
+        size = len({*given["fleet"], *diagnoses})
         policy = {key: given[key] for key in ("share", "at_least", "within")}
-        try:
-            opened = {} if given["reset"] else fleet_breaker(found, given["others"], size, policy, to_text(utc_now()))
-        except MediaOpsError as error:
-            raise self.failing(error) from error
-        return {**result, "open": opened, "hash": joined_hash([one for one in hashes if one]), "changed": False}
+        opened = {} if given["reset"] else fleet_breaker(found, given["others"], size, policy, to_text(utc_now()))
+        return {"open": opened, "hash": joined_hash([one for one in hashes if one])}

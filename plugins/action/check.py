@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ..module_utils.errors import MediaOpsError
 from ..module_utils.times import to_text, utc_now
 from ..plugin_utils.arguments import require_sound_policy
 from ..plugin_utils.host_action import HostAction
@@ -23,36 +22,31 @@ _WEEK_H = 168
 class ActionModule(HostAction):
     """One task for each host: what it answers is judged on the controller, where a host that is down is judged too."""
 
-    def run(self, tmp: str | None = None, task_vars: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    def act(self, given: dict[str, Any]) -> dict[str, Any]:
         """What was found. The task fails only where the policy or its own arguments cannot be used."""
-        result: dict[str, Any] = super().run(tmp, task_vars)
-        given = self.arguments()
         policy = given["policy"]
-        try:
-            require_sound_policy(policy.get("checks"), {f"policy_{key}": policy.get(key) for key in _AGES})
-            result.update(self._check(given, task_vars))
-        except MediaOpsError as error:
-            raise self.failing(error) from error
+        require_sound_policy(policy.get("checks"), {f"policy_{key}": policy.get(key) for key in _AGES})
+        result = self._check(given)
         if self._discovered_interpreter_key:
             # As Ansible itself does it for a module, so that the next task need not look for Python again.
             result["ansible_facts"] = {self._discovered_interpreter_key: self._discovered_interpreter}
-        return {**result, "changed": False}
+        return result
 
-    def _check(self, given: Mapping[str, Any], task_vars: Mapping[str, Any] | None) -> dict[str, Any]:
+    def _check(self, given: Mapping[str, Any]) -> dict[str, Any]:
         connection, now = self.connection(), utc_now()
         asked = {key: given[key] for key in ("gather", "stats_hours", "metrics_hours", "alerts_level", "state_dir")}
-        kept = self.ask("daily_reports_info", {"state_dir": given["state_dir"]}, task_vars) if given["week"] else {}
-        answer = self.ask("pipeline_info", {**connection, **asked, "controller_time": to_text(now)}, task_vars)
+        kept = self.ask("daily_reports_info", {"state_dir": given["state_dir"]}) if given["week"] else {}
+        answer = self.ask("pipeline_info", {**connection, **asked, "controller_time": to_text(now)})
         reached, more, log = not answer.get("unreachable"), {}, None
         if given["week"]:
             week = {**connection, "gather": ["stats"], "stats_hours": _WEEK_H}
-            of_week = self.ask("pipeline_info", week, task_vars) if reached else None
+            of_week = self.ask("pipeline_info", week) if reached else None
             reviewed = review(
                 kept, day=answer, week=of_week, now=utc_now(), thresholds=given["policy"].get("review") or {}
             )
             more = observe_review(reviewed)
         if given["log"] and reached:
-            log = self.ask("log_digest_info", given["log"], task_vars)
+            log = self.ask("log_digest_info", given["log"])
         now = utc_now()
         found = checked(answer, run_by=given["run_by"], policy=given["policy"], log=log, more=more, now=now)
         answers = answer.get("endpoints") or {}

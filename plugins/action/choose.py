@@ -5,10 +5,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
-from ..module_utils.errors import MediaOpsError
 from ..plugin_utils.host_action import HostAction
 from ..plugin_utils.response.choice import choose
 
@@ -18,12 +16,7 @@ class ActionModule(HostAction):
 
     _requires_connection = False
 
-    def run(self, tmp: str | None = None, task_vars: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    def act(self, given: dict[str, Any]) -> dict[str, Any]:
         """The incidents, and the looks that these call for."""
-        result: dict[str, Any] = super().run(tmp, task_vars)
-        given = self.arguments()
-        try:
-            found = choose(given["result"], given["only"], given["kinds"], given["looks"])
-        except MediaOpsError as error:
-            raise self.failing(error) from error
-        return {**result, **found, "changed": False}
+        found = choose(given["result"], given["only"], given["kinds"], given["looks"])
+        return {**found}

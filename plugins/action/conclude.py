@@ -9,7 +9,6 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from ..module_utils.errors import MediaOpsError
 from ..module_utils.shapes import one_line
 from ..plugin_utils.host_action import HostAction
 from ..plugin_utils.response.course import acted, begun, concluded, decision_of, refused
@@ -21,10 +20,8 @@ from ..plugin_utils.response.recovery import amended
 class ActionModule(HostAction):
     """However the response went, this is its end."""
 
-    def run(self, tmp: str | None = None, task_vars: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    def act(self, given: dict[str, Any]) -> dict[str, Any]:
         """The result of the check with the outcome in it."""
-        answer: dict[str, Any] = super().run(tmp, task_vars)
-        given = self.arguments()
         found, course, now = given["found"], given["course"], time.time()
         if "response" not in course:
             # What broke off may have been the first task; the lease is given back if it is this run's.
@@ -51,19 +48,15 @@ class ActionModule(HostAction):
                 "run_id": run["run_id"],
                 "entries": [made],
             },
-            task_vars,
         )
         if "recent" not in released:
-            host, why = (task_vars or {}).get("inventory_hostname", ""), one_line(released.get("msg") or "no answer")
-            self._display.warning(f"{host}: how the response ended could not be recorded on the host: {why}")
+            why = one_line(released.get("msg") or "no answer")
+            self._display.warning(f"{self.host}: how the response ended could not be recorded on the host: {why}")
         # Where the host could not be looked at anew, what was found before stands.
         newest = given["result"] if "verdicts" in given["result"] else found
-        try:
-            result = amended(newest, response, given["policy"])
-        except MediaOpsError as error:
-            raise self.failing(error) from error
-        self.tell(response_lines(response), task_vars)
-        return {**answer, **result, "changed": False}
+        result = amended(newest, response, given["policy"])
+        self.tell(response_lines(response))
+        return {**result, "changed": False}
 
 
 def _place(evidence: Mapping[str, Any]) -> str:

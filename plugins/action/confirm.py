@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from ..plugin_utils.host_action import HostAction
@@ -17,10 +16,8 @@ class ActionModule(HostAction):
 
     _requires_connection = False
 
-    def run(self, tmp: str | None = None, task_vars: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    def act(self, given: dict[str, Any]) -> dict[str, Any]:
         """The course, recovered where the cause itself is gone."""
-        result: dict[str, Any] = super().run(tmp, task_vars)
-        given = self.arguments()
         seen = [{**row["item"], "answer": row["answer"]} for row in given["seen"] if "answer" in row]
         course = {key: value for key, value in given["course"].items() if key != "looks"}
-        return {**result, **confirmed(course, seen, given["limits"]), "changed": False}
+        return {**confirmed(course, seen, given["limits"]), "changed": False}

@@ -5,10 +5,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
-from ..module_utils.errors import MediaOpsError
 from ..module_utils.shapes import mapping
 from ..module_utils.times import to_text, utc_now
 from ..plugin_utils.host_action import HostAction
@@ -21,31 +19,22 @@ class ActionModule(HostAction):
 
     _requires_connection = False
 
-    def run(self, tmp: str | None = None, task_vars: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    def act(self, given: dict[str, Any]) -> dict[str, Any]:
         """Classes, findings and rungs, and what the guard of the host says."""
-        result: dict[str, Any] = super().run(tmp, task_vars)
-        given = self.arguments()
         chosen, guard = given["chosen"], given["guard"]
         stats = mapping(mapping(given["result"].get("answers")).get("stats"))
-        looks = {look["subject"] for look in chosen["looks"]}
-        try:
-            found = diagnose(
-                [{**row["item"], "answer": row["answer"]} for row in given["seen"] if "answer" in row],
-                stats.get("data") if stats.get("state") == "ok" else None,
-                limits=given["limits"],
-                advice=given["advice"],
-                looked_into_performance="stats" in looks,
-            )
-            rungs = ladder(chosen["incidents"], found["classes"], given["ladders"])
-        except MediaOpsError as error:
-            raise self.failing(error) from error
+        found = diagnose(
+            [{**row["item"], "answer": row["answer"]} for row in given["seen"] if "answer" in row],
+            stats.get("data") if stats.get("state") == "ok" else None,
+            limits=given["limits"],
+            advice=given["advice"],
+        )
+        rungs = ladder(chosen["incidents"], found["classes"], given["ladders"])
         return {
-            **result,
             **found,
             "incidents": chosen["incidents"],
             "rungs": rungs if chosen["reached"] else [],
             "refusals": guard_refusals(guard["answer"]) if "answer" in guard else [],
             "recent": mapping(guard.get("answer")).get("recent") or [],
             "now": to_text(utc_now()),
-            "changed": False,
         }

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from ..plugin_utils.host_action import HostAction
@@ -19,13 +18,11 @@ class ActionModule(HostAction):
 
     _requires_connection = False
 
-    def run(self, tmp: str | None = None, task_vars: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    def act(self, given: dict[str, Any]) -> dict[str, Any]:
         """Failed where the host's state is one that fails a run, with the messages that say why."""
-        result: dict[str, Any] = super().run(tmp, task_vars)
-        given = self.arguments()
         verdicts = given["verdicts"] or [_NOT_CHECKED]
         state = host_state(verdicts)
         bad = dict.fromkeys(str(verdict["message"]) for verdict in verdicts if verdict["state"] in given["fail_on"])
         if state in given["fail_on"]:
-            return {**result, "failed": True, "changed": False, "state": state, "msg": f"{state}: {'; '.join(bad)}"}
-        return {**result, "changed": False, "state": state}
+            return {"failed": True, "state": state, "msg": f"{state}: {'; '.join(bad)}"}
+        return {"state": state}

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
 from typing import Any
 
 from ansible.errors import AnsibleActionFail
@@ -21,32 +20,28 @@ from ..plugin_utils.response.ledger import begun as begun_entries
 class ActionModule(HostAction):
     """What speaks against acting on a host is noted in the course of its response, and ends no task."""
 
-    def run(self, tmp: str | None = None, task_vars: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    def act(self, given: dict[str, Any]) -> dict[str, Any]:
         """The course, ``permitted`` where the next thing may be done."""
-        result: dict[str, Any] = super().run(tmp, task_vars)
-        given = self.arguments()
         if given["course"]:
             course = given["course"]
         elif given["result"] and "response" in given["result"]:
             course = begun(given["result"]["response"], given["result"]["run"], time.time())
             if is_disruptive(course["response"]):
-                course = refused(course, self._gate(task_vars))
+                course = refused(course, self._gate())
             # What is set for this host alone was not seen when the run began.
             course = refused(course, watch_refusals(given["watch"]))
         else:
             raise AnsibleActionFail("one of course, and result with a response, is needed")
-        course = {**course, "permitted": False} if is_over(course) else self._ask(course, given, task_vars)
-        return {**result, **course, "changed": False}
+        course = {**course, "permitted": False} if is_over(course) else self._ask(course, given)
+        return {**course, "changed": False}
 
-    def _gate(self, task_vars: Mapping[str, Any] | None) -> list[str]:
-        variables = task_vars or {}
-        fleet = {}
-        for host in variables["ansible_play_hosts_all"]:
-            found = mapping(variables["hostvars"].raw_get(host).get("healthcheck_result"))
-            fleet[str(host)] = plain({"recovered": mapping(found.get("response")).get("recovered")})
-        return fleet_gate(fleet, str(variables["inventory_hostname"]))
+    def _gate(self) -> list[str]:
+        results = self.of_hosts("healthcheck_result")
+        responses = {host: mapping(mapping(result).get("response")) for host, result in results.items()}
+        ended = {host: {"recovered": plain(one.get("recovered"))} for host, one in responses.items()}
+        return fleet_gate(ended, self.host)
 
-    def _ask(self, course: Json, given: Json, task_vars: Mapping[str, Any] | None) -> dict[str, Any]:
+    def _ask(self, course: Json, given: Json) -> dict[str, Any]:
         run, rung, response = course["run"], given["rung"] or {}, course["response"]
         titles = [incident["title"] for incident in response["incidents"]]
         wanted = {
@@ -64,17 +59,17 @@ class ActionModule(HostAction):
             "window": given["window"],
             "entries": begun_entries(rung, controller=run["controller"], user=run["user"]) if rung else [],
         }
-        asked = self.ask("guard", wanted, task_vars)
+        asked = self.ask("guard", wanted)
         # That a run is dead can be seen here only, and whose the lease is was not known before.
         dead = "" if asked.get("permitted") else dead_run(asked.get("lease"))
         if dead:
-            asked = self.ask("guard", {**wanted, "take_over": dead}, task_vars)
+            asked = self.ask("guard", {**wanted, "take_over": dead})
         if asked.get("took_over"):
             other = asked["took_over"]
             said = (
                 f"Took the host over from run {other['run_id']} of {other['owner']}, which ended without releasing it"
             )
-            self.tell([one_line(said)], task_vars)
+            self.tell([one_line(said)])
         if not asked.get("permitted"):
             why = asked.get("refusals") or [f"the lease could not be taken: {asked.get('msg') or 'no answer'}"]
             return refused(course, why)

@@ -5,24 +5,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from ..module_utils.shapes import mapping
 from ..plugin_utils.host_action import HostAction
+from ..plugin_utils.response.choice import is_reached
 
 
 class ActionModule(HostAction):
     """What the run found, when it last ran and succeeded, what automation did in the last day."""
 
-    def run(self, tmp: str | None = None, task_vars: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    def act(self, given: dict[str, Any]) -> dict[str, Any]:
         """Nothing where the check did not reach the host."""
-        result: dict[str, Any] = super().run(tmp, task_vars)
-        given = self.arguments()
         observations = mapping(given["found"].get("observations"))
-        if mapping(observations.get("host")).get("fault", "unknown") != "":
-            return {**result, "changed": False, "skipped": True, "skip_reason": "The check did not reach the host"}
-        guard = self.ask("guard", {"state_dir": given["state_dir"]}, task_vars)
+        if not is_reached(given["found"]):
+            return {"changed": False, "skipped": True, "skip_reason": "The check did not reach the host"}
+        guard = self.ask("guard", {"state_dir": given["state_dir"]})
         overrides = mapping(observations.get("overrides"))
         written = self.ask(
             "metrics_textfile",
@@ -35,8 +33,7 @@ class ActionModule(HostAction):
                 "breaker_open": None if given["breaker"] is None else bool(given["breaker"]),
                 "overrides_active": overrides.get("value"),
             },
-            task_vars,
         )
         gone = written.pop("unreachable", False)
         # A run's record is no change of what it looks after.
-        return {**result, **written, "changed": False, "reached": not gone}
+        return {**written, "changed": False, "reached": not gone}

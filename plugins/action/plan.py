@@ -5,10 +5,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
-from ..module_utils.errors import MediaOpsError
 from ..module_utils.times import utc_now
 from ..plugin_utils.host_action import HostAction
 from ..plugin_utils.response.choice import is_reached
@@ -22,29 +20,24 @@ class ActionModule(HostAction):
 
     _requires_connection = False
 
-    def run(self, tmp: str | None = None, task_vars: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    def act(self, given: dict[str, Any]) -> dict[str, Any]:
         """The result of the check with the plan in it, which is shown where the host was reached."""
-        answer: dict[str, Any] = super().run(tmp, task_vars)
-        given = self.arguments()
         rungs = [row["rung"] for row in given["rungs"] if "rung" in row]
         run: dict[str, Any] = {
             "run_id": given["run"]["run_id"],
             "mode": "plan" if self._task.check_mode else given["mode"],
             "approved": given["approved"],
         }
-        try:
-            if given["procedure"]:
-                response = planned_procedure(given["procedure"], given["title"], rungs, **run)
-            else:
-                response = planned(given["diagnosis"], rungs, breaker=given["breaker"], now=utc_now(), **run)
-            found = amended(given["result"], response, given["policy"])
-        except MediaOpsError as error:
-            raise self.failing(error) from error
+        if given["procedure"]:
+            response = planned_procedure(given["procedure"], given["title"], rungs, **run)
+        else:
+            response = planned(given["diagnosis"], rungs, breaker=given["breaker"], now=utc_now(), **run)
+        found = amended(given["result"], response, given["policy"])
         if is_reached(found):
-            self.tell(response_lines(response), task_vars)
+            self.tell(response_lines(response))
         more = {
             "run": given["run"],
             "probes": (given["diagnosis"] or {}).get("probes", {}),
             "to_act": is_reached(found) and to_be_acted_upon(response),
         }
-        return {**answer, **found, **more, "changed": False}
+        return {**found, **more, "changed": False}

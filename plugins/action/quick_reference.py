@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from ..plugin_utils.host_action import HostAction
@@ -17,12 +16,10 @@ class ActionModule(HostAction):
 
     _requires_connection = False
 
-    def run(self, tmp: str | None = None, task_vars: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    def act(self, given: dict[str, Any]) -> dict[str, Any]:
         """The parts, shown on the screen whatever the verbosity."""
-        answer: dict[str, Any] = super().run(tmp, task_vars)
-        given = self.arguments()
         shown = quick_reference(
             given["result"], api_url=given["api_url"], log_dir=given["log_dir"], contacts=given["contacts"]
         )
         parts = {part: shown[part] for part in PARTS if part in given["show"]}
-        return {**answer, "changed": False, "msg": parts, "_ansible_verbose_always": True}
+        return {"msg": parts, "_ansible_verbose_always": True}

@@ -5,10 +5,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
-from ..module_utils.errors import MediaOpsError
 from ..module_utils.times import to_text, utc_now
 from ..plugin_utils.arguments import require_arguments
 from ..plugin_utils.host_action import HostAction, plain
@@ -22,16 +20,11 @@ class ActionModule(HostAction):
 
     _requires_connection = False
 
-    def run(self, tmp: str | None = None, task_vars: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    def act(self, given: dict[str, Any]) -> dict[str, Any]:
         """Write the reports, or in check mode say what would be written, and hand the summary on."""
-        result: dict[str, Any] = super().run(tmp, task_vars)
-        given, variables = self.arguments(), task_vars or {}
         now = utc_now()
-        hostvars = variables["hostvars"]
-        found = {
-            str(host): plain(hostvars.raw_get(host).get("healthcheck_result"))
-            for host in variables["ansible_play_hosts_all"]
-        }
+        variables = self.variables
+        found = {host: plain(result) for host, result in self.of_hosts("healthcheck_result").items()}
         run = {
             "id": now.strftime("%Y%m%dT%H%M%SZ"),
             "check": given["check"],
@@ -42,24 +35,20 @@ class ActionModule(HostAction):
             "ansible_version": str(variables["ansible_version"]["full"]),
             "playbook_prefix": given["command_prefix"],
         }
-        try:
-            require_arguments("report", "main", variables, self._templar.template)
-            news = news_of(found, given["since"])
-            document, files = report_of(news, run, given)
-            if any((host or {}).get("review") for host in news.values()):
-                # Only here: the runs of each day need none of it.
-                from ..plugin_utils.week.made import week_of
+        require_arguments("report", "main", variables, self._templar.template)
+        news = news_of(found, given["since"])
+        document, files = report_of(news, run, given)
+        if any((host or {}).get("review") for host in news.values()):
+            # Only here: the runs of each day need none of it.
+            from ..plugin_utils.week.made import week_of
 
-                files = {**week_of(news, document["run"], given["contacts"]), **files}
-            wanted = {"directory": given["directory"], "run": run["id"], "files": files, "link": "latest"}
-            written = report_files({**wanted, "keep": given["keep"]}, check_mode=self._task.check_mode)
-        except MediaOpsError as error:
-            raise self.failing(error) from error
+            files = {**week_of(news, document["run"], given["contacts"]), **files}
+        wanted = {"directory": given["directory"], "run": run["id"], "files": files, "link": "latest"}
+        written = report_files({**wanted, "keep": given["keep"]}, check_mode=self._task.check_mode)
         for row in written["not_removed"]:
             self._display.warning(f"The old report {row['path']} could not be removed: {row['reason']}")
         summary = summarise(document, [] if self._task.check_mode else written["files"])
         return {
-            **result,
             **written,
             # Each run has a report of its own: a run's record is no change of what it looks after.
             "changed": False,

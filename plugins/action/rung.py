@@ -21,34 +21,31 @@ from ..plugin_utils.response.rung import joined, module_arguments, settings_of
 class ActionModule(HostAction):
     """Which module, and with which options, is what the tables of role policy say."""
 
-    def run(self, tmp: str | None = None, task_vars: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    def act(self, given: dict[str, Any]) -> dict[str, Any]:
         """Ask the rung's module, in check mode where it is only planned."""
-        super().run(tmp, task_vars)
-        params = self.arguments()
-        rung = {"args": {}, **params["rung"]}
+        rung = {"args": {}, **given["rung"]}
         if not is_enabled(rung):
             return {"changed": False, "skipped": True, "skip_reason": "This rung is not enabled"}
         try:
-            answer = self._carry(rung, rung["act"], params, task_vars)
+            answer = self._carry(rung, rung["act"], given)
             if answer.get("restart_needed") and rung["act"] == "service_config" and not answer.get("failed"):
                 # What the service reads at its start takes effect with a restart.
                 restart = {**rung, "args": {"state": "restarted"}}
-                answer = joined(answer, self._carry(restart, "service_control", params, task_vars))
+                answer = joined(answer, self._carry(restart, "service_control", given))
         except MediaOpsError as error:
             answer = {"failed": True, "msg": str(error)}
         made = planned_rung(rung, answer)
         # A plan is no change, but with --check it says what would be one.
-        changed = made["changed"] and (not params["planning"] or bool(context.CLIARGS.get("check")))
+        changed = made["changed"] and (not given["planning"] or bool(context.CLIARGS.get("check")))
         told = {key: answer[key] for key in ("plan", "failed", "unreachable", "msg") if key in answer}
         result: dict[str, Any] = {"changed": changed, "rung": made, "answer": told}
-        return {**result, "diff": answer["diff"]} if answer.get("diff") else result
+        return {"diff": answer["diff"]} if answer.get("diff") else result
 
     def _carry(
         self,
         rung: Mapping[str, Any],
         module: str,
         params: Mapping[str, Any],
-        task_vars: Mapping[str, Any] | None,
     ) -> dict[str, Any]:
         options = options_of(module)
         given = {
@@ -60,4 +57,4 @@ class ActionModule(HostAction):
         if params["approved"] and not params["planning"]:
             given.update(plan_hash=rung.get("hash") or None, as_of=rung.get("as_of"))
         arguments = module_arguments(rung, module, options, settings_of(module, params["modules"]), given)
-        return self.ask(module, arguments, task_vars, check=params["planning"])
+        return self.ask(module, arguments, check=params["planning"])

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 from datetime import datetime, timezone
 from typing import Any
 
@@ -19,15 +18,9 @@ from ..plugin_utils.report.telling import delivered, host_states, joined, proble
 class ActionModule(HostAction):
     """Once, delegated to the controller, which keeps what is to be told of hosts that cannot."""
 
-    def run(self, tmp: str | None = None, task_vars: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    def act(self, given: dict[str, Any]) -> dict[str, Any]:
         """What was sent. A channel that fails is a value: the hosts learn first what was delivered."""
-        result: dict[str, Any] = super().run(tmp, task_vars)
-        given, variables = self.arguments(), task_vars or {}
-        hostvars = variables["hostvars"]
-        answers = {
-            str(host): plain(hostvars.raw_get(host).get("__report_alerts") or {})
-            for host in variables["ansible_play_hosts_all"]
-        }
+        answers = {host: plain(answer or {}) for host, answer in self.of_hosts("__report_alerts").items()}
         kept = {"state_dir": given["state_dir"], "create": True}
         self._make(os.path.dirname(given["state_dir"]))
         fleet = self.ask(
@@ -42,7 +35,6 @@ class ActionModule(HostAction):
                 "reminder_after": given["reminder_after"],
                 "settle": given["settle"],
             },
-            task_vars,
         )
         if fleet.get("failed") or fleet.get("unreachable"):
             raise AnsibleActionFail(f"what is to be told of hosts that cannot keep it is not kept: {fleet.get('msg')}")
@@ -55,15 +47,13 @@ class ActionModule(HostAction):
                 "open_alerts": joined(answers, fleet, "open"),
                 "report_path": given["report"],
             },
-            task_vars,
         )
         if fleet.get("messages") and isinstance(sent.get("deliveries"), list):
             acked = {**kept, "state": "acked", "deliveries": sent["deliveries"]}
-            noted = self.ask("alert_state", acked, task_vars)
+            noted = self.ask("alert_state", acked)
             if noted.get("failed") or noted.get("unreachable"):
                 raise AnsibleActionFail(f"what was delivered cannot be noted: {noted.get('msg')}")
         return {
-            **result,
             "changed": bool(fleet.get("changed") or sent.get("changed")),
             "headlines": sent.get("headlines") or [],
             "delivered": delivered(sent),

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from ..plugin_utils.host_action import HostAction
@@ -17,11 +16,9 @@ class ActionModule(HostAction):
 
     _requires_connection = False
 
-    def run(self, tmp: str | None = None, task_vars: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    def act(self, given: dict[str, Any]) -> dict[str, Any]:
         """A row for each procedure, and the names of all units."""
-        answer: dict[str, Any] = super().run(tmp, task_vars)
-        given = self.arguments()
         rows = timetable(given["procedures"], given["timeout"], given["wait"])
         units = [f"{row['unit']}.{kind}" for row in rows for kind in ("service", "timer")]
         files = [f"{given['directory']}/{unit}" for unit in units]
-        return {**answer, "rows": rows, "units": units, "files": files, "changed": False}
+        return {"rows": rows, "units": units, "files": files}

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from ..plugin_utils.host_action import HostAction
@@ -17,7 +16,6 @@ class ActionModule(HostAction):
 
     _requires_connection = False
 
-    def run(self, tmp: str | None = None, task_vars: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    def act(self, given: dict[str, Any]) -> dict[str, Any]:
         """The drop-in, whether it may be there, and a line where the service reads no overrides."""
-        answer: dict[str, Any] = super().run(tmp, task_vars)
-        return {**answer, **unit_overrides(**self.arguments()), "changed": False}
+        return {**unit_overrides(**given), "changed": False}

@@ -6,10 +6,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
 from typing import Any
 
-from ..module_utils.errors import MediaOpsError
 from ..module_utils.shapes import Json
 from ..plugin_utils.host_action import HostAction
 from ..plugin_utils.judging.observations import observe
@@ -23,41 +21,34 @@ _FIRST_S = 2  # a service that has just been acted upon is not asked at once
 class ActionModule(HostAction):
     """Each sample is shown as it is taken: a watch takes minutes."""
 
-    def run(self, tmp: str | None = None, task_vars: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    def act(self, given: dict[str, Any]) -> dict[str, Any]:
         """The course with the rung, and with what was seen of the host after it."""
-        result: dict[str, Any] = super().run(tmp, task_vars)
-        given = self.arguments()
         course, carried_out, looks = given["course"], given["carried_out"], list[dict[str, Any]]()
         if course["permitted"] and "rung" in carried_out:
-            course = self._record(acted(course, carried_out["rung"]), carried_out, given, task_vars)
+            course = self._record(acted(course, carried_out["rung"]), carried_out, given)
             if carried_out["rung"]["changed"] and given["watch"].get("samples"):
-                try:
-                    course = self._watch(course, carried_out["rung"], given, task_vars)
-                except MediaOpsError as error:
-                    raise self.failing(error) from error
+                course = self._watch(course, carried_out["rung"], given)
                 looks = looks_for(course, given["looks"])
-        return {**result, **course, "looks": looks, "changed": False}
+        return {**course, "looks": looks, "changed": False}
 
-    def _record(
-        self, course: Json, carried_out: Json, given: Json, task_vars: Mapping[str, Any] | None
-    ) -> dict[str, Any]:
+    def _record(self, course: Json, carried_out: Json, given: Json) -> dict[str, Any]:
         run = course["run"]
         made = entries(carried_out["rung"], carried_out["answer"], controller=run["controller"], user=run["user"])
         wanted = {"state": "recorded", "state_dir": given["state_dir"], "run_id": run["run_id"], "entries": made}
-        recorded = self.ask("guard", wanted, task_vars)
+        recorded = self.ask("guard", wanted)
         if "recorded" in recorded:
             return dict(course)
         why = f"what was done could not be recorded on the host: {recorded.get('msg') or 'no answer'}"
         return refused(course, [why])
 
-    def _watch(self, course: Json, rung: Json, given: Json, task_vars: Mapping[str, Any] | None) -> dict[str, Any]:
+    def _watch(self, course: Json, rung: Json, given: Json) -> dict[str, Any]:
         state, samples, watch = "watching", list[dict[str, Any]](), given["watch"]
         while state == "watching":
             time.sleep(watch["interval"] if samples else min(watch["interval"], _FIRST_S))
             asked = {**self.connection(), "gather": ["health_detailed"]}
-            answer = self.ask("pipeline_info", asked, task_vars)
+            answer = self.ask("pipeline_info", asked)
             seen = observe(answer, age_max_s=given["age_max"], skew_max_s=given["skew_max"])
             samples.append(sample(answer, seen, rung.get("cause", ""), len(samples) + 1))
-            self.tell([sample_line(samples[-1], watch["samples"])], task_vars)
+            self.tell([sample_line(samples[-1], watch["samples"])])
             state = outcome(samples, watch["samples"], watch["good"])
         return watched(course, state, samples, time.time())

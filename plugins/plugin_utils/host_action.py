@@ -139,11 +139,23 @@ class HostAction(ActionBase):  # type: ignore[misc]
 
     TRANSFERS_FILES = False
 
+    def run(self, tmp: str | None = None, task_vars: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """What the action gives, no change unless it says so; a domain error fails it, in its own words."""
+        result: dict[str, Any] = super().run(tmp, task_vars)
+        self.variables = dict(task_vars or {})
+        try:
+            return {**result, "changed": False, **self.act(self.arguments())}
+        except MediaOpsError as error:
+            raise AnsibleActionFail(str(error), result=error.details) from error
+
+    def act(self, given: dict[str, Any]) -> dict[str, Any]:
+        """What the action is for, with its own options, checked; the task's variables are ``variables``."""
+        raise NotImplementedError
+
     def ask(
         self,
         module: str,
         arguments: Mapping[str, Any],
-        task_vars: Mapping[str, Any] | None,
         *,
         check: bool = False,
     ) -> dict[str, Any]:
@@ -152,14 +164,13 @@ class HostAction(ActionBase):  # type: ignore[misc]
         Args:
             module: its name, without the collection's.
             arguments: its options; one that is None is left out.
-            task_vars: of the task.
             check: whether the module runs in check mode where the task does not.
         """
         given = {key: value for key, value in arguments.items() if value is not None}
         before, self._task.check_mode = self._task.check_mode, self._task.check_mode or check
         try:
             answer = self._execute_module(
-                module_name=f"{_NAMESPACE}{module}", module_args=given, task_vars=dict(task_vars or {})
+                module_name=f"{_NAMESPACE}{module}", module_args=given, task_vars=self.variables
             )
         except AnsibleConnectionFailure as error:
             return {"unreachable": True, "changed": False, "msg": one_line(error, 500)}
@@ -169,15 +180,23 @@ class HostAction(ActionBase):  # type: ignore[misc]
         finally:
             self._task.check_mode = before
         for warning in answer.get("warnings") or []:
-            self._display.warning(
-                f"{one_line(task_vars['inventory_hostname'] if task_vars else '')}: {one_line(warning, 300)}"
-            )
+            self._display.warning(f"{self.host}: {one_line(warning, 300)}")
         return promised(module, answer)
 
-    def tell(self, lines: list[str], task_vars: Mapping[str, Any] | None) -> None:
+    @property
+    def host(self) -> str:
+        """The host that the task is for."""
+        return one_line(self.variables.get("inventory_hostname", ""))
+
+    def of_hosts(self, variable: str) -> dict[str, Any]:
+        """What a variable is on each host of the play, as it was registered; None where it was not."""
+        hosts, known = self.variables["ansible_play_hosts_all"], self.variables["hostvars"]
+        return {str(host): known.raw_get(host).get(variable) for host in hosts}
+
+    def tell(self, lines: list[str]) -> None:
         """Show a person lines on this host at once; the task's result comes only when it has ended."""
-        host = one_line((task_vars or {}).get("inventory_hostname", ""))
-        self._display.display("\n".join(f"[{host}] {line}" for line in lines), stderr=is_read_by_a_program())
+        text = "\n".join(f"[{self.host}] {line}" for line in lines)
+        self._display.display(text, stderr=is_read_by_a_program())
 
     def arguments(self) -> dict[str, Any]:
         """The action's own options, checked by its documentation, as plain data."""
@@ -195,7 +214,3 @@ class HostAction(ActionBase):  # type: ignore[misc]
         """The options of the API's connection as they were given: the module itself checks them, on the host."""
         found: dict[str, Any] = plain({key: value for key, value in self._task.args.items() if key in _CONNECTION})
         return found
-
-    def failing(self, error: MediaOpsError) -> AnsibleActionFail:
-        """A domain error as this action's failure, in its own words."""
-        return AnsibleActionFail(str(error), result=error.details)

@@ -16,9 +16,7 @@ LOOKED_AT_AS = {"disk": "host", "resources": "host"}
 """Subjects of which another look tells."""
 
 
-def diagnose(
-    seen: Sequence[Json], stats: object, *, limits: Json, advice: Sequence[Json], looked_into_performance: bool
-) -> dict[str, Any]:
+def diagnose(seen: Sequence[Json], stats: object, *, limits: Json, advice: Sequence[Json]) -> dict[str, Any]:
     """What the looks at a host say of it.
 
     Args:
@@ -26,8 +24,7 @@ def diagnose(
         stats: document of that endpoint, as the check has it; a look at ``stats`` is newer.
         limits: ``disk_percent``, ``memory_percent``, ``cpu_percent`` from which the host is short of it, and
             ``duration_s`` from which the average operation is slow.
-        advice: ``policy_advice``.
-        looked_into_performance: whether stages are ranked and advice is given.
+        advice: ``policy_advice``, given with the stages ranked where there was a look at ``stats``.
 
     Returns:
         ``classes`` by subject and ``findings``; ``noted``, what logs and statistics say; ``advice``; and ``probes``,
@@ -35,6 +32,7 @@ def diagnose(
     """
     found: dict[str, Any] = {look["subject"]: look["answer"] for look in seen if look["module"] != "log_digest_info"}
     logs = {look["subject"]: mapping(look["answer"]) for look in seen if look["module"] == "log_digest_info"}
+    looked_at_stats = "stats" in found
     endpoints = mapping(mapping(found.pop("stats", None)).get("endpoints"))
     if endpoints:
         stats = mapping(endpoints.get("stats")).get("data") or {}
@@ -45,7 +43,7 @@ def diagnose(
         noted["counts"] = {
             field: rows for answer in logs.values() for field, rows in mapping(answer.get("counts")).items()
         }
-    if looked_into_performance:
+    if looked_at_stats:
         stages = ranked_stages(found.get("stats"))
         noted.update(
             stages=stages,

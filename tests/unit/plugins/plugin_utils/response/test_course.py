@@ -110,7 +110,6 @@ class TestDiagnosis:
             {"total_operations": 4, "average_duration": 1.0},
             limits=LIMITS,
             advice=[rule],
-            looked_into_performance=True,
         )
         assert made["classes"]["performance"] == "degraded"
         assert (made["noted"]["last_slow"], made["noted"]["over_limit"]) == ([{"a": 1}], [])
@@ -122,7 +121,7 @@ class TestDiagnosis:
 
     def test_statistics_of_the_check_stay_where_the_newer_look_failed(self) -> None:
         failed = self.look("stats", "pipeline_info", {"unreachable": True, "msg": "ssh"})
-        given: dict[str, Any] = {"limits": LIMITS, "advice": [], "looked_into_performance": False}
+        given: dict[str, Any] = {"limits": LIMITS, "advice": []}
         made = diagnose([failed], {"total_operations": 4, "average_duration": 1.0}, **given)
         assert made["classes"] == {"performance": "ok"}
         assert diagnose([failed], None, **given)["classes"] == {}
