@@ -8,12 +8,17 @@ from __future__ import annotations
 import secrets
 from typing import Any
 
+from ansible import constants as C  # noqa: N812
+
+from ..module_utils.errors import MediaOpsError
 from ..module_utils.times import utc_now
 from ..plugin_utils.arguments import (
+    acts,
     goes_by_policy,
     policy_ages,
     require_arguments,
     require_meant,
+    require_one_fleet,
     require_sound_policy,
 )
 from ..plugin_utils.host_action import HostAction, plain
@@ -28,9 +33,26 @@ class ActionModule(HostAction):
     def act(self, given: dict[str, Any]) -> dict[str, Any]:
         """What names the run, where all is well; else the failure names every variable that is wrong."""
         variables, template = self.variables, self._templar.template
+        self._look_at_injection(given, template(variables.get("incident_mode")))
         require_arguments(given["role"], given["entry"], variables, template)
         if goes_by_policy(given["role"]):
             require_sound_policy(plain(template(variables.get("policy_checks"))), policy_ages(variables, template))
         require_meant(given["role"], given["entry"], variables, template)
+        hosts, known = variables.get("ansible_play_hosts_all") or [], variables.get("hostvars") or {}
+        require_one_fleet({str(host): known[host] for host in hosts})
         now = f"{utc_now():%Y%m%dT%H%M%SZ}-{secrets.randbelow(10000):04d}"
         return {"run": {"run_id": now, **this_run()}}
+
+    def _look_at_injection(self, given: dict[str, Any], mode: Any) -> None:
+        """What acts refuses where an answer's facts would become variables; what looks asks through actions of ours."""
+        injected, origin = C.config.get_config_value_and_origin("INJECT_FACTS_AS_VARS")
+        if not injected:
+            return
+        said = (
+            f"inject_facts_as_vars is true (from {origin}), by which facts that a host tells become variables here. "
+            f"Set inject_facts_as_vars = false in section [defaults] of {C.CONFIG_FILE or 'an ansible.cfg'}, or "
+            "ANSIBLE_INJECT_FACT_VARS=false in the environment"
+        )
+        if acts(given["role"], given["entry"], {"incident_mode": plain(mode)}):
+            raise MediaOpsError(f"nothing is changed on hosts while {said}")
+        self._display.warning(said)

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from ..module_utils.times import to_text, utc_now
@@ -26,13 +25,6 @@ class ActionModule(HostAction):
         """What was found. The task fails only where the policy or its own arguments cannot be used."""
         policy = given["policy"]
         require_sound_policy(policy.get("checks"), {f"policy_{key}": policy.get(key) for key in _AGES})
-        result = self._check(given)
-        if self._discovered_interpreter_key:
-            # As Ansible itself does it for a module, so that the next task need not look for Python again.
-            result["ansible_facts"] = {self._discovered_interpreter_key: self._discovered_interpreter}
-        return result
-
-    def _check(self, given: Mapping[str, Any]) -> dict[str, Any]:
         connection, now = self.connection(), utc_now()
         asked = {key: given[key] for key in ("gather", "stats_hours", "metrics_hours", "alerts_level", "state_dir")}
         kept = self.ask("daily_reports_info", {"state_dir": given["state_dir"]}) if given["week"] else {}

@@ -23,15 +23,11 @@ description:
     be sent twice, where a run broke off between sending and acknowledging; it is never lost. Its C(id) stays.
   - Bookkeeping in O(state_dir) is not reported as a change.
 extends_documentation_fragment:
-  - ansible.builtin.action_common_attributes
+  - media_ops.runbook.action
 attributes:
   check_mode:
     support: full
     details: The messages are those that there would be, and nothing is written.
-  diff_mode:
-    support: none
-  platform:
-    platforms: posix
 options:
   state:
     description:

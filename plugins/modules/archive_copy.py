@@ -32,13 +32,11 @@ description:
     allowed C(s3:ListBucketMultipartUploads).
 extends_documentation_fragment:
   - media_ops.runbook.storage
-  - ansible.builtin.action_common_attributes
+  - media_ops.runbook.action
 attributes:
   check_mode:
     support: full
     details: The store is asked what it has, and the plan is the same.
-  diff_mode:
-    support: none
   platform:
     platforms: linux
 options:

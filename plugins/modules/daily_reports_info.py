@@ -19,15 +19,7 @@ description:
   - The documents are those that M(media_ops.runbook.state_report) wrote; M(media_ops.runbook.check)
     makes the review of a week from the result.
 extends_documentation_fragment:
-  - ansible.builtin.action_common_attributes
-attributes:
-  check_mode:
-    support: full
-    details: Nothing is changed, so check mode does the same.
-  diff_mode:
-    support: none
-  platform:
-    platforms: posix
+  - media_ops.runbook.action
 options:
   state_dir:
     description: The directory, absolute. It must exist; the playbook C(media_ops.runbook.prepare_hosts) makes it.

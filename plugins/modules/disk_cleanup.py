@@ -34,7 +34,7 @@ notes:
 extends_documentation_fragment:
   - media_ops.runbook.api
   - media_ops.runbook.clock
-  - ansible.builtin.action_common_attributes
+  - media_ops.runbook.action
 attributes:
   check_mode:
     support: full
@@ -42,8 +42,6 @@ attributes:
   diff_mode:
     support: full
     details: Lists the files that go, at most O(max_listed) of them.
-  platform:
-    platforms: posix
 options:
   rules:
     description: What goes. A file that is due by several rules goes by the first of them.

@@ -25,15 +25,11 @@ description:
   - Meant to run as the user of role C(prepare), who may read the service's logs and journal, and its environment by
     becoming its user.
 extends_documentation_fragment:
-  - ansible.builtin.action_common_attributes
+  - media_ops.runbook.action
 attributes:
   check_mode:
     support: full
     details: Everything is gathered, and RV(files) says what would be kept. Nothing is written.
-  diff_mode:
-    support: none
-  platform:
-    platforms: posix
 options:
   run_id:
     description: What names the run and the archive. A further bundle of the same run gets a number, none is

@@ -19,13 +19,9 @@ description:
     reinstallation mends it. That of ffmpeg does not mend a broken library.
   - What is found is a value. The module fails for misuse only.
 extends_documentation_fragment:
-  - ansible.builtin.action_common_attributes
+  - media_ops.runbook.action
   - media_ops.runbook.ffmpeg
 attributes:
-  check_mode:
-    support: full
-  diff_mode:
-    support: none
   platform:
     platforms: debian
 seealso:

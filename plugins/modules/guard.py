@@ -20,15 +20,11 @@ description:
     directory cannot be used.
   - Bookkeeping in O(state_dir) is not reported as a change; pausing and resuming are.
 extends_documentation_fragment:
-  - ansible.builtin.action_common_attributes
+  - media_ops.runbook.action
 attributes:
   check_mode:
     support: full
     details: Everything is decided as it would be, and nothing is written.
-  diff_mode:
-    support: none
-  platform:
-    platforms: posix
 options:
   state:
     description:

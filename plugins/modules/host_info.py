@@ -22,13 +22,8 @@ description:
 requirements:
   - psutil 5.9 or newer (Debian package C(python3-psutil)) on the host
 extends_documentation_fragment:
-  - ansible.builtin.action_common_attributes
+  - media_ops.runbook.action
 attributes:
-  check_mode:
-    support: full
-    details: Nothing is changed, so check mode does the same.
-  diff_mode:
-    support: none
   platform:
     platforms: linux
 options:

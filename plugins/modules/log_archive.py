@@ -30,15 +30,11 @@ description:
   - Module M(media_ops.runbook.archive_copy) copies archives to an S3 store.
 extends_documentation_fragment:
   - media_ops.runbook.clock
-  - ansible.builtin.action_common_attributes
+  - media_ops.runbook.action
 attributes:
   check_mode:
     support: full
     details: The plan is the same.
-  diff_mode:
-    support: none
-  platform:
-    platforms: posix
 options:
   log_dir:
     description: Directory of the logs, absolute, and not through a symbolic link.

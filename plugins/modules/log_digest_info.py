@@ -22,13 +22,11 @@ description:
   - Entries are parsed as JSON, so that spaces, the order of keys and escaped characters do not matter. To be fast on a
     large log, lines that cannot match O(where) are not parsed, see RV(parsed).
 extends_documentation_fragment:
-  - ansible.builtin.action_common_attributes
+  - media_ops.runbook.action
 attributes:
   check_mode:
     support: full
     details: The cursor is not written.
-  diff_mode:
-    support: none
   platform:
     platforms: linux
 options:

@@ -20,15 +20,11 @@ description:
   - Examples of alert rules and of a Grafana dashboard are C(docs/examples/alert_rules.yml) and
     C(docs/examples/grafana_dashboard.json).
 extends_documentation_fragment:
-  - ansible.builtin.action_common_attributes
+  - media_ops.runbook.action
 attributes:
   check_mode:
     support: full
     details: RV(files) is what would be written, and nothing is.
-  diff_mode:
-    support: none
-  platform:
-    platforms: posix
 options:
   textfile_dir:
     description: The directory that node_exporter reads (C(--collector.textfile.directory)), absolute.

@@ -21,17 +21,13 @@ description:
   - Redirects are not followed, TLS certificates are always verified, and nothing is taken from the environment.
   - No URL and no key appears in a result or a failure; a reason names the host at most.
 extends_documentation_fragment:
-  - ansible.builtin.action_common_attributes
+  - media_ops.runbook.action
 requirements:
   - requests, for channels that speak HTTP
 attributes:
   check_mode:
     support: full
     details: Says what would be sent, and sends nothing.
-  diff_mode:
-    support: none
-  platform:
-    platforms: posix
 options:
   messages:
     description: The messages of all hosts, as RV(media_ops.runbook.alert_state#module:messages).

@@ -24,14 +24,12 @@ description:
   - ffmpeg processes that run go on undisturbed. A newer version that apt has is installed instead of the same one;
     no package is ever removed.
 extends_documentation_fragment:
-  - ansible.builtin.action_common_attributes
+  - media_ops.runbook.action
   - media_ops.runbook.ffmpeg
 attributes:
   check_mode:
     support: full
     details: Makes the same plan, and does nothing.
-  diff_mode:
-    support: none
   platform:
     platforms: debian
 options:

@@ -23,15 +23,11 @@ description:
     whether it was carried out.
 extends_documentation_fragment:
   - media_ops.runbook.api
-  - ansible.builtin.action_common_attributes
+  - media_ops.runbook.action
 attributes:
   check_mode:
     support: full
     details: Says what would be dropped and what would be refused; only GET requests are sent.
-  diff_mode:
-    support: none
-  platform:
-    platforms: posix
 options:
   after:
     description:

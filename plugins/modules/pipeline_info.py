@@ -24,15 +24,7 @@ requirements:
   - jmespath (Debian package C(python3-jmespath)) on the host, for O(query) only
 extends_documentation_fragment:
   - media_ops.runbook.api
-  - ansible.builtin.action_common_attributes
-attributes:
-  check_mode:
-    support: full
-    details: Nothing is changed, so check mode does the same.
-  diff_mode:
-    support: none
-  platform:
-    platforms: posix
+  - media_ops.runbook.action
 options:
   gather:
     description:

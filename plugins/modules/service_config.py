@@ -22,15 +22,11 @@ description:
     start would give it.
   - Only settings of O(allowed) can be set, and no other variable of the service is ever shown.
 extends_documentation_fragment:
-  - ansible.builtin.action_common_attributes
+  - media_ops.runbook.action
 attributes:
-  check_mode:
-    support: full
   diff_mode:
     support: full
     details: RV(diff) is returned without diff mode as well, since a plan shows it.
-  platform:
-    platforms: posix
 options:
   unit:
     description: The systemd service.

@@ -22,15 +22,11 @@ description:
     not allow what is needed.
   - A masked unit and one that is not there are left alone.
 extends_documentation_fragment:
-  - ansible.builtin.action_common_attributes
+  - media_ops.runbook.action
 attributes:
   check_mode:
     support: full
     details: The service is observed, and RV(plan) says what would be done. What sudo would refuse is in RV(refusals).
-  diff_mode:
-    support: none
-  platform:
-    platforms: posix
 options:
   unit:
     description: The systemd service, written as in the sudo rule.

@@ -23,15 +23,7 @@ description:
 extends_documentation_fragment:
   - media_ops.runbook.api
   - media_ops.runbook.sessions
-  - ansible.builtin.action_common_attributes
-attributes:
-  check_mode:
-    support: full
-    details: Nothing is changed, so check mode does the same.
-  diff_mode:
-    support: none
-  platform:
-    platforms: posix
+  - media_ops.runbook.action
 options:
   session_ids:
     description: Only these sessions. Without, all.

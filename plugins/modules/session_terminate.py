@@ -26,15 +26,11 @@ description:
 extends_documentation_fragment:
   - media_ops.runbook.api
   - media_ops.runbook.sessions
-  - ansible.builtin.action_common_attributes
+  - media_ops.runbook.action
 attributes:
   check_mode:
     support: full
     details: The same plan, and nothing is done.
-  diff_mode:
-    support: none
-  platform:
-    platforms: posix
 options:
   session_ids:
     description:

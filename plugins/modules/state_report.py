@@ -18,14 +18,10 @@ description:
   - A document with the same content is left alone.
   - Written by root, it is given to the owner and group of O(state_dir).
 extends_documentation_fragment:
-  - ansible.builtin.action_common_attributes
+  - media_ops.runbook.action
 attributes:
-  check_mode:
-    support: full
   diff_mode:
     support: full
-  platform:
-    platforms: posix
 options:
   name:
     description:

@@ -27,13 +27,11 @@ description:
   - Proxies, CA bundle and profile are those of the service's environment.
 extends_documentation_fragment:
   - media_ops.runbook.storage
-  - ansible.builtin.action_common_attributes
+  - media_ops.runbook.action
 attributes:
   check_mode:
     support: full
     details: Nothing is written, so the steps put, get, delete and leftovers are skipped.
-  diff_mode:
-    support: none
   platform:
     platforms: linux
 options:

@@ -31,6 +31,9 @@ _MEANT = {
     ("automation", "pause"): require_reason,
 }
 _PROBLEMS = {"prepare": prepare_problems, "schedule": schedule_problems}
+_ACTING = {("automation", "carry_out"), ("automation", "pause"), ("automation", "resume"), ("prepare", "main")}
+_OF_FLEET = ("policy_fail_on", "policy_breaker_at_least", "policy_breaker_share", "policy_breaker_within")
+_OF_EACH_HOST = ("report_textfile_dir",)
 
 
 class ArgumentsError(MediaOpsError):
@@ -111,6 +114,41 @@ def require_arguments(role: str, entry: str, variables: Mapping[str, Any], templ
         problems += argument_problems(role, entry, variables, template)
     if problems:
         raise ArgumentsError(problems)
+
+
+def fleet_settings() -> list[str]:
+    """The variables that say what is done once for all hosts: reports, whom to tell, exit codes, the breaker."""
+    of_report = {
+        name for entry in _meta("report", "argument_specs")["argument_specs"].values() for name in entry["options"]
+    }
+    return sorted({*of_report, *_OF_FLEET} - {*_OF_EACH_HOST})
+
+
+def require_one_fleet(known: Mapping[str, Mapping[str, Any]]) -> None:
+    """Raise ArgumentsError where hosts differ in what is done once for all of them: it would be one host's word.
+
+    Args:
+        known: by host, its variables as inventory and command line have them.
+    """
+    problems = []
+    for name in fleet_settings():
+        given = {host: plain(variables[name]) if name in variables else None for host, variables in known.items()}
+        first = next(iter(given), "")
+        other = next((host for host, value in given.items() if value != given[first]), None)
+        if other is not None:
+            problems.append(
+                f"{name} differs between {one_line(first)} and {one_line(other)}: it holds for the whole run, so "
+                "set it for all of them (group_vars/all) or on the command line"
+            )
+    if problems:
+        raise ArgumentsError(problems)
+
+
+def acts(role: str, entry: str, variables: Mapping[str, Any]) -> bool:
+    """Whether what begins may change a host, and not only look at it."""
+    if role == "incident":
+        return variables.get("incident_mode") == "apply"
+    return (role, entry) in _ACTING
 
 
 def policy_ages(variables: Mapping[str, Any], template: Callable[[Any], Any]) -> dict[str, Any]:

@@ -1,9 +1,9 @@
 # Copyright: (c) 2026, media_ops.runbook contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The base of actions that ask modules of this collection on a host, and take of their answers what they promise.
+"""The bases of all actions: modules of this collection are asked on a host, and of an answer is taken what it promises.
 
-A host that is unreachable, or a module that fails, is an answer and not the end of the run: who asks, judges it.
+Whatever a host says is data: no key of its answer becomes a variable of the run.
 """
 
 from __future__ import annotations
@@ -36,6 +36,11 @@ _TYPES: dict[str, tuple[type, ...]] = {
 }
 # What tells a failure; the rest of a module's answer is what its RETURN names.
 _FAILURE = {"failed": bool, "unreachable": bool, "msg": str, "rc": int, "module_stderr": str, "module_stdout": str}
+_DIFF = ("before", "after", "before_header", "after_header", "prepared")
+_TEXT_MAX, _DIFF_MAX, _WARNINGS_MAX = 4_000, 200_000, 20
+_ANSWER_MAX = 16_000_000  # characters: above that, data of Python would take many times as much on the controller
+# Whoever a module becomes: what lies in that user's home is not loaded into it.
+_ENVIRONMENT = {"PYTHONNOUSERSITE": "1"}
 _NAMESPACE = "media_ops.runbook."
 
 
@@ -113,7 +118,8 @@ def promised(module: str, answer: object) -> dict[str, Any]:
     ``ansible_facts`` and ``ansible_stats`` would become variables of the run; no host is to set these.
     """
     given = plain(answer) if isinstance(answer, Mapping) else {}
-    taken = {key: given[key] for key, kind in _FAILURE.items() if isinstance(given.get(key), kind)}
+    told = {key: given[key] for key, kind in _FAILURE.items() if isinstance(given.get(key), kind)}
+    taken = {key: readable(value, _TEXT_MAX) if isinstance(value, str) else value for key, value in told.items()}
     wrong = []
     for key, spec in documented(module, "RETURN").items():
         if given.get(key) is None:
@@ -124,9 +130,25 @@ def promised(module: str, answer: object) -> dict[str, Any]:
             wrong.append(f"{key} is not of type {spec.get('type')}")
     if wrong:
         return {"failed": True, "msg": f"the answer of module {module} cannot be used: {', '.join(wrong)}"}
-    if isinstance(given.get("diff"), (dict, list)):
-        taken["diff"] = given["diff"]
+    if "diff" in given:
+        taken["diff"] = _diff(given["diff"])
     return {**taken, "changed": given.get("changed") is True}
+
+
+def _diff(given: object) -> list[dict[str, str]]:
+    """What Ansible shows of a difference: texts alone."""
+    parts = given if isinstance(given, list) else [given]
+    return [
+        {key: readable(part[key], _DIFF_MAX) for key in _DIFF if isinstance(part.get(key), str)}
+        for part in parts
+        if isinstance(part, Mapping)
+    ]
+
+
+def readable(text: str, limit: int) -> str:
+    """Foreign text in lines, without what steers a terminal or hides in it; its first ``limit`` characters."""
+    shown = "".join(c if c.isprintable() or c in "\n\t" else "\N{REPLACEMENT CHARACTER}" for c in text[:limit])
+    return shown if len(text) <= limit else f"{shown}…"
 
 
 def _is(value: object, kind: str) -> bool:
@@ -138,15 +160,20 @@ class HostAction(ActionBase):  # type: ignore[misc]
     """An action that may ask several modules. What is wrong with its own arguments fails it; a host never does."""
 
     TRANSFERS_FILES = False
+    _asked = ""
 
     def run(self, tmp: str | None = None, task_vars: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """What the action gives, no change unless it says so; a domain error fails it, in its own words."""
         result: dict[str, Any] = super().run(tmp, task_vars)
         self.variables = dict(task_vars or {})
         try:
-            return {**result, "changed": False, **self.act(self.arguments())}
+            result = {**result, "changed": False, **self.act(self.arguments())}
         except MediaOpsError as error:
             raise AnsibleActionFail(str(error), result=error.details) from error
+        if self._discovered_interpreter_key:
+            # As Ansible itself does it for a module, so that the next task need not look for Python again.
+            result["ansible_facts"] = {self._discovered_interpreter_key: self._discovered_interpreter}
+        return result
 
     def act(self, given: dict[str, Any]) -> dict[str, Any]:
         """What the action is for, with its own options, checked; the task's variables are ``variables``."""
@@ -167,7 +194,9 @@ class HostAction(ActionBase):  # type: ignore[misc]
             check: whether the module runs in check mode where the task does not.
         """
         given = {key: value for key, value in arguments.items() if value is not None}
-        before, self._task.check_mode = self._task.check_mode, self._task.check_mode or check
+        self._asked = module
+        task, before = self._task, (self._task.check_mode, self._task.environment)
+        task.check_mode, task.environment = task.check_mode or check, [*(task.environment or []), _ENVIRONMENT]
         try:
             answer = self._execute_module(
                 module_name=f"{_NAMESPACE}{module}", module_args=given, task_vars=self.variables
@@ -178,10 +207,26 @@ class HostAction(ActionBase):  # type: ignore[misc]
             # Such as sudo that wants a password, or a user that cannot be become.
             return {"failed": True, "changed": False, "msg": one_line(error, 500)}
         finally:
-            self._task.check_mode = before
-        for warning in answer.get("warnings") or []:
+            task.check_mode, task.environment = before
+        warnings = answer.get("warnings")
+        for warning in warnings[:_WARNINGS_MAX] if isinstance(warnings, list) else []:
             self._display.warning(f"{self.host}: {one_line(warning, 300)}")
         return promised(module, answer)
+
+    def _parse_returned_data(self, res: dict[str, Any], profile: str) -> dict[str, Any]:
+        """What a module printed, as data, before Ansible's own code looks at it.
+
+        Of what is no answer, and of keys that mean something to Ansible, the values would be shown as they stand.
+        """
+        said = str(res.get("stdout") or "")
+        if len(said) > _ANSWER_MAX:
+            msg = f"the answer of module {self._asked} is longer than {_ANSWER_MAX} characters"
+            return {"failed": True, "msg": msg, "_ansible_parsed": True}
+        begin = 0 if said.startswith("{") else said.find("\n{") + 1
+        answer = {**res, "stdout": said[begin : said.rfind("}") + 1]}
+        data: dict[str, Any] = super()._parse_returned_data(answer, profile)
+        known = {*documented(self._asked, "RETURN"), *_FAILURE, "changed", "diff", "warnings", "_ansible_parsed"}
+        return {key: value for key, value in data.items() if key in known}
 
     @property
     def host(self) -> str:
@@ -201,8 +246,9 @@ class HostAction(ActionBase):  # type: ignore[misc]
     def arguments(self) -> dict[str, Any]:
         """The action's own options, checked by its documentation, as plain data."""
         action, everything = type(self).__module__.rpartition(".")[2], dict(self._task.args)
-        if has_fragment(action, "api"):
-            self._task.args = {key: value for key, value in everything.items() if key not in _CONNECTION}
+        left_out = _CONNECTION if has_fragment(action, "api") else frozenset()
+        # Plain, since the validator copies it all, and a copy of Ansible's tags takes longer than the whole judging.
+        self._task.args = plain({key: value for key, value in everything.items() if key not in left_out})
         try:
             _checked, params = self.validate_argument_spec(_spec(action))
         finally:
@@ -214,3 +260,18 @@ class HostAction(ActionBase):  # type: ignore[misc]
         """The options of the API's connection as they were given: the module itself checks them, on the host."""
         found: dict[str, Any] = plain({key: value for key, value in self._task.args.items() if key in _CONNECTION})
         return found
+
+
+class HostModule(HostAction):
+    """The action of a module's own name, so that whoever names the module gets of a host what it promises."""
+
+    def arguments(self) -> dict[str, Any]:
+        """As they were given: the module checks them, on the host."""
+        return dict(self._task.args)
+
+    def act(self, given: dict[str, Any]) -> dict[str, Any]:
+        """What the module answers; a host that cannot be reached is unreachable, as for any module."""
+        answer = self.ask(type(self).__module__.rpartition(".")[2], given)
+        if answer.get("unreachable"):
+            raise AnsibleConnectionFailure(answer["msg"])
+        return answer

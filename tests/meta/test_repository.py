@@ -122,7 +122,7 @@ def test_module_is_documentation_and_a_short_main(path: Path) -> None:
     assert constant(path, "RETURN")
     functions = [node for node in ast.parse(path.read_text(encoding="utf-8")).body if isinstance(node, ast.FunctionDef)]
     lengths = {node.name: (node.end_lineno or 0) - node.lineno + 1 for node in functions}
-    if (ROOT / "plugins/action" / path.name).exists():
+    if "HostModule" not in (ROOT / "plugins/action" / path.name).read_text(encoding="utf-8"):
         assert lengths == {}, "the action does the work"
     else:
         assert lengths["main"] <= 30

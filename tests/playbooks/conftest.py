@@ -99,7 +99,8 @@ def play(tmp_path: Path) -> Play:
         *options: str,
         token: str = "",
         cwd: Path = ROOT,
-        expected_warning: str = "",
+        expected_warning: str | tuple[str, ...] = "",
+        environment: Mapping[str, str] | None = None,
         **variables: Any,
     ) -> Run:
         nonlocal count
@@ -120,16 +121,17 @@ def play(tmp_path: Path) -> Play:
             playbook=playbook,
             inventory=str(inventory),
             cmdline=shlex.join(options) or None,
-            envvars={"ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), TOKEN_VARIABLE: token},
+            envvars={"ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), TOKEN_VARIABLE: token, **(environment or {})},
             settings={"suppress_ansible_output": True},
             timeout=300,
         )
         output = runner.stdout.read()
+        expected = (expected_warning,) if isinstance(expected_warning, str) else expected_warning
         warned = [
             line
             for line in re.sub(r"\x1b\[[0-9;]*m", "", output).splitlines()
             if re.match(r"\[(WARNING|DEPRECATION WARNING)\]", line)
-            and not (expected_warning and expected_warning in line)
+            and not any(text and text in line for text in expected)
         ]
         assert warned == [], "warnings of Ansible are failures"
         return Run(int(runner.rc), output, tmp_path / "reports", private / "artifacts", list(runner.events))
