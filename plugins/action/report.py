@@ -14,6 +14,8 @@ from ..plugin_utils.report.made import news_of, report_of
 from ..plugin_utils.report.report_files import report_files
 from ..plugin_utils.report.result import summarise
 
+_NOT_SHOWN = ("answers", "log", "review")
+
 
 class ActionModule(HostAction):
     """Once for the whole fleet, in ansible-playbook itself, whatever the connection of the host is."""
@@ -24,7 +26,9 @@ class ActionModule(HostAction):
         """Write the reports, or in check mode say what would be written, and hand the summary on."""
         now = utc_now()
         variables = self.variables
-        found = {host: plain(result) for host, result in self.of_hosts("healthcheck_result").items()}
+        results = self.of_hosts("healthcheck_result")
+        # Here ids and paths are shown, too, which were left as they are to be acted on.
+        found = {host: self.redactor.data(plain(result), _NOT_SHOWN) for host, result in results.items()}
         run = {
             "id": now.strftime("%Y%m%dT%H%M%SZ"),
             "check": given["check"],

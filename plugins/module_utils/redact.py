@@ -10,10 +10,11 @@ and by value (what is known to be a secret of the service, wherever it stands). 
 
 from __future__ import annotations
 
+import base64
 import functools
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote, urlsplit
 
@@ -77,6 +78,9 @@ _NAMED = re.compile(
     )""",
     re.X,
 )
+# Texts that can hold none of the above, which are most of a document's: words, times, hexadecimal ids
+_PLAIN = re.compile(r"[A-Za-z0-9_]{0,13}|[0-9T:.+Z-]{0,40}|[0-9a-f-]*")
+_ESCAPE = re.compile(r"%[0-9A-F]{2}")
 _QUOTE = re.compile(r"\\{0,8}[\"']")
 _LIST = re.compile(r"\[[^\[\]{}]*\]")
 # What may stand before a name that begins a line; the line ends its value.
@@ -138,20 +142,29 @@ class Redactor:
             text = self._values.sub(REMOVED, text)
         for pattern in self._patterns:
             text = pattern.sub(REMOVED, text)
+        if _PLAIN.fullmatch(text):
+            return text
         for pattern, replacement in _SHAPES:
             text = pattern.sub(replacement, text)
         return _without_named(text)
 
-    def data(self, data: Any) -> Any:
-        """A JSON document; of what goes by a secret's name, all texts and numbers go."""
+    def data(self, data: Any, keep: Collection[str] = ()) -> Any:
+        """A JSON document; of what goes by a secret's name, all texts and numbers go.
+
+        Args:
+            data: the document.
+            keep: names of which the values stay as they are.
+        """
         if isinstance(data, Mapping):
-            return {
-                self.text(str(key)): _emptied(value) if is_secret_name(str(key)) else self.data(value)
-                for key, value in data.items()
-            }
+            return {self.text(str(key)): self._named(str(key), value, keep) for key, value in data.items()}
         if isinstance(data, (list, tuple)):
-            return [self.data(element) for element in data]
+            return [self.data(element, keep) for element in data]
         return self.text(data) if isinstance(data, str) else data
+
+    def _named(self, name: str, value: Any, keep: Collection[str]) -> Any:
+        if name in keep:
+            return value
+        return _emptied(value) if is_secret_name(name) else self.data(value, keep)
 
     def argv(self, argv: Sequence[str]) -> list[str]:
         """The arguments of a process, its program first."""
@@ -181,10 +194,19 @@ def _is_secret_option(argument: str) -> bool:
     )
 
 
-def _written(value: str) -> tuple[str, ...]:
+def _written(value: str) -> list[str]:
     """The ways in which a value may stand in a text. Bytes that are no UTF-8 are read differently here and there."""
-    readable = value.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
-    return value, readable, quote(value, safe="", errors="surrogateescape"), json.dumps(value)[1:-1]
+    raw = value.encode("utf-8", "surrogateescape")
+    quoted, escaped = quote(value, safe="", errors="surrogateescape"), json.dumps(value)[1:-1]
+    forms = [value, raw.decode("utf-8", "replace"), raw.hex(), raw.hex().upper()]
+    forms += [quoted, _ESCAPE.sub(lambda match: match[0].lower(), quoted)]
+    forms += [escaped, escaped.replace("/", "\\/")]
+    # What stands before it in the same base64 moves it by up to two bytes; its ends are mixed with what is beside it.
+    for before, lost in ((0, 0), (1, 2), (2, 3)):
+        coded = base64.b64encode(bytes(before) + raw).decode("ascii")
+        own = coded[lost : (before + len(raw)) * 4 // 3]
+        forms += [own, own.replace("+", "-").replace("/", "_")]
+    return [form for form in forms if len(form) >= _VALUE_MIN]
 
 
 def redact(text: str) -> str:

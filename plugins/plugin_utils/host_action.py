@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Mapping
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from ansible.plugins.action import ActionBase
 
 from ..module_utils.api.settings import api_argument_spec
 from ..module_utils.errors import MediaOpsError
+from ..module_utils.redact import Redactor, secret_values
 from ..module_utils.shapes import one_line
 from .screen import is_read_by_a_program
 
@@ -39,6 +40,16 @@ _FAILURE = {"failed": bool, "unreachable": bool, "msg": str, "rc": int, "module_
 _DIFF = ("before", "after", "before_header", "after_header", "prepared")
 _TEXT_MAX, _DIFF_MAX, _WARNINGS_MAX = 4_000, 200_000, 20
 _ANSWER_MAX = 16_000_000  # characters: above that, data of Python would take many times as much on the controller
+# What is acted on, matched or compared stays as it is, and is redacted where it is shown; what these modules of ours
+# call a key or credentials is none.
+_ACTED_ON = frozenset(
+    {
+        *("id", "ids", "session_id", "upload_id", "merge_id", "run_id", "pid", "unit", "dedup_key", "cursor"),
+        *("path", "paths", "root", "directory", "destination", "target", "link", "file", "files"),
+        *("hash", "plan_hash", "sha256", "as_of", "stable", "identity"),
+        *("key", "access_key", "credentials", "secrets_known"),
+    }
+)
 # Whoever a module becomes: what lies in that user's home is not loaded into it.
 _ENVIRONMENT = {"PYTHONNOUSERSITE": "1"}
 _NAMESPACE = "media_ops.runbook."
@@ -151,6 +162,15 @@ def readable(text: str, limit: int) -> str:
     return shown if len(text) <= limit else f"{shown}…"
 
 
+def secrets_in(given: object, name: str = "") -> set[str]:
+    """The secrets in options as they were given: what goes by a secret's name, and the passwords of addresses."""
+    if isinstance(given, Mapping):
+        return {found for key, value in given.items() for found in secrets_in(value, str(key))}
+    if isinstance(given, (list, tuple)):
+        return {found for value in given for found in secrets_in(value, name)}
+    return secret_values({name: str(given)}) if isinstance(given, str) and name not in _ACTED_ON else set()
+
+
 def _is(value: object, kind: str) -> bool:
     types = _TYPES.get(kind)
     return types is None or (isinstance(value, types) and (kind == "bool" or not isinstance(value, bool)))
@@ -202,16 +222,22 @@ class HostAction(ActionBase):  # type: ignore[misc]
                 module_name=f"{_NAMESPACE}{module}", module_args=given, task_vars=self.variables
             )
         except AnsibleConnectionFailure as error:
-            return {"unreachable": True, "changed": False, "msg": one_line(error, 500)}
+            return {"unreachable": True, "changed": False, "msg": self.redactor.text(one_line(error, 500))}
         except AnsibleError as error:
             # Such as sudo that wants a password, or a user that cannot be become.
-            return {"failed": True, "changed": False, "msg": one_line(error, 500)}
+            return {"failed": True, "changed": False, "msg": self.redactor.text(one_line(error, 500))}
         finally:
             task.check_mode, task.environment = before
         warnings = answer.get("warnings")
         for warning in warnings[:_WARNINGS_MAX] if isinstance(warnings, list) else []:
-            self._display.warning(f"{self.host}: {one_line(warning, 300)}")
-        return promised(module, answer)
+            self._display.warning(f"{self.host}: {self.redactor.text(one_line(warning, 300))}")
+        redacted: dict[str, Any] = self.redactor.data(promised(module, answer), _ACTED_ON)
+        return redacted
+
+    @cached_property
+    def redactor(self) -> Redactor:
+        """Takes secrets out of what is shown or kept, those that the task was given among them."""
+        return Redactor(secrets_in(self._task.args))
 
     def _parse_returned_data(self, res: dict[str, Any], profile: str) -> dict[str, Any]:
         """What a module printed, as data, before Ansible's own code looks at it.
@@ -240,7 +266,7 @@ class HostAction(ActionBase):  # type: ignore[misc]
 
     def tell(self, lines: list[str]) -> None:
         """Show a person lines on this host at once; the task's result comes only when it has ended."""
-        text = "\n".join(f"[{self.host}] {line}" for line in lines)
+        text = "\n".join(f"[{self.host}] {self.redactor.text(line)}" for line in lines)
         self._display.display(text, stderr=is_read_by_a_program())
 
     def arguments(self) -> dict[str, Any]:

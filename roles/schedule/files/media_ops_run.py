@@ -260,6 +260,10 @@ def _play(store: Store, procedure: Record, ident: str, was_due: str | None) -> t
         quiet=True,
         timeout=int(procedure.get("timeout") or schedule["timeout"]),
         cancel_callback=lambda: bool(stopped),
+        # Before ansible-playbook is started: whoever ends this process leaves no token behind.
+        status_handler=lambda _status, runner_config: _without_environment(
+            Path(runner_config.artifact_dir) / "command"
+        ),
         process_isolation=False,
     )
     # A stop reaches ansible-playbook as well, and which of the two ends first is chance.
