@@ -7,13 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
-from functools import cached_property
 from typing import Any
 
 from ...module_utils.errors import OptionError
 from ...module_utils.shapes import STATES, Json, number, one_line
 from ...module_utils.times import from_text
-from .charts import Chart, NoChartsError, charts_of
+from .charts import Chart, charts_of
 from .fleet import fleet_details
 from .response_view import responses
 from .result import SCHEMA_VERSION
@@ -285,32 +284,17 @@ class _Charts:
     """Charts for a template, drawn when it asks for them."""
 
     def __init__(self, view: Json) -> None:
-        self._view = view
-        drawable = [host for host in view["hosts"] if host["details"]]
+        self._together = view["together"]
+        self._drawable = [host for host in view["hosts"] if host["details"]]
         small = len(view["hosts"]) <= _ALL_CHARTED
-        wanted = drawable if small else [host for host in drawable if host["state"] != "ok"]
+        wanted = self._drawable if small else [host for host in self._drawable if host["state"] != "ok"]
         self.hosts = wanted[:_CHARTED_MAX]
-        self.left = 0 if small else len(drawable) - len(self.hosts)
-
-    @cached_property
-    def _drawn(self) -> tuple[dict[str, list[Chart]], list[Chart], str]:
-        """The charts of each host by its anchor, those of the fleet, and why there are none."""
-        drawable = sum(1 for host in self._view["hosts"] if host["details"])
-        try:
-            hosts = {host["anchor"]: charts_of(host["details"], f"chart-{host['anchor']}") for host in self.hosts}
-            return hosts, charts_of(self._view["together"], "chart-fleet") if drawable > 1 else [], ""
-        except NoChartsError as error:
-            return {}, [], str(error)
-
-    @property
-    def problem(self) -> str:
-        """Why there are no charts where there is something to draw; else empty."""
-        return self._drawn[2]
+        self.left = 0 if small else len(self._drawable) - len(self.hosts)
 
     def of(self, host: Json) -> list[Chart]:
         """The charts of one host."""
-        return self._drawn[0].get(host["anchor"], [])
+        return charts_of(host["details"], f"chart-{host['anchor']}")
 
     def fleet(self) -> list[Chart]:
         """The charts of all hosts together; none where there is one host only."""
-        return self._drawn[1]
+        return charts_of(self._together, "chart-fleet") if len(self._drawable) > 1 else []

@@ -11,7 +11,6 @@ from typing import Any
 from ...module_utils.errors import OptionError
 from ...module_utils.review.days import REVIEW_VERSION
 from ...module_utils.shapes import Json, number, one_line
-from ..report.charts import Chart, NoChartsError
 from ..report.render import facts_of
 from ..report.templates import NOTHING, duration, figure, fill, is_html, percent, seen, when
 from .charts import charts_of_week
@@ -44,15 +43,8 @@ def render_weekly(document: object, template_path: str) -> str:
     if not isinstance(document, dict) or document.get("schema_version") != REVIEW_VERSION or "hosts" not in document:
         raise OptionError("document", one_line(repr(document), 80), "a document of weekly_document is needed")
     cleaned, view = seen(document, view_of_week, "roles/report/files/weekly.schema.json")
-    charts, problem = _charts(cleaned) if is_html(template_path) else ([], "")
-    return fill(template_path, document=cleaned, view=view, charts=charts, charts_problem=problem)
-
-
-def _charts(document: Json) -> tuple[list[Chart], str]:
-    try:
-        return charts_of_week(document, "week"), ""
-    except NoChartsError as error:
-        return [], str(error)
+    charts = charts_of_week(cleaned, "week") if is_html(template_path) else []
+    return fill(template_path, document=cleaned, view=view, charts=charts)
 
 
 def view_of_week(document: Json) -> dict[str, Any]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -168,14 +167,6 @@ def test_foreign_text_stays_text() -> None:
         cells = {len(re.findall(r"(?<!\\)\|", line)) for line in table.splitlines()}
         assert len(cells) == 1, table
     assert "[x](http" not in text
-
-
-def test_without_matplotlib_there_is_a_page(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("matplotlib", "matplotlib.figure"):
-        monkeypatch.setitem(sys.modules, name, None)
-    page = render_weekly(weekly_factory.one(), HTML)
-    assert "Charts were not drawn: the Python library" in page
-    assert "<svg" not in page
 
 
 @pytest.mark.parametrize(
