@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, media_ops.runbook contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""From a result document to the text that a person reads, by a Jinja template of role report."""
+"""From a result document to the texts that a person reads, by Jinja templates of role report."""
 
 from __future__ import annotations
 
@@ -39,12 +39,12 @@ _CHARTED_MAX = 20  # of a larger one, so many of the hosts that are not ok
 _ROWS_MAX = 30
 
 
-def render(document: object, template_path: str) -> str:
-    """The document as the template says.
+def render(document: object, *template_paths: str) -> list[str]:
+    """The document as each of the templates says.
 
     Raises:
-        OptionError: the document or the template is none that can be used.
-        MediaOpsError: the template fails; names the file, and the line where it is known.
+        OptionError: the document or a template is none that can be used.
+        MediaOpsError: a template fails; names the file, and the line where it is known.
     """
     if not isinstance(document, Mapping):
         raise OptionError("document", one_line(repr(document), 80), "a result document (a dictionary) is needed")
@@ -52,7 +52,8 @@ def render(document: object, template_path: str) -> str:
         why = f"{SCHEMA_VERSION} is the version of the result document that this release of the collection renders"
         raise OptionError("schema_version", document.get("schema_version"), why)
     cleaned, view = seen(document, view_of, "roles/report/files/result.schema.json")
-    return fill(template_path, document=cleaned, view=view, charts=_Charts(view))
+    charts = _Charts(view)
+    return [fill(path, document=cleaned, view=view, charts=charts) for path in template_paths]
 
 
 def view_of(document: Json) -> dict[str, Any]:

@@ -54,7 +54,8 @@ class Page(HTMLParser):
 
 
 def render(document: Any, kind: str = "html") -> str:
-    return r.render(document, str(TEMPLATES / f"report.{kind}.j2"))
+    (made,) = r.render(document, str(TEMPLATES / f"report.{kind}.j2"))
+    return made
 
 
 @cache
