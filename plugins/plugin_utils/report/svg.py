@@ -100,7 +100,7 @@ class Drawing:
         if size != TEXT_SIZE:
             shape["font-size"] = _said(size)
         if clear:
-            shape.update({"stroke": "var(--card)", "stroke-width": "3", "paint-order": "stroke"})
+            shape.update({"stroke": "var(--card)", "stroke-width": "4", "paint-order": "stroke"})
         ET.SubElement(self._root, "text", shape).text = fitted
 
     def markup(self) -> str:
