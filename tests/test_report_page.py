@@ -110,7 +110,8 @@ def browse(page: Path, profile: Path, proxy: _Seen, *, width: int, dark: bool = 
 
 
 def probe(tmp_path: Path, proxy: _Seen, case: str, *, width: int, dark: bool = False) -> dict[str, Any]:
-    return probe_page(tmp_path, proxy, render(result_factory.CASES[case](), str(TEMPLATE)), width=width, dark=dark)
+    (text,) = render(result_factory.CASES[case](), str(TEMPLATE))
+    return probe_page(tmp_path, proxy, text, width=width, dark=dark)
 
 
 def probe_page(tmp_path: Path, proxy: _Seen, text: str, *, width: int, dark: bool = False) -> dict[str, Any]:

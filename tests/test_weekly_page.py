@@ -20,7 +20,7 @@ pytestmark = [
 
 
 def probe(tmp_path: Path, seen: _Seen, case: str, *, width: int, dark: bool = False) -> dict[str, Any]:
-    text = render_weekly(weekly_factory.CASES[case](), str(TEMPLATE))
+    (text,) = render_weekly(weekly_factory.CASES[case](), str(TEMPLATE))
     return probe_page(tmp_path, seen, text, width=width, dark=dark)
 
 

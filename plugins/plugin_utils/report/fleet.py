@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from statistics import fmean
 from typing import Any
 
@@ -60,20 +61,17 @@ def _stage(rows: Sequence[Json]) -> dict[str, float | None]:
 
 
 def _averaged(samples: Sequence[Json]) -> list[dict[str, Any]]:
-    buckets: dict[int, list[Json]] = {}
+    buckets: dict[int, list[tuple[datetime, float, float]]] = {}
     for sample in samples:
         moment = from_text(sample.get("at"))
-        if (
-            moment
-            and number(sample.get("cpu_percent")) is not None
-            and number(sample.get("memory_percent")) is not None
-        ):
-            buckets.setdefault(int(moment.timestamp()) // _BUCKET_S, []).append(sample)
+        cpu, memory = number(sample.get("cpu_percent")), number(sample.get("memory_percent"))
+        if moment and cpu is not None and memory is not None:
+            buckets.setdefault(int(moment.timestamp()) // _BUCKET_S, []).append((moment, cpu, memory))
     return [
         {
-            "at": to_text(max(moment for row in rows if (moment := from_text(row["at"])))),
-            "cpu_percent": fmean(row["cpu_percent"] for row in rows),
-            "memory_percent": fmean(row["memory_percent"] for row in rows),
+            "at": to_text(max(moment for moment, _cpu, _memory in rows)),
+            "cpu_percent": fmean(cpu for _moment, cpu, _memory in rows),
+            "memory_percent": fmean(memory for _moment, _cpu, memory in rows),
         }
         for _bucket, rows in sorted(buckets.items())
     ]

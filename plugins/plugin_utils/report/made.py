@@ -16,6 +16,7 @@ from .render import render
 from .result import build
 
 TEMPLATES = Path(__file__).resolve().parents[3] / "roles" / "report" / "templates"
+_PAGES = ("report.html", "report.md")
 
 
 def news_of(found: Mapping[str, Any], since: float) -> dict[str, Any]:
@@ -44,8 +45,8 @@ def report_of(hosts: Mapping[str, Any], run: Json, options: Json) -> tuple[dict[
     contacts = options["contacts"]
     previous = _previous(Path(options["directory"]))
     document = build(hosts, run=run, contacts=contacts, fail_on=options["fail_on"], previous=previous)
-    files = {name: render(document, str(TEMPLATES / f"{name}.j2")) for name in ("report.html", "report.md")}
-    return document, {**files, "result.json": as_json(document)}
+    texts = render(document, *(str(TEMPLATES / f"{name}.j2") for name in _PAGES))
+    return document, {**dict(zip(_PAGES, texts, strict=True)), "result.json": as_json(document)}
 
 
 def _previous(directory: Path) -> object:

@@ -1,19 +1,18 @@
 # Copyright: (c) 2026, media_ops.runbook contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""From a result document to the text that a person reads, by a Jinja template of role report."""
+"""From a result document to the texts that a person reads, by Jinja templates of role report."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
-from functools import cached_property
 from typing import Any
 
 from ...module_utils.errors import OptionError
 from ...module_utils.shapes import STATES, Json, number, one_line
 from ...module_utils.times import from_text
-from .charts import Chart, NoChartsError, charts_of
+from .charts import Chart, charts_of
 from .fleet import fleet_details
 from .response_view import responses
 from .result import SCHEMA_VERSION
@@ -40,12 +39,12 @@ _CHARTED_MAX = 20  # of a larger one, so many of the hosts that are not ok
 _ROWS_MAX = 30
 
 
-def render(document: object, template_path: str) -> str:
-    """The document as the template says.
+def render(document: object, *template_paths: str) -> list[str]:
+    """The document as each of the templates says.
 
     Raises:
-        OptionError: the document or the template is none that can be used.
-        MediaOpsError: the template fails; names the file, and the line where it is known.
+        OptionError: the document or a template is none that can be used.
+        MediaOpsError: a template fails; names the file, and the line where it is known.
     """
     if not isinstance(document, Mapping):
         raise OptionError("document", one_line(repr(document), 80), "a result document (a dictionary) is needed")
@@ -53,7 +52,8 @@ def render(document: object, template_path: str) -> str:
         why = f"{SCHEMA_VERSION} is the version of the result document that this release of the collection renders"
         raise OptionError("schema_version", document.get("schema_version"), why)
     cleaned, view = seen(document, view_of, "roles/report/files/result.schema.json")
-    return fill(template_path, document=cleaned, view=view, charts=_Charts(view))
+    charts = _Charts(view)
+    return [fill(path, document=cleaned, view=view, charts=charts) for path in template_paths]
 
 
 def view_of(document: Json) -> dict[str, Any]:
@@ -285,32 +285,17 @@ class _Charts:
     """Charts for a template, drawn when it asks for them."""
 
     def __init__(self, view: Json) -> None:
-        self._view = view
-        drawable = [host for host in view["hosts"] if host["details"]]
+        self._together = view["together"]
+        self._drawable = [host for host in view["hosts"] if host["details"]]
         small = len(view["hosts"]) <= _ALL_CHARTED
-        wanted = drawable if small else [host for host in drawable if host["state"] != "ok"]
+        wanted = self._drawable if small else [host for host in self._drawable if host["state"] != "ok"]
         self.hosts = wanted[:_CHARTED_MAX]
-        self.left = 0 if small else len(drawable) - len(self.hosts)
-
-    @cached_property
-    def _drawn(self) -> tuple[dict[str, list[Chart]], list[Chart], str]:
-        """The charts of each host by its anchor, those of the fleet, and why there are none."""
-        drawable = sum(1 for host in self._view["hosts"] if host["details"])
-        try:
-            hosts = {host["anchor"]: charts_of(host["details"], f"chart-{host['anchor']}") for host in self.hosts}
-            return hosts, charts_of(self._view["together"], "chart-fleet") if drawable > 1 else [], ""
-        except NoChartsError as error:
-            return {}, [], str(error)
-
-    @property
-    def problem(self) -> str:
-        """Why there are no charts where there is something to draw; else empty."""
-        return self._drawn[2]
+        self.left = 0 if small else len(self._drawable) - len(self.hosts)
 
     def of(self, host: Json) -> list[Chart]:
         """The charts of one host."""
-        return self._drawn[0].get(host["anchor"], [])
+        return charts_of(host["details"], f"chart-{host['anchor']}")
 
     def fleet(self) -> list[Chart]:
         """The charts of all hosts together; none where there is one host only."""
-        return self._drawn[1]
+        return charts_of(self._together, "chart-fleet") if len(self._drawable) > 1 else []

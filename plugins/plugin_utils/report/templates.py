@@ -23,7 +23,7 @@ from ...module_utils.errors import MediaOpsError, OptionError
 from ...module_utils.shapes import Json, number, one_line
 from ...module_utils.times import from_text
 from ..judging.verdict import as_text
-from .charts import seconds
+from .charts import FIGURE_MAX, seconds
 
 WORDS = {"ok": "OK", "warning": "Warning", "unknown": "Unknown", "critical": "Critical"}
 # A shape of its own for each state: colour alone tells some people nothing.
@@ -118,7 +118,7 @@ def percent(ratio: object) -> str:
 def duration(value: object) -> str:
     """Seconds for people, two units at most."""
     known = number(value)
-    if known is None or abs(known) > 1e11:
+    if known is None or abs(known) > FIGURE_MAX:
         return NOTHING
     return ("-" if known < 0 else "") + seconds(abs(known))
 

@@ -8,15 +8,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from ...module_utils.shapes import Json, number, one_line
-from ..report.charts import FIRST, INK, LINE, MUTED, SECOND, Bar, Chart, bars_of, error_bars, seconds, svg_of
+from ...module_utils.shapes import Json, one_line
+from ..report.charts import Bar, Chart, bars_of, drawable, error_bars, seconds
+from ..report.svg import FIRST, INK, LINE, MUTED, SECOND, WIDTH, Drawing, text_width
 
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-
-_HEIGHT = 190.0
+# Where columns are drawn: their foot, and where the highest ends.
+_HEIGHT, _FOOT, _TOP = 186.0, 167.0, 20.0
 _ROWS_MAX = 12
 _STAGE_LEGEND = (("bar", "this week"), ("tick", "week before"))
 _DAY_LEGEND = (("bar", "by day"), ("dash", "mean of the weeks before"))
@@ -28,12 +27,9 @@ def charts_of_week(week: Json, key: str) -> list[Chart]:
     Args:
         week: ``days``, ``changes``, ``stages`` (a list) and ``errors``, as a document of the fleet's week has them.
         key: makes the ids inside the SVG unique on the page.
-
-    Raises:
-        NoChartsError: there is no matplotlib.
     """
     days = [row for row in week.get("days") or [] if isinstance(row, Mapping)]
-    means = {row["figure"]: number(row.get("mean")) for row in week.get("changes") or []}
+    means = {row["figure"]: drawable(row.get("mean")) for row in week.get("changes") or []}
     drawn = [
         _by_day(days, _DURATION, means.get("average_duration_s"), key),
         _by_day(days, _ERROR_RATE, means.get("error_rate"), key),
@@ -58,41 +54,42 @@ _OPERATIONS = _Figure("total_operations", "Operations", lambda value: f"{value:,
 
 def _by_day(days: Sequence[Json], figure: _Figure, usual: float | None, key: str) -> Chart | None:
     """A column for each day that has the figure, and a line for what is usual."""
-    title, said = figure.title, figure.said
-    known = [
-        (str(day["date"]), value) for day in days if (value := number(day.get(figure.name))) is not None and value >= 0
-    ]
+    said = figure.said
+    known = [(str(day["date"]), value) for day in days if (value := drawable(day.get(figure.name))) is not None]
     if not known:
         return None
-    top = max([value for _date, value in known] + ([usual] if usual else [])) or 1
-
-    def draw(axes: Axes) -> None:
-        for at, (day, value) in enumerate(known):
-            axes.bar(at, value, width=0.62, color=FIRST, clip_on=False)
-            axes.text(at, value + top * 0.03, said(value), color=INK, ha="center", va="bottom", fontsize=9.5)
-            axes.text(at, -top * 0.05, _weekday(day), color=MUTED, ha="center", va="top", fontsize=9.5)
-        if usual is not None:
-            axes.plot([-0.5, len(known) - 0.5], [usual, usual], color=SECOND, linewidth=1.6, linestyle="--")
-        axes.plot([-0.5, len(known) - 0.5], [0, 0], color=LINE, linewidth=1)
-        axes.set_xlim(-0.55, max(len(known), 4) - 0.45)
-        axes.set_ylim(0, top * 1.1)
-        axes.axis("off")
-
     highest = max(known, key=lambda item: item[1])
-    description = f"{title} of {len(known)} days. Highest: {highest[0]} with {said(highest[1])}." + (
+    description = f"{figure.title} of {len(known)} days. Highest: {highest[0]} with {said(highest[1])}." + (
         f" The mean of the weeks before is {said(usual)}." if usual is not None else ""
     )
-    svg = svg_of(
-        draw,
-        _HEIGHT,
-        (0.01, 0.12, 0.98, 0.8),
-        title=f"{title} by day",
-        description=description,
-        key=f"{key}-{figure.name}",
-    )
+    title = f"{figure.title} by day"
+    drawing = Drawing(_HEIGHT, title=title, description=description, key=f"{key}-{figure.name}")
+    _draw_days(drawing, known, said, usual)
     rows = tuple((day, said(value)) for day, value in known)
     legend = _DAY_LEGEND if usual is not None else ()
-    return Chart(f"{title} by day", description, svg, ("Day", title), rows, legend)
+    return Chart(title, description, drawing.markup(), ("Day", figure.title), rows, legend)
+
+
+def _draw_days(
+    drawing: Drawing, days: Sequence[tuple[str, float]], said: Callable[[float], str], usual: float | None
+) -> None:
+    highest = max(*(value for _day, value in days), usual or 0) or 1
+    slot = WIDTH / max(len(days), 4)  # a single day is no wall
+
+    def y(value: float) -> float:
+        return _FOOT - (_FOOT - _TOP) * value / highest
+
+    for at, (_day, value) in enumerate(days):
+        drawing.rect(slot * (at + 0.19), y(value), slot * 0.62, _FOOT - y(value), FIRST)
+    right = slot * len(days)
+    if usual is not None:
+        drawing.line([(0, y(usual)), (right, y(usual))], SECOND, width=1.6, dashed=True)
+    drawing.line([(0, _FOOT), (right, _FOOT)], LINE)
+    size = min(9.5, max(7.5, slot / max(text_width(said(value)) for _day, value in days)))
+    for at, (day, value) in enumerate(days):
+        middle = slot * (at + 0.5)
+        drawing.text(middle, y(value) - 5, said(value), INK, anchor="middle", size=size, room=slot, clear=True)
+        drawing.text(middle, _FOOT + 13, _weekday(day), MUTED, anchor="middle", size=9.5, room=slot)
 
 
 def _weekday(day: str) -> str:
@@ -106,8 +103,8 @@ def _stages(stages: Sequence[Any], key: str) -> Chart | None:
     """Average duration by stage, slowest first, the week before as a marker."""
     bars, rows = [], []
     for row in stages[:_ROWS_MAX]:
-        average, before = number(row.get("average_duration_s")), number(row.get("before_s"))
-        if average is None or average < 0:
+        average, before = drawable(row.get("average_duration_s")), drawable(row.get("before_s"))
+        if average is None:
             continue
         then = "" if before is None else f", before {seconds(before)}"
         bars.append(Bar(str(row["stage"]), average, f"{seconds(average)}{then}", before))

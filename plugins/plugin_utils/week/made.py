@@ -13,6 +13,8 @@ from ..report.made import TEMPLATES, as_json
 from .document import weekly_document
 from .render import render_weekly
 
+_PAGES = ("weekly.html", "weekly.md")
+
 
 def week_of(hosts: Mapping[str, Any], run: Json, contacts: Sequence[Any]) -> dict[str, str]:
     """The page of the week for people, and its document.
@@ -24,5 +26,5 @@ def week_of(hosts: Mapping[str, Any], run: Json, contacts: Sequence[Any]) -> dic
     """
     reviews = {host: mapping(found).get("review") or {} for host, found in hosts.items()}
     week = weekly_document(reviews, run=run, contacts=contacts)
-    pages = {name: render_weekly(week, str(TEMPLATES / f"{name}.j2")) for name in ("weekly.html", "weekly.md")}
-    return {**pages, "weekly.json": as_json(week)}
+    texts = render_weekly(week, *(str(TEMPLATES / f"{name}.j2") for name in _PAGES))
+    return {**dict(zip(_PAGES, texts, strict=True)), "weekly.json": as_json(week)}

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, media_ops.runbook contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""From the document of a fleet's week to the page that a team lead reads, by a Jinja template of role report."""
+"""From the document of a fleet's week to the texts that a team lead reads, by Jinja templates of role report."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from typing import Any
 from ...module_utils.errors import OptionError
 from ...module_utils.review.days import REVIEW_VERSION
 from ...module_utils.shapes import Json, number, one_line
-from ..report.charts import Chart, NoChartsError
 from ..report.render import facts_of
 from ..report.templates import NOTHING, duration, figure, fill, is_html, percent, seen, when
 from .charts import charts_of_week
@@ -34,25 +33,20 @@ _VERDICTS = {
 }
 
 
-def render_weekly(document: object, template_path: str) -> str:
-    """The document as the template says.
+def render_weekly(document: object, *template_paths: str) -> list[str]:
+    """The document as each of the templates says.
 
     Raises:
-        OptionError: the document or the template is none that can be used.
-        MediaOpsError: the template fails; names the file, and the line where it is known.
+        OptionError: the document or a template is none that can be used.
+        MediaOpsError: a template fails; names the file, and the line where it is known.
     """
     if not isinstance(document, dict) or document.get("schema_version") != REVIEW_VERSION or "hosts" not in document:
         raise OptionError("document", one_line(repr(document), 80), "a document of weekly_document is needed")
     cleaned, view = seen(document, view_of_week, "roles/report/files/weekly.schema.json")
-    charts, problem = _charts(cleaned) if is_html(template_path) else ([], "")
-    return fill(template_path, document=cleaned, view=view, charts=charts, charts_problem=problem)
-
-
-def _charts(document: Json) -> tuple[list[Chart], str]:
-    try:
-        return charts_of_week(document, "week"), ""
-    except NoChartsError as error:
-        return [], str(error)
+    return [
+        fill(path, document=cleaned, view=view, charts=charts_of_week(cleaned, "week") if is_html(path) else [])
+        for path in template_paths
+    ]
 
 
 def view_of_week(document: Json) -> dict[str, Any]:

@@ -73,7 +73,7 @@ def verdicts_of(made: dict[str, Any]) -> dict[str, dict[str, Any]]:
     """The verdicts by check; what people read of them is made on the way, and has the same state and reasons."""
     assert problems(RESULT, made) == []
     (host,) = made["hosts"]
-    shown = [render(made, str(_ROLE / "templates" / f"report.{kind}.j2")) for kind in ("html", "md")]
+    shown = render(made, *(str(_ROLE / "templates" / f"report.{kind}.j2") for kind in ("html", "md")))
     shown.append("\n".join(line.text for line in table(summarise(made, []), 120)))
     for text in shown:
         assert host["state"] in text.lower()
