@@ -401,6 +401,16 @@ def test_a_token_is_in_no_file_of_the_run(node: Node, tmp_path: Path) -> None:
     made_here = {"media_ops_run.py", "schedule.json"}
     assert [str(path) for path in written if path.stat().st_mode & 0o077 and path.name not in made_here] == []
 
+    node.noted.unlink()
+    node.add("watch_health", vars={"gate": str(tmp_path / "gate")})
+    killed = node.start("run", "watch_health")
+    wait_for("second run", node.noted.exists, 60)
+    os.killpg(killed.pid, signal.SIGKILL)
+    killed.wait()
+    (tmp_path / "gate").touch()
+    written = [path for path in node.directory.rglob("*") if path.is_file()]
+    assert [str(path) for path in written if secret.encode() in path.read_bytes()] == [], "nor after a kill"
+
     file.chmod(0o644)
     assert node.run("run", "watch_health").returncode == 1
     assert "can be read by others: set its mode to 0600" in node.records[-1]["why"]
