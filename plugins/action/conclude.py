@@ -30,7 +30,7 @@ class ActionModule(HostAction):
             # What was carried out when it broke off was done all the same.
             rung = given["carried_out"].get("rung")
             if rung and rung["rung"] not in [one["rung"] for one in course["response"]["acted"]]:
-                course = acted(course, rung)
+                course = acted(course, rung, given["carried_out"].get("answer") or {})
             why = f"the response broke off: {one_line(given['broken'], 300)}"
             course = {**refused(course, [why]), "state": "not_recovered"}
         if not course["response"]["samples"]:
@@ -43,7 +43,7 @@ class ActionModule(HostAction):
         released = self.ask(
             "guard",
             {
-                "state": "released" if course["leased"] else "recorded",
+                "state": "released" if course["leased"] and not course["unsettled"] else "recorded",
                 "state_dir": given["state_dir"],
                 "run_id": run["run_id"],
                 "entries": [made],

@@ -33,7 +33,7 @@ class ActionModule(HostAction):
         else:
             raise AnsibleActionFail("one of course, and result with a response, is needed")
         course = {**course, "permitted": False} if is_over(course) else self._ask(course, given)
-        return {**course, "changed": False}
+        return {"course": course}
 
     def _gate(self) -> list[str]:
         results = self.of_hosts("healthcheck_result")

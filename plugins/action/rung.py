@@ -37,7 +37,7 @@ class ActionModule(HostAction):
         made = planned_rung(rung, answer)
         # A plan is no change, but with --check it says what would be one.
         changed = made["changed"] and (not given["planning"] or bool(context.CLIARGS.get("check")))
-        told = {key: answer[key] for key in ("plan", "failed", "unreachable", "msg") if key in answer}
+        told = {key: answer[key] for key in ("plan", "failed", "unreachable", "overdue", "msg") if key in answer}
         result: dict[str, Any] = {"changed": changed, "rung": made, "answer": told}
         return {"diff": answer["diff"]} if answer.get("diff") else result
 

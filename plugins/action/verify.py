@@ -25,11 +25,11 @@ class ActionModule(HostAction):
         """The course with the rung, and with what was seen of the host after it."""
         course, carried_out, looks = given["course"], given["carried_out"], list[dict[str, Any]]()
         if course["permitted"] and "rung" in carried_out:
-            course = self._record(acted(course, carried_out["rung"]), carried_out, given)
-            if carried_out["rung"]["changed"] and given["watch"].get("samples"):
+            course = self._record(acted(course, carried_out["rung"], carried_out["answer"]), carried_out, given)
+            if not course["unsettled"] and carried_out["rung"]["changed"] and given["watch"].get("samples"):
                 course = self._watch(course, carried_out["rung"], given)
                 looks = looks_for(course, given["looks"])
-        return {**course, "looks": looks, "changed": False}
+        return {"course": course, "looks": looks}
 
     def _record(self, course: Json, carried_out: Json, given: Json) -> dict[str, Any]:
         run = course["run"]

@@ -22,7 +22,7 @@ options:
     type: dict
     required: true
   course:
-    description: Result of the last M(media_ops.runbook.lease) or M(media_ops.runbook.verify).
+    description: Of the last M(media_ops.runbook.lease) or M(media_ops.runbook.confirm).
     type: dict
     default: {}
   found:
@@ -62,7 +62,7 @@ EXAMPLES = r"""
   media_ops.runbook.conclude:
     result: "{{ healthcheck_result }}"
     found: "{{ planned }}"
-    course: "{{ course }}"
+    course: "{{ confirmed.course }}"
     state_dir: "{{ policy_state_dir }}"
     policy: "{{ policy_routing }}"
   register: healthcheck_result

@@ -18,7 +18,7 @@ extends_documentation_fragment:
   - media_ops.runbook.action.controller
 options:
   course:
-    description: Result of M(media_ops.runbook.verify).
+    description: Of M(media_ops.runbook.verify).
     type: dict
     required: true
   seen:
@@ -36,40 +36,16 @@ EXAMPLES = r"""
 # In role automation
 - name: Recovered is what is well again and cured
   media_ops.runbook.confirm:
-    course: "{{ verified }}"
+    course: "{{ verified.course }}"
     seen: "{{ seen.results }}"
     limits: "{{ policy_limits }}"
-  register: course
+  register: confirmed
 """
 
 RETURN = r"""
-run:
-  description: The run, C(run_id), C(controller), C(pid) and C(user).
+course:
+  description: As RV(media_ops.runbook.lease#module:course), recovered where the cause is gone.
   type: dict
-  returned: success
-response:
-  description: The response as it stands (docs/architecture.md).
-  type: dict
-  returned: success
-leased:
-  description: Whether this run holds the lease of the host.
-  type: bool
-  returned: success
-permitted:
-  description: Whether the next thing may be done.
-  type: bool
-  returned: success
-state:
-  description: V(watching), V(recovered) or V(not_recovered).
-  type: str
-  returned: success
-began:
-  description: When the response began, in seconds since 1970.
-  type: float
-  returned: success
-ended:
-  description: When the host was last watched, in seconds since 1970.
-  type: float
   returned: success
 """
 

@@ -23,7 +23,7 @@ options:
     description: Result of M(media_ops.runbook.plan), to take the lease. One of it and O(course) is needed.
     type: dict
   course:
-    description: Result of the task before, to renew the lease.
+    description: Of the task before, to renew the lease.
     type: dict
   rung:
     description: The rung that is about to be carried out.
@@ -77,37 +77,17 @@ EXAMPLES = r"""
     state_dir: "{{ policy_state_dir }}"
     ttl: "{{ policy_lease_ttl }}"
     window: "{{ policy_schedule_window }}"
-  register: course
+  register: leased
 """
 
 RETURN = r"""
-run:
-  description: The run, C(run_id), C(controller), C(pid) and C(user).
+course:
+  description:
+    - How the response to the host goes, C(run) (C(run_id), C(controller), C(pid) and C(user)), C(response) as it
+      stands (docs/architecture.md), C(leased), C(permitted) (whether the next thing may be done), C(unsettled) (whether
+      the host may still be at work on a rung that gave no answer), C(state) (V(watching), V(recovered) or
+      V(not_recovered)), and C(began) and C(ended) in seconds since 1970.
   type: dict
-  returned: success
-response:
-  description: The response as it stands (docs/architecture.md).
-  type: dict
-  returned: success
-leased:
-  description: Whether this run holds the lease of the host.
-  type: bool
-  returned: success
-permitted:
-  description: Whether the next thing may be done.
-  type: bool
-  returned: success
-state:
-  description: V(watching), V(recovered) or V(not_recovered).
-  type: str
-  returned: success
-began:
-  description: When the response began, in seconds since 1970.
-  type: float
-  returned: success
-ended:
-  description: When the host was last watched, in seconds since 1970.
-  type: float
   returned: success
 """
 

@@ -21,7 +21,7 @@ extends_documentation_fragment:
   - media_ops.runbook.action
 options:
   course:
-    description: Result of M(media_ops.runbook.lease) before. Where RV(ignore:permitted) is false, nothing is done.
+    description: Of M(media_ops.runbook.lease) before. Where it is not C(permitted), nothing is done.
     type: dict
     required: true
   carried_out:
@@ -67,44 +67,20 @@ EXAMPLES = r"""
 # In role automation
 - name: Record what was done, and verify it
   media_ops.runbook.verify:
-    course: "{{ course }}"
+    course: "{{ leased.course }}"
     carried_out: "{{ carried_out }}"
     state_dir: "{{ policy_state_dir }}"
     watch: {samples: 5, interval: 10, good: 3}
     age_max: "{{ policy_answer_age_max }}"
     skew_max: "{{ policy_clock_skew_max }}"
     looks: "{{ policy_looks }}"
-  register: course
+  register: verified
 """
 
 RETURN = r"""
-run:
-  description: The run, C(run_id), C(controller), C(pid) and C(user).
+course:
+  description: As RV(media_ops.runbook.lease#module:course), with the rung and what was seen after it.
   type: dict
-  returned: success
-response:
-  description: The response as it stands (docs/architecture.md).
-  type: dict
-  returned: success
-leased:
-  description: Whether this run holds the lease of the host.
-  type: bool
-  returned: success
-permitted:
-  description: Whether the next thing may be done.
-  type: bool
-  returned: success
-state:
-  description: V(watching), V(recovered) or V(not_recovered).
-  type: str
-  returned: success
-began:
-  description: When the response began, in seconds since 1970.
-  type: float
-  returned: success
-ended:
-  description: When the host was last watched, in seconds since 1970.
-  type: float
   returned: success
 looks:
   description: The looks at the cause, each with C(subject), C(module) and C(args); none where it has not recovered.

@@ -19,9 +19,11 @@ from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure, AnsibleE
 from ansible.plugins.action import ActionBase
 
 from ..module_utils.api.settings import api_argument_spec
+from ..module_utils.deadline import longest_s
 from ..module_utils.errors import MediaOpsError
 from ..module_utils.redact import Redactor, secret_values
 from ..module_utils.shapes import one_line
+from .limit import OverdueError, limited_to
 from .screen import is_read_by_a_program
 
 _MODULES = Path(__file__).resolve().parent.parent / "modules"
@@ -36,7 +38,15 @@ _TYPES: dict[str, tuple[type, ...]] = {
     "dict": (dict,),
 }
 # What tells a failure; the rest of a module's answer is what its RETURN names.
-_FAILURE = {"failed": bool, "unreachable": bool, "msg": str, "rc": int, "module_stderr": str, "module_stdout": str}
+_FAILURE = {
+    "failed": bool,
+    "unreachable": bool,
+    "overdue": bool,
+    "msg": str,
+    "rc": int,
+    "module_stderr": str,
+    "module_stdout": str,
+}
 _DIFF = ("before", "after", "before_header", "after_header", "prepared")
 _TEXT_MAX, _DIFF_MAX, _WARNINGS_MAX = 4_000, 200_000, 20
 _ANSWER_MAX = 16_000_000  # characters: above that, data of Python would take many times as much on the controller
@@ -50,6 +60,8 @@ _ACTED_ON = frozenset(
         *("key", "access_key", "credentials", "secrets_known"),
     }
 )
+# A module keeps a deadline of its own. The margin is for the way to the host, and for what ends a module that does not.
+_MARGIN_S, _MOST_S = 90.0, 3600.0
 # Whoever a module becomes: what lies in that user's home is not loaded into it.
 _ENVIRONMENT = {"PYTHONNOUSERSITE": "1"}
 _NAMESPACE = "media_ops.runbook."
@@ -217,10 +229,15 @@ class HostAction(ActionBase):  # type: ignore[misc]
         self._asked = module
         task, before = self._task, (self._task.check_mode, self._task.environment)
         task.check_mode, task.environment = task.check_mode or check, [*(task.environment or []), _ENVIRONMENT]
+        most_s = (longest_s(module, given) or _MOST_S) + _MARGIN_S
         try:
-            answer = self._execute_module(
-                module_name=f"{_NAMESPACE}{module}", module_args=given, task_vars=self.variables
-            )
+            with limited_to(most_s):
+                answer = self._execute_module(
+                    module_name=f"{_NAMESPACE}{module}", module_args=given, task_vars=self.variables
+                )
+        except OverdueError:
+            msg = f"module {module} gave no answer within {most_s:.0f} s; it may still be at work on the host"
+            return {"failed": True, "overdue": True, "changed": False, "msg": msg}
         except AnsibleConnectionFailure as error:
             return {"unreachable": True, "changed": False, "msg": self.redactor.text(one_line(error, 500))}
         except AnsibleError as error:

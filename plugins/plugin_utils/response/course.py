@@ -4,8 +4,8 @@
 """How the response to a host goes, from its plan to its end. Pure.
 
 The course is what passes from one task to the next: ``run``, ``response`` as it stands, ``leased``, ``permitted``
-(whether the next rung may be carried out), ``state`` (watching, recovered or not_recovered), ``began`` and ``ended``
-(seconds since 1970).
+(whether the next rung may be carried out), ``state`` (watching, recovered or not_recovered), ``unsettled`` (whether the
+host may still be at work on a rung that gave no answer), ``began`` and ``ended`` (seconds since 1970).
 """
 
 from __future__ import annotations
@@ -134,6 +134,7 @@ def begun(whole: Json, run: Json, now: float) -> dict[str, Any]:
         "response": dict(whole),
         "leased": False,
         "permitted": True,
+        "unsettled": False,
         "state": "watching",
         "began": now,
         "ended": now,
@@ -159,10 +160,20 @@ def is_over(course: Json) -> bool:
     return bool(whole["refusals"]) or (course["state"] == "recovered" and not whole["procedure"])
 
 
-def acted(course: Json, rung: Json) -> dict[str, Any]:
-    """The course after a rung was carried out."""
+def acted(course: Json, rung: Json, answer: Json) -> dict[str, Any]:
+    """The course after a rung was carried out.
+
+    Where the module gave no answer, the host may still be at work on it: nothing more is done, and the lease stays.
+    """
     whole = course["response"]
-    return {**course, "response": {**whole, "acted": [*whole["acted"], dict(rung)]}}
+    made = {**course, "response": {**whole, "acted": [*whole["acted"], dict(rung)]}}
+    if not (answer.get("overdue") or answer.get("unreachable")):
+        return made
+    why = f"the host gave no answer while '{rung['rung']}' was carried out, and may still be at work on it"
+    return {
+        **refused(made, [f"{why}: nothing more is done there, and its lease stays until its time"]),
+        "unsettled": True,
+    }
 
 
 def watched(course: Json, state: str, samples: Sequence[Json], now: float) -> dict[str, Any]:

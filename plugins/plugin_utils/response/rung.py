@@ -62,5 +62,6 @@ def joined(setting: Json, restart: Json) -> dict[str, Any]:
         "hash": joined_hash([hashed for hashed in (setting.get("hash"), restart.get("hash")) if hashed]),
         "changed": bool(setting.get("changed") or restart.get("changed")),
         "failed": failed,
+        **{key: True for key in ("overdue", "unreachable") if restart.get(key)},
         "msg": str(restart.get("msg") or "the restart gave no answer") if failed else "",
     }

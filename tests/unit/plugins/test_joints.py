@@ -278,7 +278,7 @@ def test_what_pipeline_info_gives_is_what_it_documents(tmp_path: Path) -> None:
 # Read by programs in result.json, and by people in the ledger that the run's name leads to.
 FOR_PROGRAMS = {"run_id", "page", "recovered_after_s"}
 # Of a.b.c, both a.b and b.c
-IN_TASKS = re.compile(r"(?=\b(healthcheck_result|__automation_course|response|run)\.(\w+))")
+IN_TASKS = re.compile(r"(?=\b(healthcheck_result|course|response|run)\.(\w+))")
 
 
 def in_tasks(variable: str) -> set[str]:
@@ -290,14 +290,20 @@ def in_tasks(variable: str) -> set[str]:
 
 def test_tasks_read_of_a_result_what_is_in_it() -> None:
     assert sorted(in_tasks("healthcheck_result") - returned("check") - returned("plan")) == []
-    assert in_tasks("__automation_course") <= returned("lease")
+    assert (
+        {"run", "response", "leased", "permitted"}
+        <= in_tasks("course")
+        <= set(begun(response("run", "apply"), {}, 0.0))
+    )
     assert sorted(in_tasks("response") - keys_of(Response)) == []
     assert "run_id" in in_tasks("run")
 
 
 def test_the_course_is_what_its_actions_document_and_conclude_reads() -> None:
     given = begun(response("run", "apply"), {}, 0.0)
-    assert set(given) == returned("lease") == returned("confirm") == returned("verify") - {"looks"}
+    assert {"course"} == returned("lease") == returned("confirm") == returned("verify") - {"looks"}
+    said = " ".join(documented("lease", "RETURN")["course"]["description"])
+    assert set(given) <= set(re.findall(r"C\((\w+)\)", said))
     read = read_by("action/conclude.py", "course") | read_by(COURSE, "course")
     assert sorted(read - set(given)) == []
 

@@ -18,7 +18,7 @@ NAMESPACE = "media_ops.runbook."
 # Variables of the run that a host tries to set by its answer, and a result that it makes up.
 INTRUDER = {"ansible_facts": {"ansible_become": True}, "ansible_stats": {"data": {"x": 1}}, "made_up": "by the host"}
 
-Answer = Mapping[str, Any] | Exception
+Answer = Mapping[str, Any] | Exception | Callable[[], None]
 
 
 @dataclass(frozen=True)
@@ -104,6 +104,9 @@ def _hosts(
             action._discovered_interpreter = found_python
         if isinstance(answer, Exception):
             raise answer
+        if callable(answer):
+            answer()
+            return {}
         return dict(answer)
 
     return execute

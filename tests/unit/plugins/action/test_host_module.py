@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ast
 import json
+import time
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from typing import Any
 import pytest
 import yaml
 from ansible.errors import AnsibleConnectionFailure
+from ansible_collections.media_ops.runbook.plugins.plugin_utils import host_action
 from ansible_collections.media_ops.runbook.plugins.plugin_utils.host_action import HostAction, promised
 
 from tests.unit.plugins.action.acting import INTRUDER, act
@@ -89,6 +91,14 @@ def test_a_value_of_another_type_fails_the_module() -> None:
 def test_a_host_that_cannot_be_reached_is_unreachable() -> None:
     with pytest.raises(AnsibleConnectionFailure, match="no route"):
         act("guard", {"state_dir": "/s"}, answers={"guard": AnsibleConnectionFailure("no route")})
+
+
+def test_a_host_that_never_answers_is_not_waited_for_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(host_action, "longest_s", lambda _module, _options: 0.2)
+    monkeypatch.setattr(host_action, "_MARGIN_S", 0.1)
+    result = act("guard", {"state_dir": "/s"}, answers={"guard": lambda: time.sleep(60)}).result
+    assert (result["failed"], result["overdue"]) == (True, True)
+    assert "it may still be at work on the host" in result["msg"]
 
 
 def test_the_interpreter_that_ansible_found_is_kept_for_the_next_task() -> None:

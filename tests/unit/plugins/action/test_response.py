@@ -58,22 +58,24 @@ def lease(result: dict[str, Any], answer: Any, fleet: dict[str, Any] | None = No
 class TestLease:
     def test_a_host_that_does_not_answer_is_a_refusal(self) -> None:
         run = lease(planned(), {"unreachable": True, "msg": "ssh"})
-        assert (run.result["permitted"], run.result["leased"]) == (False, False)
-        assert run.result["response"]["refusals"] == ["the lease could not be taken: ssh"]
+        assert (run.result["course"]["permitted"], run.result["course"]["leased"]) == (False, False)
+        assert run.result["course"]["response"]["refusals"] == ["the lease could not be taken: ssh"]
 
     def test_it_is_given_and_says_for_what(self) -> None:
         run = lease(planned(), {**STANDS, "permitted": True, "refusals": [], "took_over": None, **INTRUDER})
-        assert (run.result["permitted"], run.result["leased"]) == (True, True)
+        assert (run.result["course"]["permitted"], run.result["course"]["leased"]) == (True, True)
         assert run.arguments("guard")["reason"] == "Full"
         assert "made_up" not in run.result
 
     def test_what_cannot_be_watched_and_a_host_before_it_that_is_ill_are_not_even_asked(self) -> None:
         run = lease(planned(), [], watch={"samples": 5, "good": 9})
         assert run.modules == []
-        assert "cannot be watched" in run.result["response"]["refusals"][0]
+        assert "cannot be watched" in run.result["course"]["response"]["refusals"][0]
         ill = {"healthcheck_result": {"response": {"recovered": False}}}
         run = lease(planned(), [], {"media0": ill})
-        assert run.result["response"]["refusals"] == ["media0 did not recover: no other host is touched in this run"]
+        assert run.result["course"]["response"]["refusals"] == [
+            "media0 did not recover: no other host is touched in this run"
+        ]
 
 
 def verify(course: dict[str, Any], answers: dict[str, Any], **options: Any) -> Run:
@@ -90,19 +92,34 @@ class TestVerify:
         run = verify(course, answers, watch={"samples": 2, "interval": 0, "good": 1})
         assert run.modules == ["guard", "pipeline_info", "pipeline_info"]
         assert run.arguments("guard")["entries"][0]["result"] == "done"
-        assert (run.result["state"], run.result["looks"]) == ("not_recovered", [])
-        assert [one["rung"] for one in run.result["response"]["acted"]] == ["Free"]
+        assert (run.result["course"]["state"], run.result["looks"]) == ("not_recovered", [])
+        assert [one["rung"] for one in run.result["course"]["response"]["acted"]] == ["Free"]
 
     def test_what_is_not_on_record_ends_the_response(self) -> None:
         run = verify(begun(planned()["response"], RUN, 1.0), {"guard": {"failed": True, "msg": "disk full"}})
-        assert run.result["response"]["refusals"] == ["what was done could not be recorded on the host: disk full"]
-        assert not run.result["permitted"]
+        course = run.result["course"]
+        assert course["response"]["refusals"] == ["what was done could not be recorded on the host: disk full"]
+        assert not course["permitted"]
+
+    @pytest.mark.parametrize("silent", [{"overdue": True, "failed": True}, {"unreachable": True}])
+    def test_a_host_that_gave_no_answer_is_left_alone_and_its_lease_stays(self, silent: dict[str, Any]) -> None:
+        carried_out = {"rung": rung(ROW, [ACTION], failed=True), "answer": {**silent, "msg": "no answer"}}
+        course = {**begun(planned()["response"], RUN, 1.0), "leased": True}
+        watch = {"samples": 2, "interval": 0, "good": 1}
+        run = verify(course, {"guard": {**STANDS, "recorded": 1}}, carried_out=carried_out, watch=watch)
+        assert run.modules == ["guard"], "it is not watched, either"
+        after = run.result["course"]
+        assert (after["permitted"], after["unsettled"]) == (False, True)
+        assert "may still be at work on it" in after["response"]["refusals"][0]
+        end = conclude(course=after)
+        assert end.arguments("guard")["state"] == "recorded"
+        assert end.result["response"]["recovered"] is False
 
     def test_a_rung_that_was_not_permitted_leaves_the_course_as_it_was(self) -> None:
         done = planned(acted=[rung(ROW, [ACTION], changed=True)])["response"]
         course = {**begun(done, RUN, 1.0), "permitted": False, "state": "recovered"}
         run = verify(course, {}, carried_out={"skipped": True})
-        assert {key: run.result[key] for key in course} == course
+        assert run.result["course"] == course
         assert run.result["looks"] == []
 
 

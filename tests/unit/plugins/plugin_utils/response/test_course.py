@@ -221,7 +221,7 @@ class TestCourse:
             "ffmpeg": {"module": "ffmpeg_info", "args": {}},
             "host": {"module": "host_info", "args": {"samples": 1}},
         }
-        well = watched(acted(course(), rung(cured={"ffmpeg": ["ok"], "disk": ["ok"]})), "recovered", [], 160.0)
+        well = watched(acted(course(), rung(cured={"ffmpeg": ["ok"], "disk": ["ok"]}), {}), "recovered", [], 160.0)
         wanted = looks_for(well, looks)
         assert [(look["subject"], look["module"]) for look in wanted] == [
             ("ffmpeg", "ffmpeg_info"),
@@ -241,7 +241,7 @@ class TestCourse:
         assert looks_for(course(), looks) == []
 
     def test_what_is_not_on_record_is_no_recovery(self) -> None:
-        done = watched(acted(refused(course(), ["could not be recorded"]), rung()), "recovered", [], 163.0)
+        done = watched(acted(refused(course(), ["could not be recorded"]), rung(), {}), "recovered", [], 163.0)
         made = concluded(done, evidence="", contacts=[{"name": "Ann"}])
         assert (made["recovered"], made["page"], decision_of(made, "recovered")) == (False, True, "paged")
         assert made["msg"].endswith("Page Ann")
@@ -266,7 +266,7 @@ class TestCourse:
         assert len(watch_refusals(watch)) == refusals
 
     def test_recovered(self) -> None:
-        done = watched(acted(course(), rung()), "recovered", [{"number": 1}], 163.9)
+        done = watched(acted(course(), rung(), {}), "recovered", [{"number": 1}], 163.9)
         made = concluded(done, evidence="/e", contacts=CONTACTS)
         assert (made["recovered"], made["recovered_after_s"], made["page"]) == (True, 63, False)
         assert made["msg"] == "Recovered after 63 s by: Restart"
@@ -274,7 +274,7 @@ class TestCourse:
         assert decision_of(made, "recovered") == "recovered"
 
     def test_not_recovered_says_what_was_tried_and_whom_to_page(self) -> None:
-        ended = acted(course(), rung("Reinstall", failed=True, changed=False, msg="apt fails"))
+        ended = acted(course(), rung("Reinstall", failed=True, changed=False, msg="apt fails"), {})
         made = concluded(watched(ended, "not_recovered", [], 170.0), evidence="/e", contacts=CONTACTS)
         assert made["msg"] == (
             "NOT recovered. Tried: nothing. Reinstall: apt fails. Page Ann +1, Bob +2. Evidence on the host: /e"
@@ -285,14 +285,14 @@ class TestCourse:
         assert decision_of(alone, "watching") == "refused"
 
     def test_a_procedure_without_a_watch_is_done_when_all_was_carried_out(self) -> None:
-        done = acted(course(procedure="p"), rung())
+        done = acted(course(procedure="p"), rung(), {})
         made = concluded(done, evidence="", contacts=[])
         assert (made["recovered"], made["msg"], decision_of(made, "watching")) == (
             True,
             "Done in 0 s: Restart",
             "completed",
         )
-        failed = concluded(acted(done, rung("Free", failed=True, msg="full")), evidence="", contacts=[])
+        failed = concluded(acted(done, rung("Free", failed=True, msg="full"), {}), evidence="", contacts=[])
         assert failed["msg"].startswith("NOT done. Carried out: Restart; Free. Free: full")
         ill = concluded(watched(done, "not_recovered", [], 170.0), evidence="", contacts=[])
         assert ill["recovered"] is False
