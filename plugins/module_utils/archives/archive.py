@@ -83,7 +83,7 @@ def write_archive(target: int, sources: Sequence[Source], compression: str) -> l
     ):
         for source in sources:
             info = tarfile.TarInfo(source.name)
-            info.size, info.mtime, info.mode = source.size, source.mtime, 0o640
+            info.size, info.mtime, info.mode = source.size, source.mtime, 0o600
             content = _Hashed(source.fd)
             tar.addfile(info, cast("IO[bytes]", content))
             members.append(Member(source.name, source.size, content.sha256.hexdigest()))

@@ -7,13 +7,13 @@
 from __future__ import annotations
 
 import os
-import stat
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Callable, NamedTuple
 
 from ..errors import MediaOpsError, OptionError
+from ..opener import open_regular_at
 from ..plan import Action, plan_hash, planned, require_hash
 from ..shapes import one_line
 from ..storage.client import in_child, need_boto3
@@ -103,14 +103,11 @@ def _archives(root: Root) -> tuple[list[Archive], list[dict[str, str]]]:
         if not ARCHIVE_NAME.fullmatch(name):
             continue
         try:
-            fd = os.open(name, copies.ARCHIVE_OPEN, dir_fd=root.fd)
+            fd = open_regular_at(root.fd, name)
         except OSError as error:
             unread.append({"archive": name, "reason": one_line(error.strerror)})
             continue
         try:
-            if not stat.S_ISREG(os.fstat(fd).st_mode):
-                unread.append({"archive": name, "reason": "no regular file"})
-                continue
             found.append(Archive(name, *hashed(fd)))
         finally:
             os.close(fd)

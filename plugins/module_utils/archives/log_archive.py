@@ -27,6 +27,7 @@ from typing import Any
 
 from ..clock import require_clock
 from ..errors import MediaOpsError, OptionError
+from ..opener import NotRegularError, kind_of, open_regular_at
 from ..plan import Action, plan_hash, planned, require_hash
 from ..shapes import one_line
 from ..state import directory
@@ -47,7 +48,6 @@ from .journal import Expired, Identity, Journal
 from .rotation import rotation
 
 _ASIDE = re.compile(r"\.(.+)\.archived-[0-9]+")
-_OPEN = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 _NEW = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _JOURNAL_MAX = 1 << 22
 _MEMBER_OVERHEAD = 2048
@@ -207,8 +207,9 @@ class _Run:
 
     def _look(self) -> None:
         seen = self._seen
-        data, _mode = directory.read_file(self._archives.fd, self._journal_name, self._journal_path, _JOURNAL_MAX)
-        journal = Journal.from_bytes(data, self._journal_path)
+        with directory.failing(f"cannot read {self._journal_path}, which says what is archived already"):
+            data = directory.read_if_there(self._archives.fd, self._journal_name, _JOURNAL_MAX)
+        journal = Journal.from_bytes(data or b"", self._journal_path)
         if journal and self._is_there(journal):
             seen.journal = journal
         known: set[int] = set()
@@ -236,22 +237,18 @@ class _Run:
     def _take(self, name: str, known: set[int]) -> None:
         seen = self._seen
         try:
-            fd = os.open(name, _OPEN, dir_fd=self._logs.fd)
+            fd = open_regular_at(self._logs.fd, name)
         except FileNotFoundError:  # rotated away: the next run has it
             return
         except OSError as error:
-            reason = "no_regular_file" if error.errno in (errno.ELOOP, errno.ENXIO) else "denied"
+            reason = "no_regular_file" if isinstance(error, NotRegularError) else "denied"
             seen.skipped.append({"file": one_line(name), "reason": reason})
             return
         facts = os.fstat(fd)
-        why, is_leased = "", False
-        if not stat.S_ISREG(facts.st_mode):
-            why = "no_regular_file"
-        elif facts.st_ino in known:  # renamed while the directory was read
+        if facts.st_ino in known:  # renamed while the directory was read
             os.close(fd)
             return
-        else:
-            why, is_leased = self._lease(fd, facts)
+        why, is_leased = self._lease(fd, facts)
         if why:
             os.close(fd)
             seen.skipped.append({"file": one_line(name), "reason": why})
@@ -375,15 +372,15 @@ class _Run:
             except FileNotFoundError:
                 return name
             if not stat.S_ISREG(facts.st_mode):
-                kind = "a directory" if stat.S_ISDIR(facts.st_mode) else "no regular file"
-                raise MediaOpsError(f"{self._archives.path}/{name} is {kind}: nothing was archived, all logs are kept")
+                there = f"{self._archives.path}/{name} is {kind_of(facts)}"
+                raise MediaOpsError(f"{there}: nothing was archived, all logs are kept")
         raise MediaOpsError(f"{self._archives.path} has 999 archives of {self._settings.day}")
 
     @contextlib.contextmanager
     def _temp(self) -> Iterator[int]:
         """The new file, open; it does not outlive an error."""
         with directory.failing(f"cannot write an archive to {self._archives.path}; all logs are kept"):
-            fd = os.open(self._temp_name, _NEW, 0o640, dir_fd=self._archives.fd)
+            fd = os.open(self._temp_name, _NEW, 0o600, dir_fd=self._archives.fd)
             try:
                 yield fd
             finally:
