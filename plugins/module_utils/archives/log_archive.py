@@ -109,13 +109,13 @@ def log_archive(params: Mapping[str, Any], *, check_mode: bool) -> dict[str, Any
         opened_option("archive_dir", params["archive_dir"]) as archives,
     ):
         run = _Run(settings, logs, archives)
-        try:
+        with contextlib.closing(run), contextlib.ExitStack() as locks:
             if not check_mode:
-                run.lock()
+                # One run at a time in either directory; disk_cleanup leaves a locked one alone.
+                for root in {root.path: root for root in (logs, archives)}.values():
+                    locks.enter_context(locked(root))
                 run.drop_temporaries()
             return run.work(check_mode=check_mode)
-        finally:
-            run.close()
 
 
 def _settings(params: Mapping[str, Any]) -> Settings:
@@ -168,12 +168,6 @@ class _Run:
     def close(self) -> None:
         for log in self._seen.logs + self._seen.archived:
             log.close()
-
-    def lock(self) -> None:
-        """One run at a time in either directory; disk_cleanup leaves a locked one alone."""
-        for root in {root.path: root for root in (self._logs, self._archives)}.values():
-            if not locked(root.fd):
-                raise MediaOpsError(f"another run works on {root.path}: nothing was done", path=root.path)
 
     def drop_temporaries(self) -> None:
         """What a killed run had begun; none is at work now, as the directories are locked."""

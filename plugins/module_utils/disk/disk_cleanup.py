@@ -20,11 +20,12 @@ from typing import Any, Callable, Protocol
 
 from ..clock import require_clock
 from ..errors import OptionError
+from ..opener import open_regular_at
 from ..options import check_range
 from ..plan import Action, plan_hash, require_hash
 from ..shapes import one_line
 from ..system.open_files import OpenFiles, claimed, leased
-from ..system.tree import Directory, Root, SymbolicLinkError, open_root, opened_again, walk
+from ..system.tree import LOCK, Directory, Root, SymbolicLinkError, open_root, opened_again, walk
 from .retention import DueFile, Findings, Rule, Totals, lacking, limit_to, make_plan, parse_rules, totals
 
 _SESSIONS_SHOWN = 50
@@ -383,11 +384,20 @@ class Sweep:
 def _shared(directory: int) -> Iterator[bool]:
     """Whether nobody else has the directory for himself, as log_archive has while it works; nor gets it meanwhile."""
     try:
-        fcntl.flock(directory, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        yield False
+        lock = open_regular_at(directory, LOCK)
+    except OSError as error:
+        # Who comes only now finds the file open, or gone, as anybody does who did not ask for the lock.
+        yield isinstance(error, FileNotFoundError)
         return
-    yield True  # given back when the directory is closed
+    try:
+        fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        ours = True
+    except BlockingIOError:
+        ours = False
+    try:
+        yield ours
+    finally:
+        os.close(lock)
 
 
 def remove_file(directory: int, file: DueFile, open_files: OpenFiles) -> tuple[str, int]:

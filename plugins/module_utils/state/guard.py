@@ -267,7 +267,7 @@ class Lease:
         self.now = now
 
     def holder(self) -> dict[str, Any] | None:
-        """The lease that stands, and whether it has expired; one that cannot be read is nobody's, and holds the host."""
+        """The lease that stands, and whether it has expired. One that cannot be read is nobody's and holds the host."""
         try:
             lease = self._read()
         except _UnreadableError as error:
