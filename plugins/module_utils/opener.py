@@ -4,8 +4,8 @@
 
 """Files that others may have put there, opened so that none holds us up, leads elsewhere, or fills the memory.
 
-What a name stands for is looked at before it is opened (O_PATH), and what was looked at is what is opened then: a FIFO,
-a socket or a device is never opened at all. Every error is an OSError whose ``strerror`` is for people.
+What a name stands for is looked at before it is opened, and once more when it is: a FIFO or a device is not opened
+unless it comes in between, and then without waiting. Every error is an OSError whose ``strerror`` is for people.
 """
 
 from __future__ import annotations
@@ -51,7 +51,11 @@ def open_regular(path: str, *, follow: bool = False) -> int:
         NotRegularError: it is something else, or a link that is not followed.
         OSError: it is not there, or must not be read.
     """
-    return _opened(_reached(path, follow=follow)[0], path, os.O_RDONLY)
+    place, name, _real = _reached(path, follow=follow)
+    try:
+        return open_regular_at(place, name)
+    finally:
+        os.close(place)
 
 
 def open_regular_at(directory: int, name: str, access: int = os.O_RDONLY) -> int:
@@ -66,7 +70,15 @@ def open_regular_at(directory: int, name: str, access: int = os.O_RDONLY) -> int
         NotRegularError: it is something else.
         OSError: it is not there, or must not be opened so.
     """
-    return _opened(os.open(name, _LOOK, dir_fd=directory), name, access)
+    _require_regular(os.stat(name, dir_fd=directory, follow_symlinks=False), name)
+    # Non-blocking for a FIFO that comes in its place just now, and for a lease that somebody holds on the file.
+    opened = os.open(name, access | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC, dir_fd=directory)
+    try:
+        _require_regular(os.fstat(opened), name)
+    except NotRegularError:
+        os.close(opened)
+        raise
+    return opened
 
 
 def open_directory(path: str) -> int:
@@ -75,11 +87,11 @@ def open_directory(path: str) -> int:
     Raises:
         OSError: it is not there, something else, or must not be read.
     """
-    held = _reached(path, follow=False)[0]
+    place, name, _real = _reached(path, follow=False)
     try:
-        return os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=held)
+        return os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=place)
     finally:
-        os.close(held)
+        os.close(place)
 
 
 def read_regular(path: str, limit: int, *, follow: bool = False) -> bytes:
@@ -113,31 +125,21 @@ def resolved(path: str) -> str:
     """Where a path leads, without a link in it; the file need not be there.
 
     Raises:
-        OSError: a link on the way is not followed, or a directory must not be passed.
+        OSError: a link on the way is not followed, or a directory is not there or must not be passed.
     """
-    try:
-        held, real = _reached(path, follow=True)
-    except FileNotFoundError as error:
-        return str(error.filename)
-    os.close(held)
+    place, _name, real = _reached(path, follow=True)
+    os.close(place)
     return real
 
 
-def _opened(held: int, path: str, access: int) -> int:
-    """What is held by O_PATH, opened by that very hold."""
-    try:
-        facts = os.fstat(held)
-        if not stat.S_ISREG(facts.st_mode):
-            number = _NUMBERS.get(stat.S_IFMT(facts.st_mode), errno.EINVAL)
-            raise NotRegularError(number, f"it is {kind_of(facts)}, not a regular file", path)
-        # Non-blocking for leases: whoever holds one on it would make us wait.
-        return os.open(f"/proc/self/fd/{held}", access | os.O_NONBLOCK | os.O_CLOEXEC)
-    finally:
-        os.close(held)
+def _require_regular(facts: os.stat_result, path: str) -> None:
+    if not stat.S_ISREG(facts.st_mode):
+        number = _NUMBERS.get(stat.S_IFMT(facts.st_mode), errno.EINVAL)
+        raise NotRegularError(number, f"it is {kind_of(facts)}, not a regular file", path)
 
 
-def _reached(path: str, *, follow: bool) -> tuple[int, str]:
-    """What a path leads to, held by O_PATH, and the path without links."""
+def _reached(path: str, *, follow: bool) -> tuple[int, str, str]:
+    """The directory that a path leads to, open, the name in it, and the path without links."""
     place, real = os.open("/", _LOOK), ""
     left = _names(path)
     links = 0
@@ -146,28 +148,34 @@ def _reached(path: str, *, follow: bool) -> tuple[int, str]:
             name = left.pop()
             try:
                 found = os.open(name, _LOOK, dir_fd=place)
-            except FileNotFoundError as error:
-                raise FileNotFoundError(error.errno, error.strerror, "/".join([real, name, *left[::-1]])) from None
+            except FileNotFoundError:
+                if left:
+                    raise
+                return place, name, f"{real}/{name}"
             facts = os.fstat(found)
-            if stat.S_ISLNK(facts.st_mode) and (left or follow):
-                try:
-                    links += 1
-                    _require_trusted(place, facts, f"{real}/{name}", links)
-                    target = os.readlink("", dir_fd=found)
-                finally:
-                    os.close(found)
-                left += _names(target)
-                if target.startswith("/"):
-                    os.close(place)
-                    place, real = os.open("/", _LOOK), ""
+            is_link = stat.S_ISLNK(facts.st_mode)
+            if not left and not (is_link and follow) and name != "..":
+                os.close(found)
+                return place, name, f"{real}/{name}"
+            if not is_link:
+                os.close(place)
+                place = found
+                real = os.path.dirname(real).rstrip("/") if name == ".." else f"{real}/{name}"
                 continue
-            os.close(place)
-            place = found
-            real = os.path.dirname(real).rstrip("/") if name == ".." else f"{real}/{name}"
+            try:
+                links += 1
+                _require_trusted(place, facts, f"{real}/{name}", links)
+                target = os.readlink("", dir_fd=found)
+            finally:
+                os.close(found)
+            left += _names(target)
+            if target.startswith("/"):
+                os.close(place)
+                place, real = os.open("/", _LOOK), ""
     except BaseException:
         os.close(place)
         raise
-    return place, real or "/"
+    return place, ".", real or "/"
 
 
 def _names(path: str) -> list[str]:
