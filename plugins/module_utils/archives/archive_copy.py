@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Callable, NamedTuple
 
+from ..deadline import Deadline, seconds_for
 from ..errors import OptionError
 from ..opener import open_regular_at
 from ..plan import Action, plan_hash, planned, require_hash
@@ -110,7 +111,7 @@ def _archives(root: Root) -> tuple[list[Archive], list[dict[str, str]]]:
             unread.append({"archive": name, "reason": one_line(error.strerror)})
             continue
         try:
-            found.append(Archive(name, *hashed(fd)))
+            found.append(Archive(name, *hashed(fd, Deadline(seconds_for(os.fstat(fd).st_size)))))
         finally:
             os.close(fd)
     return found, unread

@@ -26,6 +26,7 @@ from datetime import date, datetime, timezone
 from typing import Any
 
 from ..clock import require_clock
+from ..deadline import Deadline, seconds_for
 from ..errors import MediaOpsError, OptionError
 from ..opener import NotRegularError, kind_of, open_regular_at
 from ..plan import Action, plan_hash, planned, require_hash
@@ -164,6 +165,7 @@ class _Run:
         self._removed: list[int] = []
         self._gone: list[str] = []
         self._processes: OpenFiles | None = None
+        self._deadline = Deadline(seconds_for(0))
 
     def close(self) -> None:
         for log in self._seen.logs + self._seen.archived:
@@ -178,6 +180,7 @@ class _Run:
     def work(self, *, check_mode: bool) -> dict[str, Any]:
         seen = self._seen
         self._look()
+        self._deadline = Deadline(seconds_for(sum(log.identity.size for log in seen.logs + seen.archived)))
         state = rotation(self._logs.fd, self._settings.patterns, self._settings.limits, seen.writers)
         plan = make_plan(seen, self._logs.path, self._archives.path, self._settings.compression)
         require_hash(plan, self._settings.plan_hash)
@@ -315,7 +318,7 @@ class _Run:
         if journal is None:
             return "nothing left to finish"
         for log in self._seen.archived:
-            if hashed(log.fd)[1] == journal.files[log.identity]:
+            if hashed(log.fd, self._deadline)[1] == journal.files[log.identity]:
                 self._remove(log)
             else:
                 self._seen.skipped.append({"file": one_line(log.name), "reason": "changed"})
@@ -388,8 +391,8 @@ class _Run:
         while logs:
             os.ftruncate(temp, 0)
             os.lseek(temp, 0, os.SEEK_SET)
-            members = write_archive(temp, _sources(logs), self._settings.compression)
-            verify_archive(temp, members, self._settings.compression)
+            members = write_archive(temp, _sources(logs), self._settings.compression, self._deadline)
+            verify_archive(temp, members, self._settings.compression, self._deadline)
             still = [log for log in logs if log.unchanged()]
             if still == logs:
                 return logs, members

@@ -22,6 +22,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any, Callable
 
+from ..deadline import Deadline, LateError, deadline_of
 from ..errors import MediaOpsError, OptionError
 from ..opener import open_directory, open_regular_at
 from ..options import check_range
@@ -57,14 +58,16 @@ class Collection:
 
     redactor: Redactor
     max_bytes: int
+    deadline: Deadline
     parts: list[Part] = field(default_factory=list)
     missing: list[dict[str, str]] = field(default_factory=list)
 
     def add(self, name: str, source: str, gather: Callable[[], tuple[str, bool]]) -> None:
         """Gather one part: its text, redacted already, and whether it was cut. What goes wrong is noted."""
         try:
+            self.deadline.require("the bundle")
             text, truncated = gather()
-        except (OSError, MediaOpsError, ValueError, RecursionError) as error:
+        except (OSError, MediaOpsError, LateError, ValueError, RecursionError) as error:
             self.miss(name, getattr(error, "strerror", None) or str(error))
             return
         data = text.encode("utf-8", "replace")
@@ -103,11 +106,12 @@ class Settings:
 
 def evidence_bundle(params: Mapping[str, Any], *, check_mode: bool = False) -> dict[str, Any]:
     """The result of module evidence_bundle."""
+    deadline = deadline_of("evidence_bundle", params)
     settings = _settings(params)
     place = os.path.join(settings.state_dir, BUNDLES)
     with existing(settings.state_dir) as state_dir:
         made_at = utc_now()
-        collection, known = _collect(settings)
+        collection, known = _collect(settings, deadline)
         parts = sorted(collection.parts, key=lambda part: part.name)
         files = [part.as_result() for part in parts]
         manifest = {
@@ -173,7 +177,7 @@ def _settings(params: Mapping[str, Any]) -> Settings:
 # Gathering.
 
 
-def _collect(settings: Settings) -> tuple[Collection, dict[str, Any]]:
+def _collect(settings: Settings, deadline: Deadline) -> tuple[Collection, dict[str, Any]]:
     unit = settings.unit
     try:
         properties, no_unit = unit_properties(unit), ""
@@ -181,7 +185,7 @@ def _collect(settings: Settings) -> tuple[Collection, dict[str, Any]]:
         properties, no_unit = {}, str(error)
     environment = _Environment(properties, {*_HARMLESS, *settings.harmless})
     redactor = Redactor([*environment.secrets, *settings.secret_values], settings.patterns)
-    collection = Collection(redactor, settings.max_bytes)
+    collection = Collection(redactor, settings.max_bytes, deadline)
     for name, document in sorted(settings.documents.items()):
         collection.document(f"documents/{name}.json", "the controller", document)
     if no_unit:

@@ -24,6 +24,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.media_ops.runbook.plugins.module_utils.archives import archive, log_archive
+from ansible_collections.media_ops.runbook.plugins.module_utils.deadline import Deadline
 from ansible_collections.media_ops.runbook.plugins.module_utils.errors import MediaOpsError, OptionError
 from ansible_collections.media_ops.runbook.plugins.module_utils.system import tree as tree_module
 
@@ -306,8 +307,8 @@ def test_every_damage_is_seen_when_it_is_read_back(tmp_path: Path, damage: str, 
             for name, size in (("a", 100_000), ("b", 5000))
         ]
         target = stack.enter_context((tmp_path / "archive").open("w+b"))
-        members = archive.write_archive(target.fileno(), sources, compression)
-        archive.verify_archive(target.fileno(), members, compression)
+        members = archive.write_archive(target.fileno(), sources, compression, Deadline(60))
+        archive.verify_archive(target.fileno(), members, compression, Deadline(60))
         size = os.fstat(target.fileno()).st_size
         if damage == "cut":
             os.truncate(target.fileno(), size // 2)
@@ -320,7 +321,7 @@ def test_every_damage_is_seen_when_it_is_read_back(tmp_path: Path, damage: str, 
         else:
             members[0] = members[0]._replace(sha256="0" * 64)
         with pytest.raises(MediaOpsError):
-            archive.verify_archive(target.fileno(), members, compression)
+            archive.verify_archive(target.fileno(), members, compression, Deadline(60))
 
 
 # Rotation and writers
