@@ -12,6 +12,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Callable, NoReturn, Protocol
 
+from .deadline import GRACE_S, LateError, limited, longest_s
+
 
 class MediaOpsError(Exception):
     """A failure to be shown to the user as it stands.
@@ -45,6 +47,7 @@ class MissingLibraryError(MediaOpsError):
 
 class _Module(Protocol):
     params: Mapping[str, Any]
+    _name: str
 
     def exit_json(self, **kwargs: Any) -> NoReturn: ...
 
@@ -52,9 +55,13 @@ class _Module(Protocol):
 
 
 def run_module(module: _Module, work: Callable[[], Mapping[str, Any]]) -> NoReturn:
-    """Do the work of a module and end it: the result is exited with, a MediaOpsError fails it."""
+    """Do the work of a module and end it: its result, or the failure that a MediaOpsError or the end of its time is."""
+    longest = longest_s(module._name, module.params)
     try:
-        result = work()
+        with limited(None if longest is None else longest + GRACE_S):
+            result = work()
     except MediaOpsError as error:
         module.fail_json(**{**error.details, "msg": str(error)})
+    except LateError as error:
+        module.fail_json(msg=str(error))
     module.exit_json(**result)

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -35,6 +36,36 @@ def number(value: object) -> float | int | None:
         return value if math.isfinite(value) else None
     except OverflowError:  # an integer too large for a float
         return None
+
+
+def json_object(data: bytes | str) -> dict[str, Any]:
+    """The object that a JSON text is.
+
+    Raises:
+        ValueError: it is none, or names a key twice and so contradicts itself.
+    """
+    found = json.loads(data, object_pairs_hook=unique_keys)
+    if isinstance(found, dict):
+        return found
+    raise ValueError("its JSON is not an object")
+
+
+def unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object of JSON from its pairs, for ``object_pairs_hook``.
+
+    Raises:
+        RepeatedKeyError: a key is there twice; Python would take the last, others the first.
+    """
+    made = dict(pairs)
+    if len(made) < len(pairs):
+        seen: set[str] = set()
+        twice = next(key for key, _value in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
+        raise RepeatedKeyError(f"its JSON has the key {one_line(twice, 40)!r} twice in one object")
+    return made
+
+
+class RepeatedKeyError(ValueError):
+    """An object of JSON names a key twice."""
 
 
 def mapping(value: object) -> Json:

@@ -209,7 +209,8 @@ rules:
       description:
         - How many stay, by reason. C(session), C(open), C(unproven) (somebody may have it open), C(changed), C(gone),
           C(dated_in_the_future), C(denied), C(read_only), C(locked), C(symbolic_link), C(no_regular_file),
-          C(target_reached); of directories not looked into C(mount), C(denied), C(too_deep), C(unreadable).
+          C(target_reached), C(time_over) (the module's 15 minutes); of directories not looked into C(mount),
+          C(denied), C(too_deep), C(unreadable).
       type: dict
   sample:
     - rule: temporary

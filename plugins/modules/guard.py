@@ -16,6 +16,9 @@ description:
     O(state_dir) on the host, so it survives the loss of a controller and serves every controller.
   - Two calls never decide at once, since each holds a kernel's lock. Between calls a lease with an owner and an end
     says who may act. An expired lease is taken over, and RV(took_over) says from whom.
+  - Only a file that is not there means that there is no pause, lease or ledger. One that cannot be read, is a link or
+    no regular file, or is larger than any of ours, holds the host until a person says V(resumed) of O(state). A lease
+    that was torn by a power cut holds it for one O(ttl) at most. A ledger that cannot be read fails the module.
   - A refusal is a value, RV(permitted) with RV(refusals). The module fails only for misuse, and when the state
     directory cannot be used.
   - Bookkeeping in O(state_dir) is not reported as a change; pausing and resuming are.
@@ -35,7 +38,8 @@ options:
       - V(released) gives the lease back, also where the ledger cannot be written. A lease of another run is left alone.
       - V(recorded) appends O(entries) to the ledger; they are on disk when the module returns. V(leased) does so too
         when it gives the lease, and V(released) before the lease is given back.
-      - V(paused) stops all automation on the host for O(pause_for) seconds. V(resumed) ends that.
+      - V(paused) stops all automation on the host for O(pause_for) seconds. V(resumed) ends that. It is a person's
+        word, and so sets aside a pause or lease that cannot be read as well (RV(cleared)).
     type: str
     choices: [observed, leased, released, recorded, paused, resumed]
     default: observed
@@ -154,14 +158,22 @@ recorded:
   description: How many entries were appended.
   type: int
   returned: with O(state=recorded) and O(state=released), and with O(state=leased) when the lease was given
+cleared:
+  description: Names of files that could not be read and were set aside, as NAME.broken.
+  type: list
+  elements: str
+  returned: with O(state=resumed)
 lease:
   description:
     - The lease, with C(run_id), C(owner), C(controller), C(controller_pid), C(reason), C(taken_at), C(expires_at) and
       C(expired). Null when there is none.
+    - Of one that cannot be read C(run_id) is C(?), and C(reason) says why.
   type: dict
   returned: success
 pause:
-  description: The pause that is on, with C(reason), C(by), C(since) and C(until). Null when there is none.
+  description:
+    - The pause that is on, with C(reason), C(by), C(since) and C(until). Null when there is none.
+    - Of one that cannot be read C(reason) says why, and C(until) is null.
   type: dict
   returned: success
 recent:

@@ -203,7 +203,10 @@ state:
     - V(ok), all files that were asked for were read. Otherwise the other figures are of what could be read.
     - V(missing), there is no such log.
     - V(denied), a file may not be read by this user.
-    - V(invalid), a file is no regular file, is damaged, or cannot be read for another reason.
+    - V(invalid), a file is no regular file, is reached by a link of another user, is damaged, or cannot be read for
+      another reason.
+    - V(timeout), it was not read within the module's time, a minute and one more for each 240 MB of O(max_bytes).
+      No cursor is moved then.
   returned: success
   type: str
   sample: ok

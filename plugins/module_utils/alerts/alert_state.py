@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..errors import OptionError
-from ..shapes import one_line
+from ..shapes import json_object, one_line
 from ..state.directory import alone, failing, open_state_dir, read_file, replace_file
 from ..times import utc_now
 from .transition import AlertPolicy, Alerts, Run, acknowledge, load, nothing_known, open_alerts, transition
@@ -128,7 +128,7 @@ def _read(directory: int, path: str) -> tuple[Alerts, str]:
         there = _lexists(directory)
         return nothing_known(), f"{path}/{_FILE} is not a readable file" if there else ""
     try:
-        state = load(json.loads(data))
+        state = load(json_object(data))
     except (ValueError, RecursionError):
         state = None
     if state is None:

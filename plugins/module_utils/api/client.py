@@ -27,7 +27,7 @@ from urllib.parse import urlsplit
 
 from ..causes import causes_of
 from ..errors import MissingLibraryError
-from ..shapes import one_line
+from ..shapes import RepeatedKeyError, one_line, unique_keys
 from ..times import to_text, utc_now
 from .settings import ApiSettings
 
@@ -340,11 +340,17 @@ def _detail(document: Document | None) -> str:
 def _document(body: bytes, content_type: str) -> Document:
     kind = one_line(content_type.partition(";")[0], 40) or "no content type"
     try:
-        document = json.loads(body.decode("utf-8"), parse_constant=_refuse, parse_float=_finite, parse_int=_integer)
+        document = json.loads(
+            body.decode("utf-8"),
+            parse_constant=_refuse,
+            parse_float=_finite,
+            parse_int=_integer,
+            object_pairs_hook=unique_keys,
+        )
         if isinstance(document, dict):
             return _plain(document)  # type: ignore[no-any-return]
         why = f"its JSON is not an object but {type(document).__name__}"
-    except _NumberError as error:
+    except (_NumberError, RepeatedKeyError) as error:
         why = str(error)
     except RecursionError:
         why = f"its JSON is nested deeper than {_DEPTH_MAX} levels"

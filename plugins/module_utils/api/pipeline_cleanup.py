@@ -10,7 +10,6 @@ and is never repeated: where its answer is lost, the result says that nobody kno
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from collections.abc import Mapping
@@ -20,7 +19,7 @@ from typing import Any, Callable
 from ..errors import MediaOpsError, OptionError
 from ..options import check_range
 from ..plan import Action, plan_hash, planned, require_hash
-from ..shapes import number
+from ..shapes import json_object, number
 from ..state.directory import existing, read_file
 from ..times import from_text, to_text, utc_now
 from .client import PATHS, Client, Reply
@@ -96,9 +95,10 @@ def _safe(params: Mapping[str, Any], now: datetime) -> tuple[dict[str, Any] | No
 
 def _is_document(data: bytes) -> bool:
     try:
-        return isinstance(json.loads(data), dict)
+        json_object(data)
     except (ValueError, RecursionError):
         return False
+    return True
 
 
 def _dated(file: str) -> datetime | None:

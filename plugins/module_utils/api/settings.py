@@ -15,6 +15,7 @@ from typing import Any, Callable
 from urllib.parse import urlsplit
 
 from ..errors import OptionError
+from ..opener import open_regular, read_whole
 from ..options import check_range
 
 TOKEN_VARIABLE = "MEDIA_OPS_API_TOKEN"  # noqa: S105
@@ -134,13 +135,10 @@ def _token(
 
 def _token_of_file(path: str, warn: Callable[[str], None]) -> str:
     try:
-        # Non-blocking, so that a FIFO with no writer does not hold up the run.
-        handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-        with open(handle, "rb") as file:
+        handle = open_regular(path, follow=True)
+        with os.fdopen(handle):
             mode = os.fstat(handle).st_mode
-            if not stat.S_ISREG(mode):
-                raise OptionError("api_token_file", path, "is not a regular file")
-            content = file.read(_TOKEN_FILE_MAX)
+            content = read_whole(handle, _TOKEN_FILE_MAX)
     except OSError as error:
         raise OptionError("api_token_file", path, f"cannot be read: {error.strerror}") from error
     if mode & stat.S_IROTH:

@@ -19,6 +19,7 @@ from collections.abc import Iterator, Sequence
 from datetime import date
 from typing import IO, Any, NamedTuple, cast
 
+from ..deadline import Deadline
 from ..errors import MediaOpsError
 
 _SUFFIXES = {"gzip": ".tar.gz", "zstd": ".tar.zst"}
@@ -70,7 +71,7 @@ def compression_of(wanted: str) -> str:
     return wanted if wanted != "auto" else "zstd" if there else "gzip"
 
 
-def write_archive(target: int, sources: Sequence[Source], compression: str) -> list[Member]:
+def write_archive(target: int, sources: Sequence[Source], compression: str, deadline: Deadline) -> list[Member]:
     """Pack files into an open, empty file, and bring it to the disk.
 
     Raises:
@@ -83,8 +84,8 @@ def write_archive(target: int, sources: Sequence[Source], compression: str) -> l
     ):
         for source in sources:
             info = tarfile.TarInfo(source.name)
-            info.size, info.mtime, info.mode = source.size, source.mtime, 0o640
-            content = _Hashed(source.fd)
+            info.size, info.mtime, info.mode = source.size, source.mtime, 0o600
+            content = _Hashed(source.fd, deadline)
             tar.addfile(info, cast("IO[bytes]", content))
             members.append(Member(source.name, source.size, content.sha256.hexdigest()))
     os.fsync(target)
@@ -94,27 +95,29 @@ def write_archive(target: int, sources: Sequence[Source], compression: str) -> l
 class _Hashed:
     """Reads a file from its start, and reckons its hash as it goes."""
 
-    def __init__(self, fd: int) -> None:
+    def __init__(self, fd: int, deadline: Deadline) -> None:
         self._fd = fd
+        self._deadline = deadline
         self.size = 0
         self.sha256 = hashlib.sha256()
 
     def read(self, size: int) -> bytes:
+        self._deadline.require("reading the files to be archived")
         data = os.pread(self._fd, size, self.size)
         self.size += len(data)
         self.sha256.update(data)
         return data
 
 
-def hashed(fd: int) -> tuple[int, str]:
+def hashed(fd: int, deadline: Deadline) -> tuple[int, str]:
     """Size and SHA-256 of an open file, read from its start to its end."""
-    content = _Hashed(fd)
+    content = _Hashed(fd, deadline)
     while content.read(_CHUNK):
         pass
     return content.size, content.sha256.hexdigest()
 
 
-def verify_archive(target: int, members: Sequence[Member], compression: str) -> None:
+def verify_archive(target: int, members: Sequence[Member], compression: str, deadline: Deadline) -> None:
     """Read an archive back from the disk and compare it with what was packed.
 
     Raises:
@@ -123,7 +126,7 @@ def verify_archive(target: int, members: Sequence[Member], compression: str) -> 
     # What is compared is what the disk gives, not what the cache still has.
     os.posix_fadvise(target, 0, 0, os.POSIX_FADV_DONTNEED)
     try:
-        found = _members(target, compression)
+        found = _members(target, compression, deadline)
     except _DAMAGED as error:
         raise MediaOpsError(f"the archive cannot be read back: {error}") from error
     if found != list(members):
@@ -131,7 +134,7 @@ def verify_archive(target: int, members: Sequence[Member], compression: str) -> 
         raise MediaOpsError(f"the archive differs from the files that it was made of: {', '.join(differing)}")
 
 
-def _members(target: int, compression: str) -> list[Member]:
+def _members(target: int, compression: str, deadline: Deadline) -> list[Member]:
     members = []
     with _unpacker(target, compression) as unpacked:
         with tarfile.open(fileobj=unpacked, mode="r|", bufsize=_CHUNK) as tar:
@@ -139,6 +142,7 @@ def _members(target: int, compression: str) -> list[Member]:
                 content = tar.extractfile(info)
                 sha256, size = hashlib.sha256(), 0
                 while content and (data := content.read(_CHUNK)):
+                    deadline.require("reading the archive back")
                     sha256.update(data)
                     size += len(data)
                 members.append(Member(info.name, size, sha256.hexdigest()))

@@ -6,14 +6,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-import stat
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Callable, NamedTuple
 
-from ..errors import MediaOpsError, OptionError
+from ..deadline import Deadline, seconds_for
+from ..errors import OptionError
+from ..opener import open_regular_at
 from ..plan import Action, plan_hash, planned, require_hash
 from ..shapes import one_line
 from ..storage.client import in_child, need_boto3
@@ -82,9 +84,10 @@ def archive_copy(params: Mapping[str, Any], *, check_mode: bool, hide: Callable[
     if not 5 * _MIB <= params["part_size"] <= 1024 * _MIB:
         raise OptionError("part_size", params["part_size"], "must be 5242880 (5 MiB) to 1073741824 (1 GiB)")
     settings = read_settings({**params, "write": True}, check_mode=check_mode, hide=hide, longest=_LONGEST_S)
-    with opened_option("archive_dir", params["archive_dir"]) as root:
-        if not check_mode and not locked(root.fd):
-            raise MediaOpsError(f"another run works on {root.path}: nothing was done", path=root.path)
+    with (
+        opened_option("archive_dir", params["archive_dir"]) as root,
+        contextlib.nullcontext() if check_mode else locked(root),
+    ):
         archives, unread = _archives(root)
         run = _Run(settings, root, archives, params["part_size"])
         run.plan = make_plan(archives, run.seen, run.destination)
@@ -103,15 +106,12 @@ def _archives(root: Root) -> tuple[list[Archive], list[dict[str, str]]]:
         if not ARCHIVE_NAME.fullmatch(name):
             continue
         try:
-            fd = os.open(name, copies.ARCHIVE_OPEN, dir_fd=root.fd)
+            fd = open_regular_at(root.fd, name)
         except OSError as error:
             unread.append({"archive": name, "reason": one_line(error.strerror)})
             continue
         try:
-            if not stat.S_ISREG(os.fstat(fd).st_mode):
-                unread.append({"archive": name, "reason": "no regular file"})
-                continue
-            found.append(Archive(name, *hashed(fd)))
+            found.append(Archive(name, *hashed(fd, Deadline(seconds_for(os.fstat(fd).st_size)))))
         finally:
             os.close(fd)
     return found, unread

@@ -17,18 +17,16 @@ import contextlib
 import hashlib
 import os
 import re
-import stat
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any, Callable, NamedTuple
 
+from ..opener import open_regular_at
 from ..shapes import one_line
 from ..storage.client import new_client, within
 from ..storage.faults import Fault, explain, fault
 from ..storage.settings import Settings, clean, hiding
 from .archive import ARCHIVES_BEGIN
-
-ARCHIVE_OPEN = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 
 OTHER_CONTENT = "the store has an object of this name with other content. It stays: look at it, and move it away"
 
@@ -124,9 +122,8 @@ def _outcome(result: str, state: str, said: str) -> dict[str, str]:
 
 
 def _opened(directory: int, job: Job) -> int:
-    fd = os.open(job.name, ARCHIVE_OPEN, dir_fd=directory)
-    facts = os.fstat(fd)
-    if not stat.S_ISREG(facts.st_mode) or facts.st_size != job.size:
+    fd = open_regular_at(directory, job.name)
+    if os.fstat(fd).st_size != job.size:
         os.close(fd)
         raise OSError(0, "it was changed meanwhile")
     return fd

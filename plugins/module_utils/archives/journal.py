@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from ..errors import MediaOpsError
+from ..shapes import json_object
 
 
 class Identity(NamedTuple):
@@ -48,7 +49,7 @@ class Journal:
         if not data:
             return None
         try:
-            document = json.loads(data)
+            document = json_object(data)
             files = {Identity(*map(int, row[:3])): str(row[3]) for row in document["files"]}
             return cls(str(document["archive"]), int(document["inode"]), int(document["size"]), files)
         except (ValueError, TypeError, KeyError, IndexError) as error:

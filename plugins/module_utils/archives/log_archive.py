@@ -26,7 +26,9 @@ from datetime import date, datetime, timezone
 from typing import Any
 
 from ..clock import require_clock
+from ..deadline import Deadline, seconds_for
 from ..errors import MediaOpsError, OptionError
+from ..opener import NotRegularError, kind_of, open_regular_at
 from ..plan import Action, plan_hash, planned, require_hash
 from ..shapes import one_line
 from ..state import directory
@@ -47,7 +49,6 @@ from .journal import Expired, Identity, Journal
 from .rotation import rotation
 
 _ASIDE = re.compile(r"\.(.+)\.archived-[0-9]+")
-_OPEN = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 _NEW = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _JOURNAL_MAX = 1 << 22
 _MEMBER_OVERHEAD = 2048
@@ -109,13 +110,13 @@ def log_archive(params: Mapping[str, Any], *, check_mode: bool) -> dict[str, Any
         opened_option("archive_dir", params["archive_dir"]) as archives,
     ):
         run = _Run(settings, logs, archives)
-        try:
+        with contextlib.closing(run), contextlib.ExitStack() as locks:
             if not check_mode:
-                run.lock()
+                # One run at a time in either directory; disk_cleanup leaves a locked one alone.
+                for root in {root.path: root for root in (logs, archives)}.values():
+                    locks.enter_context(locked(root))
                 run.drop_temporaries()
             return run.work(check_mode=check_mode)
-        finally:
-            run.close()
 
 
 def _settings(params: Mapping[str, Any]) -> Settings:
@@ -164,16 +165,11 @@ class _Run:
         self._removed: list[int] = []
         self._gone: list[str] = []
         self._processes: OpenFiles | None = None
+        self._deadline = Deadline(seconds_for(0))
 
     def close(self) -> None:
         for log in self._seen.logs + self._seen.archived:
             log.close()
-
-    def lock(self) -> None:
-        """One run at a time in either directory; disk_cleanup leaves a locked one alone."""
-        for root in {root.path: root for root in (self._logs, self._archives)}.values():
-            if not locked(root.fd):
-                raise MediaOpsError(f"another run works on {root.path}: nothing was done", path=root.path)
 
     def drop_temporaries(self) -> None:
         """What a killed run had begun; none is at work now, as the directories are locked."""
@@ -184,6 +180,7 @@ class _Run:
     def work(self, *, check_mode: bool) -> dict[str, Any]:
         seen = self._seen
         self._look()
+        self._deadline = Deadline(seconds_for(sum(log.identity.size for log in seen.logs + seen.archived)))
         state = rotation(self._logs.fd, self._settings.patterns, self._settings.limits, seen.writers)
         plan = make_plan(seen, self._logs.path, self._archives.path, self._settings.compression)
         require_hash(plan, self._settings.plan_hash)
@@ -207,8 +204,9 @@ class _Run:
 
     def _look(self) -> None:
         seen = self._seen
-        data, _mode = directory.read_file(self._archives.fd, self._journal_name, self._journal_path, _JOURNAL_MAX)
-        journal = Journal.from_bytes(data, self._journal_path)
+        with directory.failing(f"cannot read {self._journal_path}, which says what is archived already"):
+            data = directory.read_if_there(self._archives.fd, self._journal_name, _JOURNAL_MAX)
+        journal = Journal.from_bytes(data or b"", self._journal_path)
         if journal and self._is_there(journal):
             seen.journal = journal
         known: set[int] = set()
@@ -236,22 +234,18 @@ class _Run:
     def _take(self, name: str, known: set[int]) -> None:
         seen = self._seen
         try:
-            fd = os.open(name, _OPEN, dir_fd=self._logs.fd)
+            fd = open_regular_at(self._logs.fd, name)
         except FileNotFoundError:  # rotated away: the next run has it
             return
         except OSError as error:
-            reason = "no_regular_file" if error.errno in (errno.ELOOP, errno.ENXIO) else "denied"
+            reason = "no_regular_file" if isinstance(error, NotRegularError) else "denied"
             seen.skipped.append({"file": one_line(name), "reason": reason})
             return
         facts = os.fstat(fd)
-        why, is_leased = "", False
-        if not stat.S_ISREG(facts.st_mode):
-            why = "no_regular_file"
-        elif facts.st_ino in known:  # renamed while the directory was read
+        if facts.st_ino in known:  # renamed while the directory was read
             os.close(fd)
             return
-        else:
-            why, is_leased = self._lease(fd, facts)
+        why, is_leased = self._lease(fd, facts)
         if why:
             os.close(fd)
             seen.skipped.append({"file": one_line(name), "reason": why})
@@ -324,7 +318,7 @@ class _Run:
         if journal is None:
             return "nothing left to finish"
         for log in self._seen.archived:
-            if hashed(log.fd)[1] == journal.files[log.identity]:
+            if hashed(log.fd, self._deadline)[1] == journal.files[log.identity]:
                 self._remove(log)
             else:
                 self._seen.skipped.append({"file": one_line(log.name), "reason": "changed"})
@@ -375,15 +369,15 @@ class _Run:
             except FileNotFoundError:
                 return name
             if not stat.S_ISREG(facts.st_mode):
-                kind = "a directory" if stat.S_ISDIR(facts.st_mode) else "no regular file"
-                raise MediaOpsError(f"{self._archives.path}/{name} is {kind}: nothing was archived, all logs are kept")
+                there = f"{self._archives.path}/{name} is {kind_of(facts)}"
+                raise MediaOpsError(f"{there}: nothing was archived, all logs are kept")
         raise MediaOpsError(f"{self._archives.path} has 999 archives of {self._settings.day}")
 
     @contextlib.contextmanager
     def _temp(self) -> Iterator[int]:
         """The new file, open; it does not outlive an error."""
         with directory.failing(f"cannot write an archive to {self._archives.path}; all logs are kept"):
-            fd = os.open(self._temp_name, _NEW, 0o640, dir_fd=self._archives.fd)
+            fd = os.open(self._temp_name, _NEW, 0o600, dir_fd=self._archives.fd)
             try:
                 yield fd
             finally:
@@ -397,8 +391,8 @@ class _Run:
         while logs:
             os.ftruncate(temp, 0)
             os.lseek(temp, 0, os.SEEK_SET)
-            members = write_archive(temp, _sources(logs), self._settings.compression)
-            verify_archive(temp, members, self._settings.compression)
+            members = write_archive(temp, _sources(logs), self._settings.compression, self._deadline)
+            verify_archive(temp, members, self._settings.compression, self._deadline)
             still = [log for log in logs if log.unchanged()]
             if still == logs:
                 return logs, members

@@ -19,12 +19,14 @@ from dataclasses import dataclass
 from typing import Any, Callable, Protocol
 
 from ..clock import require_clock
+from ..deadline import Deadline, deadline_of
 from ..errors import OptionError
+from ..opener import open_regular_at
 from ..options import check_range
 from ..plan import Action, plan_hash, require_hash
 from ..shapes import one_line
 from ..system.open_files import OpenFiles, claimed, leased
-from ..system.tree import Directory, Root, SymbolicLinkError, open_root, opened_again, walk
+from ..system.tree import LOCK, Directory, Root, SymbolicLinkError, open_root, opened_again, walk
 from .retention import DueFile, Findings, Rule, Totals, lacking, limit_to, make_plan, parse_rules, totals
 
 _SESSIONS_SHOWN = 50
@@ -74,6 +76,7 @@ def disk_cleanup(params: Mapping[str, Any], mode: Mode, ask: Callable[[], Protec
         mode: whether to plan only, and to list what goes.
         ask: tells whose files stay; asked once the rules are known to be right.
     """
+    deadline = deadline_of("disk_cleanup", params)
     require_clock(params)
     homes = [entry.pw_dir for entry in pwd.getpwall()]
     rules = parse_rules(params["rules"], homes, resolve=params["resolve_roots"])
@@ -85,7 +88,7 @@ def disk_cleanup(params: Mapping[str, Any], mode: Mode, ask: Callable[[], Protec
     try:
         sessions = ask()
         open_files = OpenFiles(roots.devices)
-        survey = Survey(roots, sessions, open_files, now_ns)
+        survey = Survey(roots, sessions, open_files, now_ns, deadline)
         if params["target_free_percent"] is not None:
             for root, found in roots.by_file_system(survey.findings):
                 limit_to(found, lacking(root.statvfs(), params["target_free_percent"]))
@@ -94,7 +97,7 @@ def disk_cleanup(params: Mapping[str, Any], mode: Mode, ask: Callable[[], Protec
         require_hash(plan, params["plan_hash"])
         diff = _diff(survey.findings, params["max_listed"]) if mode.diff else {}
         before = roots.figures()
-        sweep = Sweep(roots, open_files, params["target_free_percent"])
+        sweep = Sweep(roots, open_files, params["target_free_percent"], deadline)
         if not mode.check:
             for action in plan:
                 sweep.carry_out(action, survey.of(action["stable"]["rule"]))
@@ -205,7 +208,10 @@ class _Roots:
 class Survey:
     """What is due by each rule. A file that is due by several goes by the first of them."""
 
-    def __init__(self, roots: _Roots, sessions: Protected, open_files: OpenFiles, now_ns: int) -> None:
+    def __init__(
+        self, roots: _Roots, sessions: Protected, open_files: OpenFiles, now_ns: int, deadline: Deadline
+    ) -> None:
+        self._deadline = deadline
         self._sessions = sessions
         self._open_files = open_files
         self._now_ns = now_ns
@@ -233,6 +239,8 @@ class Survey:
                 found.skip(where, reason)
 
         for directory, entries in walk(root, skipped):
+            # What is due must be known of all before the first file goes.
+            self._deadline.require(f"looking through {path}: nothing was deleted")
             rules = [rule for rule in rivals if rule.covers(directory.path)]
             protected = self._sessions.protect_directory(directory.path)
             writable = os.access(".", os.W_OK | os.X_OK, dir_fd=directory.fd, effective_ids=True)
@@ -311,8 +319,9 @@ class Survey:
 class Sweep:
     """Carries a plan out, and knows what came of it."""
 
-    def __init__(self, roots: _Roots, open_files: OpenFiles, target_percent: float | None) -> None:
+    def __init__(self, roots: _Roots, open_files: OpenFiles, target_percent: float | None, deadline: Deadline) -> None:
         self._roots = roots
+        self._deadline = deadline
         self._open_files = open_files
         self._target = target_percent
         self.removed: Counter[str] = Counter()
@@ -328,8 +337,13 @@ class Sweep:
             if self._target is not None and lacking(root.statvfs(), self._target).enough:
                 found.skip(rule.root, "target_reached", action["stable"]["files"] - number)
                 break
+            if self._deadline.is_over:
+                found.skip(rule.root, "time_over", action["stable"]["files"] - number)
+                break
             self._one(root, found, file, remove_file)
         for directory in found.due_directories.oldest_first():
+            if self._deadline.is_over:
+                break
             self._one(root, found, directory, remove_directory)
         stayed = found.skipped - before
         files, directories = self.removed[rule.name], self._removed_directories[rule.name]
@@ -383,11 +397,20 @@ class Sweep:
 def _shared(directory: int) -> Iterator[bool]:
     """Whether nobody else has the directory for himself, as log_archive has while it works; nor gets it meanwhile."""
     try:
-        fcntl.flock(directory, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        yield False
+        lock = open_regular_at(directory, LOCK)
+    except OSError as error:
+        # Who comes only now finds the file open, or gone, as anybody does who did not ask for the lock.
+        yield isinstance(error, FileNotFoundError)
         return
-    yield True  # given back when the directory is closed
+    try:
+        fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        ours = True
+    except BlockingIOError:
+        ours = False
+    try:
+        yield ours
+    finally:
+        os.close(lock)
 
 
 def remove_file(directory: int, file: DueFile, open_files: OpenFiles) -> tuple[str, int]:

@@ -17,19 +17,20 @@ import os
 import pwd
 import re
 import shlex
-import stat
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any, Callable
 
+from ..deadline import Deadline, LateError, deadline_of
 from ..errors import MediaOpsError, OptionError
+from ..opener import open_directory, open_regular_at
 from ..options import check_range
 from ..redact import REMOVED, Redactor, is_secret_name, secret_values
 from ..shapes import one_line
 from ..state.directory import existing
 from ..system.environment import running_environment, unit_environment
-from ..system.environment_files import environment_files, parse_environment_file
+from ..system.environment_files import environment_files, read_environment_file
 from ..system.privilege import Ran, run
 from ..system.proc import kernel_text, resident_bytes
 from ..system.processes import TICKS, Process, snapshot
@@ -57,14 +58,16 @@ class Collection:
 
     redactor: Redactor
     max_bytes: int
+    deadline: Deadline
     parts: list[Part] = field(default_factory=list)
     missing: list[dict[str, str]] = field(default_factory=list)
 
     def add(self, name: str, source: str, gather: Callable[[], tuple[str, bool]]) -> None:
         """Gather one part: its text, redacted already, and whether it was cut. What goes wrong is noted."""
         try:
+            self.deadline.require("the bundle")
             text, truncated = gather()
-        except (OSError, MediaOpsError, ValueError, RecursionError) as error:
+        except (OSError, MediaOpsError, LateError, ValueError, RecursionError) as error:
             self.miss(name, getattr(error, "strerror", None) or str(error))
             return
         data = text.encode("utf-8", "replace")
@@ -103,11 +106,12 @@ class Settings:
 
 def evidence_bundle(params: Mapping[str, Any], *, check_mode: bool = False) -> dict[str, Any]:
     """The result of module evidence_bundle."""
+    deadline = deadline_of("evidence_bundle", params)
     settings = _settings(params)
     place = os.path.join(settings.state_dir, BUNDLES)
     with existing(settings.state_dir) as state_dir:
         made_at = utc_now()
-        collection, known = _collect(settings)
+        collection, known = _collect(settings, deadline)
         parts = sorted(collection.parts, key=lambda part: part.name)
         files = [part.as_result() for part in parts]
         manifest = {
@@ -173,7 +177,7 @@ def _settings(params: Mapping[str, Any]) -> Settings:
 # Gathering.
 
 
-def _collect(settings: Settings) -> tuple[Collection, dict[str, Any]]:
+def _collect(settings: Settings, deadline: Deadline) -> tuple[Collection, dict[str, Any]]:
     unit = settings.unit
     try:
         properties, no_unit = unit_properties(unit), ""
@@ -181,7 +185,7 @@ def _collect(settings: Settings) -> tuple[Collection, dict[str, Any]]:
         properties, no_unit = {}, str(error)
     environment = _Environment(properties, {*_HARMLESS, *settings.harmless})
     redactor = Redactor([*environment.secrets, *settings.secret_values], settings.patterns)
-    collection = Collection(redactor, settings.max_bytes)
+    collection = Collection(redactor, settings.max_bytes, deadline)
     for name, document in sorted(settings.documents.items()):
         collection.document(f"documents/{name}.json", "the controller", document)
     if no_unit:
@@ -206,8 +210,8 @@ class _Environment:
         self.denied = unit.denied if unit else ()
         self.files: dict[str, dict[str, str]] = {}
         for path in environment_files(properties) if properties else []:
-            with contextlib.suppress(OSError), open(path, encoding="utf-8", errors="surrogateescape") as file:
-                self.files[path] = parse_environment_file(file.read(1 << 20))
+            with contextlib.suppress(OSError):
+                self.files[path] = read_environment_file(path)
         self.inline = _inline(properties.get("Environment", ""))
         everywhere = [self.running or {}, self.inline, *self.files.values(), unit.variables if unit else {}]
         self.secrets = sorted(set().union(*(secret_values(variables) for variables in everywhere)))
@@ -374,16 +378,13 @@ def read_tail(directory: str, name: str, max_bytes: int, max_lines: int) -> tupl
 
     A first line that is cut goes: the half of a secret would not be known for one.
     """
-    inside = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    inside = open_directory(directory)
     try:
-        opened = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=inside)
+        opened = open_regular_at(inside, name)
     finally:
         os.close(inside)
     with os.fdopen(opened, "rb") as file:
-        facts = os.fstat(opened)
-        if not stat.S_ISREG(facts.st_mode):
-            raise MediaOpsError("is not a regular file")
-        begin = max(0, facts.st_size - max_bytes)
+        begin = max(0, os.fstat(opened).st_size - max_bytes)
         file.seek(begin)
         data = file.read(max_bytes)
     if begin:
@@ -418,8 +419,7 @@ def _collect_host(collection: Collection, settings: Settings, properties: Mappin
 
 
 def _versions() -> dict[str, Any]:
-    with open("/etc/os-release", encoding="utf-8") as file:
-        release = parse_environment_file(file.read(65536))
+    release = read_environment_file("/etc/os-release")
     # The service's own ffmpeg is not run: it is the service's user's to replace.
     packages = run(["dpkg-query", "--show", "ffmpeg", "systemd", "python3", "libavcodec*"], timeout_s=_COMMAND_S)
     return {

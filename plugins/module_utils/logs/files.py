@@ -14,20 +14,19 @@ import hashlib
 import json
 import os
 import re
-import stat
 import time
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Callable
 
-from ..shapes import one_line
+from ..opener import open_regular, resolved
+from ..shapes import json_object, one_line
 from .scan import ReadInto
 
 HEAD = 4096
 DAMAGED = (EOFError, zlib.error)  # and OSError, of which BadGzipFile is one
 
-_OPEN = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 _FILES_MAX = 500
 _TRIES = 20
 _TRY_AGAIN_S = 0.05
@@ -92,7 +91,10 @@ def open_files(path: str, *, rotated: bool, wanted: Callable[[float], bool]) -> 
         rotated: whether to open PATH.1, PATH.2.gz ... too.
         wanted: whether a rotated file with this time of change is wanted.
     """
-    real = os.path.realpath(path)
+    try:
+        real = resolved(path)
+    except OSError as error:
+        return [_failed(LogFile(path=path, rotation=0, zipped=False), error)]
     files: list[LogFile] = []
     for attempt in range(_TRIES):
         before = _names(real) if rotated else {}
@@ -148,21 +150,19 @@ def _names(path: str) -> dict[int, str]:
 def _open(path: str, rotation: int, name: str) -> LogFile:
     file = LogFile(path=name, rotation=rotation, zipped=path.endswith(".gz"))
     try:
-        handle = os.open(path, _OPEN)
+        file.handle = open_regular(path)
     except OSError as error:
-        missing = isinstance(error, (FileNotFoundError, NotADirectoryError))
-        denied = isinstance(error, PermissionError)
-        file.state = "missing" if missing else "denied" if denied else "invalid"
-        file.reason = one_line(f"{name}: {error.strerror or error}")
-        return file
-    facts = os.fstat(handle)
-    if not stat.S_ISREG(facts.st_mode):
-        os.close(handle)
-        kind = "a directory" if stat.S_ISDIR(facts.st_mode) else "no regular file"
-        file.state, file.reason = "invalid", one_line(f"{name} is {kind}")
-        return file
-    file.handle = handle
+        return _failed(file, error)
+    facts = os.fstat(file.handle)
     file.device, file.inode, file.size, file.mtime = facts.st_dev, facts.st_ino, facts.st_size, facts.st_mtime
+    return file
+
+
+def _failed(file: LogFile, error: OSError) -> LogFile:
+    missing = isinstance(error, (FileNotFoundError, NotADirectoryError))
+    denied = isinstance(error, PermissionError)
+    file.state = "missing" if missing else "denied" if denied else "invalid"
+    file.reason = one_line(f"{file.path}: {error.strerror or error}")
     return file
 
 
@@ -205,7 +205,7 @@ class Cursor:
     @classmethod
     def from_bytes(cls, data: bytes, path: str) -> Cursor:
         try:
-            document = json.loads(data)
+            document = json_object(data)
             if document["log"] != path:
                 return cls([], "the cursor belongs to another log: " + one_line(document["log"], 100))
             places = [Place(**place) for place in document["places"]]

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
+from ..deadline import deadline_of
 from ..errors import OptionError
 from ..state.directory import open_existing, read_file, replace_file
 from ..times import utc_now
@@ -96,9 +97,12 @@ def log_digest(params: Mapping[str, Any], *, check_mode: bool = False) -> dict[s
             max_bytes=params["max_bytes"],
             cursor=store.cursor if store else None,
             since=since,
+            deadline=deadline_of("log_digest_info", params),
         )
         reading.run()
-        written = store.save(reading.places) if store and reading.places and not check_mode else False
+        # What nobody gets to see was not read.
+        keeps = store and reading.places and not check_mode and not reading.is_late
+        written = store.save(reading.places) if store and keeps else False
     finally:
         if store:
             store.close()

@@ -9,9 +9,10 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
+from ..deadline import Deadline, LateError
 from ..shapes import one_line
 from .files import DAMAGED, Cursor, LogFile, Place, open_files
-from .scan import Scanner
+from .scan import ReadInto, Scanner
 
 # A file changed before the window can hold nothing of it; the hour is for clocks that were set.
 _CLOCK_SLACK_S = 3600
@@ -29,12 +30,14 @@ class Reading:
         max_bytes: int | None = None,
         cursor: Cursor | None = None,
         since: datetime | None = None,
+        deadline: Deadline | None = None,
     ) -> None:
         self._path = path
         self._rotated = rotated
         self._left = max_bytes
         self._scanner = scanner
         self._cursor = cursor
+        self._deadline = deadline
         self._oldest = since.timestamp() - _CLOCK_SLACK_S if since else None
         self._rows: list[dict[str, Any]] = []
         self._problems: list[LogFile] = []
@@ -99,7 +102,8 @@ class Reading:
         start = offset - 1 if offset and self._cursor is None else offset
         total = consumed = 0
         try:
-            total, consumed, rest = self._scanner.read(file.reader(start), limit=self._left, mid_line=start < offset)
+            read_into = self._in_time(file, file.reader(start))
+            total, consumed, rest = self._scanner.read(read_into, limit=self._left, mid_line=start < offset)
             if consumed < total:
                 taken = self._cursor is None and self._scanner.rest(rest)
                 self._partial += not taken
@@ -107,11 +111,30 @@ class Reading:
                 self._left -= total
                 self._complete = self._complete and (self._left > 0 or start + total >= file.size)
             self.places.append(Place.of(file, start + consumed))
+        except LateError as error:
+            file.state, file.reason = "timeout", one_line(error)
+            self._problems.append(file)
         except (*DAMAGED, OSError) as error:
             file.state, file.reason = "invalid", one_line(f"{file.path}: {error}")
             self._problems.append(file)
         self._bytes += total
         self._rows.append({"path": file.path, "offset": offset, "bytes": total, "lines": self._scanner.lines - lines})
+
+    def _in_time(self, file: LogFile, read_into: ReadInto) -> ReadInto:
+        deadline = self._deadline
+        if deadline is None:
+            return read_into
+
+        def read(view: memoryview) -> int:
+            deadline.require(f"reading {file.path}")
+            return read_into(view)
+
+        return read
+
+    @property
+    def is_late(self) -> bool:
+        """Whether the time was over before the end."""
+        return any(file.state == "timeout" for file in self._problems)
 
     def result(self) -> dict[str, Any]:
         """How it went."""

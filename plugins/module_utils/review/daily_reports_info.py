@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from collections.abc import Iterator, Mapping
@@ -15,7 +14,7 @@ from typing import Any
 
 from ..errors import MediaOpsError, OptionError
 from ..options import check_range
-from ..shapes import mapping, one_line
+from ..shapes import RepeatedKeyError, json_object, one_line
 from ..state.directory import existing, read_file
 from ..state.guard import on_record
 from ..times import from_text, to_text, utc_now
@@ -91,8 +90,13 @@ def _files(directory: int, oldest: datetime, until: datetime) -> Iterator[tuple[
 def _read(directory: int, file: str, params: Mapping[str, Any]) -> Mapping[str, Any]:
     try:
         data, mode = read_file(directory, file, os.path.join(params["state_dir"], file), params["max_bytes"])
-        if mode is None:
-            raise NoFiguresError("it is not a regular file that can be read, or too large")
-        return mapping(json.loads(data))
-    except (MediaOpsError, RecursionError, json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise NoFiguresError(str(error) if isinstance(error, MediaOpsError) else "it is no JSON") from error
+    except MediaOpsError as error:
+        raise NoFiguresError(str(error)) from error
+    if mode is None:
+        raise NoFiguresError("it is not a regular file that can be read, or too large")
+    try:
+        return json_object(data)
+    except RepeatedKeyError as error:
+        raise NoFiguresError(str(error)) from error
+    except (RecursionError, ValueError) as error:
+        raise NoFiguresError("it is no JSON") from error

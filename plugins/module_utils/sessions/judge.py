@@ -89,9 +89,9 @@ class Judge:
             return self._state_without(session)
         if session.progress.any:
             return "progressing", str(session.progress)
-        unseen = any(process.read < 0 for process in living)
-        if unseen or self._service.state == "unknown":
-            why = "what its processes read and write cannot be seen" if unseen else self._service.reason
+        unseen = "what its processes read and write cannot be seen" if any(one.read < 0 for one in living) else ""
+        why = unseen or self._unseen()
+        if why:
             return "unknown", why
         for state, letters, said in (
             ("uninterruptible", "D", "waits in the kernel (D) and takes no signal: a disk or a network file system"),
@@ -108,8 +108,8 @@ class Judge:
 
     def _state_without(self, session: Session) -> tuple[str, str]:
         """The state of a session of which no living process is known."""
-        if self._service.state == "unknown":
-            return "unknown", self._service.reason
+        if self._service.state == "unknown" or (self._unseen() and not session.progress.any):
+            return "unknown", self._unseen()
         if self._proofs.unread:
             return "unknown", f"{len(self._proofs.unread)} processes of the service cannot be looked into"
         if session.progress.any:
@@ -126,6 +126,13 @@ class Judge:
         if session.listed:
             return "no_process", "listed without a process: only a restart of the service takes it off the list"
         return "no_process", "a directory without a process"
+
+    def _unseen(self) -> str:
+        """Why nobody can say that a session stands still, "" where it can be said."""
+        if self._service.state == "unknown":
+            return self._service.reason
+        faults = [look.log.fault for look in self._looks if look.log.fault]
+        return f"its log lines cannot be seen: {faults[-1]}" if faults else ""
 
     def _always(self, process: Process, letters: str) -> bool:
         """Whether the process, or a thread of it, had this state at every look."""

@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +14,8 @@ from ..logs.digest import Digest
 from ..logs.reading import Reading
 from ..logs.scan import Scanner
 from ..logs.where import Where, getter
+from ..opener import open_regular
+from ..shapes import one_line
 
 _TAIL_BYTES = 64 << 20
 _LINE_BYTES = 1 << 20
@@ -24,19 +25,29 @@ _TAIL_FIELDS = ["timestamp", "level", "message", "extra.stage", "extra.error_cod
 
 @dataclass(frozen=True)
 class LogMark:
-    """Where the log ended at one moment."""
+    """Where the log ended at one moment; `fault` is why that cannot be seen, empty for a log that is not there."""
 
     path: str
     inode: int = 0
     size: int = 0
+    fault: str = ""
 
     @classmethod
     def of(cls, path: str) -> LogMark:
-        """The end of a log as it is now; a log that cannot be read has no lines."""
-        with contextlib.suppress(OSError):
-            facts = os.stat(path)
-            return cls(path, facts.st_ino, facts.st_size)
-        return cls(path)
+        """The end of a log as it is now; one that is not there has no lines."""
+        if not path:
+            return cls(path)
+        try:
+            opened = open_regular(path, follow=True)
+        except FileNotFoundError:
+            return cls(path)
+        except OSError as error:
+            return cls(path, fault=one_line(f"{path}: {error.strerror}"))
+        try:
+            facts = os.fstat(opened)
+        finally:
+            os.close(opened)
+        return cls(path, facts.st_ino, facts.st_size)
 
     def lines_since(self) -> list[bytes]:
         """The lines written since, also where the log was rotated meanwhile."""
@@ -48,12 +59,15 @@ class LogMark:
         return self._read(f"{self.path}.1", self.size) + self._read(self.path, 0)
 
     def _read(self, path: str, offset: int) -> list[bytes]:
-        with contextlib.suppress(OSError), open(path, "rb") as file:
-            if offset and os.fstat(file.fileno()).st_ino != self.inode:
+        try:
+            opened = open_regular(path, follow=True)
+        except OSError:  # a log that cannot be read shows no progress; `fault` says so
+            return []
+        with os.fdopen(opened, "rb") as file:
+            if offset and os.fstat(opened).st_ino != self.inode:
                 return []
             file.seek(offset)
             return file.read(_NEW_BYTES).splitlines()
-        return []
 
 
 def lines_of(session_id: str, lines: list[bytes]) -> int:

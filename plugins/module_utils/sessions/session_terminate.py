@@ -14,6 +14,7 @@ from typing import Any, Callable
 
 from ..api.client import Client
 from ..api.settings import ApiSettings, api_settings
+from ..deadline import Deadline, deadline_of
 from ..errors import OptionError
 from ..options import check_range
 from ..plan import Action, plan_hash, planned, require_hash
@@ -53,6 +54,7 @@ def session_terminate(
     hide: Callable[[str], None],
 ) -> dict[str, Any]:
     """The result of module session_terminate."""
+    deadline = deadline_of("session_terminate", {**params, "wait": 0})  # the wait for the list comes after it
     orders = read_orders(params)
     settings = api_settings(params, warn=warn, hide=hide)
     scene = observe(session_settings(params), settings)
@@ -62,7 +64,7 @@ def session_terminate(
     outcomes: list[Outcome] = []
     changed = bool(plan)
     if plan and not check_mode:
-        outcomes = act(scene, chosen, plan, orders, settings)
+        outcomes = act(scene, chosen, plan, orders, settings, deadline=deadline)
         changed = any(action["result"] in ("done", "failed") for action in plan)
         # Where it did not answer before, it is asked once: waiting is for a list that gets shorter.
         watch(outcomes, settings, orders.wait if scene.api.state == "ok" else 0)
@@ -201,7 +203,13 @@ class Outcome:
 
 
 def act(
-    scene: Scene, chosen: Sequence[Session], plan: Sequence[Action], orders: Orders, settings: ApiSettings
+    scene: Scene,
+    chosen: Sequence[Session],
+    plan: Sequence[Action],
+    orders: Orders,
+    settings: ApiSettings,
+    *,
+    deadline: Deadline,
 ) -> list[Outcome]:
     """Carry the plan out: for each session the API's cleanup, its processes, and when they are dead, its files."""
     outcomes: list[Outcome] = []
@@ -211,6 +219,12 @@ def act(
         for action in plan:
             if action["stable"]["session"] == session.session_id:
                 kinds[action["action"]].append(action)
+        if deadline.is_over:
+            for action in [one for several in kinds.values() for one in several]:
+                action["result"], action["msg"] = "skipped", f"the {deadline.seconds:g} s for all sessions are over"
+            outcome.alive = [process.pid for process in session.processes if _lives(process)]
+            outcomes.append(outcome)
+            continue
         for action in kinds["cleanup"]:
             _clean(action, session, settings, orders.grace)
         cleaned = any(action["result"] == "done" for action in kinds["cleanup"])

@@ -10,6 +10,7 @@ All is done relative to the open directory, so that a directory swapped meanwhil
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
 import secrets
@@ -19,9 +20,10 @@ from collections.abc import Iterator
 from typing import Any
 
 from ..errors import MediaOpsError, OptionError
+from ..opener import open_directory, open_regular_at, read_whole
 
 _FLOCK_WAIT_S = 10.0
-_READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+_MAKE = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
 
 
 def open_state_dir(path: str, *, create: bool, check_mode: bool) -> tuple[int, bool] | None:
@@ -43,7 +45,7 @@ def open_existing(path: str, option: str = "state_dir") -> int:
     """The directory, which must be there, opened. Errors name ``option``, where the path was given."""
     path = _normal(path, option)
     try:
-        opened = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        opened = open_directory(path)
     except FileNotFoundError:
         raise OptionError(option, path, "does not exist (run prepare_hosts, or set create)") from None
     except OSError as error:
@@ -84,17 +86,29 @@ def _unsafe(facts: os.stat_result) -> str:
 def read_file(directory: int, file_name: str, path: str, max_bytes: int) -> tuple[bytes, int | None]:
     """Content and mode of the file that is there; nothing for what cannot be ours, which is then replaced."""
     try:
-        opened = os.open(file_name, _READ, dir_fd=directory)
-    except OSError:  # not there, a symbolic link, or not readable
+        return _read(directory, file_name, max_bytes)
+    except OSError as error:
+        if error.errno == errno.EISDIR:
+            raise MediaOpsError(f"{path} is a directory", path=path) from None
         return b"", None
+
+
+def read_if_there(directory: int, file_name: str, max_bytes: int) -> bytes | None:
+    """The content of a file whose absence means something; None only where there is none.
+
+    Raises:
+        OSError: it is there and cannot be read, or is no regular file of that size.
+    """
     try:
-        facts = os.fstat(opened)
-        if stat.S_ISDIR(facts.st_mode):
-            raise MediaOpsError(f"{path} is a directory", path=path)
-        if not stat.S_ISREG(facts.st_mode) or facts.st_size > max_bytes:
-            return b"", None
-        with os.fdopen(opened, "rb", closefd=False) as file:
-            return file.read(max_bytes), stat.S_IMODE(facts.st_mode)
+        return _read(directory, file_name, max_bytes)[0]
+    except FileNotFoundError:
+        return None
+
+
+def _read(directory: int, file_name: str, max_bytes: int) -> tuple[bytes, int]:
+    opened = open_regular_at(directory, file_name)
+    try:
+        return read_whole(opened, max_bytes), stat.S_IMODE(os.fstat(opened).st_mode)
     finally:
         os.close(opened)
 
@@ -127,14 +141,11 @@ def alone(directory: int, file_name: str, path: str, *, create: bool = True) -> 
 
     With ``create`` false, for those who only look, a file that nobody has made yet is not made and not locked.
     """
-    flags = os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC | (os.O_CREAT if create else 0)
     with failing(f"cannot open {path}/{file_name}"):
         try:
-            held = os.open(file_name, flags, 0o600, dir_fd=directory)
+            held = open_or_make(directory, file_name) if create else open_regular_at(directory, file_name, os.O_RDWR)
         except FileNotFoundError:
             held = -1
-        else:
-            give_to_owner(held, directory)
     if held < 0:
         yield
         return
@@ -152,6 +163,27 @@ def alone(directory: int, file_name: str, path: str, *, create: bool = True) -> 
         yield
     finally:
         os.close(held)
+
+
+def open_or_make(directory: int, file_name: str) -> int:
+    """A regular file of the directory, open to read and to append; made where it is not there.
+
+    Raises:
+        OSError: it is something else, or must not be opened.
+    """
+    try:
+        opened = os.open(file_name, _MAKE, 0o600, dir_fd=directory)
+    except FileExistsError:
+        pass
+    else:
+        give_to_owner(opened, directory)
+        return opened
+    opened = open_regular_at(directory, file_name, os.O_RDWR | os.O_APPEND)
+    # What has another name may be another's file, which must be neither written to nor given away.
+    if os.fstat(opened).st_nlink > 1:
+        os.close(opened)
+        raise OSError(errno.EMLINK, "it has another name, a hard link")
+    return opened
 
 
 def give_to_owner(opened: int, directory: int) -> None:

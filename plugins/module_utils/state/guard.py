@@ -19,14 +19,16 @@ from datetime import datetime, timedelta, timezone
 from typing import Any, Callable, NamedTuple
 
 from ..errors import MediaOpsError, OptionError
-from ..shapes import one_line
+from ..shapes import json_object, one_line
 from ..times import from_text, to_text, utc_now
-from .directory import alone, existing, failing, give_to_owner, read_file, replace_file
+from .directory import alone, existing, failing, open_or_make, read_if_there, replace_file
 
 _FLOCK, _LEASE, _PAUSE, _LEDGER = "guard.flock", "lease.json", "pause.json", "ledger.jsonl"
 _SMALL = 65536
+_NOBODY = "?"
 _LEDGER_FILES = 5
 LEDGER_MAX_BYTES = 1048576
+_LEDGER_READ_MAX = 16 << 20  # one from before its bound was lowered is read still
 ATTEMPTED = ("started", "done", "failed")  # a run that died after it had started may have done it
 
 
@@ -112,13 +114,15 @@ def _leased(host: _Host, params: Mapping[str, Any]) -> dict[str, Any]:
     """Take or renew the lease, unless something says no. Checks first, then the lease."""
     run_id = params["run_id"]
     refusals = [*_late(params, host.lease.now), *_capped(params, host.ledger)]
-    if (pause := host.pause.holds()) is not None:  # one that cannot be read is empty
-        by = pause.get("by") or "?"
-        refusals.insert(0, f"automation is paused until {pause.get('until')} by {by}: {pause.get('reason')}")
+    if (pause := host.pause.holds()) is not None:
+        until = f" until {pause['until']} by {pause.get('by') or '?'}" if pause.get("until") else ""
+        refusals.insert(0, f"automation is paused{until}: {pause.get('reason')}")
     lease = host.lease.holder()
     took_over = None
     if lease and lease["run_id"] != run_id and not refusals:
-        if not lease["expired"] and params.get("take_over") != lease["run_id"]:
+        if lease["run_id"] == _NOBODY and not lease["expired"]:
+            refusals.append(lease["reason"])
+        elif not lease["expired"] and params.get("take_over") != lease["run_id"]:
             refusals.append(f"another run acts on this host: {_who(lease)}")
         else:
             took_over = lease
@@ -170,13 +174,20 @@ def _paused(host: _Host, params: Mapping[str, Any]) -> dict[str, Any]:
     return {"changed": True}
 
 
+def _resumed(host: _Host, _params: Mapping[str, Any]) -> dict[str, Any]:
+    """Let automation go on. By this word of a person, what cannot be read holds it up no longer either."""
+    there, unread = host.pause.end()
+    cleared = [*unread, *host.lease.clear()]
+    return {"changed": there or bool(cleared), "cleared": cleared}
+
+
 _ASKED: dict[str, Callable[[_Host, Mapping[str, Any]], dict[str, Any]]] = {
     "observed": lambda _host, _params: {},
     "leased": _leased,
     "released": _released,
     "recorded": _recorded,
     "paused": _paused,
-    "resumed": lambda host, _params: {"changed": host.pause.end()},
+    "resumed": _resumed,
 }
 
 
@@ -194,6 +205,17 @@ def _status(host: _Host, seconds: float) -> dict[str, Any]:
     }
 
 
+class _UnreadableError(MediaOpsError):
+    """A document is there, and cannot be read."""
+
+    def __init__(self, name: str, why: object) -> None:
+        super().__init__(f"{name} cannot be read: {one_line(why)}. The playbook automation_resume clears it")
+
+
+class _TornError(_UnreadableError):
+    """It could be opened, and is none of ours, as after a power cut."""
+
+
 class _Document:
     """A small JSON file of the state directory. With ``dry`` nothing of it is changed."""
 
@@ -201,17 +223,29 @@ class _Document:
         self._directory, self._name, self._dry = directory, name, dry
 
     def load(self) -> dict[str, Any] | None:
-        data, mode = read_file(self._directory, self._name, self._name, _SMALL)
-        if mode is None and not data:
-            return None
+        """What it says; None only where it is not there.
+
+        Raises:
+            _UnreadableError: nobody can tell what it says.
+        """
         try:
-            found = json.loads(data)
-        except (ValueError, RecursionError):
-            found = None
-        return found if isinstance(found, dict) else {}
+            data = read_if_there(self._directory, self._name, _SMALL)
+        except OSError as error:
+            raise _UnreadableError(self._name, error.strerror) from error
+        try:
+            return None if data is None else json_object(data)
+        except (ValueError, RecursionError) as error:
+            raise _TornError(self._name, error) from error
 
     def written(self) -> datetime:
-        return datetime.fromtimestamp(os.stat(self._name, dir_fd=self._directory).st_mtime, timezone.utc)
+        facts = os.stat(self._name, dir_fd=self._directory, follow_symlinks=False)
+        return datetime.fromtimestamp(facts.st_mtime, timezone.utc)
+
+    def set_aside(self) -> None:
+        if not self._dry:
+            with failing(f"cannot set {self._name} aside"):
+                broken = f"{self._name}.broken"
+                os.rename(self._name, broken, src_dir_fd=self._directory, dst_dir_fd=self._directory)
 
     def write(self, content: Mapping[str, Any]) -> None:
         if not self._dry:
@@ -233,17 +267,33 @@ class Lease:
         self.now = now
 
     def holder(self) -> dict[str, Any] | None:
-        """The lease that stands, and whether it has expired."""
-        lease = self._file.load()
+        """The lease that stands, and whether it has expired. One that cannot be read is nobody's and holds the host."""
+        try:
+            lease = self._read()
+        except _UnreadableError as error:
+            # What is torn was written by a run of ours, and holds no longer than that run would.
+            ends = to_text(self._file.written() + self._ttl) if isinstance(error, _TornError) else None
+            lease = {"run_id": _NOBODY, "reason": str(error), "taken_at": None, "expires_at": ends}
         if lease is None:
             return None
-        expires = from_text(lease.get("expires_at"))
-        if not isinstance(lease.get("run_id"), str) or expires is None:
-            # Nobody can tell whose it is: it counts as held for one time to live from when it was written.
-            expires = self._file.written() + self._ttl
-            lease = {"run_id": "?", "reason": "the lease cannot be read", "taken_at": None}
-            lease["expires_at"] = to_text(expires)
-        return {**lease, "expired": expires <= self.now}
+        expires = from_text(lease["expires_at"])
+        return {**lease, "expired": expires is not None and expires <= self.now}
+
+    def _read(self) -> dict[str, Any] | None:
+        lease = self._file.load()
+        if lease and isinstance(lease.get("run_id"), str) and from_text(lease.get("expires_at")):
+            return lease
+        if lease is None:
+            return None
+        raise _TornError(_LEASE, "it names no run, or no end")
+
+    def clear(self) -> list[str]:
+        """Set aside a lease that cannot be read; its name, where there was one."""
+        lease = self.holder()
+        if lease is None or lease["run_id"] != _NOBODY:
+            return []
+        self._file.set_aside()
+        return [_LEASE]
 
     def take(self, run_id: str, of_whom: Mapping[str, Any]) -> None:
         """Take it, or renew one's own, for one time to live."""
@@ -266,12 +316,14 @@ class Pause:
         self._now = now
 
     def holds(self) -> dict[str, Any] | None:
-        """The pause that holds."""
-        pause = self._file.load()
+        """The pause that holds. One that cannot be read, or has no end, goes on: a person wanted automation to stop."""
+        try:
+            pause = self._file.load()
+        except _UnreadableError as error:
+            return {"reason": str(error), "by": "", "since": None, "until": None}
         if pause is None:
             return None
         until = from_text(pause.get("until"))
-        # A pause whose end cannot be read goes on: a person wanted automation to stop.
         return pause if until is None or until > self._now else None
 
     def begin(self, reason: str, by: str, seconds: float) -> None:
@@ -279,12 +331,16 @@ class Pause:
         until = to_text(self._now + timedelta(seconds=seconds))
         self._file.write({"reason": reason, "by": by, "since": to_text(self._now), "until": until})
 
-    def end(self) -> bool:
-        """Let automation go on; whether there was a pause."""
-        there = self._file.load() is not None
+    def end(self) -> tuple[bool, list[str]]:
+        """Let automation go on; whether there was a pause, and the name of one that could not be read."""
+        try:
+            there = self._file.load() is not None
+        except _UnreadableError:
+            self._file.set_aside()
+            return True, [_PAUSE]
         if there:
             self._file.remove()
-        return there
+        return there, []
 
 
 class Ledger:
@@ -324,36 +380,28 @@ class Ledger:
         for name in names:
             for line in self._lines(name):
                 try:
-                    entry = json.loads(line)
+                    entry = json_object(line)
                 except (ValueError, RecursionError):
-                    entry = None
-                if isinstance(entry, dict) and isinstance(entry.get("action"), str):
+                    entry = {}
+                if isinstance(entry.get("action"), str):
                     entries.append(entry)
                 else:
                     bad += 1
         return entries, bad
 
     def _lines(self, name: str) -> Sequence[bytes]:
-        def opened(path: str, _flags: int) -> int:
-            return os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=self._directory)
-
         try:
-            with open(name, "rb", opener=opened) as file:
-                data = file.read(self._max_bytes * 2)
-        except FileNotFoundError:
-            return []
+            data = read_if_there(self._directory, name, max(self._max_bytes * 2, _LEDGER_READ_MAX))
         except OSError as error:
             # A ledger that cannot be read would lift every cap.
             raise MediaOpsError(f"cannot read the ledger {name}: {error.strerror}") from error
-        return [line for line in data.splitlines() if line.strip()]
+        return [line for line in (data or b"").splitlines() if line.strip()]
 
     def _append(self, data: bytes) -> None:
         self._rotate(len(data))
         with failing(f"cannot write the ledger {_LEDGER}"):
-            flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
-            opened = os.open(_LEDGER, flags, 0o600, dir_fd=self._directory)
+            opened = open_or_make(self._directory, _LEDGER)
             with os.fdopen(opened, "rb+", buffering=0) as file:
-                give_to_owner(opened, self._directory)
                 size = os.fstat(opened).st_size
                 # A line that a crash broke off must not swallow the next one.
                 torn = size and os.pread(opened, 1, size - 1) != b"\n"

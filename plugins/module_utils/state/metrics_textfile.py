@@ -19,6 +19,7 @@ from datetime import datetime
 from typing import Any, Callable
 
 from ..errors import OptionError
+from ..opener import open_directory
 from ..shapes import STATES, number, one_line
 from ..times import from_text, utc_now
 from .directory import read_file, replace_file
@@ -198,7 +199,7 @@ def _open(path: str) -> tuple[int, str]:
     if not path.startswith("/") or os.path.normpath(path) == "/":
         raise OptionError("textfile_dir", path, "must be an absolute path, and not /")
     try:
-        opened = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        opened = open_directory(path)
     except FileNotFoundError:
         return -1, f"{path} does not exist: is node_exporter installed, with its textfile collector?"
     except OSError as error:

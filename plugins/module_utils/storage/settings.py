@@ -18,7 +18,7 @@ from ..errors import MediaOpsError, OptionError
 from ..options import check_range
 from ..shapes import one_line
 from ..system.environment import ServiceEnvironment, service_environment
-from ..system.environment_files import parse_environment_file
+from ..system.environment_files import read_environment_file
 from ..system.systemd import unit_properties
 from .faults import Fault
 
@@ -34,7 +34,6 @@ ELSEWHERE = (
 _SECRET_WORDS = ("SECRET", "TOKEN", "PASSWORD", "CREDENTIALS_FULL_URI")
 _PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
 _DEFAULT_REGION = "us-east-1"
-_MAX_FILE = 1 << 20
 _MAX_NAMES = 40
 _SECRET_MIN = 4
 _KEY_ID_MIN = 16
@@ -206,8 +205,7 @@ def _environment(params: Mapping[str, Any]) -> tuple[ServiceEnvironment, str]:
     home, path = os.path.expanduser("~"), params["environment_file"]
     if path:
         try:
-            with open(path, encoding="utf-8", errors="surrogateescape") as file:
-                return ServiceEnvironment(parse_environment_file(file.read(_MAX_FILE)), "file"), home
+            return ServiceEnvironment(read_environment_file(path), "file"), home
         except OSError as error:
             raise OptionError("environment_file", path, f"cannot be read: {error.strerror}") from error
     try:

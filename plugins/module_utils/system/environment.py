@@ -12,7 +12,7 @@ import os
 import shlex
 from dataclasses import dataclass, field
 
-from .environment_files import environment_files, parse_environment_file
+from .environment_files import environment_files, read_environment_file
 from .privilege import run_as
 from .systemd import main_pid
 
@@ -78,8 +78,7 @@ def unit_environment(properties: dict[str, str]) -> ServiceEnvironment:
         paths = sorted(glob.glob(pattern)) if glob.has_magic(pattern) else [pattern]
         for path in paths:
             try:
-                with open(path, encoding="utf-8", errors="surrogateescape") as file:
-                    variables.update(parse_environment_file(file.read(_MAX_FILE)))
+                variables.update(read_environment_file(path))
             except OSError:
                 unreadable.append(path)
     return ServiceEnvironment(variables, "unit", tuple(unreadable))

@@ -2,13 +2,17 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The files that a unit's EnvironmentFile= names, as systemd reads them. Pure."""
+"""The files that a unit's EnvironmentFile= names, as systemd reads them."""
 
 from __future__ import annotations
 
 import contextlib
 import re
 import shlex
+
+from ..opener import read_regular
+
+_MAX_FILE = 1 << 20
 
 
 def environment_files(properties: dict[str, str]) -> list[str]:
@@ -19,6 +23,15 @@ def environment_files(properties: dict[str, str]) -> list[str]:
         for match in re.finditer(r"(\S.*?) \(ignore_errors=(?:yes|no)\)(?:\s|$)", text)
         if match.group(1).lstrip("-").startswith("/")
     ]
+
+
+def read_environment_file(path: str) -> dict[str, str]:
+    """Variables of an EnvironmentFile=.
+
+    Raises:
+        OSError: it cannot be read, or is no file of settings.
+    """
+    return parse_environment_file(read_regular(path, _MAX_FILE, follow=True).decode("utf-8", "surrogateescape"))
 
 
 def parse_environment_file(text: str) -> dict[str, str]:

@@ -16,9 +16,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from ..opener import open_regular_at
 from ..shapes import one_line
 
-_OPEN = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 _PROCESSES_MAX = 20
 
 
@@ -114,7 +114,7 @@ def claimed(
         return
     unproven = "" if open_files.complete else "unproven"
     try:
-        fd = os.open(name, _OPEN, dir_fd=directory)
+        fd = open_regular_at(directory, name)
     except OSError as error:
         reasons = {errno.ENOENT: "gone", errno.EAGAIN: "open", errno.EACCES: unproven, errno.EPERM: unproven}
         yield None, reasons.get(error.errno or 0, "changed")

@@ -11,6 +11,7 @@ which files are found, never where.
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
 import time
@@ -18,13 +19,18 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Callable
 
-from ..errors import OptionError
+from ..errors import MediaOpsError, OptionError
+from ..opener import open_regular_at
+from .proc import lock_holder
 
 DEPTH_MAX = 64
 """How deep below its root a tree is walked: one open directory for each level."""
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _STEP = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+
+LOCK = ".media_ops.lock"
+"""The file by which log_archive and archive_copy lock a directory, there while they work."""
 
 _LOCK_WAIT_S = 5.0
 
@@ -122,18 +128,63 @@ def opened_option(option: str, path: str) -> Iterator[Root]:
         root.close()
 
 
-def locked(directory: int) -> bool:
-    """Whether a directory could be locked; disk_cleanup, which holds one for a moment only, is waited for."""
+@contextlib.contextmanager
+def locked(root: Root) -> Iterator[None]:
+    """Work alone in a directory; disk_cleanup, which holds the lock for a moment only, is waited for.
+
+    The lock is on a file that only the directory's owner and root may open: whoever may read a directory could lock it.
+
+    Raises:
+        MediaOpsError: another run works there, or the lock cannot be had.
+    """
     deadline = time.monotonic() + _LOCK_WAIT_S
-    while True:
+    held = -1
+    while held < 0:
         try:
-            fcntl.flock(directory, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if time.monotonic() > deadline:
-                return False
+            held = _lock(root.fd)
+        except OSError as error:
+            if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):
+                # Archiving is to help a full disk of logs; where none can be written, nobody changes anything.
+                yield
+                return
+            why = f"{root.path} cannot be locked: {LOCK}: {error.strerror}. Nothing was done"
+            raise MediaOpsError(why, path=root.path) from error
+        if held < 0 and time.monotonic() > deadline:
+            holder = lock_holder([f"{root.path}/{LOCK}"])
+            who = f" (process {holder[0]})" if holder else ""
+            raise MediaOpsError(f"another run works on {root.path}{who}: nothing was done", path=root.path)
+        if held < 0:
             time.sleep(0.02)
-        else:
-            return True
+    try:
+        yield
+    finally:
+        with contextlib.suppress(OSError):
+            os.unlink(LOCK, dir_fd=root.fd)
+        os.close(held)
+
+
+def _lock(directory: int) -> int:
+    """The lock of an open directory, -1 while another has it."""
+    try:
+        held = os.open(LOCK, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600, dir_fd=directory)
+    except FileExistsError:
+        try:
+            held = open_regular_at(directory, LOCK, os.O_RDWR)
+        except FileNotFoundError:  # given back just now
+            return -1
+    else:
+        if os.geteuid() == 0:
+            owner = os.fstat(directory)
+            os.fchown(held, owner.st_uid, owner.st_gid)
+    try:
+        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        # Who had it before has taken the name away, with which the next one would lock another file.
+        if os.stat(LOCK, dir_fd=directory, follow_symlinks=False).st_ino == os.fstat(held).st_ino:
+            return held
+    except (BlockingIOError, FileNotFoundError):
+        pass
+    os.close(held)
+    return -1
 
 
 def _step(fd: int, part: str, path: str, *, last: bool) -> int:

@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-import fcntl
+import contextlib
 import hashlib
 import json
 import os
@@ -90,7 +90,7 @@ class Site:
         return found
 
     def local(self) -> dict[str, tuple[int, int]]:
-        return {path.name: (path.lstat().st_size, path.lstat().st_mtime_ns) for path in self.archives.iterdir()}
+        return {path.name: (path.lstat().st_size, path.lstat().st_mtime_ns) for path in self.archives.glob("[!.]*")}
 
     def put(self, name: str, content: bytes) -> None:
         self.client.put_object(Bucket=self.store.bucket, Key=self.prefix + name, Body=content)
@@ -212,7 +212,7 @@ def test_only_archives_are_copied(site: Site) -> None:
     found = site.run()
     assert sorted(site.there()) == [SMALL, f"{SMALL}.sha256"]
     assert [one["archive"][14:22] for one in found["unread"]] == ["20261102", "20261103", "20261104"]
-    assert "archived_logs_20261102.tar.gz cannot be read: no regular file" in found["msg"]
+    assert "archived_logs_20261102.tar.gz cannot be read: it is a directory, not a regular file" in found["msg"]
 
 
 def test_hosts_with_prefixes_of_their_own_do_not_meet(site: Site) -> None:
@@ -564,14 +564,10 @@ def test_content_that_changes_between_plan_and_upload_is_not_marked(
 def test_two_runs_do_not_meet(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     site.make()
     monkeypatch.setattr(tree, "_LOCK_WAIT_S", 0.1)
-    held = os.open(site.archives, os.O_RDONLY)
-    try:
-        fcntl.flock(held, fcntl.LOCK_EX)
-        with pytest.raises(MediaOpsError, match="another run works on"):
+    with contextlib.closing(tree.open_root(str(site.archives))) as root, tree.locked(root):
+        with pytest.raises(MediaOpsError, match=rf"another run works on .* \(process {os.getpid()}\)"):
             site.run()
         assert results(site.run(check=True)) == ["planned"]
-    finally:
-        os.close(held)
     assert site.there() == {}
 
 

@@ -17,12 +17,14 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from typing import Any
 
 import pytest
 from ansible_collections.media_ops.runbook.plugins.module_utils.archives import archive, log_archive
+from ansible_collections.media_ops.runbook.plugins.module_utils.deadline import Deadline
 from ansible_collections.media_ops.runbook.plugins.module_utils.errors import MediaOpsError, OptionError
 from ansible_collections.media_ops.runbook.plugins.module_utils.system import tree as tree_module
 
@@ -269,7 +271,7 @@ def test_killed_while_it_packs_a_large_log(site: Site, monkeypatch: pytest.Monke
         finally:
             os._exit(0)
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == -signal.SIGKILL
-    assert [path.suffix for path in site.archives.iterdir()] == [".tmp"]
+    assert sorted(path.suffix for path in site.archives.iterdir()) == [".lock", ".tmp"]
     site.run()
     assert site.lines() == once(lines)
     assert list(tree(site.archives)) == [f"archived_logs_{TODAY}.tar.gz"]
@@ -305,8 +307,8 @@ def test_every_damage_is_seen_when_it_is_read_back(tmp_path: Path, damage: str, 
             for name, size in (("a", 100_000), ("b", 5000))
         ]
         target = stack.enter_context((tmp_path / "archive").open("w+b"))
-        members = archive.write_archive(target.fileno(), sources, compression)
-        archive.verify_archive(target.fileno(), members, compression)
+        members = archive.write_archive(target.fileno(), sources, compression, Deadline(60))
+        archive.verify_archive(target.fileno(), members, compression, Deadline(60))
         size = os.fstat(target.fileno()).st_size
         if damage == "cut":
             os.truncate(target.fileno(), size // 2)
@@ -319,7 +321,7 @@ def test_every_damage_is_seen_when_it_is_read_back(tmp_path: Path, damage: str, 
         else:
             members[0] = members[0]._replace(sha256="0" * 64)
         with pytest.raises(MediaOpsError):
-            archive.verify_archive(target.fileno(), members, compression)
+            archive.verify_archive(target.fileno(), members, compression, Deadline(60))
 
 
 # Rotation and writers
@@ -529,6 +531,45 @@ def test_sizes_and_what_is_wrong_with_the_rotation(site: Site) -> None:
 # Guards
 
 
+READER = """
+import fcntl, os, sys, time
+fcntl.flock(os.open(sys.argv[1], os.O_RDONLY), fcntl.LOCK_EX)
+print("held", flush=True)
+time.sleep(60)
+"""
+
+
+def test_a_lock_of_whoever_may_read_the_directory_stops_nobody(site: Site, logs: set[str]) -> None:
+    reader = subprocess.Popen([sys.executable, "-c", READER, site.logs], stdout=subprocess.PIPE)
+    try:
+        assert reader.stdout
+        assert reader.stdout.readline() == b"held\n"
+        assert site.run()["removed"]["files"] == 5
+    finally:
+        reader.kill()
+        reader.wait()
+    assert site.lines() == once(logs)
+    assert not list(site.logs.glob(".*")), "the lock leaves nothing behind"
+
+
+def test_archives_are_for_their_owner_alone(site: Site, logs: set[str]) -> None:
+    found = site.run()
+    assert Path(found["archive"]["path"]).stat().st_mode & 0o7777 == 0o600
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, Path.mkdir, lambda path: path.symlink_to("/dev/null")])
+def test_a_journal_that_cannot_be_read_is_not_taken_for_none(
+    site: Site, logs: set[str], make: Callable[[Path], object]
+) -> None:
+    site.run()
+    site.write("application.log.1", 9000)
+    with contextlib.closing(tree_module.open_root(str(site.logs))) as root:
+        make(site.archives / f".archived_logs.{sha256(os.fsencode(root.path)).hexdigest()[:8]}.journal")
+    with pytest.raises(MediaOpsError, match="which says what is archived already"):
+        site.run()
+    assert (site.logs / "application.log.1").exists()
+
+
 def test_two_runs_and_a_cleanup_do_not_meet(site: Site, logs: set[str], monkeypatch: pytest.MonkeyPatch) -> None:
     before = tree(site.logs)
     monkeypatch.setattr(tree_module, "_LOCK_WAIT_S", 0.1)
@@ -538,7 +579,7 @@ def test_two_runs_and_a_cleanup_do_not_meet(site: Site, logs: set[str], monkeypa
         with pytest.raises(MediaOpsError, match="another run works on"):
             site.run()
         met.append(disk_cleanup(rule(site.logs, "*.log.*", min_age=60)))
-        assert tree(site.logs) == before
+        assert tree(site.logs) == {**before, tree_module.LOCK: b""}
 
     while_it_reads(monkeypatch, others)
     site.run()
@@ -597,7 +638,7 @@ def test_a_journal_that_cannot_be_read_stops_the_run(site: Site, logs: set[str])
     before = tree(site.logs)
     with pytest.raises(MediaOpsError, match="cannot be read"):
         site.run()
-    assert tree(site.logs) == before
+    assert {**tree(site.logs), tree_module.LOCK: b""} == before, "but for the lock that the killed run left"
 
 
 def test_without_zstd_it_is_gzip_and_asked_for_it_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import os
 import random
@@ -25,6 +24,7 @@ from ansible_collections.media_ops.runbook.plugins.module_utils.disk import disk
 from ansible_collections.media_ops.runbook.plugins.module_utils.errors import MediaOpsError, OptionError
 from ansible_collections.media_ops.runbook.plugins.module_utils.sessions import protected
 from ansible_collections.media_ops.runbook.plugins.module_utils.system.open_files import OpenFiles
+from ansible_collections.media_ops.runbook.plugins.module_utils.system.tree import locked, open_root
 
 from tests.bench import bench_cleanup
 from tests.unit.plugins.deletion import (
@@ -605,21 +605,10 @@ def tree_names(top: Path) -> list[str]:
 
 def test_a_directory_that_log_archive_works_on_is_left_alone(top: Path) -> None:
     make(top / "application.log.1")
-    with contextlib.closing(Locked(top)):
+    with contextlib.closing(open_root(str(top))) as root, locked(root):
         found = clean(rule(top, "*.log.*"))
         assert found["rules"][0]["skipped"] == {"locked": 1}
     assert clean(rule(top, "*.log.*"))["rules"][0]["removed"]["files"] == 1
-
-
-class Locked:
-    """The lock of log_archive on a directory."""
-
-    def __init__(self, directory: Path) -> None:
-        self._fd = os.open(directory, os.O_RDONLY)
-        fcntl.flock(self._fd, fcntl.LOCK_EX)
-
-    def close(self) -> None:
-        os.close(self._fd)
 
 
 # Sessions

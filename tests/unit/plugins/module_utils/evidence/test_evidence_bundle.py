@@ -159,7 +159,7 @@ def test_links_and_what_is_no_file_are_not_followed(site: Path, tmp_path: Path) 
         "logs/performance.log",
         "logs/media_processing.log",
     }
-    assert missing(found)["logs/errors.log"] == "is not a regular file"
+    assert missing(found)["logs/errors.log"] == "it is a FIFO, not a regular file"
     assert missing(found)["logs/media_processing.log"] == "No such file or directory"
     assert b"not to be read" not in gzip.decompress(Path(found["path"]).read_bytes())
 

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.media_ops.runbook.plugins.module_utils.api.settings import ApiSettings, api_settings
+from ansible_collections.media_ops.runbook.plugins.module_utils.deadline import Deadline
 from ansible_collections.media_ops.runbook.plugins.module_utils.errors import MediaOpsError, OptionError
 from ansible_collections.media_ops.runbook.plugins.module_utils.sessions.scene import Scene, observe
 from ansible_collections.media_ops.runbook.plugins.module_utils.sessions.session_terminate import (
@@ -186,7 +187,7 @@ def test_a_session_that_goes_on_again_is_left_alone_in_the_last_moment(site: Sit
     os.kill(process.pid, signal.SIGCONT)
     seen = chosen[0].processes[0].cpu
     eventually("it works again", lambda: (now := read_process(process.pid)) and now.cpu > seen)
-    act(scene, chosen, plan, orders, settings(site))
+    act(scene, chosen, plan, orders, settings(site), deadline=Deadline(60))
     assert [action["result"] for action in plan] == ["skipped", "skipped"]
     assert "goes on again" in plan[0]["msg"]
     assert alive(process)
@@ -203,7 +204,7 @@ def test_a_process_that_became_another_program_is_left_alone(site: Site) -> None
     plan = make_plan(scene, chosen, orders)
     os.kill(process.pid, signal.SIGUSR1)
     eventually("another program", lambda: (now := read_process(process.pid)) and now.name == "sleep")
-    act(scene, chosen, plan, orders, settings(site))
+    act(scene, chosen, plan, orders, settings(site), deadline=Deadline(60))
     assert "another program" in plan[0]["msg"]
     assert alive(process)
 

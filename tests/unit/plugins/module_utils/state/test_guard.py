@@ -7,6 +7,7 @@ import os
 import resource
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -50,6 +51,7 @@ def call(tmp_path: Path, clock: Any) -> Any:
         options = {**DEFAULTS, "state": state, "state_dir": str(directory), **options}
         return guarding.guard(options, check_mode=check_mode)
 
+    guard.directory = directory  # type: ignore[attr-defined]
     return guard
 
 
@@ -146,6 +148,92 @@ def test_a_lock_that_cannot_be_read_counts_until_its_time_is_over(call: Any, clo
     assert take(call)["permitted"]
 
 
+UNREADABLE: dict[str, Callable[[Path], object]] = {
+    "a FIFO": os.mkfifo,
+    "a directory": Path.mkdir,
+    "a symbolic link": lambda path: path.symlink_to("/dev/null"),
+    "more than 65536 bytes": lambda path: path.write_bytes(b" " * 65537),
+}
+
+
+@pytest.mark.parametrize("name", ["pause.json", "lease.json"])
+@pytest.mark.parametrize("said", UNREADABLE)
+def test_what_cannot_be_read_refuses_until_a_person_resumes(call: Any, clock: Any, said: str, name: str) -> None:
+    path = Path(call.directory) / name
+    UNREADABLE[said](path)
+    clock(10**6)
+    refused = take(call, take_over="?")
+    assert not refused["permitted"]
+    assert all(text in refused["refusals"][0] for text in (name, said, "automation_resume"))
+    assert refused["pause" if name == "pause.json" else "lease"], "who only looks sees it, too"
+    assert call("resumed", check_mode=True)["cleared"] == [name]
+    assert path.exists() or path.is_symlink()
+    resumed = call("resumed")
+    assert (resumed["changed"], resumed["cleared"]) == (True, [name])
+    assert os.path.lexists(f"{path}.broken"), "it is there to be looked into"
+    assert take(call)["permitted"]
+    assert call("resumed")["cleared"] == []
+    assert call("observed")["lease"]["run_id"] == "a", "a lease that is held is not a person's to clear"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root: files of another user")
+@pytest.mark.parametrize("name", ["pause.json", "lease.json", "ledger.jsonl"])
+def test_a_file_of_roots_is_not_taken_for_none_by_another_user(name: str) -> None:
+    with tempfile.TemporaryDirectory() as directory:
+        os.chown(directory, 65534, 65534)
+        Path(directory, name).write_text("{}")
+        Path(directory, name).chmod(0o600)
+        ran = subprocess.run(
+            [sys.executable, "-c", AS_NOBODY + RACER, directory, "run1"],
+            env={"PYTHONPATH": os.pathsep.join(sys.path)},
+            input="go\n",
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+    assert "Permission denied" in ran.stderr if name == "ledger.jsonl" else ran.stdout == "False\n", ran
+
+
+AS_NOBODY = """
+import sys
+import ansible_collections.media_ops.runbook.plugins.module_utils.state.guard
+import os
+os.setgid(65534); os.setuid(65534)
+"""
+
+
+def test_a_torn_lease_is_cleared_by_a_person_before_its_time_is_over(call: Any, tmp_path: Path) -> None:
+    (tmp_path / "state" / "lease.json").write_bytes(b"")
+    os.utime(tmp_path / "state" / "lease.json", (NOW.timestamp(), NOW.timestamp()))
+    assert "lease.json cannot be read" in take(call)["refusals"][0]
+    assert call("resumed")["cleared"] == ["lease.json"]
+    assert take(call)["permitted"]
+
+
+def test_a_pause_that_contradicts_itself_goes_on(call: Any, clock: Any, tmp_path: Path) -> None:
+    (tmp_path / "state" / "pause.json").write_text('{"until": "2030-01-01T00:00:00Z", "until": "2020-01-01T00:00:00Z"}')
+    assert "the key 'until' twice" in take(call)["refusals"][0]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root: files of another user")
+@pytest.mark.parametrize("name", ["guard.flock", "ledger.jsonl"])
+def test_root_gives_away_and_writes_nothing_that_has_another_name(call: Any, tmp_path: Path, name: str) -> None:
+    """The owner of the directory made a hard link to a file of root's, or root's own empty one."""
+    state = tmp_path / "state"
+    os.chown(state, 65534, 65534)
+    secret = tmp_path / "secret"
+    secret.write_text("")
+    os.link(secret, state / name)
+    with pytest.raises(MediaOpsError, match="another name, a hard link"):
+        take(call, entries=[{"action": "restart", "result": "started"}])
+    assert (secret.stat().st_uid, secret.read_text()) == (0, "")
+    (state / name).unlink()
+    call("released", run_id="a")
+    assert take(call, entries=[{"action": "restart", "result": "started"}])["permitted"]
+    assert (state / name).stat().st_uid == 65534, "what root made is the owner's"
+
+
 def test_the_same_action_is_refused_beyond_its_cap(call: Any, clock: Any) -> None:
     entry = {"action": "restart", "result": "done"}
     call("recorded", run_id="a", entries=[entry, entry])
@@ -229,7 +317,7 @@ def test_the_last_recovery_is_told_and_what_cannot_be_read_is_none(call: Any, cl
     assert guarding.last_recovery(state_dir) is None
 
 
-@pytest.mark.parametrize("make", [lambda path: path.symlink_to("/dev/null"), Path.mkdir])
+@pytest.mark.parametrize("make", [lambda path: path.symlink_to("/dev/null"), Path.mkdir, os.mkfifo])
 def test_a_ledger_that_is_a_link_or_a_directory_is_an_error(
     call: Any, tmp_path: Path, make: Callable[[Path], object]
 ) -> None:
