@@ -102,7 +102,7 @@ def test_what_hears_no_error_ends_with_its_process() -> None:
 class Module:
     """What run_module takes of an AnsibleModule."""
 
-    params: Mapping[str, Any] = {}  # noqa: RUF012
+    params: Mapping[str, Any] = {}
     _name = "media_ops.runbook.guard"
 
     def exit_json(self, **result: Any) -> Any:
