@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Print the path of the virtual environment for dependency group $1 (run or dev); make it when it is missing.
-# It lives under the cache directory, keyed by the Python and the dependency groups, so a change of either makes a new one.
+# It lives under the cache directory, keyed by the Python and the locked packages, so a change of either makes a new one.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 group=${1:?usage: tools/venv.sh run|dev}
@@ -17,7 +17,7 @@ if [ -z "$python" ] || ! works "$python"; then
   exit 1
 fi
 
-key=$({ "$python" -c 'import sys; print(sys.version, sys.base_prefix)'; sed -n '/^\[dependency-groups\]/,/^\[tool/p' pyproject.toml; } | sha256sum | cut -c1-12)
+key=$({ "$python" -c 'import sys; print(sys.version, sys.base_prefix)'; cat tools/locks/uv.txt "tools/locks/$group.txt"; } | sha256sum | cut -c1-12)
 cache=${MEDIA_OPS_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/media_ops_runbook}
 venv=$cache/venv-$group-$key
 mkdir -p "$cache"
@@ -35,8 +35,8 @@ if [ ! -e "$venv/.complete" ]; then
   fi
   rm -rf "$venv"
   "$python" -m venv "$venv" >&2
-  "$venv/bin/python" -m pip install --quiet --disable-pip-version-check uv >&2
-  "$venv/bin/uv" pip install --quiet --python "$venv/bin/python" --group "$group" >&2
+  "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --require-hashes -r tools/locks/uv.txt >&2
+  "$venv/bin/uv" pip install --quiet --python "$venv/bin/python" --require-hashes -r "tools/locks/$group.txt" >&2
   touch "$venv/.complete"
 fi
 echo "$venv"

@@ -127,6 +127,11 @@ options:
   state_dir:
     description: The directory of the cursor, an absolute path. It must exist, and not be writable by everybody.
     type: path
+  unit:
+    description:
+      - The systemd unit of the service. What is returned is without the secrets of its environment, as far as the
+        user of the module may read it, besides those that are known by their form or name.
+    type: str
   max_line_bytes:
     description: Longer lines are skipped without being held in memory, and are bad. 131072 to 8388608.
     type: int
@@ -365,15 +370,26 @@ cursor_reset:
   sample: ""
 """
 
+from typing import Any
+
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.errors import run_module
 from ..module_utils.logs.log_digest_info import argument_spec, log_digest
+from ..module_utils.redact import Redactor
+from ..module_utils.system.environment import secrets_of_unit
 
 
 def main() -> None:
     module = AnsibleModule(argument_spec=argument_spec(), supports_check_mode=True)
-    run_module(module, lambda: log_digest(module.params, check_mode=module.check_mode))
+
+    def digest() -> dict[str, Any]:
+        found = log_digest(module.params, check_mode=module.check_mode)
+        secrets = secrets_of_unit(module.params["unit"]) if module.params["unit"] else set()
+        redacted: dict[str, Any] = Redactor(secrets).data(found, keep=("path", "cursor", "files"))
+        return redacted
+
+    run_module(module, digest)
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ import ast
 import re
 import stat
 import subprocess
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from typing import Any
 import pytest
 import yaml
 from jinja2 import Environment, nodes
+from packaging.requirements import Requirement
 
 from tools.runbook_map import ROOT, Collection, Task, read_tasks
 
@@ -287,3 +289,21 @@ def complicated(path: Path) -> list[str]:
 @by_path([*PLAYBOOKS, *sorted((ROOT / "roles").glob("*/tasks/**/*.yml"))])
 def test_an_expression_decides_nothing(path: Path) -> None:
     assert complicated(path) == []
+
+
+# --- what is installed
+
+
+@pytest.mark.parametrize("group", ["run", "dev"])
+def test_every_package_is_locked_within_its_range(group: str) -> None:
+    with (ROOT / "pyproject.toml").open("rb") as file:
+        groups = tomllib.load(file)["dependency-groups"]
+    wanted = [Requirement(text) for text in [*groups["run"], *groups[group]] if isinstance(text, str)]
+    text = (ROOT / f"tools/locks/{group}.txt").read_text(encoding="utf-8").replace("\\\n", " ")
+    locked: dict[str, list[str]] = {}
+    for line in text.splitlines():
+        requirement, *hashes = line.split(" --hash=sha256:")
+        assert hashes, line
+        locked.setdefault(Requirement(requirement).name.lower(), []).append(requirement.split("==")[1].split()[0])
+    lacking = [one for one in wanted if not all(one.specifier.contains(v) for v in locked.get(one.name.lower(), ["0"]))]
+    assert lacking == [], "run tools/lock.sh"

@@ -12,9 +12,11 @@ import os
 import shlex
 from dataclasses import dataclass, field
 
+from ..errors import MediaOpsError
+from ..redact import secret_values
 from .environment_files import environment_files, read_environment_file
 from .privilege import run_as
-from .systemd import main_pid
+from .systemd import main_pid, unit_name, unit_properties
 
 # What systemd gives a system service that sets none
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -82,6 +84,14 @@ def unit_environment(properties: dict[str, str]) -> ServiceEnvironment:
             except OSError:
                 unreadable.append(path)
     return ServiceEnvironment(variables, "unit", tuple(unreadable))
+
+
+def secrets_of_unit(unit: str) -> set[str]:
+    """The secrets that a unit's service runs with, as far as this process may read them."""
+    try:
+        return secret_values(service_environment(unit_properties(unit_name(unit))).variables)
+    except MediaOpsError:
+        return set()
 
 
 def running_environment(properties: dict[str, str]) -> ServiceEnvironment | None:

@@ -92,3 +92,13 @@ def test_by_ansible_itself(log: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     found = json.loads(done.stdout[done.stdout.index("{") :])
     assert found["last"][0]["extra"] == {"error_code": "MERGE_ERROR", "success": False}
+
+
+def test_secrets_stay_on_the_host(capsys: pytest.CaptureFixture[str], log: Path) -> None:
+    said = "Authorization: Bearer c4n4ry123456, postgres://u:c4n4ry@db, token=c4n4ryc4n4ry"
+    log.write_text(
+        json.dumps({"level": "ERROR", "message": said, "extra": {"error_code": said}}) + "\n", encoding="utf-8"
+    )
+    found = run(capsys, path=str(log), last=1, count_by=["extra.error_code"], unit="no-such-unit")
+    assert found["last"][0]["level"] == "ERROR"
+    assert "c4n4ry" not in json.dumps(found)
