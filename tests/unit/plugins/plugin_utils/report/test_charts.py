@@ -156,12 +156,12 @@ def test_bars_are_as_long_as_their_values() -> None:
     rows = [Bar("a", 40.0, "40", 80.0), Bar("b", 10.0, "10", 20.0), Bar("c", 0.0, "0", 0.0)]
     svg = bars_of(rows, "title", "description", "a")
     bars, grounds, markers = (shapes(svg, "rect", colour) for colour in (FIRST, LINE, SECOND))
-    assert [float(bar["width"]) / WIDTH for bar in bars] == [0.5, 0.125, 0]
+    assert [float(drawn["width"]) / WIDTH for drawn in bars] == [0.5, 0.125, 0]
     assert {(float(ground["x"]), float(ground["width"])) for ground in grounds} == {(0, WIDTH)}
-    assert all(bar["y"] == ground["y"] for bar, ground in zip(bars, grounds, strict=True))
+    assert all(drawn["y"] == ground["y"] for drawn, ground in zip(bars, grounds, strict=True))
     ends = [float(marker["x"]) + float(marker["width"]) / 2 for marker in markers]
     assert ends == pytest.approx([WIDTH, WIDTH / 4, 0], abs=2)
-    assert len({bar["y"] for bar in bars}) == 3
+    assert len({drawn["y"] for drawn in bars}) == 3
 
 
 def test_the_line_has_its_points_at_their_times_and_shares() -> None:
