@@ -107,6 +107,8 @@ def host(tmp_path: Path, name: str, api_url: str, base_dir: Path, **more: Any) -
         "policy_state_dir": str(tmp_path / name / "state"),
         "policy_archive_dir": str(tmp_path / name / "archive"),
         "policy_become": False,
+        # Whether this machine has an ffmpeg decides nothing.
+        "policy_service_path": "/nonexistent",
         "policy_service_unit": "media-ops-no-such-unit",
         "policy_service_user": pwd.getpwuid(os.geteuid()).pw_name,
         **more,

@@ -109,6 +109,8 @@ class Fleet:
             "policy_state_dir": str(self.directory / name / "state"),
             "policy_archive_dir": str(self.directory / name / "archive"),
             "policy_become": False,
+            # Whether this machine has an ffmpeg decides nothing.
+            "policy_service_path": "/nonexistent",
             "policy_service_unit": "media-ops-no-such-unit",
             "policy_service_user": pwd.getpwuid(os.geteuid()).pw_name,
             **more,

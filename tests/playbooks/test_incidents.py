@@ -31,6 +31,8 @@ def on(pipeline: Pipeline, **more: Any) -> dict[str, Any]:
         "media_ops_api_token": pipeline.token(),
         "policy_base_dir": str(pipeline.base_dir),
         "policy_become": False,
+        # Whether this machine has an ffmpeg decides nothing.
+        "policy_service_path": "/nonexistent",
         "policy_service_user": pwd.getpwuid(os.geteuid()).pw_name,
         **more,
     }
