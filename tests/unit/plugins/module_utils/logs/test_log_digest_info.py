@@ -426,7 +426,7 @@ class TestFiles:
         os.chown(theirs, 65534, 65534, follow_symlinks=False)
         result = digest(theirs, include_rotated=True)
         assert (result["state"], result["lines"]) == ("invalid", 0)
-        assert "is a symbolic link of uid 65534" in result["reason"]
+        assert "a symbolic link of uid 65534 is not followed" in result["reason"]
 
     def test_a_line_of_100_mb_takes_little_memory_and_is_bad(self, tmp_path: Path) -> None:
         path = write(tmp_path / "a.log", error())
