@@ -31,7 +31,9 @@ options:
     type: path
     required: true
   log_path:
-    description: The service's log of JSON lines. A new line of a session is progress of it.
+    description: >-
+      The service's log of JSON lines. A new line of a session is progress of it. Where the log is there and cannot be
+      read, no session can be said to stand still.
     type: path
   log_lines:
     description: How many of a session's last log entries to return, 0 to 500.

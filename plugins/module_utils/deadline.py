@@ -127,7 +127,10 @@ def longest_s(module: str, params: Mapping[str, Any]) -> float | None:
 
 def deadline_of(module: str, params: Mapping[str, Any]) -> Deadline:
     """The deadline of a module that begins now."""
-    return Deadline(longest_s(module, params) or float("inf"))
+    seconds = longest_s(module, params)
+    if seconds is None:
+        raise LookupError(f"module {module} has no row in the table of times")
+    return Deadline(seconds)
 
 
 def seconds_for(size: int) -> float:

@@ -191,11 +191,11 @@ def _require_trusted(directory: int, link: os.stat_result, path: str, links: int
     ours = {0, os.geteuid()}
     where = os.fstat(directory)
     if link.st_uid not in ours:
-        why = f"{path} is a symbolic link of uid {link.st_uid}, which is not followed"
+        why = f"a symbolic link of uid {link.st_uid} is not followed: {path}"
     elif where.st_uid not in ours or where.st_mode & stat.S_IWOTH:
-        why = f"{path} is a symbolic link in a directory that another user may change, and is not followed"
+        why = f"a symbolic link in a directory that another user may change is not followed: {path}"
     elif links > _LINKS_MAX:
-        why = f"{path} is a symbolic link that leads to no end"
+        why = f"a symbolic link leads to no end: {path}"
     else:
         return
     raise NotRegularError(errno.ELOOP, why, path)

@@ -21,7 +21,8 @@ description:
     name; only then do the files go. A run that was killed is finished by the next.
   - A log that somebody has open to write, which a lease of the kernel tells, stays and is reported. One that is
     rotated meanwhile is deleted by the name that it has then.
-  - While it works both directories are locked, and module M(media_ops.runbook.disk_cleanup) leaves O(log_dir) alone.
+  - While it works both directories are locked by a file C(.media_ops.lock), which only their owner and root may open,
+    and module M(media_ops.runbook.disk_cleanup) leaves O(log_dir) alone.
     Where both run on one day, archive first, since what disk_cleanup deletes is in no archive.
   - Archives older than O(keep_days) go, before the new one is made, where the day in their name and their time of
     change agree.

@@ -175,7 +175,7 @@ class Proofs:
     Attributes:
         by_session: what is proved, by session id.
         unproved: pids of what looks like a session's process, and why it is not one.
-        unread: processes of the service that could not be looked into.
+        unread: processes of the service that could not be looked into, or not wholly.
         zombies: processes of the service that have ended, and their parent takes no note.
     """
 
@@ -227,7 +227,7 @@ class Proofs:
             if (is_ours or (parent and self._is_ours(parent))) and process.runs(self._programs):
                 self.zombies.append(process)
             return
-        if is_ours and not process.deep and process.uid == service.uid:
+        if is_ours and (process.cut or not process.deep) and process.uid == service.uid:
             self.unread.append(process)
         if not ids and not (is_ours and process.runs(self._programs)):
             return
@@ -249,8 +249,8 @@ class Proofs:
             return f"runs as {user_name(process.uid)}, not as {service.user}", [], False
         if not process.runs(self._programs):
             return f"is no {' or '.join(sorted(self._programs))}", [], False
-        if not process.deep:
-            return "cannot be looked into", [], False
+        if not process.deep or process.cut:
+            return "has more arguments than are looked at" if process.cut else "cannot be looked into", [], False
         orphan = self._is_left(process)
         if is_ours:
             lines.insert(0, self._whose())
@@ -313,7 +313,7 @@ class Proofs:
                     family.setdefault(process.pid, f"is in the process group of process {pid}")
             for child, line in sorted(family.items()):
                 process = self._processes[child]
-                known = child in self.pids() or child in self._never
+                known = child in self.pids() or child in self._never or process.cut
                 if known or process.uid != self._service.uid or not self._claims[child].ids <= {session_id}:
                     continue
                 proved = self.by_session[session_id]

@@ -25,6 +25,8 @@ TICKS = os.sysconf("SC_CLK_TCK")
 KILL_WAIT_S = 5.0
 
 _READ_MAX = 1 << 20
+_ARGV_MAX = 1 << 16
+_ARGUMENTS_MAX = 2048
 _FILES_MAX = 4096
 _THREADS_MAX = 512
 _ARGUMENTS_SHOWN = 60
@@ -44,6 +46,8 @@ class Process:
         state: one letter, as ps shows it.
         name: as the kernel calls it, 15 characters at most.
         argv: its arguments. A zombie has none.
+        argv_hash: 12 hex digits over all of them.
+        cut: whether it has more arguments than are kept.
         uid: its user; -1 where its user ids differ.
         groups: its control groups, of the hierarchies that systemd keeps.
         tracer: who traces it, else 0.
@@ -63,6 +67,8 @@ class Process:
     state: str
     name: str
     argv: tuple[str, ...]
+    argv_hash: str
+    cut: bool
     uid: int
     groups: tuple[str, ...]
     tracer: int
@@ -78,11 +84,6 @@ class Process:
     def key(self) -> tuple[int, int]:
         """What tells it from any other process of this boot."""
         return self.pid, self.start
-
-    @property
-    def argv_hash(self) -> str:
-        """12 hex digits over its arguments."""
-        return hashlib.sha256("\0".join(self.argv).encode("utf-8", "surrogateescape")).hexdigest()[:12]
 
     @property
     def age_s(self) -> float:
@@ -189,7 +190,7 @@ def _process(pid: int, directory: int, deep: bool) -> Process:
     name, fields = stat[stat.index("(") + 1 : stat.rindex(")")], stat[stat.rindex(")") + 2 :].split()
     status = dict(line.split(":\t", 1) for line in _read(directory, "status").splitlines() if ":\t" in line)
     uids = set(status["Uid"].split())
-    argv = _read(directory, "cmdline").split("\0")
+    line = _bytes(directory, "cmdline").removesuffix(b"\0")
     plain = Process(
         pid=pid,
         ppid=int(fields[1]),
@@ -197,7 +198,9 @@ def _process(pid: int, directory: int, deep: bool) -> Process:
         start=int(fields[19]),
         state=fields[0],
         name=name,
-        argv=tuple(argv[:-1] if argv[-1] == "" else argv),
+        argv=_arguments(line),
+        argv_hash=hashlib.sha256(line).hexdigest()[:12],
+        cut=len(line) > _ARGV_MAX or line.count(b"\0") >= _ARGUMENTS_MAX,
         uid=int(uids.pop()) if len(uids) == 1 else -1,
         groups=_groups(_read(directory, "cgroup")),
         tracer=int(status.get("TracerPid", "0")),
@@ -225,10 +228,20 @@ def _looked_into(process: Process, directory: int) -> Process:
     return Process(**{**plain, **more, "threads": threads})
 
 
+def _arguments(line: bytes) -> tuple[str, ...]:
+    """The first arguments. Hundreds of processes are held at once, and any user may start some of 2 MB."""
+    kept = line[:_ARGV_MAX].split(b"\0", _ARGUMENTS_MAX)[:_ARGUMENTS_MAX]
+    return tuple(argument.decode("utf-8", "surrogateescape") for argument in kept) if line else ()
+
+
 def _read(directory: int, name: str) -> str:
+    return _bytes(directory, name).decode("utf-8", "surrogateescape")
+
+
+def _bytes(directory: int, name: str) -> bytes:
     handle = os.open(name, os.O_RDONLY | os.O_CLOEXEC, dir_fd=directory)
     with open(handle, "rb") as file:
-        return file.read(_READ_MAX).decode("utf-8", "surrogateescape")
+        return file.read(_READ_MAX)
 
 
 def _groups(text: str) -> tuple[str, ...]:

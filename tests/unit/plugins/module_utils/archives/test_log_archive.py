@@ -24,7 +24,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.media_ops.runbook.plugins.module_utils.archives import archive, log_archive
-from ansible_collections.media_ops.runbook.plugins.module_utils.deadline import Deadline
+from ansible_collections.media_ops.runbook.plugins.module_utils.deadline import Deadline, LateError
 from ansible_collections.media_ops.runbook.plugins.module_utils.errors import MediaOpsError, OptionError
 from ansible_collections.media_ops.runbook.plugins.module_utils.system import tree as tree_module
 
@@ -283,8 +283,8 @@ def test_an_archive_that_does_not_read_back_is_given_up(
     before = tree(site.logs)
     write = archive.write_archive
 
-    def write_badly(target: int, sources: Any, compression: str) -> Any:
-        members = write(target, sources, compression)
+    def write_badly(target: int, *arguments: Any) -> Any:
+        members = write(target, *arguments)
         middle = os.fstat(target).st_size // 2
         os.pwrite(target, bytes(255 - byte for byte in os.pread(target, 8, middle)), middle)
         return members
@@ -550,6 +550,17 @@ def test_a_lock_of_whoever_may_read_the_directory_stops_nobody(site: Site, logs:
         reader.wait()
     assert site.lines() == once(logs)
     assert not list(site.logs.glob(".*")), "the lock leaves nothing behind"
+
+
+def test_an_archive_that_takes_too_long_is_given_up_and_all_logs_stay(
+    site: Site, logs: set[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = tree(site.logs)
+    monkeypatch.setattr(log_archive, "seconds_for", lambda _size: 0.0)
+    with pytest.raises(LateError, match="reading the files to be archived"):
+        site.run()
+    assert tree(site.logs) == before
+    assert list(site.archives.iterdir()) == []
 
 
 def test_archives_are_for_their_owner_alone(site: Site, logs: set[str]) -> None:

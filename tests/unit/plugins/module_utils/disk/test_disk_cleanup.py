@@ -20,6 +20,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.media_ops.runbook.plugins.module_utils import deadline
+from ansible_collections.media_ops.runbook.plugins.module_utils.deadline import Deadline, LateError
 from ansible_collections.media_ops.runbook.plugins.module_utils.disk import disk_cleanup
 from ansible_collections.media_ops.runbook.plugins.module_utils.errors import MediaOpsError, OptionError
 from ansible_collections.media_ops.runbook.plugins.module_utils.sessions import protected
@@ -609,6 +611,31 @@ def test_a_directory_that_log_archive_works_on_is_left_alone(top: Path) -> None:
         found = clean(rule(top, "*.log.*"))
         assert found["rules"][0]["skipped"] == {"locked": 1}
     assert clean(rule(top, "*.log.*"))["rules"][0]["removed"]["files"] == 1
+
+
+def test_what_takes_too_long_ends_before_or_between_files_and_says_so(
+    top: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(3):
+        make(top / f"{number}.tmp")
+    monkeypatch.setitem(deadline._LONGEST, "disk_cleanup", ({}, lambda _: 0))
+    with pytest.raises(LateError, match="nothing was deleted"):
+        clean(rule(top, "*.tmp"))
+    monkeypatch.setattr(disk_cleanup.Survey, "_walk", timely(disk_cleanup.Survey._walk))
+    found = clean(rule(top, "*.tmp"))
+    assert found["rules"][0]["skipped"] == {"time_over": 3}
+    assert found["plan"][0]["result"] == "failed"
+    assert len(tree_names(top)) == 3
+
+
+def timely(walk: Any) -> Any:
+    """The walk of a survey with time enough."""
+
+    def walked(survey: Any, *arguments: Any) -> None:
+        survey._deadline = Deadline(60)
+        walk(survey, *arguments)
+
+    return walked
 
 
 # Sessions

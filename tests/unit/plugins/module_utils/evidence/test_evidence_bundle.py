@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.media_ops.runbook.plugins.module_utils import deadline
 from ansible_collections.media_ops.runbook.plugins.module_utils.errors import MediaOpsError, OptionError
 from ansible_collections.media_ops.runbook.plugins.module_utils.evidence.bundles import Part, pack
 from ansible_collections.media_ops.runbook.plugins.module_utils.evidence.evidence_bundle import (
@@ -139,6 +140,13 @@ def test_no_secret_is_anywhere_in_it(site: Path) -> None:
     files = contents(found["path"])
     for name in ("documents/alerts.json", "documents/named.json"):
         json.loads(files[name])
+
+
+def test_what_comes_after_the_deadline_is_missing_with_the_reason(site: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(deadline._LONGEST, "evidence_bundle", ({}, lambda _: 0))
+    found = bundle(site)
+    assert found["files"] == []
+    assert missing(found)["logs/application.log"] == "the bundle: not done within 0 s"
 
 
 def test_links_and_what_is_no_file_are_not_followed(site: Path, tmp_path: Path) -> None:

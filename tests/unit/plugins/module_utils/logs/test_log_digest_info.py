@@ -15,12 +15,14 @@ import stat
 import subprocess
 import sys
 import threading
+import tracemalloc
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.media_ops.runbook.plugins.module_utils import deadline
 from ansible_collections.media_ops.runbook.plugins.module_utils.errors import OptionError
 from ansible_collections.media_ops.runbook.plugins.module_utils.logs import digest as digesting
 from ansible_collections.media_ops.runbook.plugins.module_utils.logs import files, log_digest_info, scan
@@ -407,6 +409,54 @@ class TestFiles:
             result = digest(path)
             assert (result["state"], result["lines"]) == ("invalid", 0)
             assert str(path) in result["reason"]
+
+    @pytest.mark.parametrize("make", [os.mkfifo, Path.mkdir, lambda path: path.symlink_to("/dev/zero")])
+    def test_a_rotated_log_that_is_none_does_not_block_and_the_rest_counts(self, tmp_path: Path, make: Any) -> None:
+        path = write(tmp_path / "a.log", error())
+        make(tmp_path / "a.log.1")
+        result = digest(path, include_rotated=True)
+        assert (result["state"], result["complete"], result["lines"]) == ("invalid", False, 1)
+        assert result["reason"].startswith(f"{path}.1: it is a ")
+
+    @pytest.mark.skipif(os.geteuid() != 0, reason="needs root: a link of another user")
+    def test_a_link_of_another_user_leads_nowhere(self, tmp_path: Path) -> None:
+        path = write(tmp_path / "secret.log", error())
+        theirs = tmp_path / "theirs.log"
+        theirs.symlink_to(path)
+        os.chown(theirs, 65534, 65534, follow_symlinks=False)
+        result = digest(theirs, include_rotated=True)
+        assert (result["state"], result["lines"]) == ("invalid", 0)
+        assert "a symbolic link of uid 65534 is not followed" in result["reason"]
+
+    def test_a_line_of_100_mb_takes_little_memory_and_is_bad(self, tmp_path: Path) -> None:
+        path = write(tmp_path / "a.log", error())
+        with path.open("ab") as file:
+            for _piece in range(100):
+                file.write(b"x" * (1 << 20))
+            file.write(b"\n")
+        write(path, error())
+        tracemalloc.start()
+        try:
+            result = digest(path)
+            assert tracemalloc.get_traced_memory()[1] < 8 << 20
+        finally:
+            tracemalloc.stop()
+        assert (result["lines"], result["too_long_lines"], result["matched"]) == (3, 1, 2)
+
+    @pytest.mark.parametrize("rotated", [False, True])
+    def test_a_log_that_takes_too_long_is_not_told_as_read(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rotated: bool
+    ) -> None:
+        path = write(tmp_path / "a.log", error())
+        shutil.copy(path, f"{path}.1")
+        state: dict[str, Any] = {"cursor": "x", "state_dir": str(tmp_path)}
+        monkeypatch.setitem(deadline._LONGEST, "log_digest_info", ({}, lambda _: 0))
+        result = digest(path, include_rotated=rotated, **state)
+        assert (result["state"], result["complete"], result["lines"]) == ("timeout", False, 0)
+        assert result["reason"] == f"reading {path}: not done within 0 s"
+        assert result["cursor"]["written"] is False
+        monkeypatch.undo()
+        assert digest(path, **state)["lines"] == 1, "nothing was passed over"
 
     def test_denied_is_a_value(self, tmp_path: Path) -> None:
         path = write(tmp_path / "a.log", error())

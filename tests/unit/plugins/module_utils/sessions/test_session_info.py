@@ -90,6 +90,22 @@ def test_an_ffmpeg_that_waits_for_a_fifo_is_blocked_with_its_proof_and_its_log(s
     assert result["counts"]["blocked_on_pipe"] == 1
 
 
+@pytest.mark.parametrize("make", [os.mkfifo, Path.mkdir, lambda path: path.symlink_to("/dev/zero")])
+def test_a_log_that_cannot_be_read_leaves_a_session_unknown_and_holds_nobody_up(site: Site, make: Any) -> None:
+    site.waiting(SESSION)
+    site.log.unlink(missing_ok=True)
+    make(site.log)
+    row = only(look(site))
+    assert (row["state"], row["may_end"], row["log_tail"]) == ("unknown", False, [])
+    assert f"its log lines cannot be seen: {site.log}: it is a " in row["why"]
+
+
+def test_a_log_that_is_not_there_has_no_lines(site: Site) -> None:
+    site.waiting(SESSION)
+    site.log.unlink(missing_ok=True)
+    assert only(look(site))["may_end"]
+
+
 # runbook: P0-3B, P2P-2B
 def test_a_slow_encode_goes_on_at_three_hours_and_is_never_to_be_ended(site: Site) -> None:
     site.encoding(SESSION)
@@ -98,6 +114,22 @@ def test_a_slow_encode_goes_on_at_three_hours_and_is_never_to_be_ended(site: Sit
     assert (row["state"], row["attention"], row["may_end"]) == ("progressing", "look", False)
     assert row["progress"]["cpu_s"] > 0
     assert result["may_end"] == []
+
+
+def test_more_arguments_than_are_looked_at_prove_nothing_and_restart_nothing(site: Site) -> None:
+    """A session whose process has them is neither ended nor taken for one without a process."""
+    inputs = [argument for number in range(2000) for argument in ("-metadata", f"comment={number:0100}")]
+    site.list_session(SESSION)
+    output = site.directory(SESSION) / "x.mp4"
+    source = ["-re", "-f", "lavfi", "-i", "anullsrc"]
+    site.ffmpeg(*source, *inputs, "-c:a", "aac", "-y", str(output))
+    eventually("it encodes", output.exists)
+    result = look(site)
+    row = only(result)
+    assert (row["state"], row["processes"], row["may_end"]) == ("unknown", [], False)
+    assert "1 processes of the service cannot be looked into" in row["why"]
+    assert result["restart_needed"] == []
+    assert [one["why"] for one in result["unproved"]] == ["has more arguments than are looked at"]
 
 
 def test_age_only_makes_a_candidate(site: Site) -> None:

@@ -194,6 +194,17 @@ def test_a_session_that_goes_on_again_is_left_alone_in_the_last_moment(site: Sit
     assert (site.work_dir / SESSION / "prepared_00.mp4").exists()
 
 
+def test_what_is_left_when_the_time_is_over_is_skipped_and_said(site: Site) -> None:
+    process = site.waiting(SESSION)
+    scene, orders = scene_and_orders(site)
+    chosen, _refused = choose(scene, orders)
+    plan = make_plan(scene, chosen, orders)
+    outcomes = act(scene, chosen, plan, orders, settings(site), deadline=Deadline(0))
+    assert {(action["result"], action["msg"]) for action in plan} == {("skipped", "the 0 s for all sessions are over")}
+    assert outcomes[0].alive == [process.pid]
+    assert alive(process)
+
+
 def test_a_process_that_became_another_program_is_left_alone(site: Site) -> None:
     code = "import os, signal, sys, time; signal.signal(10, lambda *a: os.execvp('sleep', ['sleep', '600']))\n" + WAIT
     process = site.python(code, str(site.directory(SESSION) / "x.mp4"))

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import time
+from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 from ansible_collections.media_ops.runbook.plugins.module_utils.system.environment import service_environment
 from ansible_collections.media_ops.runbook.plugins.module_utils.system.environment_files import (
     environment_files,
@@ -81,3 +84,12 @@ def test_a_file_that_is_there_and_cannot_be_read_is_denied(tmp_path: Path) -> No
     (tmp_path / "directory").mkdir()
     found = service_environment({"EnvironmentFiles": f"{tmp_path}/directory (ignore_errors=yes)"})
     assert found.unreadable == found.denied == (f"{tmp_path}/directory",)
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, lambda path: path.symlink_to("/dev/zero")])
+def test_what_is_no_file_of_settings_holds_nobody_up_and_is_denied(
+    tmp_path: Path, make: Callable[[Path], object]
+) -> None:
+    make(tmp_path / "service.env")
+    found = service_environment({"EnvironmentFiles": f"{tmp_path}/service.env (ignore_errors=yes)"})
+    assert found.denied == (f"{tmp_path}/service.env",)

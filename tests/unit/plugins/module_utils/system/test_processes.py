@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import subprocess
 import sys
 import time
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -35,6 +37,37 @@ def sleeping(process: subprocess.Popen[bytes]) -> Process:
     found = eventually("it runs", check)
     assert isinstance(found, Process)
     return found
+
+
+def test_arguments_without_end_are_cut_and_their_hash_is_of_all(tmp_path: Path) -> None:
+    code = "import time; time.sleep(600)"
+    argv = [sys.executable, "-c", code, *["é" * 50_000] * 8, "last"]
+    with subprocess.Popen(argv) as process:
+        found = eventually("it runs", lambda: (now := read_process(process.pid)) and now.argv[2:3] == (code,) and now)
+        assert isinstance(found, Process)
+        assert found.cut
+        assert sum(map(len, found.argv)) <= 1 << 16
+        assert found.argv[:3] == tuple(argv[:3])
+        assert found.argv_hash == hashlib.sha256("\0".join(argv).encode()).hexdigest()[:12]
+        process.kill()
+
+
+def test_a_snapshot_of_long_arguments_takes_little_memory() -> None:
+    """40 processes of a megabyte, half of it in arguments of one letter."""
+    code = "import time; time.sleep(600)"
+    lines = [["é" * 60_000] * 8, ["yz"] * 120_000]
+    processes = [subprocess.Popen([sys.executable, "-c", code, *lines[number % 2]]) for number in range(40)]
+    try:
+        eventually("they run", lambda: all((now := read_process(one.pid)) and now.cut for one in processes))
+        tracemalloc.start()
+        looks = [snapshot(deep_uid=os.geteuid()) for _look in range(2)]
+        assert {process.pid for process in processes} <= looks[0].keys()
+        assert tracemalloc.get_traced_memory()[1] < 30 << 20
+    finally:
+        tracemalloc.stop()
+        for process in processes:
+            process.kill()
+            process.wait()
 
 
 def test_a_process_with_an_odd_name_is_read_right(tmp_path: Path) -> None:
