@@ -176,3 +176,22 @@ def test_bad_options_are_named_before_anything_is_asked(play: Play) -> None:
         assert run.code == 2
         assert name in run.output
         assert "Ask the monitoring API" not in run.output
+
+
+def test_a_pause_that_cannot_be_read_holds_the_host_until_a_person_resumes(
+    play: Play, broken: Pipeline, state: Path
+) -> None:
+    os.mkfifo(state / "pause.json")
+    options = {"incident_mode": "apply", "incident_only": ["critical_system"]}
+    refused = play(RESPONSE, {"media1": on(broken)}, **options)
+    assert refused.code == 2, refused.output
+    response = refused.result("incident_response")["hosts"][0]["response"]
+    assert "pause.json" in response["refusals"][0]
+    assert "automation_resume" in response["refusals"][0]
+    assert (response["acted"], "None" in refused.output) == ([], False)
+    shown = play("playbooks/automation_status.yml", {"media1": on(broken)})
+    assert "until somebody resumes automation" in shown.output
+    resumed = play("playbooks/automation_resume.yml", {"media1": on(broken)})
+    assert resumed.code == 0, resumed.output
+    assert "pause.json" in resumed.output
+    assert "Not paused" in play("playbooks/automation_status.yml", {"media1": on(broken)}).output

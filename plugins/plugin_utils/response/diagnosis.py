@@ -64,7 +64,10 @@ def guard_refusals(guard: Json) -> list[str]:
     if "recent" not in guard:
         return [f"the guard of the host could not be asked: {one_line(guard.get('msg') or 'no answer')}"]
     pause = mapping(guard.get("pause"))
-    return [f"automation is paused until {pause.get('until')}: {one_line(pause.get('reason'))}"] if pause else []
+    if not pause:
+        return []
+    until = f"paused until {pause['until']}" if pause.get("until") else "not allowed until somebody resumes it"
+    return [f"automation is {until}: {one_line(pause.get('reason'))}"]
 
 
 def measured(stages: Sequence[Json], host: Json) -> dict[str, Any]:

@@ -83,7 +83,9 @@ def automation_lines(guard: object, overrides: object = None) -> list[str]:
         return [f"Not known: {one_line(stands.get('msg') or 'the host gave no answer')}"]
     lease, pause = stands.get("lease"), stands.get("pause")
     shown = [f"Lease: {_lease(lease)}" if lease else "Lease: nobody acts on this host"]
-    shown.append(f"Paused until {pause['until']} by {pause['by'] or '?'}: {pause['reason']}" if pause else "Not paused")
+    shown.append(
+        f"Paused {_until(pause['until'])} by {pause['by'] or '?'}: {pause['reason']}" if pause else "Not paused"
+    )
     shown += _override_lines(overrides)
     repeated = ", ".join(f"{action} in {count} runs" for action, count in stands.get("repeated", {}).items())
     if repeated:
@@ -98,8 +100,13 @@ def automation_lines(guard: object, overrides: object = None) -> list[str]:
 def _lease(lease: Json) -> str:
     ended = ", expired" if lease.get("expired") else ""
     who = f"{lease.get('owner') or '?'} on {lease.get('controller') or '?'}"
-    when = f"since {lease.get('taken_at')} until {lease.get('expires_at')}{ended}"
+    when = f"since {lease.get('taken_at') or '?'} {_until(lease.get('expires_at'))}{ended}"
     return f"{who}, run {lease.get('run_id')}, {when}: {lease.get('reason')}"
+
+
+def _until(time: object) -> str:
+    """A pause or lease that cannot be read has no end of its own."""
+    return f"until {time}" if time else "until somebody resumes automation"
 
 
 def _override_lines(overrides: object) -> list[str]:
