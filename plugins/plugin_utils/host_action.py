@@ -49,7 +49,7 @@ _FAILURE = {
 }
 _DIFF = ("before", "after", "before_header", "after_header", "prepared")
 _TEXT_MAX, _DIFF_MAX, _WARNINGS_MAX = 4_000, 200_000, 20
-_ANSWER_MAX = 16_000_000  # characters: above that, data of Python would take many times as much on the controller
+_ANSWER_MAX = 8_000_000  # characters: above that, data of Python would take many times as much on the controller
 # What is acted on, matched or compared stays as it is, and is redacted where it is shown; what these modules of ours
 # call a key or credentials is none.
 _ACTED_ON = frozenset(

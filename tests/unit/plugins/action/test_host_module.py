@@ -10,6 +10,7 @@ import json
 import time
 from importlib import import_module
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -99,6 +100,13 @@ def test_a_host_that_never_answers_is_not_waited_for_for_ever(monkeypatch: pytes
     result = act("guard", {"state_dir": "/s"}, answers={"guard": lambda: time.sleep(60)}).result
     assert (result["failed"], result["overdue"]) == (True, True)
     assert "it may still be at work on the host" in result["msg"]
+
+
+def test_an_answer_that_is_too_long_is_not_even_parsed() -> None:
+    said = json.dumps({"state": "x", "msg": "y" * host_action._ANSWER_MAX})
+    asking = SimpleNamespace(_asked="guard")
+    data = HostAction._parse_returned_data(asking, {"stdout": said}, "legacy")
+    assert (data["failed"], data["msg"]) == (True, "the answer of module guard is longer than 8000000 characters")
 
 
 def test_the_interpreter_that_ansible_found_is_kept_for_the_next_task() -> None:
