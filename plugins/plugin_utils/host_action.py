@@ -174,6 +174,15 @@ def readable(text: str, limit: int) -> str:
     return shown if len(text) <= limit else f"{shown}…"
 
 
+class _Cleaner(Redactor):
+    """Redacts, and takes out what steers a terminal."""
+
+    def text(self, text: str) -> str:
+        """The text for people."""
+        redacted = super().text(text)
+        return redacted if redacted.isprintable() else readable(redacted, len(redacted))
+
+
 def secrets_in(given: object, name: str = "") -> set[str]:
     """The secrets in options as they were given: what goes by a secret's name, and the passwords of addresses."""
     if isinstance(given, Mapping):
@@ -253,8 +262,8 @@ class HostAction(ActionBase):  # type: ignore[misc]
 
     @cached_property
     def redactor(self) -> Redactor:
-        """Takes secrets out of what is shown or kept, those that the task was given among them."""
-        return Redactor(secrets_in(self._task.args))
+        """Takes secrets out of what is shown or kept, those that the task was given among them, and what is no text."""
+        return _Cleaner(secrets_in(self._task.args))
 
     def _parse_returned_data(self, res: dict[str, Any], profile: str) -> dict[str, Any]:
         """What a module printed, as data, before Ansible's own code looks at it.

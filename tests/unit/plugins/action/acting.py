@@ -95,6 +95,7 @@ def _hosts(
         name = module_name.removeprefix(NAMESPACE)
         assert sorted(set(module_args) - options_of(name)) == [], f"{name} has no such option"
         assert task_vars["inventory_hostname"] == "media1"
+        assert {"PYTHONNOUSERSITE": "1"} in action._task.environment, "nothing of a user's home is loaded"
         given = answers[name]
         before = [one for one in asked if one.module == name]
         asked.append(Asked(name, dict(module_args), bool(action._task.check_mode)))

@@ -94,6 +94,14 @@ def test_a_host_that_cannot_be_reached_is_unreachable() -> None:
         act("guard", {"state_dir": "/s"}, answers={"guard": AnsibleConnectionFailure("no route")})
 
 
+def test_what_is_passed_on_hides_nothing_from_who_reads_it() -> None:
+    said = {**STATUS, "refusals": ["\x1b[2J\u202etxt", {"path": "/a\u202eb", "text": "two\nlines"}]}
+    result = act("guard", {"state_dir": "/s"}, answers={"guard": said}).result
+    mark = "\N{REPLACEMENT CHARACTER}"
+    acted_on = {"path": "/a\u202eb", "text": "two\nlines"}
+    assert result["refusals"] == [f"{mark}[2J{mark}txt", acted_on], "a path is acted on as it is"
+
+
 def test_a_host_that_never_answers_is_not_waited_for_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(host_action, "longest_s", lambda _module, _options: 0.2)
     monkeypatch.setattr(host_action, "_MARGIN_S", 0.1)
@@ -104,7 +112,7 @@ def test_a_host_that_never_answers_is_not_waited_for_for_ever(monkeypatch: pytes
 
 def test_an_answer_that_is_too_long_is_not_even_parsed() -> None:
     said = json.dumps({"state": "x", "msg": "y" * host_action._ANSWER_MAX})
-    asking = SimpleNamespace(_asked="guard")
+    asking: Any = SimpleNamespace(_asked="guard")
     data = HostAction._parse_returned_data(asking, {"stdout": said}, "legacy")
     assert (data["failed"], data["msg"]) == (True, "the answer of module guard is longer than 8000000 characters")
 
