@@ -74,6 +74,8 @@ def test_orphans_of_a_crash_are_ended_and_what_lives_beside_them_is_not(bystande
         orphan = feed(host, "slow")
         # The long encode, not the short look at the clip before it
         host.wait_until("pgrep -u media -f ^ffmpeg.*veryslow")
+        # It has opened what it writes: a file that comes after the plan stays.
+        host.wait_until(f"find /srv/media-processing/temp/video_merge/{orphan} -name 'prepared_*' | grep -q .")
         left = [int(pid) for pid in host.sh("pgrep -u media -f ^ffmpeg.*veryslow").split()]
         main = host.main_pid()
         # Stopped, so that it does not come to its end by itself meanwhile
