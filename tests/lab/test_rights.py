@@ -38,18 +38,19 @@ printf '[Service]\\nUser=media\\nSupplementaryGroups=video\\nExecStart=/bin/slee
   >/etc/systemd/system/{UNIT}.service
 systemctl daemon-reload && systemctl start {UNIT}
 """
-# Runs a command on a terminal, types what a person who wants a shell would type, and prints what was shown.
+# Runs a command on a terminal, types there line by line what a person who wants a shell would, when it may have asked,
+# and prints what was shown.
 TERMINAL = r"""
-import os, pty, select, sys, time
-typed = sys.argv[1].encode().decode("unicode_escape").encode("latin-1")
+import itertools, os, pty, select, sys, time
+lines = itertools.cycle(sys.argv[1].encode().decode("unicode_escape").encode("latin-1").splitlines(keepends=True))
 pid, terminal = pty.fork()
 if not pid:
     os.execvp(sys.argv[2], sys.argv[2:])
-deadline, next_at, shown = time.monotonic() + 120, 0.0, b""
+deadline, next_at, shown = time.monotonic() + 90, time.monotonic() + 1.5, b""
 while time.monotonic() < deadline:
     if time.monotonic() > next_at:
-        os.write(terminal, typed)
-        next_at = time.monotonic() + 1
+        os.write(terminal, next(lines))
+        next_at = time.monotonic() + 0.3
     if select.select([terminal], [], [], 0.1)[0]:
         try:
             shown += os.read(terminal, 65536)
@@ -61,7 +62,7 @@ else:
 print(shown.decode(errors="replace"), os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
 """
 # Z is dpkg's offer of a shell, ! a pager's.
-SHELL_WANTED = rf"Z\n!touch {OWNED}\ntouch {OWNED}\nexit\nN\n"
+SHELL_WANTED = rf"Z\ntouch {OWNED}\nexit\nN\n!touch {OWNED}\n"
 # A package whose configuration file was changed here and upstream: dpkg asks which is to stay.
 ASKING = """
 set -e
@@ -262,11 +263,20 @@ def test_a_question_of_dpkg_gives_no_shell(host: Host, verb: str) -> None:
         assert host.root("cat /etc/asking.conf") == "mine"
 
 
-def test_a_caller_that_goes_away_or_sets_limits_cuts_nothing_short(host: Host) -> None:
+def test_a_caller_that_goes_away_cuts_nothing_short(host: Host) -> None:
     host.root(ASKING)
-    limits = "ulimit -f 0; ulimit -t 1; umask 0777"
-    shown = host.on_terminal(f"{limits}; exec sudo -n {PROGRAMS}/packages configure", typed=r"\x03\x1c\x1a")
+    interrupt = r"\x03\n\x1c\n\x1a\n"
+    shown = host.on_terminal(f"umask 0777; exec sudo -n {PROGRAMS}/packages configure", interrupt)
     assert host.root("dpkg --audit; cat /run/configured") == "0022", shown
+
+
+def test_a_caller_with_limits_cuts_nothing_short(host: Host) -> None:
+    """They are lifted, or nothing is begun where root may not, as in some containers."""
+    host.root(ASKING)
+    done = host.user(f"ulimit -f 0; ulimit -t 1; sudo -n {PROGRAMS}/packages configure")
+    state = host.root("dpkg-query --show --showformat='${db:Status-Abbrev}' asking; cat /run/configured 2>/dev/null")
+    assert (done.returncode, state) in ((0, "ii 0022"), (1, "iU")), done.stderr
+    assert done.returncode == 0 or "packages: a limit of the caller's cannot be lifted" in done.stderr
 
 
 @pytest.mark.parametrize("sudoers", ["", CARELESS], ids=["as it is", "careless"])
@@ -343,11 +353,13 @@ def test_the_file_is_whole_at_each_moment(host: Host) -> None:
     either = [{"LOG_LEVEL": "DEBUG"}, {"LOG_LEVEL": "INFO", "PROCESSING_TIMEOUT": "600"}]
     assert host.user(SET, stdin=json.dumps(either[0])).returncode == 0
     writers = "".join(
-        f"(for n in $(seq 30); do echo '{json.dumps(one)}' | {SET}; done) & "
+        f"(for n in $(seq 20); do echo '{json.dumps(one)}' | {SET}; done) & "
         f"(ulimit -f 0; for n in $(seq 10); do echo '{json.dumps(one)}' | {SET} 2>/dev/null; done) & "
         for one in either
     )
-    reader = f"while [ -n \"$(jobs -r)\" ]; do tr '\\n' ' ' <{WRITTEN}; echo; done | sed 's/.*after its own files[.] //' | sort -u"
+    reader = (
+        f"while [ -n \"$(jobs -r)\" ]; do sed 1d {WRITTEN} | tr '\\n' ' '; echo; done >/tmp/read; sort -u /tmp/read"
+    )
     read = host.user(f"bash -c {shlex.quote(writers + reader)}").stdout.splitlines()
     assert sorted(line.strip() for line in read) == ["LOG_LEVEL=DEBUG", "LOG_LEVEL=INFO PROCESSING_TIMEOUT=600"]
 

@@ -43,13 +43,17 @@ ENVIRONMENT = {
 
 
 def main() -> int:
-    """Exit code of the command, or 2 for other arguments."""
+    """Exit code of the command, 1 where it cannot be run safely, or 2 for other arguments."""
     verb, *names = sys.argv[1:] or [""]
     if verb not in COMMANDS or len(names) != (verb == "reinstall") or not all(map(NAME.match, names)):
         print("usage: packages configure | update | reinstall PACKAGE", file=sys.stderr)
         return 2
-    for limit in (resource.RLIMIT_AS, resource.RLIMIT_CPU, resource.RLIMIT_DATA, resource.RLIMIT_FSIZE):
-        resource.setrlimit(limit, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+    try:
+        for limit in (resource.RLIMIT_AS, resource.RLIMIT_CPU, resource.RLIMIT_DATA, resource.RLIMIT_FSIZE):
+            resource.setrlimit(limit, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+    except ValueError:
+        print("packages: a limit of the caller's cannot be lifted (ulimit), and could cut dpkg short", file=sys.stderr)
+        return 1
     os.umask(0o022)
     # Neither a caller that goes away nor one that stops reading may cut short or hold up what dpkg has begun: it has no
     # terminal, its output is kept until it has ended, and signals from the terminal end here.
