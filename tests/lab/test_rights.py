@@ -357,11 +357,9 @@ def test_the_file_is_whole_at_each_moment(host: Host) -> None:
         f"(ulimit -f 0; for n in $(seq 10); do echo '{json.dumps(one)}' | {SET} 2>/dev/null; done) & "
         for one in either
     )
-    reader = (
-        f"while [ -n \"$(jobs -r)\" ]; do sed 1d {WRITTEN} | tr '\\n' ' '; echo; done >/tmp/read; sort -u /tmp/read"
-    )
-    read = host.user(f"bash -c {shlex.quote(writers + reader)}").stdout.splitlines()
-    assert sorted(line.strip() for line in read) == ["LOG_LEVEL=DEBUG", "LOG_LEVEL=INFO PROCESSING_TIMEOUT=600"]
+    reader = f"while [ -n \"$(jobs -r)\" ]; do sed 1d {WRITTEN} | tr '\\n' ' '; echo; done >s; sort -u s"
+    seen = host.user(f"bash -c {shlex.quote(writers + reader)}").stdout.splitlines()
+    assert sorted(line.strip() for line in seen) == ["LOG_LEVEL=DEBUG", "LOG_LEVEL=INFO PROCESSING_TIMEOUT=600"]
 
 
 def test_the_service_gets_what_is_allowed(host: Host) -> None:
