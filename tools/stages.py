@@ -67,7 +67,7 @@ def pytest(name: str, *args: str, workers: int = 2, check: bool = False, limit_s
 
 
 STAGES = (
-    look("types", "mypy", "sandbox", "tools", "tests", check=True),
+    look("types", "mypy", "sandbox", "tools", "tests", "roles/prepare/files", check=True),
     look("types-plugins", "mypy", "--config-file", "../../pyproject.toml", "-p", PLUGINS, cwd=COLLECTIONS, check=True),
     look("yamllint", "yamllint", "--strict", ".", check=True),
     look("runbook-map", "python", "tools/runbook_map.py", "--check", check=True),

@@ -19,8 +19,9 @@ description:
   - Where dpkg was interrupted, it is first let finish. Where apt has no file of the package, its lists are updated.
   - While someone else uses apt it waits, for 60 seconds at most, then fails and says who. Where ffmpeg works after the
     wait, nothing is done.
-  - Runs C(apt-get) and C(dpkg) through C(sudo), by the commands that role P(media_ops.runbook.prepare#role) allows, to
-    the letter. A package that is not among them is refused before anything is done.
+  - Has C(apt-get) and C(dpkg) run by a program of root's that role P(media_ops.runbook.prepare#role) installs, through
+    C(sudo) with the arguments that it allows, to the letter. A package that is not among them is refused before
+    anything is done. Configuration files that were changed on the host stay.
   - ffmpeg processes that run go on undisturbed. A newer version that apt has is installed instead of the same one;
     no package is ever removed.
 extends_documentation_fragment:

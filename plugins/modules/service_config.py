@@ -13,9 +13,12 @@ author:
   - media_ops.runbook contributors (@media-ops)
 description:
   - Changes settings of the service for a while, such as C(PROCESSING_TIMEOUT=600), and takes them back.
-  - The service's own files are never edited. Overrides stand in C(overrides.env) in O(state_dir), which systemd reads
-    after them by a drop-in that role C(prepare) installs. Taking an override back is removing its line, and neither
-    needs root.
+  - The service's own files are never edited. Overrides stand in C(/etc/media-ops/overrides.env), which systemd reads
+    after them by a drop-in that role P(media_ops.runbook.prepare#role) installs. Taking an override back is removing
+    its line.
+  - The file is root's. A program that the role installs writes it, by C(sudo -n) where the module does not run as root,
+    and goes by the list that the role has written on the host, whatever O(allowed) says. Who set what, why and until
+    when stands in O(state_dir).
   - Each override has an end. It is not taken back by itself then, since that needs a restart, but is reported as
     expired until it is taken back with O(state=absent).
   - It does not restart the service. RV(restart_needed) says whether the running process has other settings than a
@@ -48,7 +51,7 @@ options:
   allowed:
     description:
       - The settings that may be changed, each with a C(type). With V(int) it needs C(min) and C(max), with V(choice)
-        its C(choices).
+        its C(choices). Names that change how programs load, such as C(LD_PRELOAD) or C(PATH), are refused.
       - C(step) is the step of the runbook that the setting carries out.
     type: dict
     default: {}
@@ -74,7 +77,7 @@ options:
     elements: str
     default: []
   state_dir:
-    description: The directory of the overrides, the one that the drop-in names.
+    description: The directory of the record who set which override, why, and until when.
     type: path
     default: /var/lib/media-ops
   plan_hash:

@@ -12,26 +12,26 @@ version_added: 0.1.0
 author:
   - media_ops.runbook contributors (@media-ops)
 description:
-  - Judges by what systemd shows of a unit whether the service may read overrides from the state directory, and names
-    the drop-in that makes it.
-  - Who owns the state directory chooses what the service reads from there, so that it may not where the service runs as
-    root, or one of its commands runs with more rights than its user.
+  - Judges by what systemd shows of a unit whether the service may read overrides, and names the drop-in that makes it.
+  - Who may set overrides steers the service by them, so that it may not read any where it runs as root, where one of
+    its commands runs with more rights than its user, or where it has ambient capabilities or credentials.
   - For use in role P(media_ops.runbook.prepare#role).
 extends_documentation_fragment:
   - media_ops.runbook.action.controller
 options:
   shown:
     description:
-      - What C(systemctl show) prints of C(LoadState), C(User), C(PermissionsStartOnly), C(EnvironmentFiles), and all
-        commands with their flags (C(ExecStartEx) and so on). Empty where there is no systemd.
+      - What C(systemctl show) prints of C(LoadState), C(User), C(PermissionsStartOnly), C(AmbientCapabilities),
+        C(EnvironmentFiles), and all commands with their flags (C(ExecStartEx) and so on). Empty where there is no
+        systemd.
+    type: str
+    required: true
+  files:
+    description: What C(systemctl cat) prints, for the credentials. Empty where there is no systemd.
     type: str
     required: true
   unit:
     description: The unit, with or without its ending.
-    type: str
-    required: true
-  state_dir:
-    description: The directory of the file C(overrides.env).
     type: str
     required: true
   wanted:
@@ -47,8 +47,8 @@ EXAMPLES = r"""
 - name: Judge whether it may read overrides
   media_ops.runbook.unit_overrides:
     shown: "{{ unit_shown.stdout }}"
+    files: "{{ unit_files.stdout }}"
     unit: media-processing-service
-    state_dir: /var/lib/media-ops
     wanted: true
   register: overrides
 """
@@ -70,7 +70,7 @@ shown_as:
   description: What C(systemctl show) prints of C(EnvironmentFiles) where the service reads them.
   type: str
   returned: success
-  sample: /var/lib/media-ops/overrides.env (
+  sample: /etc/media-ops/overrides.env (
 directory:
   description: Where the drop-in lies.
   type: str
@@ -82,10 +82,10 @@ drop_in:
   returned: success
   sample: /etc/systemd/system/media-processing-service.service.d/50-media-ops.conf
 environment_file:
-  description: The file of overrides, as the drop-in has it.
+  description: The file of overrides.
   type: str
   returned: success
-  sample: /var/lib/media-ops/overrides.env
+  sample: /etc/media-ops/overrides.env
 msg:
   description: Why the service reads no overrides, empty where it may.
   type: str

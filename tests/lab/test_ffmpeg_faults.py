@@ -231,7 +231,7 @@ def test_the_sudo_rule_has_the_libraries_of_the_host_and_nothing_else_of_it(site
     query = "dpkg-query --show --showformat='${source:Package} ${Package}\\n' | sed -n 's/^ffmpeg lib/lib/p' | sort"
     libraries = site.sh(query).split()
     assert "libavcodec59" in libraries
-    assert rule == [f"reinstall --no-remove --yes {name}" for name in ("ffmpeg", *libraries)]
+    assert rule == [f"reinstall {name}" for name in ("ffmpeg", *libraries)]
     site.sh("visudo --check --strict")
     assert " changed=0 " in site.prepare()
 

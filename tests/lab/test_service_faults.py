@@ -34,6 +34,7 @@ UNIT = "media-processing-service"
 UNIT_FILE = f"/etc/systemd/system/{UNIT}.service"
 DROP_IN = f"{UNIT_FILE}.d/50-media-ops.conf"
 STATE = "/var/lib/media-ops"
+OVERRIDES = "/etc/media-ops/overrides.env"
 CANARY = "canary-4f6c2d9b1a"
 FLAG = "/srv/media-processing/well"
 NEIGHBOUR = """[Service]
@@ -389,7 +390,7 @@ ALLOWED = {
 def configured(host: Host) -> Host:
     """The service with settings of its own that only root and its group may read, and no overrides."""
     host.root(
-        f"rm -f {STATE}/overrides.* {UNIT_FILE}.d/90-*; install -d -m 0750 -g media /etc/media-processing; "
+        f"rm -f {STATE}/overrides.* {OVERRIDES} {UNIT_FILE}.d/90-*; install -d -m 0750 -g media /etc/media-processing; "
         "cd /etc/media-processing && cat >service.env && chgrp media service.env && chmod 0640 service.env",
         SETTINGS,
     )
@@ -428,12 +429,12 @@ def test_a_measure_is_planned_set_effective_after_a_restart_and_taken_back(confi
     ]
     assert planned["diff"]["before"] == "LOG_LEVEL=INFO\nPROCESSING_TIMEOUT=300\n"
     assert planned["diff"]["after"] == "LOG_LEVEL=DEBUG\nMAX_CONCURRENT_SESSIONS=2\nPROCESSING_TIMEOUT=600\n"
-    assert host.root(f"ls {STATE}/overrides.*") == ""
+    assert host.root(f"ls {STATE}/overrides.* {OVERRIDES}") == ""
 
     done = override(host, settings, plan_hash=planned["hash"])
     assert (done["changed"], done["restart_needed"]) == (True, True)
     assert [one["effective"] for one in done["overrides"]] == [False] * 3
-    assert host.root(f"stat -c '%U %a' {STATE}/overrides.env") == "media-ops 640"
+    assert host.root(f"stat -c '%U %a' {OVERRIDES} {STATE}/overrides.json") == "root 644\nmedia-ops 640"
     assert not override(host, settings)["changed"]
     assert running(host, "PROCESSING_TIMEOUT") == "300", "it does not restart"
 
@@ -452,7 +453,7 @@ def test_a_measure_is_planned_set_effective_after_a_restart_and_taken_back(confi
     assert (back["changed"], back["restart_needed"]) == (True, True)
     assert [one["name"] for one in back["overrides"]] == ["MAX_CONCURRENT_SESSIONS"]
     assert config(host, "absent", names=["all"])["overrides"] == []
-    assert host.root(f"ls {STATE}/overrides.env {STATE}/overrides.json") == ""
+    assert host.root(f"ls {OVERRIDES} {STATE}/overrides.json") == ""
     assert config(host)["restart_needed"], "the process still has them"
     assert host.control("restarted", samples=2)["verified"]
     assert (running(host, "PROCESSING_TIMEOUT"), running(host, "MAX_CONCURRENT_SESSIONS")) == ("300", "")
@@ -484,7 +485,7 @@ def test_a_measure_without_effect_is_refused(configured: Host) -> None:
     assert refused["failed"]
     assert "run the playbook media_ops.runbook.prepare_hosts" in refused["msg"]
     assert not config(host)["in_force"]
-    assert host.root(f"ls {STATE}/overrides.env") == ""
+    assert host.root(f"ls {OVERRIDES}") == ""
 
     pid = host.show("MainPID")
     assert "changed=0" not in host.prepare("", "--check"), "check mode says that the drop-in is missing"
@@ -497,11 +498,31 @@ def test_a_measure_without_effect_is_refused(configured: Host) -> None:
 
 
 def test_settings_of_somebody_else_stop_it(configured: Host) -> None:
-    configured.root(f"echo LD_PRELOAD={CANARY} >{STATE}/overrides.env; chown media-ops {STATE}/overrides.env")
+    configured.root(f"echo LD_PRELOAD={CANARY} >{OVERRIDES}")
     found = config(configured)
     assert (found["overrides"], found["foreign"]) == ([], 1)
     refused = override(configured, {"LOG_LEVEL": "DEBUG"})
     assert "has 1 settings that were not made here" in refused["msg"]
+
+
+def test_a_setting_that_the_host_does_not_allow_is_refused_there(configured: Host) -> None:
+    """The site's list has grown since the host was prepared: root's own is what counts."""
+    asked = {"NEW_SETTING": {"type": "int", "min": 1, "max": 9}}
+    refused = override(configured, {"NEW_SETTING": 5}, allowed=asked)
+    assert refused["failed"]
+    assert "'NEW_SETTING' is not a setting that /etc/media-ops/overrides.json allows" in refused["msg"]
+    assert config(configured)["overrides"] == []
+
+
+def test_a_host_that_was_not_prepared_says_what_to_run(configured: Host) -> None:
+    program = "/usr/local/libexec/media-ops/overrides"
+    configured.root(f"mv {program} /root/kept")
+    try:
+        refused = override(configured, {"LOG_LEVEL": "DEBUG"}, check=True)
+        assert refused["failed"]
+        assert f"{program} is not on this host: run the playbook media_ops.runbook.prepare_hosts" in refused["msg"]
+    finally:
+        configured.root(f"mv /root/kept {program}")
 
 
 @pytest.mark.parametrize(
@@ -510,6 +531,9 @@ def test_settings_of_somebody_else_stop_it(configured: Host) -> None:
         (f"ExecStartPre=+/bin/true\n{CONFIGURED}", "some of its commands run with more rights"),
         (f"ExecStopPost=-!/bin/true\n{CONFIGURED}", "some of its commands run with more rights"),
         (f"{CONFIGURED}User=root\n", "it runs as root"),
+        (f"{CONFIGURED}AmbientCapabilities=CAP_NET_RAW\n", "it has capabilities that its user does not have"),
+        (f"{CONFIGURED}LoadCredential=key:/etc/hostname\n", "it is given credentials"),
+        (f"{CONFIGURED}SetCredential=key:{CANARY}\n", "it is given credentials"),
     ],
 )
 def test_a_unit_by_which_overrides_would_give_root_gets_no_drop_in(host: Host, body: str, why: str) -> None:
@@ -517,11 +541,17 @@ def test_a_unit_by_which_overrides_would_give_root_gets_no_drop_in(host: Host, b
     try:
         assert why in host.prepare()
         assert host.root(f"ls {DROP_IN}") == ""
-        assert STATE not in host.show("EnvironmentFiles")
+        assert OVERRIDES not in host.show("EnvironmentFiles")
     finally:
         host.unit(CONFIGURED)
         host.prepare()
-    assert STATE in host.show("EnvironmentFiles")
+    assert OVERRIDES in host.show("EnvironmentFiles")
+
+
+def test_supplementary_groups_are_no_reason_against_overrides(host: Host) -> None:
+    host.unit(f"{CONFIGURED}SupplementaryGroups=video\n")
+    assert "reads no overrides" not in host.prepare()
+    assert OVERRIDES in host.show("EnvironmentFiles")
 
 
 # Evidence.

@@ -19,13 +19,14 @@ from dataclasses import dataclass
 from ..errors import MediaOpsError
 from ..shapes import one_line
 from ..system import proc
-from ..system.privilege import Ran, run
+from ..system.privilege import PROGRAMS, Ran, run
 
 NAME = re.compile(r"[a-z0-9][a-z0-9+.-]*[a-z0-9+]\Z")
-# How long apt waits for its lock; a part of the sudo rule's argv
+# How long apt waits for its lock, by root's program as well
 LOCK_TIMEOUT_S = 60
-UPDATE = ("/usr/bin/apt-get", "-o", "APT::Update::Error-Mode=any", "update")
-CONFIGURE = ("/usr/bin/dpkg", "--configure", "-a")
+_PROGRAM = f"{PROGRAMS}/packages"
+UPDATE = (_PROGRAM, "update")
+CONFIGURE = (_PROGRAM, "configure")
 LOCKS = (
     "/var/lib/dpkg/lock-frontend",
     "/var/lib/dpkg/lock",
@@ -48,8 +49,7 @@ def reinstall(package: str) -> tuple[str, ...]:
     """The command that reinstalls a package, or installs it where it is not."""
     if not NAME.match(package):
         raise ValueError(f"no name of a package: {package!r}")
-    lock = f"DPkg::Lock::Timeout={LOCK_TIMEOUT_S}"
-    return ("/usr/bin/apt-get", "-o", lock, "install", "--reinstall", "--no-remove", "--yes", package)
+    return (_PROGRAM, "reinstall", package)
 
 
 def has_no_file(ran: Ran) -> bool:

@@ -11,8 +11,9 @@ from typing import Any
 
 from ..errors import MediaOpsError
 from ..shapes import one_line
-from ..state.directory import open_existing
-from .overrides import ENV_FILE, NAME, expired, read_overrides, read_records
+from ..state.directory import existing
+from .overrides import expired, read_overrides, read_records
+from .rules import NAME
 
 
 def overrides_on_record(state_dir: str) -> dict[str, Any]:
@@ -20,19 +21,12 @@ def overrides_on_record(state_dir: str) -> dict[str, Any]:
 
     Returns:
         ``state`` (``ok``, or ``denied`` where it cannot be read), ``reason``, and ``overrides`` with name, value,
-        since, until, expired and why. Where there is no state directory nothing can have been set.
+        since, until, expired and why. Where there is no state directory, nobody knows more than the name and the value.
     """
-    if not os.path.lexists(state_dir):
-        return {"state": "ok", "reason": "", "overrides": []}
     try:
-        directory = open_existing(state_dir)
+        there, records = read_overrides(), _records(state_dir)
     except MediaOpsError as error:
         return {"state": "denied", "reason": one_line(error), "overrides": []}
-    try:
-        there = read_overrides(directory, ENV_FILE)
-        records = read_records(directory)
-    finally:
-        os.close(directory)
     known = {name: records.get(name) or {} for name in sorted(there) if NAME.match(name)}
     overrides = [
         {
@@ -46,3 +40,10 @@ def overrides_on_record(state_dir: str) -> dict[str, Any]:
         for name, record in known.items()
     ]
     return {"state": "ok", "reason": "", "overrides": overrides}
+
+
+def _records(state_dir: str) -> dict[str, dict[str, Any]]:
+    if not os.path.lexists(state_dir):
+        return {}
+    with existing(state_dir) as directory:
+        return read_records(directory)

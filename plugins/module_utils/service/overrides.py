@@ -2,31 +2,43 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The files of the overrides in the state directory: ``ENV_FILE``, which says what is set, and who set it and why."""
+"""What is set for a time, in ``ENV_FILE``, which root writes, and who set it and why, in the state directory."""
 
 from __future__ import annotations
 
 import contextlib
 import json
 import os
-import re
 from collections.abc import Mapping
 from typing import Any
 
+from ..errors import MediaOpsError
 from ..state.directory import failing, read_file, replace_file
 from ..system.environment_files import parse_environment_file
+from ..system.privilege import PROGRAMS, run_as_root
 from ..times import from_text, utc_now
+from .rules import NAME
 
-ENV_FILE, _RECORD_FILE = "overrides.env", "overrides.json"
-_HEADER = "# Overrides, by media_ops.runbook.service_config. The service reads them after its own files.\n"
-NAME = re.compile(r"[A-Z][A-Z0-9_]{0,63}\Z")
+ENV_FILE = "/etc/media-ops/overrides.env"
+PROGRAM = f"{PROGRAMS}/overrides"
+_RECORD_FILE = "overrides.json"
 _MAX_BYTES = 65536
+_PROGRAM_S = 30.0
 
 
-def read_overrides(directory: int, path: str) -> dict[str, str]:
-    """What is set, by name, in the file of an open state directory; ``path`` names it in errors."""
-    data, _mode = read_file(directory, ENV_FILE, path, _MAX_BYTES)
-    return parse_environment_file(data.decode("utf-8", "replace"))
+def read_overrides() -> dict[str, str]:
+    """What is set, by name.
+
+    Raises:
+        MediaOpsError: the file is there and cannot be read.
+    """
+    try:
+        with open(ENV_FILE, encoding="utf-8", errors="replace") as file:
+            return parse_environment_file(file.read(_MAX_BYTES))
+    except FileNotFoundError:
+        return {}
+    except OSError as error:
+        raise MediaOpsError(f"cannot read {ENV_FILE}: {error.strerror}", path=ENV_FILE) from error
 
 
 def read_records(directory: int) -> dict[str, dict[str, Any]]:
@@ -54,16 +66,20 @@ def write_overrides(
     records: Mapping[str, Mapping[str, Any]],
     before: Mapping[str, Mapping[str, Any]],
 ) -> None:
-    """Write what holds, with the records of all of it on disk before and after: a crash in between loses no record."""
-    if overrides:
-        _write_records(directory, state_dir, {**before, **records})
-        text = _HEADER + "".join(f"{name}={value}\n" for name, value in sorted(overrides.items()))
-        replace_file(directory, ENV_FILE, text.encode(), 0o640, f"{state_dir}/{ENV_FILE}")
+    """Let what holds be written, with the records of all of it on disk before and after: a crash in between loses none.
+
+    Raises:
+        MediaOpsError: root's program refuses it, or may not be run.
+    """
+    _write_records(directory, state_dir, {**before, **records})
+    ran = run_as_root([PROGRAM], timeout_s=_PROGRAM_S, given=json.dumps(overrides).encode())
+    if ran.rc != 0:
+        raise MediaOpsError(f"{PROGRAM}: {'no answer in time' if ran.timed_out else ran.msg}")
+    if records:
         _write_records(directory, state_dir, records)
         return
-    for name in (ENV_FILE, _RECORD_FILE):
-        with failing(f"cannot remove {state_dir}/{name}"), contextlib.suppress(FileNotFoundError):
-            os.unlink(name, dir_fd=directory)
+    with failing(f"cannot remove {state_dir}/{_RECORD_FILE}"), contextlib.suppress(FileNotFoundError):
+        os.unlink(_RECORD_FILE, dir_fd=directory)
 
 
 def _write_records(directory: int, state_dir: str, records: Mapping[str, Mapping[str, Any]]) -> None:

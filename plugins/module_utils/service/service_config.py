@@ -4,16 +4,15 @@
 
 """Overrides: settings of the service that differ from its own files for a while, and how they are taken back.
 
-They stand in ``overrides.env`` of the state directory, which a drop-in of role ``prepare`` makes systemd read after the
-unit's own files. So the service's own configuration is never edited, and taking an override back is removing its line.
-``overrides.json`` says beside it who set it, why, and until when. What is in ``overrides.env`` is what holds.
+They stand in ``ENV_FILE``, which a drop-in of role ``prepare`` makes systemd read after the unit's own files. So the
+service's own configuration is never edited, and taking an override back is removing its line. The file is root's, since
+root reads it, and a program of root's writes it. ``overrides.json`` of the state directory says who set what, why, and
+until when. What is in ``ENV_FILE`` is what holds.
 """
 
 from __future__ import annotations
 
 import contextlib
-import os
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -25,40 +24,15 @@ from ..shapes import one_line
 from ..state.directory import alone, existing
 from ..system.environment import running_environment, unit_environment
 from ..system.environment_files import environment_files
+from ..system.privilege import root_refusal
 from ..system.systemd import main_pid, unit_name, unit_properties
 from ..times import to_text, utc_now
-from .overrides import ENV_FILE, NAME, expired, read_overrides, read_records, write_overrides
+from .overrides import ENV_FILE, PROGRAM, expired, read_overrides, read_records, write_overrides
+from .rules import Rule, read_rules
 
 _ALL = "all"
 _FLOCK = "overrides.flock"
-# What needs no quoting in an environment file
-_PLAIN = re.compile(r"[A-Za-z0-9_.:/+-]{1,200}\Z")
 _EXPIRES_MAX_S = 30 * 86400
-
-
-@dataclass(frozen=True)
-class Rule:
-    """What a setting may be: an integer from ``low`` to ``high``, or one of ``choices``."""
-
-    low: int
-    high: int
-    choices: tuple[str, ...]
-    step: str
-
-    def value(self, name: str, given: object) -> str:
-        """The value as it is written.
-
-        Raises:
-            OptionError: the rule does not allow it.
-        """
-        text = "" if isinstance(given, bool) else str(given)
-        if self.choices:
-            if text not in self.choices:
-                raise OptionError("settings", given, f"{name} must be one of {', '.join(self.choices)}")
-            return text
-        if not re.match(r"[0-9]{1,12}\Z", text) or not self.low <= int(text) <= self.high:
-            raise OptionError("settings", given, f"{name} must be a whole number from {self.low} to {self.high}")
-        return str(int(text))
 
 
 @dataclass(frozen=True)
@@ -66,14 +40,14 @@ class Situation:
     """How the overrides and the service stand.
 
     Attributes:
-        overrides: settings in ``overrides.env`` by name.
+        overrides: settings in ``ENV_FILE`` by name.
         records: what is known of each.
         foreign: number of settings there that nobody recorded and no rule names.
         base: what the unit gives without overrides.
         base_known: whether all of the unit's own files could be read.
         running: what the main process runs with; None where there is none, or it cannot be told.
         pid: the main process.
-        in_force: whether the unit reads ``overrides.env``.
+        in_force: whether the unit reads ``ENV_FILE``.
         later: settings of files that the unit reads after it.
     """
 
@@ -150,7 +124,7 @@ def _configure(directory: int, asked: Asked, *, check_mode: bool) -> dict[str, A
 def read_asked(params: Mapping[str, Any]) -> Asked:
     """Check the options."""
     unit_name(params["unit"])
-    rules = {name: _rule(name, given) for name, given in params["allowed"].items()}
+    rules = read_rules("allowed", params["allowed"])
     return Asked(
         unit=params["unit"],
         state=params["state"],
@@ -164,26 +138,6 @@ def read_asked(params: Mapping[str, Any]) -> Asked:
         state_dir=params["state_dir"],
         plan_hash=params["plan_hash"],
     )
-
-
-def _rule(name: str, given: Any) -> Rule:
-    if not isinstance(name, str) or not NAME.match(name):
-        raise OptionError("allowed", name, "must be names of environment variables in capitals")
-    if not isinstance(given, dict) or given.get("type") not in ("int", "choice"):
-        raise OptionError("allowed", one_line(given, 80), f"{name} needs a type, int or choice")
-    choices = tuple(str(choice) for choice in given.get("choices") or ())
-    step = str(given.get("step") or "")
-    if given["type"] == "choice":
-        if not choices or not all(_PLAIN.match(choice) for choice in choices):
-            raise OptionError("allowed", list(choices), f"{name} needs choices of letters, digits and _.:/+- only")
-        return Rule(0, 0, choices, step)
-    try:
-        low, high = int(given["min"]), int(given["max"])
-    except (KeyError, TypeError, ValueError):
-        raise OptionError("allowed", one_line(given, 80), f"{name} needs min and max, whole numbers") from None
-    if not 0 <= low <= high:
-        raise OptionError("allowed", one_line(given, 80), f"{name} needs 0 <= min <= max")
-    return Rule(low, high, (), step)
 
 
 def _wanted(params: Mapping[str, Any], rules: Mapping[str, Rule]) -> dict[str, str]:
@@ -207,14 +161,15 @@ def _wanted(params: Mapping[str, Any], rules: Mapping[str, Rule]) -> dict[str, s
 
 
 def _situation(directory: int, asked: Asked) -> Situation:
-    path = os.path.join(os.path.normpath(asked.state_dir), ENV_FILE)
-    there = read_overrides(directory, path)
+    there = read_overrides()
     records = read_records(directory)
     overrides = {name: value for name, value in there.items() if name in asked.rules or name in records}
     properties = unit_properties(asked.unit)
     files = environment_files(properties)
-    later = files[files.index(path) + 1 :] if path in files else []
-    base = unit_environment({**properties, "EnvironmentFiles": _as_property(file for file in files if file != path)})
+    later = files[files.index(ENV_FILE) + 1 :] if ENV_FILE in files else []
+    base = unit_environment(
+        {**properties, "EnvironmentFiles": _as_property(file for file in files if file != ENV_FILE)}
+    )
     running = running_environment(properties)
     return Situation(
         overrides=overrides,
@@ -224,7 +179,7 @@ def _situation(directory: int, asked: Asked) -> Situation:
         base_known=not base.denied,
         running=running.variables if running else None,
         pid=main_pid(properties),
-        in_force=path in files,
+        in_force=ENV_FILE in files,
         later=unit_environment({"EnvironmentFiles": _as_property(later)}).variables if later else {},
     )
 
@@ -261,7 +216,7 @@ def _set(name: str, value: str, before: Situation, asked: Asked) -> Action:
         one_line(asked.reason),
         _steps(name, asked),
         stable={"unit": asked.unit, "name": name, "value": value, "was": now},
-        proof=_proof(name, before, asked),
+        proof=_proof(name, before),
     )
 
 
@@ -274,7 +229,7 @@ def _taken_back(name: str, before: Situation, asked: Asked) -> Action:
         one_line(asked.reason or f"{because}; it was set for: {record.get('why') or 'no recorded reason'}"),
         _steps(name, asked),
         stable={"unit": asked.unit, "name": name, "value": None, "was": before.overrides[name]},
-        proof=_proof(name, before, asked),
+        proof=_proof(name, before),
     )
 
 
@@ -283,10 +238,10 @@ def _steps(name: str, asked: Asked) -> list[str]:
     return list(asked.steps) or ([step] if step else [])
 
 
-def _proof(name: str, before: Situation, asked: Asked) -> dict[str, Any]:
+def _proof(name: str, before: Situation) -> dict[str, Any]:
     running = before.running.get(name) if before.running is not None else None
     return {
-        "file": os.path.join(asked.state_dir, ENV_FILE),
+        "file": ENV_FILE,
         "own_files": before.base.get(name),
         "running": running,
         "main_pid": before.pid,
@@ -298,22 +253,24 @@ def _text(value: str | None) -> str:
 
 
 def _refuse(before: Situation, asked: Asked) -> None:
-    path = os.path.join(asked.state_dir, ENV_FILE)
     if before.foreign:
         raise MediaOpsError(
-            f"{path} has {before.foreign} settings that were not made here: it is left alone. Take them out by hand"
+            f"{ENV_FILE} has {before.foreign} settings that were not made here: it is left alone. Take them out by hand"
         )
+    why = root_refusal([PROGRAM])
+    if why:
+        raise MediaOpsError(why)
     if not asked.wanted:
         return
     if not before.in_force:
         raise MediaOpsError(
-            f"{asked.unit} does not read {path}, an override would have no effect: run the playbook "
+            f"{asked.unit} does not read {ENV_FILE}, an override would have no effect: run the playbook "
             "media_ops.runbook.prepare_hosts, which installs the drop-in for it"
         )
     overridden = sorted(set(asked.wanted) & set(before.later))
     if overridden:
         raise MediaOpsError(
-            f"{asked.unit} reads another environment file after {path} which sets {', '.join(overridden)} as well: "
+            f"{asked.unit} reads another environment file after {ENV_FILE} which sets {', '.join(overridden)} as well: "
             "an override would have no effect. Name that drop-in so that it comes before 50-media-ops.conf"
         )
 

@@ -19,6 +19,8 @@ from dataclasses import dataclass, replace
 
 from ..errors import MediaOpsError
 
+# Where role ``prepare`` puts what is root's own and may be run as root
+PROGRAMS = "/usr/local/libexec/media-ops"
 _MAX_BYTES = 1 << 18
 _KILL_WAIT_S = 5.0
 
@@ -95,25 +97,31 @@ def run_as(user: str, argv: Sequence[str], *, timeout_s: float, env: Mapping[str
     return replace(ran, rc=None) if killed else ran
 
 
-def run_as_root(argv: Sequence[str], *, timeout_s: float) -> Ran:
+def run_as_root(argv: Sequence[str], *, timeout_s: float, given: bytes = b"") -> Ran:
     """Run a command as root: directly, or by ``sudo -n`` where the rule of role ``prepare`` allows this very argv.
 
     A command that outlasts ``timeout_s`` is left running (root's processes cannot be ended by us, and a package manager
     should not be), and ``rc`` is None.
 
+    Args:
+        argv: the command.
+        timeout_s: seconds.
+        given: what it reads on stdin, no more than the 64 KiB that a pipe holds.
+
     Raises:
-        MediaOpsError: sudo is missing, or does not allow the command. Nothing was run.
+        MediaOpsError: sudo is missing, does not allow the command, or the host has no such program. Nothing was run.
     """
-    if os.geteuid() == 0:
-        return _run(list(argv), argv, timeout_s=timeout_s, env=None, cwd="/", kill=False)
     why = root_refusal(argv)
     if why:
         raise MediaOpsError(why, command=list(argv))
-    return _run(["sudo", "-n", "--", *argv], argv, timeout_s=timeout_s, env=None, cwd="/", kill=False)
+    command = list(argv) if os.geteuid() == 0 else ["sudo", "-n", "--", *argv]
+    return _run(command, argv, timeout_s=timeout_s, env=None, cwd="/", kill=False, given=given)
 
 
 def root_refusal(argv: Sequence[str]) -> str:
     """Why :func:`run_as_root` would refuse this command, or "" where it would not."""
+    if argv[0].startswith(f"{PROGRAMS}/") and not os.path.exists(argv[0]):
+        return f"{argv[0]} is not on this host: run the playbook media_ops.runbook.prepare_hosts"
     if os.geteuid() == 0:
         return ""
     shown = " ".join(argv)
@@ -136,13 +144,14 @@ def _run(
     env: Mapping[str, str] | None,
     cwd: str | None,
     kill: bool,
+    given: bytes = b"",
 ) -> Ran:
     began = time.monotonic()
     environment = dict(env) if env is not None else {**os.environ, "LC_ALL": "C.UTF-8"}
     try:
         process = subprocess.Popen(
             command,
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.PIPE if given else subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             env=environment,
@@ -153,6 +162,9 @@ def _run(
         return Ran(tuple(argv), 127, "", f"{error.filename}: not found", 0.0)
     except OSError as error:
         return Ran(tuple(argv), 126, "", f"{error.filename}: {error.strerror}", 0.0)
+    if process.stdin is not None:
+        with contextlib.suppress(BrokenPipeError), process.stdin:
+            process.stdin.write(given)
     out, err, finished = _drain(process, began + timeout_s)
     rc: int | None = None
     if finished:

@@ -12,17 +12,23 @@ from typing import Any
 
 from ansible.module_utils.parsing.convert_bool import boolean
 
+from ...module_utils.errors import OptionError
+from ...module_utils.service.rules import read_rules
 from ...module_utils.shapes import one_line
+from ...module_utils.system.privilege import PROGRAMS
 
 USER = re.compile(r"[a-z_][a-z0-9_-]{0,31}\Z")
 _LIBRARY = re.compile(r"[a-z][a-z0-9_]*\Z")
-_COMMAND = re.compile(r"/[A-Za-z0-9_./@:=+-]+( [A-Za-z0-9_./@:=+-]+)+\Z")
+# "" is how sudo says: no arguments.
+_COMMAND = re.compile(r'/[A-Za-z0-9_./@:=+-]+( ""|( [A-Za-z0-9_./@:=+-]+)+)\Z')
+# They ask questions, and an answer is a root shell; options and variables of theirs run commands.
+_ASKS = re.compile(r"/(\S*/)?(dpkg|apt|apt-get|aptitude|debconf|dpkg-reconfigure)(\s|\Z)")
 _KEY = re.compile(r"([^\n]* )?(ssh|ecdsa|sk)-[A-Za-z0-9@.-]+ AAAA[A-Za-z0-9+/=]+( [^\n]*)?\Z")
 
 
 def prepare_problems(value: Callable[[str], Any]) -> list[str]:
     """Everything that is wrong with a host and with what a site sets for it."""
-    return [*_users(value), *_paths(value), *_lists(value), *_distribution(value)]
+    return [*_users(value), *_paths(value), *_lists(value), *_allowed(value), *_distribution(value)]
 
 
 def _users(value: Callable[[str], Any]) -> list[str]:
@@ -68,13 +74,29 @@ def _lists(value: Callable[[str], Any]) -> list[str]:
         problems.append(
             f"prepare_root_commands has {json.dumps(_unfit(commands, _COMMAND))}: each must be an absolute path and at "
             "least one argument, of letters, digits and _ . / @ : = + - only, separated by one space. "
-            "Without arguments, sudo would allow all of them"
+            'Without arguments, sudo would allow all of them, and "" stands for none'
+        )
+    asking = [command for command in commands if _ASKS.match(str(command))] if isinstance(commands, list) else []
+    if asking:
+        problems.append(
+            f"prepare_root_commands has {json.dumps(asking)}: would be a root shell, since dpkg asks questions and apt "
+            f"runs what its options say. {PROGRAMS}/packages configure, update and reinstall PACKAGE do neither"
         )
     if _unfit(keys, _KEY):
         # The entry itself is not shown: it might be a private key.
         count = len(_unfit(keys, _KEY))
         problems.append(f"prepare_authorized_keys has {count} entries that are no public key in one line")
     return problems
+
+
+def _allowed(value: Callable[[str], Any]) -> list[str]:
+    """What is wrong with the overrides that are to be allowed."""
+    allowed = value("policy_overrides_allowed")
+    try:
+        read_rules("policy_overrides_allowed", allowed if isinstance(allowed, dict) else {"": allowed})
+    except OptionError as error:
+        return [str(error)]
+    return []
 
 
 def _unfit(entries: Any, pattern: re.Pattern[str]) -> list[Any]:

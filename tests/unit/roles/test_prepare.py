@@ -17,14 +17,12 @@ from typing import Any
 import ansible_runner
 import pytest
 from ansible_collections.media_ops.runbook.plugins.module_utils.ffmpeg.packages import CONFIGURE, UPDATE, reinstall
+from ansible_collections.media_ops.runbook.plugins.module_utils.service.overrides import PROGRAM
 
 ROOT = Path(__file__).resolve().parents[3]
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIKUVx6ww8RwnDMgXb9e/moh720S0KKB/PsXqKIhjz0dS someone@example.com"
 PRIVATE = "-----BEGIN OPENSSH PRIVATE KEY-----"
-REINSTALL = (
-    r"media-ops ALL=(root) NOPASSWD: /usr/bin/apt-get -o DPkg\:\:Lock\:\:Timeout\=60"
-    " install --reinstall --no-remove --yes"
-)
+PROGRAMS = "media-ops ALL=(root) NOPASSWD: /usr/local/libexec/media-ops"
 # What dpkg-query says of a host with ffmpeg
 PACKAGES = [
     "ffmpeg ffmpeg ii ",
@@ -192,17 +190,19 @@ def test_the_rule_grants_this_and_no_more(played: Played) -> None:
     lines = [line for line in played.rule.read_text(encoding="utf-8").splitlines() if not line.startswith("#")]
     unit = "media-processing-service"
     assert lines == [
+        "Defaults:media-ops env_reset, !setenv, !env_keep",
         "media-ops ALL=(media) NOPASSWD: /bin/sh",
         *(
             f"media-ops ALL=(root) NOPASSWD: /usr/bin/systemctl {verb} {unit}"
             for verb in ("restart", "kill", r"kill --signal\=SIGKILL", "start", "reset-failed")
         ),
-        r"media-ops ALL=(root) NOPASSWD: /usr/bin/apt-get -o APT\:\:Update\:\:Error-Mode\=any update",
-        "media-ops ALL=(root) NOPASSWD: /usr/bin/dpkg --configure -a",
-        f"{REINSTALL} ffmpeg",
+        f'{PROGRAMS}/overrides ""',
+        f"{PROGRAMS}/packages update",
+        f"{PROGRAMS}/packages configure",
+        f"{PROGRAMS}/packages reinstall ffmpeg",
         # What the host has of ffmpeg's source package, and no header, no other source's, none that was removed
-        f"{REINSTALL} libavcodec-extra59",
-        f"{REINSTALL} libavutil57",
+        f"{PROGRAMS}/packages reinstall libavcodec-extra59",
+        f"{PROGRAMS}/packages reinstall libavutil57",
     ]
 
 
@@ -211,7 +211,7 @@ def test_the_rule_allows_what_the_modules_run(played: Played) -> None:
         line.partition("NOPASSWD: ")[2].replace("\\", "")
         for line in played.rule.read_text(encoding="utf-8").splitlines()
     }
-    for command in (UPDATE, CONFIGURE, reinstall("ffmpeg"), reinstall("libavutil57")):
+    for command in ((PROGRAM, '""'), UPDATE, CONFIGURE, reinstall("ffmpeg"), reinstall("libavutil57")):
         assert " ".join(command) in granted
 
 

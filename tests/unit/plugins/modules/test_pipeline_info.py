@@ -17,6 +17,7 @@ import yaml
 from ansible.module_utils.testing import patch_module_args
 from ansible_collections.media_ops.runbook.plugins.doc_fragments.api import ModuleDocFragment
 from ansible_collections.media_ops.runbook.plugins.module_utils.api.settings import api_argument_spec
+from ansible_collections.media_ops.runbook.plugins.module_utils.service import overrides
 from ansible_collections.media_ops.runbook.plugins.modules import pipeline_info
 
 from tests.fault_server import fault_server
@@ -238,9 +239,11 @@ def test_libraries_are_imported_late() -> None:
 
 
 # runbook: P1-3A, P1-3B, P1-3C
-def test_overrides_come_with_the_answers(capsys: Capsys, tmp_path: Path) -> None:
+def test_overrides_come_with_the_answers(capsys: Capsys, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     tmp_path.chmod(0o750)
-    (tmp_path / "overrides.env").write_text("# set for a time\nPROCESSING_TIMEOUT=600\nLOG_LEVEL=DEBUG\n")
+    env_file = tmp_path / "overrides.env"
+    monkeypatch.setattr(overrides, "ENV_FILE", str(env_file))
+    env_file.write_text("# set for a time\nPROCESSING_TIMEOUT=600\nLOG_LEVEL=DEBUG\n")
     record = {"since": "2026-11-24T06:00:00Z", "until": "2999-01-01T00:00:00Z", "why": "timeouts"}
     (tmp_path / "overrides.json").write_text(json.dumps({"PROCESSING_TIMEOUT": record}))
     recovered = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -254,7 +257,8 @@ def test_overrides_come_with_the_answers(capsys: Capsys, tmp_path: Path) -> None
             {"name": "LOG_LEVEL", "value": "DEBUG", "since": None, "until": None, "expired": True, "why": ""},
             {"name": "PROCESSING_TIMEOUT", "value": "600", "expired": False, **record},
         ]
-        assert run(capsys, url, state_dir=str(tmp_path / "none"))["overrides"]["overrides"] == []
+        without = run(capsys, url, state_dir=str(tmp_path / "none"))["overrides"]["overrides"]
+        assert [(one["name"], one["since"]) for one in without] == [("LOG_LEVEL", None), ("PROCESSING_TIMEOUT", None)]
         tmp_path.chmod(0o777)
         assert run(capsys, url, state_dir=str(tmp_path))["overrides"]["state"] == "denied"
 

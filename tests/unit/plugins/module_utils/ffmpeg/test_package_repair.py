@@ -41,7 +41,7 @@ def test_the_package_of_the_broken_library_is_reinstalled_and_not_ffmpeg() -> No
 def test_an_interrupted_dpkg_is_let_finish_first() -> None:
     plan = plan_repair(seen(broken_packages=["ffmpeg"], dpkg_interrupted=["ffmpeg"]), {})
     assert [one["action"] for one in plan] == ["configure", "reinstall"]
-    assert plan[0]["stable"]["command"] == ["/usr/bin/dpkg", "--configure", "-a"]
+    assert plan[0]["stable"]["command"] == ["/usr/local/libexec/media-ops/packages", "configure"]
     assert plan[1]["target"] == "package ffmpeg (not installed)"
 
 

@@ -14,9 +14,9 @@ import pytest
 from ansible_collections.media_ops.runbook.plugins.module_utils.errors import OptionError
 from ansible_collections.media_ops.runbook.plugins.module_utils.plan import plan_hash
 from ansible_collections.media_ops.runbook.plugins.module_utils.service import service_config
+from ansible_collections.media_ops.runbook.plugins.module_utils.service.rules import Rule
 from ansible_collections.media_ops.runbook.plugins.module_utils.service.service_config import (
     Asked,
-    Rule,
     Situation,
     make_plan,
     read_asked,
@@ -87,6 +87,7 @@ def situation(**given: Any) -> Situation:
         ("settings", {}),
         ("allowed", {"lower": {"type": "int", "min": 1, "max": 2}}),
         ("allowed", {"X\nY": {"type": "int", "min": 1, "max": 2}}),
+        ("allowed", {"LD_PRELOAD": {"type": "int", "min": 1, "max": 2}}),
         ("allowed", {"X": {"type": "int", "min": 3, "max": 2}}),
         ("allowed", {"X": {"type": "int"}}),
         ("allowed", {"X": {"type": "choice", "choices": []}}),

@@ -74,6 +74,13 @@ def test_root_runs_directly_and_leaves_a_slow_command_alone(tmp_path: Path) -> N
     assert done.exists()
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="is about root")
+def test_a_command_of_root_s_reads_what_it_is_given_and_need_not() -> None:
+    assert run_as_root(["cat"], timeout_s=20, given=b"x" * 60000).out == "x" * 60000
+    assert run_as_root(["true"], timeout_s=20, given=b"x" * 60000).rc == 0
+    assert run_as_root(["cat"], timeout_s=20).out == ""
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="becomes another user")
 def test_another_user_with_its_own_environment_and_a_time_limit() -> None:
     found = run_as("nobody", ["sh", "-c", "id -un; env"], timeout_s=20, env={"PATH": "/usr/bin:/bin"})

@@ -18,7 +18,8 @@ SITE: dict[str, Any] = {
     "prepare_sudo": True,
     "prepare_libraries": ["psutil", "boto3"],
     "prepare_textfile_dir": "",
-    "prepare_root_commands": ["/bin/systemctl restart media"],
+    "prepare_root_commands": ["/bin/systemctl restart media", '/usr/local/libexec/media-ops/overrides ""'],
+    "policy_overrides_allowed": {"LOG_LEVEL": {"type": "choice", "choices": ["DEBUG", "INFO"]}},
     "prepare_authorized_keys": [KEY, f'command="/bin/true",no-pty {KEY}', "sk-ssh-ed25519@openssh.com AAAAGnNr"],
 }
 
@@ -51,6 +52,18 @@ def test_a_host_of_debian_is_prepared() -> None:
         ({"prepare_libraries": "boto3"}, "prepare_libraries is 'boto3': must be names"),
         ({"prepare_root_commands": ["/bin/a", "/bin/b c", "/bin/a *"]}, 'has ["/bin/a", "/bin/a *"]: each must be'),
         ({"prepare_root_commands": ["/bin/a b  c", "/bin/a b\n"]}, r'has ["/bin/a b  c", "/bin/a b\n"]: each'),
+        (
+            {"prepare_root_commands": ["/usr/bin/dpkg --configure -a", "/bin/a dpkg"]},
+            'has ["/usr/bin/dpkg --configure -a"]',
+        ),
+        ({"prepare_root_commands": ["/usr/bin/apt-get install ffmpeg"]}, "would be a root shell"),
+        ({"prepare_root_commands": ['/bin/a "" b', '/bin/a ""']}, r'has ["/bin/a \"\" b"]: each'),
+        ({"policy_overrides_allowed": None}, "option 'policy_overrides_allowed'"),
+        (
+            {"policy_overrides_allowed": {"PATH": {"type": "int"}}},
+            "changes how programs load",
+        ),
+        ({"policy_overrides_allowed": {"X": {"type": "choice", "choices": ["a\nb"]}}}, "X needs choices of letters"),
         ({"prepare_authorized_keys": [KEY, "canary", f"{KEY}\n"]}, "prepare_authorized_keys has 2 entries that are no"),
         ({"prepare_authorized_keys": "canary"}, "prepare_authorized_keys has 1 entries"),
     ],
