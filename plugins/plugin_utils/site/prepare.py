@@ -105,8 +105,9 @@ def _unfit(entries: Any, pattern: re.Pattern[str]) -> list[Any]:
 
 
 def _distribution(value: Callable[[str], Any]) -> list[str]:
-    facts = value("ansible_facts")
-    if facts.get("os_family") == "Debian":
+    facts = value("ansible_facts") or {}
+    # Nobody has asked the host yet, or it is one of those.
+    if facts.get("os_family", "Debian") == "Debian":
         return []
     runs = one_line(f"{facts.get('distribution', '?')} {facts.get('distribution_version') or ''}")
     libraries = ", ".join(map(str, value("prepare_libraries")))

@@ -84,4 +84,5 @@ def test_another_distribution_is_told_what_it_would_need() -> None:
 
 
 def test_all_that_is_wrong_is_told_at_once() -> None:
-    assert len(problems(ansible_facts={}, prepare_user="", policy_state_dir="/")) == 3
+    fedora = {"os_family": "RedHat", "distribution": "Fedora"}
+    assert len(problems(ansible_facts=fedora, prepare_user="", policy_state_dir="/")) == 3
