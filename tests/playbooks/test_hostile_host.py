@@ -84,6 +84,7 @@ class Fleet:
             "warnings": [f"{SAID}\x1b]0;\x07\u202e{'w' * 500}", {"msg": SAID}, SAID],
             "deprecations": [{"msg": CANARY, "version": "1"}],
             "diff": [{"before": "\x1b[2J", "after": "\u202etxt.exe", "evil": wishes}, 7],
+            "hash": "$(reboot)",
             "exception": CANARY,
             "invocation": {"module_args": wishes},
             "results": [{"ansible_facts": wishes}],
@@ -147,10 +148,12 @@ def test_what_looks_takes_nothing_of_a_liar(playbook: str, play: Play, tmp_path:
     assert "\x1b]0;" not in run.output
     assert "\u202e" not in run.output
     assert "curl" not in run.output
+    assert "incident_plan=$" not in run.output
     kept = "".join(path.read_text(encoding="utf-8") for path in run.artifacts.rglob("*") if path.is_file())
     assert CANARY not in kept, "what it said is in no artifact"
     if report:
         assert run.states(report)["honest"] == state
+        assert "$(reboot)" not in json.dumps([run.result(report)[part] for part in ("incidents", "next")])
     if playbook == "watch_health":
         assert "honest" in json.dumps(told), "the channel of the site was told"
     if playbook == "incident_response":
@@ -186,6 +189,8 @@ def test_what_acts_takes_nothing_of_a_liar(play: Play, tmp_path: Path, sick: Pip
     )  # fmt: skip
     assert run.code == 2, run.output
     assert fleet.log.exists()
+    liar = next(host for host in run.result("incident_response")["hosts"] if host["host"] == "a_liar")
+    assert "$(reboot)" not in json.dumps([liar["response"]["plan"], liar["response"]["hash"]])
     assert CANARY not in run.output
     assert not fleet.stolen.exists()
 

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -18,7 +19,10 @@ _HELD_SAID_BYTES = 2**20  # what is less frees nothing worth a line
 def planned_rung(row: Json, result: object) -> Rung:
     """A rung with what it would do, or did, by the result of its module."""
     acted = mapping(result)
-    failure = failure_of(acted, "plan")
+    plan_hash = str(acted.get("hash") or "")
+    # It stands in a command that people copy.
+    usable = re.fullmatch("([0-9a-f]{12})?", plan_hash)
+    failure = failure_of(acted, "plan") or ("" if usable else "no answer: its hash is not 12 hexadecimal digits")
     actions: list[Any] = [dict(action) for action in acted.get("plan") or [] if isinstance(action, Mapping)]
     failed = [action for action in actions if action.get("result") == "failed"]
     refusals = "; ".join(one_line(line) for line in acted.get("refusals") or [])
@@ -26,7 +30,7 @@ def planned_rung(row: Json, result: object) -> Rung:
     return rung(
         row,
         actions,
-        plan_hash="" if failure else str(acted.get("hash") or ""),
+        plan_hash="" if failure else plan_hash,
         changed=bool(acted.get("changed")),
         failed=bool(failure or failed or refusals),
         msg=failure or one_line(refusals or acted.get("msg") or _space(acted), 300),

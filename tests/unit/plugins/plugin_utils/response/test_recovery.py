@@ -199,6 +199,9 @@ class TestLadder:
     def test_a_plan_that_could_not_be_made_has_no_hash(self) -> None:
         rung = {"rung": "Restart", "act": "service_control", "steps": ["P0-3C"], "args": {}}
         assert planned_rung(rung, {"failed": True, "msg": "sudo refuses"})["msg"] == "no answer: sudo refuses"
+        for made_up in ("$(reboot)", "0123456789ab -e x=1", "0123456789AB", "0123456789ab\n"):
+            lied = planned_rung(rung, {"plan": [action()], "hash": made_up})
+            assert (lied["failed"], lied["hash"]) == (True, "")
         refused = planned_rung(rung, {"plan": [], "hash": "0123456789ab", "refusals": ["sudo does not allow it"]})
         assert (refused["failed"], refused["msg"]) == (True, "sudo does not allow it")
         made = planned_rung(rung, {"plan": [action()], "hash": "0123456789ab", "changed": True})
