@@ -39,7 +39,9 @@ class ActionModule(HostAction):
             require_sound_policy(plain(template(variables.get("policy_checks"))), policy_ages(variables, template))
         require_meant(given["role"], given["entry"], variables, template)
         hosts, known = variables.get("ansible_play_hosts_all") or [], variables.get("hostvars") or {}
-        require_one_fleet({str(host): known[host] for host in hosts})
+        require_one_fleet(
+            {str(host): known.raw_get(host) for host in hosts}, lambda host, name: plain(known[host][name])
+        )
         now = f"{utc_now():%Y%m%dT%H%M%SZ}-{secrets.randbelow(10000):04d}"
         return {"run": {"run_id": now, **this_run()}}
 

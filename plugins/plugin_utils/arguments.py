@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 from pathlib import Path
@@ -33,6 +34,7 @@ _MEANT = {
 _PROBLEMS = {"prepare": prepare_problems, "schedule": schedule_problems}
 _ACTING = {("automation", "carry_out"), ("automation", "pause"), ("automation", "resume"), ("prepare", "main")}
 _OF_FLEET = ("policy_fail_on", "policy_breaker_at_least", "policy_breaker_share", "policy_breaker_within")
+_NAME = re.compile(r"[A-Za-z_]\w*")
 _OF_EACH_HOST = ("report_textfile_dir",)
 
 
@@ -124,17 +126,20 @@ def fleet_settings() -> list[str]:
     return sorted({*of_report, *_OF_FLEET} - {*_OF_EACH_HOST})
 
 
-def require_one_fleet(known: Mapping[str, Mapping[str, Any]]) -> None:
+def require_one_fleet(raw: Mapping[str, Mapping[str, Any]], value: Callable[[str, str], Any]) -> None:
     """Raise ArgumentsError where hosts differ in what is done once for all of them: it would be one host's word.
 
     Args:
-        known: by host, its variables as inventory and command line have them.
+        raw: by host, its variables as inventory and command line have them.
+        value: gives a variable of a host, templated; asked only where it may differ, since that takes its time.
     """
     problems = []
     for name in fleet_settings():
-        given = {host: plain(variables[name]) if name in variables else None for host, variables in known.items()}
+        if not _may_differ(name, raw, set()):
+            continue
+        given = {host: value(host, name) if name in variables else None for host, variables in raw.items()}
         first = next(iter(given), "")
-        other = next((host for host, value in given.items() if value != given[first]), None)
+        other = next((host for host, found in given.items() if found != given[first]), None)
         if other is not None:
             problems.append(
                 f"{name} differs between {one_line(first)} and {one_line(other)}: it holds for the whole run, so "
@@ -142,6 +147,17 @@ def require_one_fleet(known: Mapping[str, Mapping[str, Any]]) -> None:
             )
     if problems:
         raise ArgumentsError(problems)
+
+
+def _may_differ(name: str, raw: Mapping[str, Mapping[str, Any]], seen: set[str]) -> bool:
+    """Whether a variable, or one that its template names, is not the same for all hosts."""
+    seen.add(name)
+    values = [variables.get(name) for variables in raw.values()]
+    if any(value != values[0] for value in values):
+        return True
+    text = str(values[0]) if values else ""
+    named = set(_NAME.findall(text)) - seen if "{{" in text or "{%" in text else set()
+    return any(_may_differ(other, raw, seen) for other in named)
 
 
 def acts(role: str, entry: str, variables: Mapping[str, Any]) -> bool:
