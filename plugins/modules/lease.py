@@ -14,7 +14,7 @@ author:
 description:
   - Takes the lease of the host (M(media_ops.runbook.guard)), within the caps of what O(rung) does, and notes in the
     host's ledger what is about to be done. The lease of a run of this controller that has died is taken over.
-  - What speaks against it goes into the response, and RV(permitted) is false; the task ends well. So it does where a
+  - What speaks against it goes into the response, and C(permitted) is false; the task ends well. So it does where a
     host before it in this run did not recover.
 extends_documentation_fragment:
   - media_ops.runbook.action
