@@ -36,8 +36,10 @@ for line in sys.stdin:
     if order["pipe"]:
         reader, errors = os.pipe()
         held.append(reader)
+    # A Python that goes by the name of ffmpeg would look for its library beside the ffmpeg of this machine.
+    env = {**os.environ, "PYTHONHOME": sys.base_prefix}
     child = subprocess.Popen(
-        order["argv"], executable=order["executable"], cwd=order["cwd"], stdin=subprocess.DEVNULL,
+        order["argv"], executable=order["executable"], cwd=order["cwd"], stdin=subprocess.DEVNULL, env=env,
         stdout=subprocess.PIPE if order["told"] else subprocess.DEVNULL, stderr=errors,
     )
     held.append(child)

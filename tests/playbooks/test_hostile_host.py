@@ -122,7 +122,6 @@ class Fleet:
 LOOKS = {
     "daily_morning_health_check": ("daily_morning", "critical"),
     "daily_evening_summary": ("daily_evening", "critical"),
-    "weekly_performance_review": ("weekly_performance_review", "ok"),
     "quick_reference": ("quick_reference", "critical"),
     "watch_health": ("watch_health", "critical"),
     "incident_response": ("incident_response", "critical"),
@@ -195,19 +194,17 @@ def test_what_acts_takes_nothing_of_a_liar(play: Play, tmp_path: Path, sick: Pip
     assert not fleet.stolen.exists()
 
 
-@pytest.mark.parametrize("name", ["report_dir", "report_channels", "policy_fail_on", "policy_breaker_within"])
-def test_what_holds_for_the_fleet_is_the_same_for_all_hosts(
-    name: str, play: Play, tmp_path: Path, sick: Pipeline
-) -> None:
+def test_what_holds_for_the_fleet_is_the_same_for_all_hosts(play: Play, tmp_path: Path, sick: Pipeline) -> None:
     fleet = Fleet(tmp_path, sick)
-    value: dict[str, Any] = {
+    others: dict[str, Any] = {
         "report_dir": str(tmp_path / "other"),
         "report_channels": [{"name": "theirs", "type": "webhook", "url": "http://127.0.0.1:9/"}],
         "policy_fail_on": ["critical"],
         "policy_breaker_within": 60,
     }
-    fleet.hosts["a_liar"][name] = value[name]
+    fleet.hosts["a_liar"] |= others
     run = play("playbooks/watch_health.yml", fleet.hosts)
     assert run.code != 0
-    assert f"{name} differs between a_liar and honest" in run.output
+    for name in others:
+        assert f"{name} differs between a_liar and honest" in run.output
     assert not fleet.log.exists(), "no host was asked"

@@ -91,7 +91,7 @@ def sick(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pipeline]:
         yield pipeline
 
 
-@pytest.mark.parametrize("playbook", ["quick_reference", "watch_health", "incident_response", "daily_evening_summary"])
+@pytest.mark.parametrize("playbook", ["quick_reference", "watch_health", "incident_response"])
 def test_no_secret_is_passed_on(playbook: str, play: Play, tmp_path: Path, sick: Pipeline) -> None:
     token = sick.token()
     for part in ("state", "archive"):

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..errors import MediaOpsError
+from ..opener import read_regular
 from ..state.directory import failing, read_file, replace_file
 from ..system.environment_files import parse_environment_file
 from ..system.privilege import PROGRAMS, run_as_root
@@ -33,8 +34,7 @@ def read_overrides() -> dict[str, str]:
         MediaOpsError: the file is there and cannot be read.
     """
     try:
-        with open(ENV_FILE, encoding="utf-8", errors="replace") as file:
-            return parse_environment_file(file.read(_MAX_BYTES))
+        return parse_environment_file(read_regular(ENV_FILE, _MAX_BYTES).decode("utf-8", "replace"))
     except FileNotFoundError:
         return {}
     except OSError as error:

@@ -66,7 +66,10 @@ def test_what_anybody_may_write_is_not_believed(tmp_path: Path, env_file: Path) 
 def test_a_file_that_cannot_be_read_is_not_taken_for_none(tmp_path: Path, env_file: Path) -> None:
     env_file.mkdir()
     found = overrides_on_record(str(tmp_path / "none"))
-    assert (found["state"], found["reason"]) == ("denied", f"cannot read {env_file}: Is a directory")
+    assert (found["state"], found["reason"]) == (
+        "denied",
+        f"cannot read {env_file}: it is a directory, not a regular file",
+    )
 
 
 @pytest.fixture
