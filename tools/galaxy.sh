@@ -17,7 +17,7 @@ export ANSIBLE_COLLECTIONS_PATH=$work/collections
 ansible-galaxy collection build "$work/source" --output-path "$work"
 tarball=$(echo "$work"/media_ops-runbook-*.tar.gz)
 
-wanted="CHANGELOG.rst FILES.json LICENSE MANIFEST.json README.md changelogs docs extensions meta playbooks plugins requirements.yml roles"
+wanted="CHANGELOG.rst FILES.json LICENSE MANIFEST.json README.md SECURITY.md changelogs docs extensions meta playbooks plugins requirements.yml roles"
 for name in $(tar -tzf "$tarball" | cut -d/ -f1 | sort -u); do
   case " $wanted " in
     *" $name "*) ;;

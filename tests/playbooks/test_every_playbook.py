@@ -30,6 +30,16 @@ QUICK = ["-e", json.dumps({"policy_verify_samples": 2, "policy_verify_good": 1, 
 UNKNOWN = "the sessions are not known"
 # The end of others, not a playbook to be run
 PARTS = {"report"}
+# One path of a role, by another variable than a playbook that is played here on all hosts: the sick host once for all.
+LIKE_ANOTHER = {
+    "incident_critical_system": "incident_response",
+    "incident_high_error_rate": "incident_response",
+    "incident_performance_degradation": "incident_response",
+    "incident_stuck_session": "incident_response",
+    "emergency_clear_stuck_processes": "emergency_disk_cleanup",
+    "weekly_log_management": "daily_log_cleanup",
+    "weekly_system_cleanup": "daily_log_cleanup",
+}
 
 
 class Expected(NamedTuple):
@@ -77,6 +87,7 @@ EXPECTED = {
 def test_no_playbook_is_left_out() -> None:
     names = {path.stem for path in (ROOT / "playbooks").glob("*.yml")}
     assert names == {*EXPECTED, *ELSEWHERE, *PARTS}
+    assert set(LIKE_ANOTHER.values()) <= set(EXPECTED) - set(LIKE_ANOTHER)
     for playbook, where in ELSEWHERE.items():
         assert f"{playbook}.yml" in (ROOT / where).read_text(encoding="utf-8")
 
@@ -137,11 +148,13 @@ def test_playbook(playbook: str, play: Play, tmp_path: Path, well: Pipeline, sic
             "sick": host(tmp_path, "sick", sick.api_url, sick.base_dir, media_ops_api_token=sick.token()),
             "well": host(tmp_path, "well", well.api_url, well.base_dir, media_ops_api_token=well.token()),
         }  # fmt: skip
+        if playbook in LIKE_ANOTHER:
+            del hosts["sick"]
         path = f"playbooks/{playbook}.yml"
         options = {"expected_warning": UNKNOWN, **expected.variables}
         kept = [tmp_path / name for name in hosts] + [well.base_dir, sick.base_dir]
         before = listing(*kept)
-        answering = {name: hosts[name] for name in ("sick", "well")}
+        answering = {name: hosts[name] for name in ("sick", "well") if name in hosts}
         checked = play(path, answering, "--check", "--diff", *QUICK, **options)
         assert listing(*kept) == before, "--check wrote something"
         run = play(path, hosts, *QUICK, **options)
@@ -156,7 +169,7 @@ def test_playbook(playbook: str, play: Play, tmp_path: Path, well: Pipeline, sic
     assert again.code == (0 if "ok" in expected.well else 2), again.output
     assert bool(again.changed) == expected.again, f"the second run changed {again.changed}"
     plain = re.sub(r"\x1b\[[0-9;]*m", "", run.output)
-    assert set(re.findall(r"^(\w+) +: ok=\d+ ", plain, re.MULTILINE)) >= {"well", "sick", "hostile"}, run.output
+    assert set(re.findall(r"^(\w+) +: ok=\d+ ", plain, re.MULTILINE)) >= set(hosts) - {"down"}, run.output
     if expected.check:
         assert set(states) == set(hosts)
         assert states["down"] == "unknown"

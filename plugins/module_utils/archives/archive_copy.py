@@ -84,10 +84,10 @@ def archive_copy(params: Mapping[str, Any], *, check_mode: bool, hide: Callable[
     if not 5 * _MIB <= params["part_size"] <= 1024 * _MIB:
         raise OptionError("part_size", params["part_size"], "must be 5242880 (5 MiB) to 1073741824 (1 GiB)")
     settings = read_settings({**params, "write": True}, check_mode=check_mode, hide=hide, longest=_LONGEST_S)
-    with (
-        opened_option("archive_dir", params["archive_dir"]) as root,
-        contextlib.nullcontext() if check_mode else locked(root),
-    ):
+    with contextlib.ExitStack() as stack:
+        root = stack.enter_context(opened_option("archive_dir", params["archive_dir"]))
+        if not check_mode:
+            stack.enter_context(locked(root))
         archives, unread = _archives(root)
         run = _Run(settings, root, archives, params["part_size"])
         run.plan = make_plan(archives, run.seen, run.destination)
