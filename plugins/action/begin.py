@@ -38,7 +38,8 @@ class ActionModule(HostAction):
         if goes_by_policy(given["role"]):
             require_sound_policy(plain(template(variables.get("policy_checks"))), policy_ages(variables, template))
         require_meant(given["role"], given["entry"], variables, template)
-        hosts, known = variables.get("ansible_play_hosts_all") or [], variables.get("hostvars") or {}
+        known: Any = variables.get("hostvars")
+        hosts = variables.get("ansible_play_hosts_all") or []
         require_one_fleet(
             {str(host): known.raw_get(host) for host in hosts}, lambda host, name: plain(known[host][name])
         )
