@@ -22,7 +22,7 @@ from ..module_utils.api.settings import api_argument_spec
 from ..module_utils.deadline import longest_s
 from ..module_utils.errors import MediaOpsError
 from ..module_utils.redact import Redactor, secret_values
-from ..module_utils.shapes import one_line
+from ..module_utils.shapes import mapping, one_line
 from .limit import OverdueError, limited_to
 from .screen import is_read_by_a_program
 
@@ -158,14 +158,15 @@ def promised(module: str, answer: object) -> dict[str, Any]:
     return {**taken, "changed": given.get("changed") is True}
 
 
-def _diff(given: object) -> list[dict[str, str]]:
-    """What Ansible shows of a difference: texts alone."""
-    parts = given if isinstance(given, list) else [given]
-    return [
-        {key: readable(part[key], _DIFF_MAX) for key in _DIFF if isinstance(part.get(key), str)}
-        for part in parts
-        if isinstance(part, Mapping)
-    ]
+def _diff(given: object) -> dict[str, str] | list[dict[str, str]]:
+    """What Ansible shows of a difference, or of several: texts alone."""
+    if isinstance(given, list):
+        return [_difference(part) for part in given if isinstance(part, Mapping)]
+    return _difference(mapping(given))
+
+
+def _difference(part: Mapping[str, Any]) -> dict[str, str]:
+    return {key: readable(part[key], _DIFF_MAX) for key in _DIFF if isinstance(part.get(key), str)}
 
 
 def readable(text: str, limit: int) -> str:
