@@ -56,6 +56,6 @@ class ActionModule(HostAction):
             f"Set inject_facts_as_vars = false in section [defaults] of {C.CONFIG_FILE or 'an ansible.cfg'}, or "
             "ANSIBLE_INJECT_FACT_VARS=false in the environment"
         )
-        if acts(given["role"], given["entry"], {"incident_mode": plain(mode)}):
+        if acts(given["role"], given["entry"], mode):
             raise MediaOpsError(f"nothing is changed on hosts while {said}")
         self._display.warning(said)

@@ -12,7 +12,7 @@ from typing import Any
 from ansible.errors import AnsibleActionFail
 
 from ..plugin_utils.host_action import HostAction, plain
-from ..plugin_utils.report.telling import delivered, host_states, joined, problem_of
+from ..plugin_utils.report.telling import delivered, host_states, joined, kept_by, problem_of
 
 
 class ActionModule(HostAction):
@@ -21,6 +21,7 @@ class ActionModule(HostAction):
     def act(self, given: dict[str, Any]) -> dict[str, Any]:
         """What was sent. A channel that fails is a value: the hosts learn first what was delivered."""
         answers = {host: plain(answer or {}) for host, answer in self.of_hosts("__report_alerts").items()}
+        keeping = kept_by(answers)
         kept = {"state_dir": given["state_dir"], "create": True}
         self._make(os.path.dirname(given["state_dir"]))
         fleet = self.ask(
@@ -31,20 +32,21 @@ class ActionModule(HostAction):
                 "host": "localhost",
                 # Whichever source finds a host gone: it is told once.
                 "source": "hosts",
-                "verdicts": host_states(answers),
+                "verdicts": host_states(answers, keeping),
                 "reminder_after": given["reminder_after"],
                 "settle": given["settle"],
             },
         )
         if fleet.get("failed") or fleet.get("unreachable"):
             raise AnsibleActionFail(f"what is to be told of hosts that cannot keep it is not kept: {fleet.get('msg')}")
+        told = [answers[host] for host in keeping]
         options = {key: given[key] for key in ("channels", "title", "contacts", "command_prefix")}
         sent = self.ask(
             "notify",
             {
                 **options,
-                "messages": joined(answers, fleet, "messages"),
-                "open_alerts": joined(answers, fleet, "open"),
+                "messages": joined(told, fleet, "messages"),
+                "open_alerts": joined(told, fleet, "open"),
                 "report_path": given["report"],
             },
         )

@@ -160,10 +160,10 @@ def _may_differ(name: str, raw: Mapping[str, Mapping[str, Any]], seen: set[str])
     return any(_may_differ(other, raw, seen) for other in named)
 
 
-def acts(role: str, entry: str, variables: Mapping[str, Any]) -> bool:
-    """Whether what begins may change a host, and not only look at it."""
+def acts(role: str, entry: str, mode: Any) -> bool:
+    """Whether what begins may change a host, and not only look at it; ``mode`` is ``incident_mode``."""
     if role == "incident":
-        return variables.get("incident_mode") == "apply"
+        return bool(mode == "apply")
     return (role, entry) in _ACTING
 
 

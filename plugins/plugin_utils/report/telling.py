@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ...module_utils.alerts.transition import FLEET_PREFIX, dedup_key, is_alert, is_message
@@ -37,16 +37,16 @@ def _is_of(row: Json, host: str) -> bool:
     return bool(row["host"] == host) and (shared or row["dedup_key"] == dedup_key(row))
 
 
-def host_states(answers: Mapping[str, Json]) -> list[dict[str, Any]]:
+def host_states(answers: Mapping[str, Json], kept: Sequence[str]) -> list[dict[str, Any]]:
     """A verdict for hosts that keep their alert state, one for those that are unreachable, one for those that cannot.
 
     Args:
         answers: by host, of module alert_state.
+        kept: the hosts that keep it, by :func:`kept_by`.
     """
-    kept = kept_by(answers)
     unreachable = [host for host, answer in answers.items() if answer.get("unreachable") is True]
     return [
-        {**_host_state("ok", "State of the host: kept"), "hosts": kept},
+        {**_host_state("ok", "State of the host: kept"), "hosts": list(kept)},
         {
             **_host_state(
                 "unknown",
@@ -71,9 +71,9 @@ def _host_state(state: str, message: str, action: str = "") -> Verdict:
     return verdict("host_state", "State of the host", "", state, message, action=action)
 
 
-def joined(answers: Mapping[str, Json], fleet: Json, key: str) -> list[Any]:
+def joined(answers: Sequence[Json], fleet: Json, key: str) -> list[Any]:
     """The rows of all hosts that keep their state, and of those that the controller keeps."""
-    rows = [row for host in kept_by(answers) for row in answers[host].get(key) or []]
+    rows = [row for answer in answers for row in answer.get(key) or []]
     return rows + list(fleet.get(key) or [])
 
 

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -75,6 +76,11 @@ def drifted(found: str, approved: str, of_all: str = "") -> list[str]:
     if not approved or approved in (found, of_all):
         return []
     return [drift(approved, f"{found} ({of_all} for all hosts)" if of_all and of_all != found else found)]
+
+
+def is_hash(text: str) -> bool:
+    """Whether a text is a hash of a plan, 12 hexadecimal digits, or "" for none. It stands in commands to copy."""
+    return re.fullmatch("([0-9a-f]{12})?", text) is not None
 
 
 def joined_hash(parts: Sequence[str]) -> str:

@@ -5,13 +5,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
 from ...module_utils.shapes import Json, mapping, number, one_line
 from ..judging.shapes import Rung, rung
 from .diagnosis import failure_of
+from .ladder import is_hash
 
 _HELD_SAID_BYTES = 2**20  # what is less frees nothing worth a line
 
@@ -20,9 +20,9 @@ def planned_rung(row: Json, result: object) -> Rung:
     """A rung with what it would do, or did, by the result of its module."""
     acted = mapping(result)
     plan_hash = str(acted.get("hash") or "")
-    # It stands in a command that people copy.
-    usable = re.fullmatch("([0-9a-f]{12})?", plan_hash)
-    failure = failure_of(acted, "plan") or ("" if usable else "no answer: its hash is not 12 hexadecimal digits")
+    failure = failure_of(acted, "plan") or (
+        "" if is_hash(plan_hash) else "no answer: its hash is not 12 hexadecimal digits"
+    )
     actions: list[Any] = [dict(action) for action in acted.get("plan") or [] if isinstance(action, Mapping)]
     failed = [action for action in actions if action.get("result") == "failed"]
     refusals = "; ".join(one_line(line) for line in acted.get("refusals") or [])

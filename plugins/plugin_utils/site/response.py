@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -15,6 +14,7 @@ from ...module_utils.errors import OptionError
 from ...module_utils.shapes import Json
 from ..judging.verdict import bound_of
 from ..response.diagnosis import LOOKED_AT_AS
+from ..response.ladder import is_hash
 
 
 def require_incident(value: Callable[[str], Any]) -> None:
@@ -61,7 +61,7 @@ def _require_rungs(table: str, rows: Iterable[tuple[str, Any]], value: Callable[
 
 def _require_hash(name: str, value: Callable[[str], Any]) -> None:
     approved = str(value(name) or "")
-    if not re.fullmatch(r"([0-9a-f]{12})?", approved):
+    if not is_hash(approved):
         raise OptionError(name, approved, "the 12 hexadecimal digits that a plan gave are needed")
 
 

@@ -389,12 +389,12 @@ def test_a_response_that_is_judged_by_twice_adds_its_probes_once() -> None:
 
 
 def test_what_is_told_of_a_host_is_a_verdict() -> None:
-    for row in host_states({"media1": {"unreachable": True}}):
+    for row in host_states({"media1": {"unreachable": True}}, []):
         assert set(row) == keys_of(Verdict) | {"hosts"}
 
 
 def test_the_failure_that_a_message_sends_people_to_is_of_a_task_that_there_is() -> None:
-    named = [re.findall('the task "(.+?)"', row["action"]) for row in host_states({})]
+    named = [re.findall('the task "(.+?)"', row["action"]) for row in host_states({}, [])]
     tasks = yaml.safe_load((ROOT / "roles/report/tasks/notify.yml").read_text(encoding="utf-8"))
     assert [name for names in named for name in names] != []
     assert {name for names in named for name in names} <= {task["name"] for task in tasks}
