@@ -2,7 +2,12 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Which files live processes have open: as far as /proc tells, and for one's own files as the kernel knows it."""
+"""Whether anybody has a file in use: one question for all that delete, asked by device and inode, never by path.
+
+A write lease that the kernel grants proves that nobody has the file open, in whatever process, thread, container or
+queue of a socket, on a local file system that is not layered. Where none is to be had, /proc has to do, and only where
+all of it could be read. Else it is not proved, which keeps the file.
+"""
 
 from __future__ import annotations
 
@@ -18,71 +23,187 @@ from typing import Any
 
 from ..opener import open_regular_at
 from ..shapes import one_line
+from .proc import file_tables, mapped_files
+from .tree import mount_id
 
 _PROCESSES_MAX = 20
+_ROUNDS_MAX = 5
+_INITIAL_PID_NAMESPACE = "pid:[4026531836]"  # PROC_PID_INIT_INO of the kernel: from no other are all to be seen
+
+# A lease says nothing of who opens a file by another layer, or on another host.
+_LOCAL = frozenset(
+    {
+        *("bcachefs", "btrfs", "exfat", "ext2", "ext3", "ext4", "f2fs", "hfsplus", "jfs", "nilfs2", "ntfs3", "ramfs"),
+        *("reiserfs", "tmpfs", "udf", "vfat", "xfs", "zfs"),
+    }
+)
+_LAYERED = frozenset({"overlay", "aufs"})
+# With overlay's xino the highest bits of an inode's number tell its layer.
+_INODE_OF_LAYER = (1 << 48) - 1
+
+
+def file_system(fd: int) -> str:
+    """The type of the file system of an open file, such as ``ext4``; empty where it is not told."""
+    wanted = str(mount_id(fd))
+    with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as table:
+        for line in table:
+            if line.split(" ", 1)[0] == wanted:
+                return line.rpartition(" - ")[2].split(" ", 1)[0]
+    return ""
 
 
 @dataclass
 class _Holder:
-    """A process that keeps deleted files."""
+    """Who has files open; ``deleted`` are those of them that have no name any more, with their bytes."""
 
     pid: int
     name: str
     deleted: dict[tuple[int, int], int] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        return f"pid {self.pid} ({self.name})" if self.pid else self.name
 
     def shown(self) -> dict[str, Any]:
         return {"pid": self.pid, "name": self.name, "files": len(self.deleted), "bytes": sum(self.deleted.values())}
 
 
 class OpenFiles:
-    """A look at all processes that may be looked at, taken once.
+    """A look at all processes that may be looked at, taken once: threads, descriptors, mappings, directories.
 
     Attributes:
         complete: whether every process of the host was seen; only root sees them all.
     """
 
     def __init__(self, devices: set[int]) -> None:
-        self._open: dict[tuple[int, int], tuple[int, str]] = {}
+        self._open: dict[tuple[int, int], _Holder] = {}
+        self._inodes: dict[int, _Holder] = {}
         self._deleted: dict[tuple[int, int], int] = {}
         self._holders: list[_Holder] = []
         self._unseen = 0
         self._devices = devices
-        for entry in os.listdir("/proc"):
-            if entry.isdecimal() and int(entry) != os.getpid():
-                self._look(int(entry))
-        self.complete = os.geteuid() == 0 and not self._unseen
+        self._types: dict[int, str] = {}
+        self._in_flight: str | None = None
+        seen = {str(os.getpid())}
+        for _round in range(_ROUNDS_MAX):
+            # Who starts while others are looked at may have been given a file by one that has ended since.
+            new = [name for name in os.listdir("/proc") if name.isdecimal() and name not in seen]
+            if not new:
+                break
+            for name in new:
+                self._look(int(name))
+            seen.update(new)
+        self._look_at_kernel()
+        everywhere = os.readlink("/proc/self/ns/pid") == _INITIAL_PID_NAMESPACE
+        self.complete = os.geteuid() == 0 and everywhere and not self._unseen
 
     def _look(self, pid: int) -> None:
-        name = ""
         try:
-            with open(f"/proc/{pid}/comm", "rb") as file:
-                name = one_line(file.read(64).decode("utf-8", "replace"))
-            descriptors = os.listdir(f"/proc/{pid}/fd")
-        except PermissionError:
-            self._unseen += 1
-            return
+            process = os.open(f"/proc/{pid}", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         except OSError:  # it has ended
             return
-        holder = _Holder(pid, name)
-        for path in (f"/proc/{pid}/cwd", *(f"/proc/{pid}/fd/{number}" for number in descriptors)):
-            with contextlib.suppress(OSError):
-                self._note(os.stat(path), holder)
-        if holder.deleted:
-            self._holders.append(holder)
+        try:
+            holder = _Holder(pid, one_line(_bytes(process, "comm").decode("utf-8", "replace")))
+            self._look_into(process, holder)
+            if holder.deleted:
+                self._holders.append(holder)
+        except PermissionError:
+            self._unseen += 1
+        except OSError:  # it has ended
+            pass
+        finally:
+            os.close(process)
+
+    def _look_into(self, process: int, holder: _Holder) -> None:
+        living = -1
+        try:
+            for task in _names(process, "task"):
+                at = os.open(f"task/{task}", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=process)
+                # A thread that has ended shows nothing any more, and may be the first one.
+                is_dead = _bytes(at, "stat").rpartition(b")")[2].split()[0] in (b"Z", b"X")
+                if not is_dead:
+                    for place in ("cwd", "root"):
+                        self._note(os.stat(place, dir_fd=at), holder)
+                if is_dead or living >= 0:
+                    os.close(at)
+                else:
+                    living = at
+            if living < 0:
+                return
+            for at in file_tables(process, living):
+                for name in _names(at, "fd"):
+                    with contextlib.suppress(FileNotFoundError):
+                        self._note(os.stat(f"fd/{name}", dir_fd=at), holder)
+            with contextlib.suppress(FileNotFoundError):  # a thread of the kernel
+                self._note(os.stat("exe", dir_fd=living), holder)
+            with open(os.open("maps", os.O_RDONLY | os.O_CLOEXEC, dir_fd=living), "rb", buffering=0) as file:
+                for one in mapped_files(file.readall()):
+                    # By its inode as well: btrfs and layered file systems show another device there than anywhere else.
+                    self._inodes.setdefault(one.inode, holder)
+                    self._open.setdefault((one.device, one.inode), holder)
+        finally:
+            if living >= 0:
+                os.close(living)
 
     def _note(self, facts: os.stat_result, holder: _Holder) -> None:
-        if facts.st_dev not in self._devices:
-            return
         key = (facts.st_dev, facts.st_ino)
         if stat.S_ISREG(facts.st_mode) and facts.st_nlink == 0:
-            holder.deleted[key] = self._deleted[key] = facts.st_blocks * 512
+            if facts.st_dev in self._devices:
+                holder.deleted[key] = self._deleted[key] = facts.st_blocks * 512
         elif stat.S_ISREG(facts.st_mode) or stat.S_ISDIR(facts.st_mode):
-            self._open[key] = (holder.pid, holder.name)
+            self._open.setdefault(key, holder)
+            self._inodes.setdefault(facts.st_ino & _INODE_OF_LAYER, holder)
+
+    def _look_at_kernel(self) -> None:
+        """Files that no process has open, but the kernel itself: below a loop device, or swap."""
+        paths: dict[str, str] = {}
+        with contextlib.suppress(OSError):
+            for device in os.listdir("/sys/block"):
+                with contextlib.suppress(OSError), open(f"/sys/block/{device}/loop/backing_file", "rb") as file:
+                    paths[os.fsdecode(file.read().rstrip(b"\n"))] = f"the kernel, as {device}"
+        with contextlib.suppress(OSError), open("/proc/swaps", "rb") as file:
+            for line in file.read().splitlines()[1:]:
+                paths[os.fsdecode(line.split()[0])] = "the kernel, as swap"
+        for path, name in paths.items():
+            with contextlib.suppress(OSError):
+                self._note(os.stat(path), _Holder(0, name))
 
     def holder(self, facts: os.stat_result) -> str:
-        """The process that has a file open or works in a directory, for people; empty where none is known."""
-        pid, name = self._open.get((facts.st_dev, facts.st_ino), (0, ""))
-        return f"pid {pid} ({name})" if pid else ""
+        """Who has a file open or works in a directory, for people; empty where nobody is known to."""
+        found = self._open.get((facts.st_dev, facts.st_ino))
+        return str(found) if found else ""
+
+    def is_local(self, fd: int, device: int) -> bool:
+        """Whether a lease proves anything: on a file system of this host alone, of which there is one way to open."""
+        return self._type(fd, device) in _LOCAL
+
+    def why_unproven(self, fd: int, facts: os.stat_result) -> str:
+        """Empty where /proc proves that nobody has an open file in use where leases do not; else open, or unproven."""
+        kind = self._type(fd, facts.st_dev)
+        if kind in _LAYERED and facts.st_ino & _INODE_OF_LAYER in self._inodes:
+            return "open"
+        if kind not in _LOCAL | _LAYERED or not self.complete:
+            return "unproven"
+        if self._in_flight is None:
+            self._in_flight = _in_flight()
+        return "unproven" if self._in_flight else ""
+
+    def says(self, facts: os.stat_result) -> str:
+        """Who has a file in use that is open or unproven, in words."""
+        who = self.holder(facts)
+        if not who and self._types.get(facts.st_dev) in _LAYERED:
+            who = str(self._inodes.get(facts.st_ino & _INODE_OF_LAYER, ""))
+        if who:
+            return f"open by {who}"
+        if self._in_flight:
+            return f"who has it open is not known: {self._in_flight}"
+        if not self.complete:
+            return "open by a process that cannot be seen, or nobody can say"
+        return "open by the kernel, or on its way from one process to another"
+
+    def _type(self, fd: int, device: int) -> str:
+        if device not in self._types:
+            self._types[device] = file_system(fd)
+        return self._types[device]
 
     def held(self) -> dict[str, Any]:
         """Deleted files that processes keep open, whose space is therefore not free."""
@@ -93,6 +214,35 @@ class OpenFiles:
             "processes": holders[:_PROCESSES_MAX],
             "unseen_processes": self._unseen,
         }
+
+
+def _bytes(directory: int, name: str) -> bytes:
+    handle = os.open(name, os.O_RDONLY | os.O_CLOEXEC, dir_fd=directory)
+    try:
+        return os.read(handle, 8192)
+    finally:
+        os.close(handle)
+
+
+def _names(directory: int, name: str) -> list[str]:
+    handle = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=directory)
+    try:
+        return os.listdir(handle)
+    finally:
+        os.close(handle)
+
+
+def _in_flight() -> str:
+    """Who keeps files where no table of descriptors shows them: in a socket's queue, or registered with an io_uring."""
+    for pid in filter(str.isdecimal, os.listdir("/proc")):
+        with contextlib.suppress(OSError):
+            for name in os.listdir(f"/proc/{pid}/fdinfo"):
+                with contextlib.suppress(OSError), open(f"/proc/{pid}/fdinfo/{name}", "rb") as file:
+                    for line in file.read(4096).splitlines():
+                        what, _colon, count = line.partition(b":")
+                        if what in (b"scm_fds", b"UserFiles") and count.strip() not in (b"0", b""):
+                            return f"pid {pid} has {os.fsdecode(count.strip())} files in flight (descriptor {name})"
+    return ""
 
 
 @contextlib.contextmanager
@@ -112,29 +262,31 @@ def claimed(
     if open_files.holder(facts):
         yield None, "open"
         return
-    unproven = "" if open_files.complete else "unproven"
     try:
         fd = open_regular_at(directory, name)
     except OSError as error:
-        reasons = {errno.ENOENT: "gone", errno.EAGAIN: "open", errno.EACCES: unproven, errno.EPERM: unproven}
+        reasons = {errno.ENOENT: "gone", errno.EAGAIN: "open", errno.EACCES: "unproven", errno.EPERM: "unproven"}
         yield None, reasons.get(error.errno or 0, "changed")
         return
     try:
-        held, why = _lease(fd, facts, unproven)
+        held, why = _lease(fd, facts, open_files)
         yield fd if held else None, why
     finally:
         os.close(fd)  # and with it the lease
 
 
-def _lease(fd: int, facts: os.stat_result, unproven: str) -> tuple[bool, str]:
+def _lease(fd: int, facts: os.stat_result, open_files: OpenFiles) -> tuple[bool, str]:
     now = os.fstat(fd)
     if (now.st_dev, now.st_ino) != (facts.st_dev, facts.st_ino):
         return False, "changed"
     try:
         lease(fd, fcntl.F_WRLCK)
     except OSError as error:
-        return False, "open" if error.errno == errno.EAGAIN else unproven
-    return True, ""
+        return False, "open" if error.errno == errno.EAGAIN else open_files.why_unproven(fd, facts)
+    if open_files.is_local(fd, facts.st_dev):
+        return True, ""
+    why = open_files.why_unproven(fd, facts)
+    return not why, why
 
 
 def lease(fd: int, kind: int) -> None:

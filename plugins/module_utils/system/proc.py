@@ -7,10 +7,23 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from typing import Callable, NamedTuple
 
 _TEXT_MAX = 65536
+_KCMP = {"x86_64": 312, "aarch64": 272, "ppc64le": 354, "s390x": 343}
+_KCMP_FILES = 2
+
+
+class MappedFile(NamedTuple):
+    """A file mapped into memory; ``writes`` where what is written there gets into the file."""
+
+    device: int
+    inode: int
+    path: str
+    writes: bool
 
 
 def lock_holder(paths: Iterable[str]) -> tuple[int, str] | None:
@@ -52,3 +65,63 @@ def kernel_text(name: str) -> str:
     """
     with open(f"/proc/{name}", encoding="ascii") as file:
         return file.read(_TEXT_MAX)
+
+
+def mapped_files(text: bytes) -> Iterator[MappedFile]:
+    """The files of a list of mappings, each once for reading or writing."""
+    seen: set[tuple[bytes, bytes, bool]] = set()
+    for line in text.splitlines():
+        fields = line.split(None, 5)  # 7f00-7f01 rw-s 00000000 08:01 1234  /path
+        if len(fields) < 6 or fields[4] == b"0":
+            continue
+        writes = fields[1][1:2] == b"w" and fields[1][3:4] == b"s"
+        key = (fields[3], fields[4], writes)
+        if key in seen:
+            continue
+        seen.add(key)
+        major, _colon, minor = fields[3].partition(b":")
+        yield MappedFile(os.makedev(int(major, 16), int(minor, 16)), int(fields[4]), os.fsdecode(fields[5]), writes)
+
+
+def file_tables(process: int, living: int) -> Iterator[int]:
+    """One thread of each table of open files that a process has: nearly always all of its threads share one.
+
+    Args:
+        process: its open directory in /proc.
+        living: the open directory of a thread of it that has not ended, the first to be given.
+
+    Yields:
+        The open directory of a thread, valid until the next one is asked for.
+    """
+    yield living
+    listing = os.open("task", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=process)
+    try:
+        tasks = [int(name) for name in os.listdir(listing)]
+        if len(tasks) < 2:
+            return
+        first = int(os.readlink(f"/proc/self/fd/{living}").rpartition("/")[2])
+        for task in tasks:
+            if task == first or _share_files(first, task):
+                continue
+            with contextlib.suppress(FileNotFoundError):
+                handle = os.open(str(task), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=listing)
+                try:
+                    yield handle
+                finally:
+                    os.close(handle)
+    finally:
+        os.close(listing)
+
+
+def _share_files(one: int, other: int) -> bool:
+    """Whether two threads are known to have the same table of open files."""
+    call = _kcmp()
+    return call is not None and call(one, other, _KCMP_FILES, 0, 0) == 0
+
+
+@functools.lru_cache(maxsize=1)
+def _kcmp() -> Callable[..., int] | None:
+    import ctypes  # late: processes of one thread are the rule
+
+    number = _KCMP.get(os.uname().machine)
+    return None if number is None else functools.partial(ctypes.CDLL(None).syscall, number)

@@ -12,26 +12,86 @@ import hashlib
 import os
 import select
 import signal
+import stat
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
-from typing import Callable
+from typing import Callable, NamedTuple
 
 from ..redact import Redactor
 from ..shapes import one_line
+from .proc import MappedFile, file_tables, mapped_files
 
 TICKS = os.sysconf("SC_CLK_TCK")
 KILL_WAIT_S = 5.0
 
-_READ_MAX = 1 << 20
+_SMALL = 1 << 13
 _ARGV_MAX = 1 << 16
 _ARGUMENTS_MAX = 2048
-_FILES_MAX = 4096
-_THREADS_MAX = 512
+_PATHS_MAX = 256
 _ARGUMENTS_SHOWN = 60
 _ARGUMENT_SHOWN = 300
 _POLL_S = 0.05
+
+
+class OpenFile(NamedTuple):
+    """A descriptor: what it is of by device and inode, and how far it has got.
+
+    Attributes:
+        number: of the descriptor.
+        device: of the file.
+        inode: of the file.
+        mode: its type, as ``st_mode`` has it; without one for what is no file at all, such as an io_uring.
+        path: as the kernel shows it; empty for sockets and pipes.
+        writes: whether it is open for writing.
+        position: its offset, -1 where that is not looked at.
+    """
+
+    number: int
+    device: int
+    inode: int
+    mode: int
+    path: str
+    writes: bool
+    position: int
+
+
+class Argument(NamedTuple):
+    """An argument that is a path for the process itself, in its own mount namespace.
+
+    Attributes:
+        number: its place in the command line.
+        device: of the file that it leads to, or else of the directory that the file would be in.
+        inode: likewise.
+        exists: whether the file is there.
+    """
+
+    number: int
+    device: int
+    inode: int
+    exists: bool
+
+
+class Counters(NamedTuple):
+    """What the kernel counts of a process, all of its threads together; -1 is unknown.
+
+    Attributes:
+        run_ns: time on a processor.
+        wait_ns: time in wait of one.
+        read: bytes read by calls, also from pipes and the cache, but not from sockets by recv().
+        written: bytes written by calls, likewise.
+        faults: pages that were not there when they were touched.
+    """
+
+    run_ns: int = -1
+    wait_ns: int = -1
+    read: int = -1
+    written: int = -1
+    faults: int = -1
+
+
+UNCOUNTED = Counters()
 
 
 @dataclass(frozen=True)
@@ -53,11 +113,14 @@ class Process:
         tracer: who traces it, else 0.
         cpu: ticks used by it and by its children that have ended.
         deep: whether the rest could be read.
-        cwd: current directory.
-        files: descriptor and target of what it has open.
+        cwd: path of the current directory.
+        cwd_key: its device and inode.
+        files: what it has open, of all its threads.
+        maps: files that it has mapped.
+        paths: arguments that are paths.
         threads: state and, where the kernel tells, place of waiting of each thread.
-        read: bytes read, also from pipes and the cache; -1 when unknown.
-        written: bytes written to storage; -1 when unknown.
+        counters: what it has done so far.
+        net: its network namespace.
     """
 
     pid: int
@@ -75,10 +138,13 @@ class Process:
     cpu: int
     deep: bool = False
     cwd: str = ""
-    files: tuple[tuple[int, str], ...] = ()
+    cwd_key: tuple[int, int] = (0, 0)
+    files: tuple[OpenFile, ...] = ()
+    maps: tuple[MappedFile, ...] = ()
+    paths: tuple[Argument, ...] = ()
     threads: tuple[tuple[str, str], ...] = ()
-    read: int = -1
-    written: int = -1
+    counters: Counters = UNCOUNTED
+    net: str = ""
 
     @property
     def key(self) -> tuple[int, int]:
@@ -161,16 +227,6 @@ def own_line(processes: Mapping[int, Process]) -> set[int]:
     return line
 
 
-def mapping_of(pid: int, directory: str) -> str:
-    """A file below a directory that a process has mapped into its memory, else ""."""
-    with contextlib.suppress(OSError), open(f"/proc/{pid}/maps", encoding="utf-8", errors="surrogateescape") as file:
-        for line in file:
-            path = line.rstrip("\n").split(" ", 5)[-1].lstrip()
-            if path.startswith(directory + "/"):
-                return path
-    return ""
-
-
 def shown_argv(argv: Sequence[str]) -> list[str]:
     """Arguments for people: bounded, one line each, and without what may be a secret."""
     whole = [argument[: _ARGUMENT_SHOWN * 4] for argument in argv[:_ARGUMENTS_SHOWN]]
@@ -190,7 +246,7 @@ def _process(pid: int, directory: int, deep: bool) -> Process:
     name, fields = stat[stat.index("(") + 1 : stat.rindex(")")], stat[stat.rindex(")") + 2 :].split()
     status = dict(line.split(":\t", 1) for line in _read(directory, "status").splitlines() if ":\t" in line)
     uids = set(status["Uid"].split())
-    line = _bytes(directory, "cmdline").removesuffix(b"\0")
+    line = _whole(directory, "cmdline").removesuffix(b"\0")
     plain = Process(
         pid=pid,
         ppid=int(fields[1]),
@@ -211,21 +267,36 @@ def _process(pid: int, directory: int, deep: bool) -> Process:
 
 def _looked_into(process: Process, directory: int) -> Process:
     plain = vars(process)
-    threads = _threads(directory)
-    if process.state == "Z":
-        return Process(**{**plain, "deep": True, "threads": threads})
+    if process.state == "Z" and not _tasks(directory)[1:]:
+        return Process(**{**plain, "deep": True})
+    threads, run_ns, wait_ns, living = _threads(directory, process.pid)
     try:
         moved = dict(line.split(": ") for line in _read(directory, "io").splitlines())
-        more = {
-            "deep": True,
-            "cwd": os.readlink("cwd", dir_fd=directory),
-            "files": _files(directory),
-            "read": int(moved["rchar"]),
-            "written": int(moved["write_bytes"]),
-        }
+        at = _living(directory, living)
+        try:
+            facts = os.stat("cwd", dir_fd=at)
+            more = {
+                "deep": True,
+                "cwd": os.readlink("cwd", dir_fd=at),
+                "cwd_key": (facts.st_dev, facts.st_ino),
+                "files": tuple(_files(directory, at)),
+                "maps": tuple(mapped_files(_whole(at, "maps"))),
+                "paths": tuple(_paths(process.argv, at)),
+                "net": os.readlink("ns/net", dir_fd=at),
+                "counters": Counters(
+                    run_ns, wait_ns, int(moved["rchar"]), int(moved["wchar"]), _faults(_read(directory, "stat"))
+                ),
+            }
+        finally:
+            os.close(at)
     except (OSError, ValueError, KeyError):  # another user's, or one that keeps others out
         more = {}
     return Process(**{**plain, **more, "threads": threads})
+
+
+def _living(directory: int, task: str) -> int:
+    """The directory of a thread that lives: the first one of a process may have ended, and shows nothing any more."""
+    return os.open(f"task/{task}", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=directory)
 
 
 def _arguments(line: bytes) -> tuple[str, ...]:
@@ -239,9 +310,19 @@ def _read(directory: int, name: str) -> str:
 
 
 def _bytes(directory: int, name: str) -> bytes:
+    """What a file of /proc holds, of the small ones that the kernel gives in one piece."""
     handle = os.open(name, os.O_RDONLY | os.O_CLOEXEC, dir_fd=directory)
-    with open(handle, "rb") as file:
-        return file.read(_READ_MAX)
+    try:
+        return os.read(handle, _SMALL)
+    finally:
+        os.close(handle)
+
+
+def _whole(directory: int, name: str) -> bytes:
+    """All that a file of /proc holds; the kernel gives long ones in pieces."""
+    handle = os.open(name, os.O_RDONLY | os.O_CLOEXEC, dir_fd=directory)
+    with open(handle, "rb", buffering=0) as file:
+        return file.readall()
 
 
 def _groups(text: str) -> tuple[str, ...]:
@@ -249,29 +330,108 @@ def _groups(text: str) -> tuple[str, ...]:
     return tuple(path for _number, kind, path in rows if kind in ("", "name=systemd"))
 
 
-def _files(directory: int) -> tuple[tuple[int, str], ...]:
-    listing = os.open("fd", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=directory)
+def _files(directory: int, at: int) -> Iterator[OpenFile]:
+    """All that a process has open. Threads may have tables of their own; those are looked at where they differ."""
+    seen: set[tuple[int, int, int]] = set()
+    for task in file_tables(directory, at):
+        with _opened(task, "fd") as listing, _opened(task, "fdinfo") as infos:
+            for name in sorted(os.listdir(listing), key=int):
+                with contextlib.suppress(FileNotFoundError):
+                    found = _descriptor(listing, infos, name)
+                    key = (found.number, found.device, found.inode)
+                    if key not in seen:
+                        seen.add(key)
+                        yield found
+
+
+@contextlib.contextmanager
+def _opened(directory: int, name: str) -> Iterator[int]:
+    handle = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=directory)
     try:
-        found: list[tuple[int, str]] = []
-        for name in sorted(os.listdir(listing), key=int)[:_FILES_MAX]:
-            with contextlib.suppress(FileNotFoundError):
-                found.append((int(name), os.readlink(name, dir_fd=listing)))
-        return tuple(found)
+        yield handle
     finally:
-        os.close(listing)
+        os.close(handle)
 
 
-def _threads(directory: int) -> tuple[tuple[str, str], ...]:
-    listing = os.open("task", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=directory)
-    try:
-        found: list[tuple[str, str]] = []
-        for name in sorted(os.listdir(listing), key=int)[:_THREADS_MAX]:
+def _descriptor(listing: int, infos: int, name: str) -> OpenFile:
+    facts = os.stat(name, dir_fd=listing)
+    path, writes, position = "", False, -1
+    if not (stat.S_ISSOCK(facts.st_mode) or stat.S_ISFIFO(facts.st_mode)):
+        path = os.readlink(name, dir_fd=listing)
+    if stat.S_ISREG(facts.st_mode):
+        info = dict(line.split(b":", 1) for line in _bytes(infos, name).splitlines() if b":" in line)
+        writes = int(info[b"flags"], 8) & os.O_ACCMODE != os.O_RDONLY
+        position = int(info[b"pos"])
+    return OpenFile(int(name), facts.st_dev, facts.st_ino, facts.st_mode, path, writes, position)
+
+
+def _paths(argv: Sequence[str], at: int) -> Iterator[Argument]:
+    """Arguments that lead to a file, or into a directory in which one would be made, as the process itself sees it."""
+    looked, elsewhere = 0, _is_elsewhere(at)
+    for number, argument in enumerate(argv[1:], 1):
+        path = argument.removeprefix("file:") if argument.startswith("file:") else argument
+        if not path or path[0] == "-" or "\0" in path or len(path) > 4096 or (path[0] != "/" and ":" in path):
+            continue
+        looked += 1
+        if looked > _PATHS_MAX:
+            return
+        own = f"root{path}" if path[0] == "/" else f"cwd/{path}"
+        for where, exists in ((own, True), (os.path.dirname(own), False)):
             with contextlib.suppress(OSError):
-                stat = _read(listing, f"{name}/stat")
-                found.append((stat[stat.rindex(")") + 2], _place(listing, name)))
-        return tuple(found)
-    finally:
-        os.close(listing)
+                facts = os.stat(where, dir_fd=at)
+                if not (elsewhere and _has_link(where, at)):
+                    yield Argument(number, facts.st_dev, facts.st_ino, exists)
+                break
+
+
+def _is_elsewhere(at: int) -> bool:
+    """Whether a process has another root, or other mounts, than this one."""
+    root, own = os.stat("root", dir_fd=at), os.stat("/")
+    mounts = os.readlink("ns/mnt", dir_fd=at) != os.readlink("/proc/self/ns/mnt")
+    return mounts or (root.st_dev, root.st_ino) != (own.st_dev, own.st_ino)
+
+
+def _has_link(path: str, at: int) -> bool:
+    """Whether a path from another root passes through a symbolic link, which could lead on from this one's root."""
+    parts = path.split("/")
+    return any(
+        stat.S_ISLNK(os.stat("/".join(parts[:end]), dir_fd=at, follow_symlinks=False).st_mode)
+        for end in range(2, len(parts) + 1)
+        if parts[end - 1]
+    )
+
+
+def _tasks(directory: int) -> list[str]:
+    with _opened(directory, "task") as listing:
+        return sorted(os.listdir(listing), key=int)
+
+
+def _threads(directory: int, pid: int) -> tuple[tuple[tuple[str, str], ...], int, int, str]:
+    """State and place of each thread, the time that they ran and waited for a processor, and one that lives."""
+    found: list[tuple[str, str]] = []
+    run_ns = wait_ns = 0
+    living = str(pid)
+    dead = True
+    with _opened(directory, "task") as listing:
+        for name in sorted(os.listdir(listing), key=int):
+            with contextlib.suppress(OSError):
+                text = _read(listing, f"{name}/stat")
+                state = text[text.rindex(")") + 2]
+                found.append((state, _place(listing, name)))
+                if dead and state not in "ZX":
+                    living, dead = name, False
+                if wait_ns >= 0:
+                    try:
+                        times = _bytes(listing, f"{name}/schedstat").split()
+                        run_ns, wait_ns = run_ns + int(times[0]), wait_ns + int(times[1])
+                    except (OSError, ValueError, IndexError):  # a kernel that does not keep it
+                        run_ns = wait_ns = -1
+    return tuple(found), run_ns, wait_ns, living
+
+
+def _faults(text: str) -> int:
+    fields = text[text.rindex(")") + 2 :].split()
+    return int(fields[7]) + int(fields[9])
 
 
 def _place(listing: int, name: str) -> str:
