@@ -84,7 +84,7 @@ def default_params(**changed: Any) -> dict[str, Any]:
     """Options of both modules with the limits of the runbook, and short times."""
     defaults = {name: option.get("default") for name, option in terminate_argument_spec().items()}
     limits = {"look_minutes": 10.0, "investigate_minutes": 30.0, "end_minutes": 60.0, "quiet_seconds": 0.0}
-    times = {"samples": 2, "interval": 0.2, "grace": 3.0, "wait": 0.0, "retries": 0}
+    times = {"samples": 2, "interval": 0.2, "look_max": 1.0, "grace": 3.0, "wait": 0.0, "retries": 0}
     return {**defaults, **limits, **times, **changed}
 
 
@@ -255,4 +255,8 @@ def _idle(pid: int) -> bool:
     before = read_process(pid)
     time.sleep(0.3)
     after = read_process(pid)
-    return before is not None and after is not None and (before.cpu, before.read) == (after.cpu, after.read)
+    return (
+        before is not None
+        and after is not None
+        and (before.cpu, before.counters.read) == (after.cpu, after.counters.read)
+    )

@@ -7,12 +7,15 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import hashlib
 import os
-from collections.abc import Iterator
+import stat
+from collections.abc import Container, Iterator
 from dataclasses import dataclass, field
 
 from ..shapes import one_line
+from ..system.open_files import OpenFiles, claimed, leased
 from ..system.tree import Directory, Root, SymbolicLinkError, open_root, opened_again, walk
 
 _ENTRIES_MAX = 100_000
@@ -21,11 +24,17 @@ _SKIPPED_MAX = 20
 
 @dataclass(frozen=True)
 class Entry:
-    """A file of a session: which one, its size, and when it was written last."""
+    """A file of a session: which one, its size in bytes, and when it was changed last, in nanoseconds since 1970."""
 
     inode: int
     size: int
-    changed: float
+    mtime_ns: int
+    ctime_ns: int
+
+    @classmethod
+    def of(cls, facts: os.stat_result) -> Entry:
+        """What a look at it tells."""
+        return cls(facts.st_ino, facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns)
 
 
 @dataclass
@@ -34,6 +43,7 @@ class Listing:
 
     Attributes:
         state: ``ok``, ``missing``, ``link`` (a symbolic link, or no directory at all), ``mount`` or ``denied``.
+        device: of the directory and all that is below it.
         inode: of the directory.
         entries: files, links and the like by path below it.
         directories: inodes of the directories below by path, parents first.
@@ -41,6 +51,7 @@ class Listing:
     """
 
     state: str = "ok"
+    device: int = 0
     inode: int = 0
     entries: dict[str, Entry] = field(default_factory=dict)
     directories: dict[str, int] = field(default_factory=dict)
@@ -54,20 +65,32 @@ class Listing:
     @property
     def newest(self) -> float:
         """When a file was last written, in seconds since 1970; 0 where there is none."""
-        return max((entry.changed for entry in self.entries.values()), default=0.0)
+        return max((entry.mtime_ns for entry in self.entries.values()), default=0) / 1e9
+
+    @property
+    def changed(self) -> float:
+        """When a file was last written or came here, in seconds since 1970; 0 where there is none."""
+        return max((max(one.mtime_ns, one.ctime_ns) for one in self.entries.values()), default=0) / 1e9
 
     @property
     def fingerprint(self) -> str:
-        """12 hex digits over the names, inodes and sizes."""
-        rows = [f"{path}\0{entry.inode}\0{entry.size}" for path, entry in self.entries.items()]
+        """12 hex digits over the names, inodes, sizes and times."""
+        rows = [
+            f"{path}\0{entry.inode}\0{entry.size}\0{entry.mtime_ns}\0{entry.ctime_ns}"
+            for path, entry in self.entries.items()
+        ]
         rows += [f"{path}\0{inode}" for path, inode in self.directories.items()]
         return hashlib.sha256("\n".join(sorted(rows)).encode("utf-8", "surrogateescape")).hexdigest()[:12]
 
 
 @dataclass
 class Removed:
-    """What came of a removal: files gone, bytes that were freed by it, what stays and why, whether all is gone."""
+    """What came of a removal: files gone, bytes that were freed by it, what stays and why, whether all is gone.
 
+    `open_files` says who has what open.
+    """
+
+    open_files: OpenFiles
     files: int = 0
     freed: int = 0
     skipped: list[str] = field(default_factory=list)
@@ -85,7 +108,8 @@ def list_session_files(directory: str) -> Listing:
     with _opened(directory) as (root, listing.state):
         if root is None:
             return listing
-        listing.inode = os.fstat(root.fd).st_ino
+        facts = os.fstat(root.fd)
+        listing.device, listing.inode = facts.st_dev, facts.st_ino
         for place, others in walk(root, lambda path, why: listing.skipped.append(f"{one_line(path)}: {why}")):
             if place.relative:
                 listing.directories[place.relative] = place.facts.st_ino
@@ -96,19 +120,74 @@ def list_session_files(directory: str) -> Listing:
                 with contextlib.suppress(FileNotFoundError):
                     facts = other.stat(follow_symlinks=False)
                     path = _path(place, other.name)
-                    listing.entries[path] = Entry(facts.st_ino, facts.st_size, facts.st_mtime)
+                    listing.entries[path] = Entry.of(facts)
     return listing
 
 
-def remove_session_files(directory: str, planned: Listing, *, resized: bool) -> Removed:
-    """Remove the files that were planned, and then the empty directories. What is new or another by now stays.
+def held_by_others(directory: str, open_files: OpenFiles, own: Container[int]) -> str:
+    """Who has a file of a session open beside its own processes, in words; empty where nobody has.
+
+    Args:
+        directory: the session's own, by its real path.
+        open_files: who has what open, but for the session's own processes.
+        own: inodes of the files that these have open, of which no lease can be had.
+    """
+    with _opened(directory) as (root, _state):
+        if root is None:
+            return ""
+        for place, others in walk(root, lambda _path, _why: None):
+            for other in others:
+                with contextlib.suppress(FileNotFoundError):
+                    facts = other.stat(follow_symlinks=False)
+                    if not stat.S_ISREG(facts.st_mode):
+                        continue
+                    why = "open" if open_files.holder(facts) else ""
+                    if not why and facts.st_ino not in own:
+                        with claimed(place.fd, other.name, facts, open_files) as (_fd, why):
+                            pass
+                    if why in ("open", "unproven"):
+                        return f"{one_line(_path(place, other.name))}: {open_files.says(facts)}"
+    return ""
+
+
+def differences(before: Listing, after: Listing, *, but: Container[int] = ()) -> list[str]:
+    """What has come, gone or changed in a session's directory, in words; not of the files with the inodes of `but`."""
+    if (before.state, before.device, before.inode) != (after.state, after.device, after.inode):
+        return [f"the directory is {after.state if after.state != 'ok' else 'another'} now"]
+    found = []
+    for path in sorted({*before.entries, *after.entries}):
+        then, now = before.entries.get(path), after.entries.get(path)
+        if then == now or (then and now and then.inode == now.inode and now.inode in but):
+            continue
+        found.append(f"{one_line(path)} {_how(then, now)}")
+    return found
+
+
+def _how(then: Entry | None, now: Entry | None) -> str:
+    if now is None:
+        return "is gone"
+    if then is None:
+        return f"is new ({now.size} bytes)"
+    if then.inode != now.inode:
+        return "is another file"
+    if then.size != now.size:
+        return f"had {then.size} bytes, and has {now.size}"
+    return "was written to" if then.mtime_ns != now.mtime_ns else "was changed (its owner, mode, name or links)"
+
+
+def remove_session_files(
+    directory: str, planned: Listing, now: Listing, open_files: OpenFiles, *, written: Container[int] = ()
+) -> Removed:
+    """Remove the files that were planned, and then the empty directories. What is new, another or in use by now stays.
 
     Args:
         directory: the session's own, by its real path.
         planned: what there was when it was planned.
-        resized: whether sizes may have changed since, as the processes that wrote them were ended.
+        now: what there was once its processes were known to be dead.
+        open_files: who had what open then.
+        written: inodes of the files that its processes wrote to up to their end, which may have grown since the plan.
     """
-    removed = Removed()
+    removed = Removed(open_files)
     with _opened(directory) as (root, state):
         if root is None:
             removed.gone = state == "missing"
@@ -120,13 +199,28 @@ def remove_session_files(directory: str, planned: Listing, *, resized: bool) -> 
             return removed
         for place, others in walk(root, removed.skip):
             for other in others:
-                _unlink(place, other.name, planned, removed, resized=resized)
+                path = _path(place, other.name)
+                then, since = planned.entries.get(path), now.entries.get(path)
+                why = _drifted(then, since, written)
+                if why or since is None:
+                    removed.skip(path, why or "is new since its processes ended")
+                    continue
+                _unlink(place, other.name, since, removed)
         for path in reversed(planned.directories):
             parent = path.rpartition("/")[0]
             inode = planned.directories[parent] if parent else planned.inode
             _remove_directory(root, path, (parent, inode), planned.directories[path], removed)
     removed.gone = _remove_top(directory, planned.inode, removed)
     return removed
+
+
+def _drifted(then: Entry | None, now: Entry | None, written: Container[int]) -> str:
+    """Why a file is not the one that was planned; its own processes may have written to it up to their end."""
+    if then is None:
+        return "is new since the plan was made"
+    if now is None or then == now or (then.inode == now.inode and then.inode in written):
+        return ""
+    return f"{_how(then, now)} since it was planned"
 
 
 @contextlib.contextmanager
@@ -156,15 +250,26 @@ def _path(place: Directory, name: str) -> str:
     return f"{place.relative}/{name}" if place.relative else name
 
 
-def _unlink(place: Directory, name: str, planned: Listing, removed: Removed, *, resized: bool) -> None:
+def _unlink(place: Directory, name: str, expected: Entry, removed: Removed) -> None:
+    """Delete a file that still is the one that was seen, and that nobody has in use."""
     path = _path(place, name)
     try:
         facts = os.stat(name, dir_fd=place.fd, follow_symlinks=False)
-        why = _drifted(planned.entries.get(path), facts, resized=resized)
-        if why:
-            removed.skip(path, why)
+        if Entry.of(facts) != expected:
+            removed.skip(path, f"{_how(expected, Entry.of(facts))} since its processes ended")
             return
-        os.unlink(name, dir_fd=place.fd)
+        if stat.S_ISREG(facts.st_mode):
+            with claimed(place.fd, name, facts, removed.open_files) as (fd, claim):
+                why = claim or ("" if fd is None or leased(fd, fcntl.F_WRLCK) else "open")
+                if why:
+                    removed.skip(path, removed.open_files.says(facts) if why in ("open", "unproven") else why)
+                    return
+                os.unlink(name, dir_fd=place.fd)
+        elif removed.open_files.holder(facts):
+            removed.skip(path, removed.open_files.says(facts))
+            return
+        else:  # a link, a FIFO or a socket has no lease to be had, and nothing in it that could be lost
+            os.unlink(name, dir_fd=place.fd)
     except FileNotFoundError:
         return  # the service tidies up as well
     except OSError as error:
@@ -174,28 +279,27 @@ def _unlink(place: Directory, name: str, planned: Listing, removed: Removed, *, 
     removed.freed += facts.st_blocks * 512 if facts.st_nlink == 1 else 0
 
 
-def _drifted(planned: Entry | None, facts: os.stat_result, *, resized: bool) -> str:
-    if planned is None:
-        return "is new since the plan was made"
-    if planned.inode != facts.st_ino:
-        return "is another file than when it was planned"
-    if planned.size != facts.st_size and not resized:
-        return f"has changed since it was planned: {planned.size} bytes then, {facts.st_size} now"
-    return ""
-
-
 def _remove_directory(root: Root, path: str, parent: tuple[str, int], inode: int, removed: Removed) -> None:
-    name = path.rpartition("/")[2]
     try:
         with opened_again(root, *parent) as handle:
-            if os.stat(name, dir_fd=handle, follow_symlinks=False).st_ino == inode:
-                os.rmdir(name, dir_fd=handle)
-            else:
-                removed.skip(path, "is another directory than when it was planned")
+            _rmdir(handle, path, inode, removed)
     except FileNotFoundError:
         return
     except OSError as error:
         removed.skip(path, error.strerror or str(error))
+
+
+def _rmdir(handle: int, path: str, inode: int, removed: Removed) -> bool:
+    name = path.rpartition("/")[2]
+    facts = os.stat(name, dir_fd=handle, follow_symlinks=False)
+    if facts.st_ino != inode:
+        removed.skip(path, "is another directory than when it was planned")
+    elif removed.open_files.holder(facts):
+        removed.skip(path, removed.open_files.says(facts))
+    else:
+        os.rmdir(name, dir_fd=handle)
+        return True
+    return False
 
 
 def _remove_top(directory: str, inode: int, removed: Removed) -> bool:
@@ -205,13 +309,9 @@ def _remove_top(directory: str, inode: int, removed: Removed) -> bool:
         if root is None:
             return False
         try:
-            if os.stat(name, dir_fd=root.fd, follow_symlinks=False).st_ino != inode:
-                removed.skip(name, "is another directory than when it was planned")
-                return False
-            os.rmdir(name, dir_fd=root.fd)
+            return _rmdir(root.fd, name, inode, removed)
         except FileNotFoundError:
             return True
         except OSError as error:
             removed.skip(name, error.strerror or "cannot be removed")
             return False
-    return True

@@ -10,15 +10,18 @@ Stuck is "no progress", not "old": age only makes a session a candidate. What co
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 
 from ..shapes import one_line
+from ..system.proc import is_frozen
 from ..system.processes import Process
 from .files import Listing
 from .listed import Entry
-from .look import Look, Progress, same_process
-from .proof import ID, Proofs
+from .look import Look, same_process
+from .places import ID
+from .progress import Progress
+from .proof import Proofs
 from .settings import SessionSettings
 
 STATES = (
@@ -36,7 +39,11 @@ _PIPES = {
 
 @dataclass
 class Session:
-    """A session as it was found, and what is thought of it."""
+    """A session as it was found, and what is thought of it.
+
+    ``doubts`` are processes that have to do with it and are not proved to be its, by pid with what shows it; ``ended``
+    are those of its own that ended while it was looked at.
+    """
 
     session_id: str
     listed: bool | None
@@ -48,11 +55,29 @@ class Session:
     files: Listing
     progress: Progress
     orphan: bool
+    doubts: dict[int, str] = field(default_factory=dict)
+    ended: list[Process] = field(default_factory=list)
     quiet_s: float | None = None
     state: str = "unknown"
     attention: str = "none"
     may_end: bool = False
     why: str = ""
+
+
+def _unseen_of(session: Session, living: Sequence[Process]) -> str:
+    """Why nobody can say whether a session's own processes go on; empty where it can be said."""
+    if any(one.counters.read < 0 for one in living):
+        return "what its processes read and write cannot be seen"
+    frozen = next((one.pid for one in living if is_frozen(one.groups)), 0)
+    return f"the control group of process {frozen} is frozen" if frozen else session.progress.unseen
+
+
+def _worked_on(session: Session) -> str:
+    """Who keeps a session alive, or may; empty where nobody does."""
+    if not session.doubts:
+        return ""
+    more = f", and {len(session.doubts) - 3} more" if len(session.doubts) > 3 else ""
+    return f"worked on, it seems, by {'; '.join(list(session.doubts.values())[:3])}{more}"
 
 
 class Judge:
@@ -71,6 +96,7 @@ class Judge:
         self._service = looks[-1].service
         self._proofs = proofs
         self._entries = entries
+        self._without_process = [one for one in entries if one not in proofs.by_session]
         self._api_state = api_state
 
     def judge(self, session: Session) -> None:
@@ -89,8 +115,7 @@ class Judge:
             return self._state_without(session)
         if session.progress.any:
             return "progressing", str(session.progress)
-        unseen = "what its processes read and write cannot be seen" if any(one.read < 0 for one in living) else ""
-        why = unseen or self._unseen()
+        why = _worked_on(session) or _unseen_of(session, living) or self._unseen()
         if why:
             return "unknown", why
         for state, letters, said in (
@@ -110,13 +135,13 @@ class Judge:
         """The state of a session of which no living process is known."""
         if self._service.state == "unknown" or (self._unseen() and not session.progress.any):
             return "unknown", self._unseen()
-        if self._proofs.unread:
-            return "unknown", f"{len(self._proofs.unread)} processes of the service cannot be looked into"
         if session.progress.any:
             return "progressing", f"{session.progress}; none of it by a process of its own"
-        started = self._entries[session.session_id].started if session.session_id in self._entries else None
-        dead = [process for process in [*session.processes, *self._proofs.zombies] if process.state in "ZX"]
-        dead = [process for process in dead if started is None or process.started_at >= started - timedelta(seconds=2)]
+        unread = len(self._proofs.unread)
+        why = _worked_on(session) or (f"{unread} processes of the service cannot be looked into" if unread else "")
+        if why:
+            return "unknown", why
+        dead = session.ended or self._zombies_of(session)
         if dead and session.listed:
             pids = ", ".join(str(process.pid) for process in dead[:3])
             return "zombie", (
@@ -126,6 +151,15 @@ class Judge:
         if session.listed:
             return "no_process", "listed without a process: only a restart of the service takes it off the list"
         return "no_process", "a directory without a process"
+
+    def _zombies_of(self, session: Session) -> list[Process]:
+        """Processes of the service that have ended and can only be this session's: a zombie tells no directory."""
+        if self._without_process != [session.session_id]:
+            return []
+        entry = self._entries.get(session.session_id)
+        started = entry.started if entry else None
+        since = started - timedelta(seconds=2) if started else None
+        return [one for one in self._proofs.zombies if since is None or one.started_at >= since]
 
     def _unseen(self) -> str:
         """Why nobody can say that a session stands still, "" where it can be said."""
@@ -158,6 +192,7 @@ class Judge:
             (not ID.fullmatch(session.session_id) or len(session.session_id) < length, "its id cannot be trusted"),
             (self._service.state == "unknown", "whose its processes are is not known"),
             (session.listed is None and settings.api_required, f"the API does not answer ({self._api_state})"),
+            (bool(session.doubts), _worked_on(session)),
             (any(process.tracer for process in session.processes), "a debugger is attached"),
             (session.orphan and state == "progressing", None),
             (state not in ENDABLE, f"it is {state.replace('_', ' ')}"),

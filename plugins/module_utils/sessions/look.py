@@ -10,11 +10,14 @@ import os
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from stat import S_ISSOCK
 
 from ..system.processes import Process, snapshot
+from ..system.sockets import Sockets, look_at_sockets
 from .files import Listing, list_session_files
 from .log_lines import LogMark
-from .proof import ID, Service, WorkDir, service_of_pid, service_of_unit
+from .places import ID, Places, WorkDir
+from .proof import Service, service_of_pid, service_of_unit
 from .settings import SessionSettings
 
 SESSIONS_MAX = 200
@@ -30,6 +33,8 @@ class Look:
     processes: dict[int, Process]
     files: dict[str, Listing]
     log: LogMark
+    places: Places
+    sockets: Sockets
 
 
 def take_look(
@@ -42,13 +47,17 @@ def take_look(
         service = service_of_unit(settings.unit or "")
     processes = snapshot(deep_uid=service.uid)
     wanted = {*session_ids, *settings.session_ids}
-    wanted |= {claimed for process in processes.values() for claimed in work_dir.claims(process).ids}
+    wanted |= {hinted for process in processes.values() for hinted in work_dir.hints(process)}
     files = {
         session_id: list_session_files(f"{work_dir.real}/{session_id}")
         for session_id in sorted(wanted)
         if ID.fullmatch(session_id)
     }
-    return Look(time.monotonic(), wanted, service, processes, files, LogMark.of(settings.log_path))
+    places = Places(work_dir, files)
+    has_work = any(places.claims(process).ids for process in processes.values())
+    with_sockets = [one for one in processes.values() if has_work and any(S_ISSOCK(file.mode) for file in one.files)]
+    sockets = look_at_sockets({one.net: one.pid for one in with_sockets}) if with_sockets else Sockets()
+    return Look(time.monotonic(), wanted, service, processes, files, LogMark.of(settings.log_path), places, sockets)
 
 
 def session_directories(path: str) -> list[str]:
@@ -61,45 +70,14 @@ def session_directories(path: str) -> list[str]:
     return sorted(name for name in names if ID.fullmatch(name))[:SESSIONS_MAX]
 
 
-@dataclass
-class Progress:
-    """What went on between the first look and the last."""
-
-    seconds: float = 0.0
-    cpu_s: float = 0.0
-    read_bytes: int = 0
-    write_bytes: int = 0
-    output_bytes: int = 0
-    log_lines: int = 0
-    other: str = ""
-
-    @property
-    def any(self) -> bool:
-        """Whether anything did."""
-        counted = (self.cpu_s, self.read_bytes, self.write_bytes, self.output_bytes, self.log_lines)
-        return any(counted) or bool(self.other)
-
-    def __str__(self) -> str:
-        parts = {
-            f"{self.cpu_s:.2f} s of CPU": self.cpu_s,
-            f"{self.read_bytes} bytes read": self.read_bytes,
-            f"{self.write_bytes} bytes written": self.write_bytes,
-            f"{self.output_bytes} bytes of output": self.output_bytes,
-            f"{self.log_lines} log lines": self.log_lines,
-            self.other: self.other,
-        }
-        shown = ", ".join(text for text, value in parts.items() if value)
-        return f"{shown or 'no progress'} in {self.seconds:.3g} s"
-
-
 def same_process(look: Look, key: tuple[int, int]) -> Process | None:
     process = look.processes.get(key[0])
     return process if process and process.key == key else None
 
 
 def quiet_seconds(processes: Sequence[Process], files: Listing) -> float | None:
-    """Seconds since the last sign of life that is on record: the newest process, the last write to a file."""
+    """Seconds since the last sign of life that is on record: the newest process, the last change of a file."""
     signs = [process.age_s for process in processes]
-    if files.newest:
-        signs.append(time.time() - files.newest)
+    if files.entries:
+        signs.append(time.time() - files.changed)
     return min(signs) if signs else None

@@ -6,7 +6,10 @@
 
 A process is a session's when it is the service's (or an orphan of it), runs as the service's user, is one of the
 programs that may be ended, works in that session's own directory and no other, and started after the session. What such
-a process started is the session's too.
+a process started is the session's too. Where a process works is asked by device and inode (places.py).
+
+Whoever else has a file of a session open keeps it alive, whatever he is called: he is never signalled, and the session
+is not ended.
 """
 
 from __future__ import annotations
@@ -20,16 +23,13 @@ from datetime import datetime
 
 from ..errors import MediaOpsError
 from ..shapes import one_line
-from ..system.processes import Process, descendants, own_line, shown_argv
+from ..system.processes import Process, descendants, own_line
 from ..system.systemd import main_pid, unit_name, unit_properties
 from ..times import to_text
-
-ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
+from .places import Places
 
 # Starts are compared across two clocks: the service's own note, and ticks since boot.
 _START_SLACK_S = 2.0
-_EVIDENCE_MAX = 3
-_DELETED = " (deleted)"
 _OTHER_UNIT = re.compile(r"/[^/]+\.(service|scope)(/|\Z)")
 _PROPERTIES = ("Id", "LoadState", "ActiveState", "MainPID", "ControlGroup", "User")
 
@@ -95,73 +95,6 @@ def user_name(uid: int) -> str:
 
 
 @dataclass
-class Claims:
-    """What a process has to do with sessions, by their ids, with the lines that show it.
-
-    Attributes:
-        named: arguments below a session's directory.
-        held: its current directory or open files there.
-    """
-
-    named: dict[str, list[str]] = field(default_factory=dict)
-    held: dict[str, list[str]] = field(default_factory=dict)
-
-    @property
-    def ids(self) -> set[str]:
-        """All sessions that it has to do with."""
-        return {*self.named, *self.held}
-
-    def lines(self, session_id: str) -> list[str]:
-        """What shows it, the strongest first."""
-        return [*self.held.get(session_id, []), *self.named.get(session_id, [])][:_EVIDENCE_MAX]
-
-
-class WorkDir:
-    """The directory of all sessions; each has one of its own below it."""
-
-    def __init__(self, path: str) -> None:
-        self.path = path
-        self.real = os.path.realpath(path)
-        roots = "|".join(re.escape(root) for root in sorted({self.path, self.real}))
-        # After a protocol, an option or a list in a filter, as in file:PATH, concat:PATH|PATH and movie=PATH
-        self._below = re.compile(rf"(?:^|(?<=[:|=,;'\"@(\s]))(?:{roots})/+([^/]+)(?=/|\Z)")
-
-    def claims(self, process: Process) -> Claims:
-        """The sessions that a process names or holds. A whole path component is an id, and nothing else is."""
-        found = Claims()
-        for number, argument in enumerate(process.argv):
-            for session_id in self._named(argument, process.cwd):
-                shown = one_line(shown_argv([argument])[0], 160)
-                found.named.setdefault(session_id, []).append(f"argument {number} is {shown}")
-        places = [("current directory", process.cwd)]
-        places += [(f"open file {number}", path) for number, path in process.files]
-        for what, path in places:
-            session_id = self._held(path)
-            if session_id:
-                found.held.setdefault(session_id, []).append(f"{what} is {one_line(path, 160)}")
-        return found
-
-    def _named(self, argument: str, cwd: str) -> set[str]:
-        if ".." in argument.split("/"):
-            return set()  # leads elsewhere than it seems
-        if cwd and "/" in argument and argument[0] not in "/-" and not _protocol(argument):
-            argument = os.path.join(cwd, argument)
-        return {session_id for session_id in self._below.findall(argument) if ID.fullmatch(session_id)}
-
-    def _held(self, path: str) -> str:
-        if path.endswith(_DELETED):
-            path = path[: -len(_DELETED)]
-        if not path.startswith(self.real + "/"):
-            return ""
-        session_id = path[len(self.real) + 1 :].partition("/")[0]
-        return session_id if ID.fullmatch(session_id) else ""
-
-
-def _protocol(argument: str) -> bool:
-    return ":" in argument.partition("/")[0]
-
-
-@dataclass
 class Proved:
     """The processes of one session, each with what proves it, and which of them are orphans."""
 
@@ -175,6 +108,8 @@ class Proofs:
     Attributes:
         by_session: what is proved, by session id.
         unproved: pids of what looks like a session's process, and why it is not one.
+        doubts: by session id, the processes that have to do with it and are not proved to be its: who has a file open,
+            and what works there for the service; what shows it.
         unread: processes of the service that could not be looked into, or not wholly.
         zombies: processes of the service that have ended, and their parent takes no note.
     """
@@ -183,13 +118,12 @@ class Proofs:
         self,
         processes: Mapping[int, Process],
         service: Service,
-        work_dir: WorkDir,
+        places: Places,
         programs: Iterable[str],
         starts: Mapping[str, datetime | None],
     ) -> None:
         self._processes = processes
         self._service = service
-        self._work_dir = work_dir
         self._programs = frozenset(programs)
         self._starts = starts
         self._never = {*own_line(processes), service.main}
@@ -198,11 +132,13 @@ class Proofs:
         self.unproved: dict[int, str] = {}
         self.unread: list[Process] = []
         self.zombies: list[Process] = []
-        others = [process for process in processes.values() if process.pid not in self._never]
-        self._claims = {process.pid: work_dir.claims(process) for process in others}
-        for process in sorted(others, key=lambda process: process.key):
-            self._place(process)
+        self.doubts: dict[str, dict[int, str]] = {}
+        self._claims = {pid: places.claims(process) for pid, process in processes.items() if pid != os.getpid()}
+        for process in sorted(processes.values(), key=lambda process: process.key):
+            if process.pid not in self._never:
+                self._place(process)
         self._add_children()
+        self._doubt()
 
     def pids(self) -> set[int]:
         """Every process that is proved to be a session's."""
@@ -220,11 +156,11 @@ class Proofs:
 
     def _place(self, process: Process) -> None:
         service, ids = self._service, self._claims[process.pid].ids
-        is_ours = self._is_ours(process)
+        is_ours = self.is_ours(process)
         if process.state in "ZX":
             # The old kind of control groups does not tell those of a zombie any more; its parent's are told.
             parent = self._processes.get(process.ppid)
-            if (is_ours or (parent and self._is_ours(parent))) and process.runs(self._programs):
+            if (is_ours or (parent and self.is_ours(parent))) and process.runs(self._programs):
                 self.zombies.append(process)
             return
         if is_ours and (process.cut or not process.deep) and process.uid == service.uid:
@@ -264,7 +200,8 @@ class Proofs:
         why, line = self._after(process, next(iter(ids)))
         return why, [*lines, line], orphan
 
-    def _is_ours(self, process: Process) -> bool:
+    def is_ours(self, process: Process) -> bool:
+        """Whether a process is the service's: in its control group, or started by its main process."""
         group = self._service.group
         if group:
             return any(one == group or one.startswith(group + "/") for one in process.groups)
@@ -283,7 +220,7 @@ class Proofs:
             return False
         # Of another unit, or of a person who has logged in: theirs, not the service's.
         others = self._service.group and any(_OTHER_UNIT.search(group) for group in process.groups)
-        if others and not self._is_ours(process):
+        if others and not self.is_ours(process):
             return False
         return main is None or process.start < main.start
 
@@ -313,11 +250,30 @@ class Proofs:
                     family.setdefault(process.pid, f"is in the process group of process {pid}")
             for child, line in sorted(family.items()):
                 process = self._processes[child]
-                known = child in self.pids() or child in self._never or process.cut
+                known = child in self.pids() or child in self._never or process.cut or child not in self._claims
                 if known or process.uid != self._service.uid or not self._claims[child].ids <= {session_id}:
                     continue
                 proved = self.by_session[session_id]
+                if self._service.group and not self.is_ours(process) and pid not in proved.orphans:
+                    continue  # of another unit by now
                 proved.lines[child] = [f"{line}, which is proved", *self._claims[child].lines(session_id)]
                 if pid in proved.orphans:
                     proved.orphans.add(child)
                 self.unproved.pop(child, None)
+
+    def _doubt(self) -> None:
+        """What has to do with a session, and is not proved to be its."""
+        for pid, claims in self._claims.items():
+            process = self._processes[pid]
+            for session_id in {*claims.ids, *claims.uses}:
+                proved = self.by_session.get(session_id)
+                if proved and pid in proved.lines:
+                    continue
+                lines = claims.uses.get(session_id, [])
+                if not lines and self.is_ours(process) and pid != self._service.main:
+                    # What only names the file of a process that it started, as timeout does, is explained by that.
+                    started = not claims.held and proved and descendants(self._processes, pid) & set(proved.lines)
+                    lines = [] if started else claims.lines(session_id)
+                if lines:
+                    name = one_line(process.name, 20)
+                    self.doubts.setdefault(session_id, {})[pid] = f"pid {pid} ({name}): {lines[0]}"

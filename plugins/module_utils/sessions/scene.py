@@ -7,25 +7,31 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timezone
 from typing import Any
 
 from ..api.settings import ApiSettings
 from ..shapes import one_line
+from ..system.open_files import OpenFiles
 from ..system.processes import TICKS, Process, shown_argv
 from ..times import to_text
-from .files import Listing
+from .files import Listing, held_by_others
 from .judge import STATES, Judge, Session
 from .listed import Answer, ask_sessions
 from .log_lines import lines_of, log_tail
-from .look import SESSIONS_MAX, Look, Progress, quiet_seconds, same_process, session_directories, take_look
-from .proof import Proofs, Service, WorkDir, user_name
+from .look import SESSIONS_MAX, Look, quiet_seconds, same_process, session_directories, take_look
+from .places import WorkDir
+from .progress import Counting, Progress, longer_look_s, positions
+from .proof import Proofs, Service, user_name
 from .settings import SessionSettings
 
 _RANK = {"end": 0, "investigate": 1, "look": 2, "none": 3}
 _PROCESSES_MAX = 50
 _UNPROVED_MAX = 50
+_LOOKS_ON = 4
+# What the kernel itself says to be at a stand, and no longer look will see go on
+_AT_A_STAND = ("wait_for_partner",)
 
 
 def observe(settings: SessionSettings, api: ApiSettings) -> Scene:
@@ -44,8 +50,15 @@ def observe(settings: SessionSettings, api: ApiSettings) -> Scene:
     for _number in range(1, settings.samples):
         time.sleep(settings.interval)
         looks.append(look(looks[-1].files, looks[-1].service))
+    scene = Scene(settings, work_dir, [*answers, answers[0]], looks)
+    while (more_s := scene.looks_on()) > 0:
+        time.sleep(min(more_s, max(settings.interval, more_s / _LOOKS_ON)))
+        looks.append(look(looks[-1].files, looks[-1].service))
+        scene = Scene(settings, work_dir, [*answers, answers[0]], looks)
     answers.append(ask_sessions(api))
-    return Scene(settings, work_dir, answers, looks)
+    scene = Scene(settings, work_dir, answers, looks)
+    scene.ask_who_holds()
+    return scene
 
 
 class Scene:
@@ -63,13 +76,20 @@ class Scene:
         # One that has left the list in between still counts as listed.
         self._entries = {**answers[0].sessions, **answers[-1].sessions}
         starts = {session_id: entry.started for session_id, entry in self._entries.items()}
-        self.proofs = Proofs(self.last.processes, self.last.service, work_dir, settings.programs, starts)
+        self.proofs, before = (
+            Proofs(look.processes, look.service, look.places, settings.programs, starts)
+            for look in (looks[-1], looks[0])
+        )
+        self._before = before.by_session
         self._lines = looks[0].log.lines_since()
         found = [self._session(session_id) for session_id in sorted(self._ids())]
         self.proofs.mentions([session.session_id for session in found])
-        judge = Judge(settings, looks, self.proofs, self._entries, self.api.state)
+        self._judge = Judge(settings, looks, self.proofs, self._entries, self.api.state)
         for session in found:
-            judge.judge(session)
+            self._judge.judge(session)
+        self._sort(found)
+
+    def _sort(self, found: list[Session]) -> None:
         found.sort(key=lambda session: (_RANK[session.attention], -(session.minutes or 0), session.session_id))
         self.sessions = [session for session in found if not session.orphan]
         self.orphans = [session for session in found if session.orphan]
@@ -86,6 +106,10 @@ class Scene:
         proved = self.proofs.by_session.get(session_id)
         pids = sorted(proved.lines) if proved else []
         processes = sorted((self.last.processes[pid] for pid in pids), key=lambda process: process.start)
+        doubts = self.proofs.doubts.get(session_id, {})
+        first = self._before.get(session_id)
+        then = [self.looks[0].processes[pid] for pid in (first.lines if first else ())]
+        now = [self.last.processes.get(process.pid) for process in then]
         listed = True if entry else False if self.api.state == "ok" else None
         oldest = processes[0] if processes else None
         started = entry.started if entry else oldest.started_at if oldest else None
@@ -100,34 +124,90 @@ class Scene:
             processes=processes,
             proofs=proved.lines if proved else {},
             files=files,
-            progress=self._progress(session_id, processes),
+            progress=self._progress(session_id, processes, doubts),
             orphan=bool(proved and proved.orphans) and not listed,
+            doubts=doubts,
+            ended=[one for old, one in zip(then, now) if one and one.key == old.key and one.state in "ZX"],  # noqa: B905
             quiet_s=quiet_seconds(processes, files),
         )
 
-    def _progress(self, session_id: str, processes: Sequence[Process]) -> Progress:
-        progress = Progress(seconds=self.last.at - self.looks[0].at, log_lines=lines_of(session_id, self._lines))
-        keys = {process.key for process in processes}
+    def _progress(self, session_id: str, processes: Sequence[Process], doubts: Mapping[int, str]) -> Progress:
+        counting = Counting(session_id, self.looks, self.settings.cpu_percent)
+        progress = counting.count(process.key for process in processes)
+        progress.log_lines = lines_of(session_id, self._lines)
         for before, after in zip(self.looks, self.looks[1:]):  # noqa: B905
-            for key in keys:
-                old, new = same_process(before, key), same_process(after, key)
-                if old is None or new is None:
-                    progress.other = "a process has come"
-                    continue
-                progress.cpu_s += (new.cpu - old.cpu) / TICKS
-                progress.read_bytes += max(new.read - old.read, 0)
-                progress.write_bytes += max(new.written - old.written, 0)
             ended = [pid for pid, old in before.processes.items() if same_process(after, old.key) is None]
-            if any(session_id in self.work_dir.claims(before.processes[pid]).ids for pid in ended):
+            if any(session_id in before.places.claims(before.processes[pid]).ids for pid in ended):
                 progress.other = "a process has ended"
+            for pid in doubts:
+                progress.other = progress.other or self._moved(pid, session_id, before, after)
             old_files, new_files = (look.files.get(session_id, Listing("missing")) for look in (before, after))
             progress.output_bytes += abs(new_files.bytes - old_files.bytes)
-            if old_files.newest != new_files.newest or old_files.fingerprint != new_files.fingerprint:
+            if old_files.fingerprint != new_files.fingerprint:
                 progress.other = progress.other or "its files have changed"
-        first, last = (answer.sessions.get(session_id) for answer in self._answers)
+        first, last = (answer.sessions.get(session_id) for answer in (self._answers[0], self._answers[-1]))
         if first and last and first.starts != last.starts:
             progress.other = "a stage has ended or begun"
+        elif bool(first) != bool(last):
+            progress.other = "it has left the list" if first else "it has come onto the list"
         return progress
+
+    def _moved(self, pid: int, session_id: str, before: Look, after: Look) -> str:
+        """What a process that is not proved to be the session's did with its files."""
+        old, new = before.processes.get(pid), after.processes.get(pid)
+        if (
+            old
+            and new
+            and old.key == new.key
+            and positions(old, before, session_id) != positions(new, after, session_id)
+        ):
+            return f"process {pid} ({one_line(new.name, 20)}) has moved on in a file"
+        return ""
+
+    def looks_on(self) -> float:
+        """For how many seconds more a session must be looked at that would be ended by what was seen so far."""
+        longest = 0.0
+        for session in [*self.sessions, *self.orphans]:
+            if not session.may_end or session.state == "stopped":
+                continue
+            if any(place in where for one in session.processes for _s, where in one.threads for place in _AT_A_STAND):
+                continue
+            wanted = longer_look_s(
+                session.processes,
+                self.last,
+                session.files,
+                look_bytes=self.settings.look_bytes,
+                most_s=self.settings.look_max,
+            )
+            longest = max(longest, wanted - session.progress.seconds)
+        return longest
+
+    def again(self, api: ApiSettings) -> Scene:
+        """The same sessions as they are now: what went on is counted from the last look on."""
+        answer = ask_sessions(api)
+        look = take_look(self.settings, self.work_dir, {*self.last.files, *answer.sessions})
+        again = Scene(self.settings, self.work_dir, [self._answers[-1], answer], [self.last, look])
+        again.ask_who_holds()
+        return again
+
+    def session(self, session_id: str) -> Session | None:
+        """One of the sessions, None where there is none of that name."""
+        return next((one for one in [*self.sessions, *self.orphans] if one.session_id == session_id), None)
+
+    def ask_who_holds(self) -> None:
+        """Put the full question, once for all sessions that would be ended: who has one of their files open?"""
+        candidates = [session for session in [*self.sessions, *self.orphans] if session.may_end]
+        if not candidates:
+            return
+        own_pids = [process.pid for session in candidates for process in session.processes]
+        self.open_files = OpenFiles({session.files.device for session in candidates}, but=own_pids)
+        for session in candidates:
+            own = {file.inode for process in session.processes for file in process.files}
+            said = held_by_others(f"{self.work_dir.real}/{session.session_id}", self.open_files, own)
+            if said:
+                session.doubts[0] = said
+                self._judge.judge(session)
+        self._sort([*self.sessions, *self.orphans])
 
     # The result
 
@@ -182,6 +262,7 @@ class Scene:
                 "cpu_s": round(progress.cpu_s, 2),
                 "read_bytes": progress.read_bytes,
                 "write_bytes": progress.write_bytes,
+                "socket_bytes": progress.socket_bytes,
                 "output_bytes": progress.output_bytes,
                 "log_lines": progress.log_lines,
                 "other": progress.other,
@@ -216,8 +297,8 @@ def _process_row(process: Process, proof: list[str]) -> dict[str, Any]:
         "proof": proof,
         "wchan": places[:5],
         "cpu_s": round(process.cpu / TICKS, 2),
-        "read_bytes": process.read,
-        "write_bytes": process.written,
+        "read_bytes": process.counters.read,
+        "write_bytes": process.counters.written,
     }
 
 

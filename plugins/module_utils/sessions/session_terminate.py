@@ -19,17 +19,19 @@ from ..errors import OptionError
 from ..options import check_range
 from ..plan import Action, plan_hash, planned, require_hash
 from ..shapes import one_line
-from ..system.processes import Process, Target, end_processes, mapping_of, read_process, snapshot
-from .files import remove_session_files
+from ..system.open_files import OpenFiles
+from ..system.processes import Process, Target, end_processes, read_process
+from .files import Listing, differences, remove_session_files
 from .judge import Session
 from .listed import ask_sessions
-from .proof import Proofs
 from .scene import Scene, observe
 from .settings import session_argument_spec, session_settings
 
 _POLL_S = 1.0
 _LOOK_S = 0.05
 _SHOWN_MAX = 20
+_SHOWN_DRIFT = 5
+_CPU_TICKS = 1  # may pass while a process is looked at
 _NOT_OFFERED = (404, 405, 501)
 
 
@@ -211,32 +213,60 @@ def act(
     *,
     deadline: Deadline,
 ) -> list[Outcome]:
-    """Carry the plan out: for each session the API's cleanup, its processes, and when they are dead, its files."""
-    outcomes: list[Outcome] = []
-    for session in chosen:
-        outcome = Outcome(session.session_id)
-        kinds: dict[str, list[Action]] = {"cleanup": [], "terminate": [], "delete": []}
+    """Carry the plan out: the API's cleanup, then the processes of all sessions, and when they are dead, the files.
+
+    All are ended side by side, so that no session waits for the end of another between its proof and its signal.
+    """
+    work = [_Work(session, plan) for session in chosen]
+    if deadline.is_over:
+        for one in work:
+            one.refuse(f"the {deadline.seconds:g} s for all sessions are over")
+    else:
+        _clean(work, settings, orders.grace)
+        _prove_again(scene, work, settings)
+        _end(work, orders.grace)
+        _remove(scene, work, settings)
+    for one in work:
+        one.outcome.alive = [process.pid for process in one.session.processes if _lives(process)]
+    return [one.outcome for one in work]
+
+
+class _Work:
+    """One session with what is to be done about it, and what came of it."""
+
+    def __init__(self, session: Session, plan: Sequence[Action]) -> None:
+        self.session = session
+        self.outcome = Outcome(session.session_id)
+        self.proved = session
+        self.kinds: dict[str, list[Action]] = {"cleanup": [], "terminate": [], "delete": []}
         for action in plan:
             if action["stable"]["session"] == session.session_id:
-                kinds[action["action"]].append(action)
-        if deadline.is_over:
-            for action in [one for several in kinds.values() for one in several]:
-                action["result"], action["msg"] = "skipped", f"the {deadline.seconds:g} s for all sessions are over"
-            outcome.alive = [process.pid for process in session.processes if _lives(process)]
-            outcomes.append(outcome)
-            continue
-        for action in kinds["cleanup"]:
-            _clean(action, session, settings, orders.grace)
-        cleaned = any(action["result"] == "done" for action in kinds["cleanup"])
-        _end(session, kinds["terminate"], outcome, orders.grace, cleaned=cleaned)
-        for action in kinds["delete"]:
-            _remove(scene, session, action, outcome, cleaned=cleaned)
-        outcomes.append(outcome)
-    return outcomes
+                self.kinds[action["action"]].append(action)
+
+    @property
+    def cleaned(self) -> bool:
+        """Whether the API has ended it by itself."""
+        return any(action["result"] == "done" for action in self.kinds["cleanup"])
+
+    def refuse(self, why: str) -> None:
+        """Do nothing of what was not done yet, and say why."""
+        for action in [one for several in self.kinds.values() for one in several]:
+            if action["result"] == "planned":
+                action["result"], action["msg"] = "skipped", one_line(why, 1000)
 
 
-def _clean(action: Action, session: Session, settings: ApiSettings, grace_s: float) -> None:
-    """Ask the API to end the session, and give its processes time to do so."""
+def _clean(work: Sequence[_Work], settings: ApiSettings, grace_s: float) -> None:
+    """Ask the API to end sessions, and give their processes time to do so."""
+    for one in work:
+        for action in one.kinds["cleanup"]:
+            _ask(action, settings)
+    waited_for = [process for one in work if one.cleaned for process in one.session.processes]
+    deadline = time.monotonic() + grace_s
+    while time.monotonic() < deadline and any(map(_lives, waited_for)):
+        time.sleep(_LOOK_S)
+
+
+def _ask(action: Action, settings: ApiSettings) -> None:
     reply = Client(settings).request(action["stable"]["path"], method="POST")
     status = reply.http_status or 0
     if status in _NOT_OFFERED:
@@ -245,9 +275,6 @@ def _clean(action: Action, session: Session, settings: ApiSettings, grace_s: flo
         action["result"], action["msg"] = "failed", reply.reason
     else:
         action["result"], action["msg"] = "done", f"the API took it (HTTP {status})"
-        deadline = time.monotonic() + grace_s
-        while time.monotonic() < deadline and any(map(_lives, session.processes)):
-            time.sleep(_LOOK_S)
 
 
 def _lives(process: Process) -> bool:
@@ -255,54 +282,133 @@ def _lives(process: Process) -> bool:
     return now is not None and now.key == process.key and now.state not in "ZX"
 
 
-def _end(session: Session, actions: Sequence[Action], outcome: Outcome, grace_s: float, *, cleaned: bool) -> None:
-    seen = {process.pid: process for process in session.processes}
-    targets = [Target(one["stable"]["pid"], one["stable"]["start"], one["stable"]["argv"]) for one in actions]
+def _prove_again(scene: Scene, work: Sequence[_Work], settings: ApiSettings) -> None:
+    """Prove each session anew, right before its first signal: a plan ages while it is read, and while the API works."""
+    again = scene.again(settings)
+    for one in work:
+        if not one.kinds["terminate"]:
+            continue
+        now = again.session(one.session.session_id)
+        drift = _drift(scene, again, one, now)
+        if drift:
+            one.refuse(f"left alone, as it is another now: {drift}")
+        elif now is not None:
+            one.proved = now
+
+
+def _drift(scene: Scene, again: Scene, one: _Work, now: Session | None) -> str:
+    """What is another with a session than when it was planned; empty where the plan still holds."""
+    then, was, service = one.session, scene.last.service, again.last.service
+    if (service.state, service.main, service.group) != (was.state, was.main, was.group):
+        return f"the service's main process was {was.main or 'none'}, and is {service.main or 'none'} ({service.state})"
+    left = [process for process in then.processes if _lives(process)]
+    for process in left:
+        seen_now = again.last.processes.get(process.pid)
+        if seen_now and seen_now.key == process.key and seen_now.argv_hash != process.argv_hash:
+            return f"process {process.pid} runs another program by now, {one_line(seen_now.name, 40)}"
+    if now is None or not now.processes:
+        why = "; ".join(again.proofs.unproved.get(process.pid, "") for process in left).strip("; ")
+        return f"its processes are not proved to be its any more ({why})" if left else ""
+    if one.cleaned:
+        # The service ends it at this moment: what moves is no progress. Whose its processes are is asked all the same.
+        strange = {process.key for process in now.processes} - {process.key for process in then.processes}
+        doubts = "; ".join(now.doubts.values())
+        return doubts or (f"it has a new process {min(strange)[0]}" if strange else "")
+    # Orphans work for nobody, and may go on until they are ended.
+    said = [] if then.orphan else [f"pid {pid} {did}" for pid, did in sorted(now.progress.by_pid.items())]
+    said += [] if then.orphan else differences(then.files, now.files)
+    known, seen = ({process.key for process in session.processes} for session in (then, now))
+    said += [f"process {pid} has come" for pid, _start in sorted(seen - known)]
+    said += [f"it lists {now.stage or 'no stage'}, and did {then.stage or 'none'}"] if now.stage != then.stage else []
+    if not said and now.may_end:
+        return ""
+    return "; ".join([*said[:_SHOWN_DRIFT], *([] if now.may_end else [now.why])]) or "it has changed"
+
+
+def _end(work: Sequence[_Work], grace_s: float) -> None:
+    targets: list[Target] = []
+    pairs: list[tuple[_Work, Action]] = []
+    seen: dict[int, tuple[_Work, Process]] = {}
+    for one in work:
+        seen.update({process.pid: (one, process) for process in one.proved.processes})
+        for action in one.kinds["terminate"]:
+            if action["result"] == "planned":
+                stable = action["stable"]
+                targets.append(Target(stable["pid"], stable["start"], stable["argv"], stable["session"]))
+                pairs.append((one, action))
 
     def refuse(now: Process) -> str:
-        """A session that goes on after all is left alone, up to the last moment. Orphans work for nobody."""
-        then = seen[now.pid]
-        moved = (now.cpu, now.read, now.written) != (then.cpu, then.read, then.written)
-        return "goes on again, and was left alone" if moved and not session.orphan and not cleaned else ""
+        """A session that goes on after all is left alone, up to the last moment."""
+        one, then = seen[now.pid]
+        if now.groups != then.groups or now.uid != then.uid:
+            return "is in another control group or another user's by now"
+        if now.tracer:
+            return f"is traced by process {now.tracer}"
+        moved = (
+            any(
+                new > old
+                for old, new in zip(then.counters[2:4], now.counters[2:4])  # noqa: B905
+            )
+            or now.cpu - then.cpu > _CPU_TICKS
+        )
+        return "goes on again, and was left alone" if moved and not (one.cleaned or one.session.orphan) else ""
 
     endings = end_processes(targets, grace_s=grace_s, refuse=refuse)
-    for action, ending in zip(actions, endings):  # noqa: B905
+    for (one, action), ending in zip(pairs, endings):  # noqa: B905
         action["result"], action["msg"] = ending.result, ending.msg
         if ending.result == "done":
-            outcome.ended.append(action["stable"]["pid"])
-    outcome.alive = [process.pid for process in session.processes if _lives(process)]
+            one.outcome.ended.append(action["stable"]["pid"])
 
 
-def _remove(scene: Scene, session: Session, action: Action, outcome: Outcome, *, cleaned: bool) -> None:
-    why = _in_use(scene, session.session_id)
-    if why:
-        action["result"], action["msg"] = "skipped", f"nothing was deleted: {why}"
+def _remove(scene: Scene, work: Sequence[_Work], settings: ApiSettings) -> None:
+    """Remove the files of sessions whose processes are dead, after looking once more at who is there."""
+    left = [one for one in work if any(action["result"] == "planned" for action in one.kinds["delete"])]
+    if not left:
         return
-    resized = cleaned or bool(outcome.ended)
-    removed = remove_session_files(action["stable"]["path"], session.files, resized=resized)
-    outcome.files_removed, outcome.bytes_freed = removed.files, removed.freed
+    again = scene.again(settings)
+    open_files = OpenFiles({one.session.files.device for one in left})
+    for one in left:
+        for action in one.kinds["delete"]:
+            _remove_one(again, one, action, open_files)
+
+
+def _remove_one(again: Scene, one: _Work, action: Action, open_files: OpenFiles) -> None:
+    session_id = one.session.session_id
+    why = _in_use(again, one)
+    now = again.last.files.get(session_id, Listing("missing"))
+    if why:
+        action["result"], action["msg"] = "skipped", one_line(f"nothing was deleted: {why}", 1000)
+        return
+    ended = {process.key for process in one.proved.processes} if one.cleaned or one.outcome.ended else set()
+    written = {
+        file.inode for process in one.proved.processes if process.key in ended for file in process.files if file.writes
+    }
+    removed = remove_session_files(action["stable"]["path"], one.session.files, now, open_files, written=written)
+    one.outcome.files_removed, one.outcome.bytes_freed = removed.files, removed.freed
     action["result"] = "done" if removed.gone else "failed"
     stays = f"; stays: {'; '.join(removed.skipped)}" if removed.skipped else ""
     action["msg"] = one_line(f"{removed.files} files removed, {removed.freed} bytes freed{stays}", 1000)
 
 
-def _in_use(scene: Scene, session_id: str) -> str:
-    """Who still has the session's directory in use, or works for it, as far as this user may see."""
-    processes = snapshot(deep_uid=None)
-    for process in processes.values():
-        if process.pid == os.getpid() or process.state in "ZX":
-            continue
-        name = f"process {process.pid} ({one_line(process.name, 20)})"
-        held = scene.work_dir.claims(process).held.get(session_id)
-        if held:
-            return f"{name}: {held[0]}"
-        mapped = mapping_of(process.pid, f"{scene.work_dir.real}/{session_id}")
-        if mapped:
-            return f"{name} has mapped {one_line(mapped)}"
-    proofs = Proofs(processes, scene.last.service, scene.work_dir, scene.settings.programs, {})
-    proved = proofs.by_session.get(session_id)
-    living = [pid for pid in proved.lines if processes[pid].state not in "ZX"] if proved else []
-    return f"process {living[0]} works for the session" if living else ""
+def _in_use(again: Scene, one: _Work) -> str:
+    """Who works in a session's directory, or has files of it open, once its own processes should be dead."""
+    session_id = one.session.session_id
+    alive = [process.pid for process in one.session.processes if _lives(process)]
+    if alive:
+        return f"process {alive[0]} still lives"
+    for process in again.last.processes.values():
+        claims = again.last.places.claims(process)
+        lines = [*claims.lines(session_id), *claims.uses.get(session_id, [])]
+        held = claims.held.get(session_id) or claims.uses.get(session_id)
+        is_its = session_id in claims.ids and again.proofs.is_ours(process)
+        if process.state not in "ZX" and process.pid != os.getpid() and (held or is_its):
+            return f"process {process.pid} ({one_line(process.name, 20)}): {lines[0]}"
+    then, now = one.session, again.session(session_id)
+    if now is not None and now.listed and now.stage != then.stage:
+        return f"it lists {now.stage or 'no stage'}, and did {then.stage or 'none'}"
+    if now is not None and now.listed and then.listed is False:
+        return "the API lists it by now"
+    return ""
 
 
 def watch(outcomes: Sequence[Outcome], settings: ApiSettings, wait_s: float) -> None:

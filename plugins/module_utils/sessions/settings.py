@@ -14,7 +14,7 @@ from typing import Any
 from ..api.settings import api_argument_spec
 from ..errors import OptionError
 from ..options import check_range
-from .proof import ID
+from .places import ID
 
 
 def session_argument_spec() -> dict[str, Any]:
@@ -34,6 +34,9 @@ def session_argument_spec() -> dict[str, Any]:
         "investigate_minutes": {"type": "float", "required": True},
         "end_minutes": {"type": "float", "required": True},
         "quiet_seconds": {"type": "float", "default": 60},
+        "cpu_percent": {"type": "float", "default": 1},
+        "look_bytes": {"type": "float", "default": 262144},
+        "look_max": {"type": "float", "default": 120},
         "session_ids": {"type": "list", "elements": "str", "default": []},
         "min_id_length": {"type": "int", "default": 8},
     }
@@ -56,6 +59,9 @@ class SessionSettings:
     investigate_minutes: float
     end_minutes: float
     quiet_seconds: float
+    cpu_percent: float
+    look_bytes: float
+    look_max: float
     session_ids: tuple[str, ...]
     min_id_length: int
 
@@ -86,6 +92,9 @@ def _check(params: Mapping[str, Any]) -> None:
     check_range(params, "log_lines", 0, 500)
     check_range(params, "min_id_length", 4, 128)
     check_range(params, "quiet_seconds", 0, 86_400)
+    check_range(params, "cpu_percent", 0.01, 100)
+    check_range(params, "look_bytes", 1, 1 << 40)
+    check_range(params, "look_max", 0, 600)
     check_range(params, "look_minutes", 0, 100_000)
     check_range(params, "investigate_minutes", params["look_minutes"], 100_000)
     check_range(params, "end_minutes", params["investigate_minutes"], 100_000)

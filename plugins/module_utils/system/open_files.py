@@ -17,7 +17,7 @@ import fcntl
 import os
 import signal
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -70,11 +70,15 @@ class _Holder:
 class OpenFiles:
     """A look at all processes that may be looked at, taken once: threads, descriptors, mappings, directories.
 
+    Args:
+        devices: of the files that are asked for.
+        but: processes that are not looked at.
+
     Attributes:
         complete: whether every process of the host was seen; only root sees them all.
     """
 
-    def __init__(self, devices: set[int]) -> None:
+    def __init__(self, devices: set[int], *, but: Iterable[int] = ()) -> None:
         self._open: dict[tuple[int, int], _Holder] = {}
         self._inodes: dict[int, _Holder] = {}
         self._deleted: dict[tuple[int, int], int] = {}
@@ -83,7 +87,7 @@ class OpenFiles:
         self._devices = devices
         self._types: dict[int, str] = {}
         self._in_flight: str | None = None
-        seen = {str(os.getpid())}
+        seen = {str(pid) for pid in (os.getpid(), *but)}
         for _round in range(_ROUNDS_MAX):
             # Who starts while others are looked at may have been given a file by one that has ended since.
             new = [name for name in os.listdir("/proc") if name.isdecimal() and name not in seen]

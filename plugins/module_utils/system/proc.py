@@ -125,3 +125,19 @@ def _kcmp() -> Callable[..., int] | None:
 
     number = _KCMP.get(os.uname().machine)
     return None if number is None else functools.partial(ctypes.CDLL(None).syscall, number)
+
+
+def is_frozen(groups: Iterable[str]) -> bool:
+    """Whether one of these control groups is frozen, as a container that was paused is."""
+    for group in groups:
+        for top in ("/sys/fs/cgroup", "/sys/fs/cgroup/unified"):
+            with contextlib.suppress(OSError), open(f"{top}{group}/cgroup.events", encoding="ascii") as file:
+                if "frozen 1" in file.read(_TEXT_MAX).splitlines():
+                    return True
+        with (
+            contextlib.suppress(OSError),
+            open(f"/sys/fs/cgroup/freezer{group}/freezer.state", encoding="ascii") as file,
+        ):
+            if file.read(64).strip() != "THAWED":
+                return True
+    return False

@@ -448,11 +448,12 @@ def _place(listing: int, name: str) -> str:
 
 @dataclass(frozen=True)
 class Target:
-    """The process that is to be ended: what was planned, not merely a pid."""
+    """The process that is to be ended: what was planned, not merely a pid. All of one `group` are ended, or none."""
 
     pid: int
     start: int
     argv_hash: str
+    group: str = ""
 
 
 @dataclass
@@ -554,19 +555,19 @@ def end_processes(
         targets: parents before children.
         grace_s: how long TERM has to work.
         refuse: asked of each process when it is held and known to be the one; a text is why it, and with it all the
-            others, are left alone.
+            others of its group, are left alone.
         kill_wait_s: how long to wait for the end after KILL.
     """
     held = [_Held(target) for target in targets]
     try:
         for one in held:
             one.hold(refuse)
+        refused = {one.target.group: one for one in held if one.refused}
+        for one in held:
+            other = refused.get(one.target.group)
+            if other and not one.ending.result:
+                one.ending = Ending("skipped", f"process {other.target.pid} {other.ending.msg}; so was this one")
         going = [one for one in held if not one.ending.result]
-        refused = next((one for one in held if one.refused), None)
-        if refused:
-            for one in going:
-                one.ending = Ending("skipped", f"process {refused.target.pid} {refused.ending.msg}; so was this one")
-            going = []
         for one in going:
             one.send(signal.SIGTERM)
             one.send(signal.SIGCONT)  # one that is stopped gets TERM only when it goes on

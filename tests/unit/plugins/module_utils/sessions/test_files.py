@@ -9,11 +9,21 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.media_ops.runbook.plugins.module_utils.sessions.files import (
+    Listing,
+    Removed,
     list_session_files,
     remove_session_files,
 )
+from ansible_collections.media_ops.runbook.plugins.module_utils.system.open_files import OpenFiles
 
 SESSION = "5d0c1f6e-aaaa"
+
+
+def remove(directory: Path, planned: Listing, *, written: bool = False, open_files: OpenFiles | None = None) -> Removed:
+    """Remove what was planned; `written`: by processes that wrote to each of the files up to their end."""
+    now = list_session_files(str(directory))
+    inodes = {entry.inode for entry in planned.entries.values()} if written else set()
+    return remove_session_files(str(directory), planned, now, open_files or OpenFiles({now.device}), written=inodes)
 
 
 def test_what_is_new_or_another_by_now_stays(tmp_path: Path) -> None:
@@ -27,11 +37,11 @@ def test_what_is_new_or_another_by_now_stays(tmp_path: Path) -> None:
     (directory / "aside").rename(directory / "swapped")
     with (directory / "grown").open("a") as file:
         file.write("more")
-    removed = remove_session_files(str(directory), planned, resized=False)
+    removed = remove(directory, planned)
     assert (removed.files, removed.gone) == (2, False)
     assert sorted(path.name for path in directory.iterdir()) == ["grown", "new", "swapped"]
     assert {line.partition(":")[0] for line in removed.skipped} >= {"new", "swapped", "grown"}
-    after = remove_session_files(str(directory), list_session_files(str(directory)), resized=True)
+    after = remove(directory, list_session_files(str(directory)), written=True)
     assert (after.files, after.gone) == (3, True)
 
 
@@ -46,7 +56,7 @@ def test_links_go_and_what_they_point_to_stays(tmp_path: Path) -> None:
     os.link(outside / "precious", directory / "hard")
     os.mkfifo(directory / "fifo")
     links = sum((directory / name).lstat().st_blocks * 512 for name in ("link", "file_link"))
-    removed = remove_session_files(str(directory), list_session_files(str(directory)), resized=False)
+    removed = remove(directory, list_session_files(str(directory)))
     assert (removed.files, removed.gone, removed.skipped) == (4, True, [])
     assert removed.freed == links, "one of several hard links frees nothing"
     assert (outside / "precious").read_bytes() == b"x" * 4096
@@ -78,14 +88,14 @@ while True:
         except OSError:
             pass
 """, str(directory), str(away), str(outside)], stdout=subprocess.PIPE)  # fmt: skip
-    removed_some = 0
+    removed_some, open_files = 0, OpenFiles({work.stat().st_dev})
     try:
         assert swapper.stdout
         swapper.stdout.readline()
         for _attempt in range(1000):
             remake(directory, away)
             planned = list_session_files(str(directory))
-            removed_some += remove_session_files(str(directory), planned, resized=True).files > 0
+            removed_some += remove(directory, planned, written=True, open_files=open_files).files > 0
             assert len(list(outside.rglob("file*"))) == 6
     finally:
         swapper.kill()
@@ -120,7 +130,7 @@ def test_a_bind_mount_is_not_entered(tmp_path: Path, place: str) -> None:
     subprocess.run(["mount", "--bind", str(outside), str(mount)], check=True)
     try:
         planned = list_session_files(str(directory))
-        removed = remove_session_files(str(directory), planned, resized=True)
+        removed = remove(directory, planned, written=True)
         assert not removed.gone
         assert (outside / "precious").exists()
     finally:

@@ -189,7 +189,8 @@ def test_a_session_that_goes_on_again_is_left_alone_in_the_last_moment(site: Sit
     eventually("it works again", lambda: (now := read_process(process.pid)) and now.cpu > seen)
     act(scene, chosen, plan, orders, settings(site), deadline=Deadline(60))
     assert [action["result"] for action in plan] == ["skipped", "skipped"]
-    assert "goes on again" in plan[0]["msg"]
+    assert f"pid {process.pid} " in plan[0]["msg"]
+    assert "s of CPU" in plan[0]["msg"]
     assert alive(process)
     assert (site.work_dir / SESSION / "prepared_00.mp4").exists()
 
@@ -345,12 +346,17 @@ def test_files_stay_while_another_process_uses_them(site: Site, how: str) -> Non
         assert reader.stdout
         reader.stdout.readline()
         result = terminate(site, grace=0.3)
-        assert not alive(stuck)
         assert used.exists()
-        said = results(result, "delete")
-        assert said[0][0] == "skipped"
-        assert f"process {reader.pid} (python" in said[0][1]
-        assert not result["complete"]
+        if how == "directory":
+            assert not alive(stuck)
+            said = results(result, "delete")
+            assert (said[0][0], used.parent.exists()) == ("failed", True)
+            assert f"open by pid {reader.pid} (python" in said[0][1]
+            assert not result["complete"]
+        else:
+            assert alive(stuck), "who reads keeps it alive"
+            assert result["plan"] == []
+            assert f"prepared_01.mp4: open by pid {reader.pid} (python" in result["sessions"][0]["why"]
     finally:
         reader.kill()
         reader.communicate()

@@ -1,0 +1,152 @@
+# Copyright: (c) 2026, media_ops.runbook contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Where a process works: in which sessions' directories, by device and inode.
+
+A path is no proof: it may stand in a comment, lead elsewhere in another mount namespace, or be only one of several that
+lead to a file. Paths are read as hints of which directories are worth a look.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from ..shapes import one_line
+from ..system.processes import Argument, Process, shown_argv
+from .files import Listing
+
+ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
+
+_EVIDENCE_MAX = 3
+_DELETED = " (deleted)"
+# Whose arguments are all sources
+_READERS = frozenset({"ffprobe"})
+# What stands before a source, and flags without a value; what else begins with a dash has one, which is no output.
+_SOURCE_OPTIONS = frozenset({"-i", "--input"})
+_FLAGS = frozenset(
+    {
+        *("-y", "-n", "-an", "-vn", "-sn", "-dn", "-nostdin", "-hide_banner", "-nostats", "-stats", "-shortest", "-re"),
+        *("-copyts", "-start_at_zero", "-xerror", "-bitexact", "-accurate_seek", "-autorotate", "-ignore_unknown"),
+        *("-o", "--output", "-passlogfile", "-progress", "-vstats_file", "--"),
+    }
+)
+
+
+@dataclass
+class Claims:
+    """What a process has to do with sessions, by their ids, with the lines that show it.
+
+    Attributes:
+        named: arguments that lead into a session's directory, other than sources.
+        held: its current directory there, and what it has open or mapped for writing.
+        uses: files there that it has open or mapped, for whatever.
+    """
+
+    named: dict[str, list[str]] = field(default_factory=dict)
+    held: dict[str, list[str]] = field(default_factory=dict)
+    uses: dict[str, list[str]] = field(default_factory=dict)
+
+    @property
+    def ids(self) -> set[str]:
+        """The sessions in whose directories it works."""
+        return {*self.named, *self.held}
+
+    def lines(self, session_id: str) -> list[str]:
+        """What shows it, the strongest first."""
+        return [*self.held.get(session_id, []), *self.named.get(session_id, [])][:_EVIDENCE_MAX]
+
+
+class WorkDir:
+    """The directory of all sessions; each has one of its own below it."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self.real = os.path.realpath(path)
+        roots = "|".join(re.escape(root) for root in sorted({self.path, self.real}))
+        # After a protocol, an option or a list in a filter, as in file:PATH, concat:PATH|PATH and movie=PATH
+        self._below = re.compile(rf"(?:^|(?<=[:|=,;'\"@(\s]))(?:{roots})/+([^/]+)(?=/|\Z)")
+
+    def hints(self, process: Process) -> set[str]:
+        """The sessions that paths of a process speak of. A whole path component is an id, and nothing else is."""
+        found: set[str] = set()
+        for argument in process.argv:
+            is_relative = "/" in argument and argument[0] not in "/-" and ":" not in argument.partition("/")[0]
+            path = os.path.normpath(os.path.join(process.cwd, argument)) if process.cwd and is_relative else argument
+            found.update(self._below.findall(path))
+        paths = [process.cwd, *(file.path for file in process.files), *(one.path for one in process.maps)]
+        found.update(self.session_of(path) for path in paths)
+        return {session_id for session_id in found if ID.fullmatch(session_id)}
+
+    def session_of(self, path: str) -> str:
+        """The session whose directory a path lies in, or is; empty where it is none's."""
+        if path.endswith(_DELETED):
+            path = path[: -len(_DELETED)]
+        return path[len(self.real) + 1 :].partition("/")[0] if path.startswith(self.real + "/") else ""
+
+
+class Places:
+    """Which sessions a file or a directory is of, by device and inode: of more than one where it has several links."""
+
+    def __init__(self, work_dir: WorkDir, listings: Mapping[str, Listing]) -> None:
+        self._work_dir = work_dir
+        self._files: dict[tuple[int, int], tuple[str, ...]] = {}
+        self._directories: dict[tuple[int, int], tuple[str, ...]] = {}
+        for session_id, listing in listings.items():
+            if listing.state != "ok":
+                continue
+            for inode in [listing.inode, *listing.directories.values()]:
+                self._directories[listing.device, inode] = (session_id,)
+            for entry in listing.entries.values():
+                key = (listing.device, entry.inode)
+                if session_id not in self._files.get(key, ()):
+                    self._files[key] = (*self._files.get(key, ()), session_id)
+
+    def of(self, key: tuple[int, int]) -> tuple[str, ...]:
+        """The sessions of a file or directory."""
+        return self._files.get(key) or self._directories.get(key, ())
+
+    def claims(self, process: Process) -> Claims:
+        """The sessions in which a process works, or has files open."""
+        found = Claims()
+        for session_id in self._directories.get(process.cwd_key, ()):
+            found.held.setdefault(session_id, []).append(f"current directory is {one_line(process.cwd, 160)}")
+        for file in process.files:
+            self._file(found, f"open file {file.number} is", file.path, (file.device, file.inode), writes=file.writes)
+        for one in process.maps:
+            self._file(found, "has mapped", one.path, (one.device, one.inode), writes=one.writes)
+        for argument in process.paths:
+            self._argument(found, process, argument)
+        return found
+
+    def _file(self, found: Claims, what: str, path: str, key: tuple[int, int], *, writes: bool) -> None:
+        line = f"{what} {one_line(path, 160)}"
+        sessions = self.of(key)
+        for session_id in sessions:
+            found.uses.setdefault(session_id, []).append(line)
+            if writes:
+                found.held.setdefault(session_id, []).append(line)
+        # A file without a name any more is nobody's by its inode; that protects, and proves nothing.
+        session_id = "" if sessions else self._work_dir.session_of(path)
+        if session_id:
+            found.uses.setdefault(session_id, []).append(line)
+
+    def _argument(self, found: Claims, process: Process, argument: Argument) -> None:
+        key = (argument.device, argument.inode)
+        sessions = self.of(key) if argument.exists else self._directories.get(key, ())
+        if not sessions or _is_source(process, argument.number):
+            return
+        shown = one_line(shown_argv([process.argv[argument.number]])[0], 160)
+        for session_id in sessions:
+            found.named.setdefault(session_id, []).append(f"argument {argument.number} is {shown}")
+
+
+def _is_source(process: Process, number: int) -> bool:
+    """Whether an argument is what is read, or the value of an option that is no output."""
+    before = process.argv[number - 1]
+    if process.runs(_READERS) or before in _SOURCE_OPTIONS:
+        return True
+    return process.runs({"ffmpeg"}) and before.startswith("-") and before not in _FLAGS

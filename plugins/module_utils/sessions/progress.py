@@ -1,0 +1,211 @@
+# Copyright: (c) 2026, media_ops.runbook contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What went on in a session between looks, counted as finely as the kernel counts, and what of it nobody can see.
+
+To wake up is no progress: a process that asks a dead source again and again uses a little of a processor for ever. So
+time on a processor counts only where it has some weight; bytes, output and log lines count from the first one. Where a
+process works in a way that has no counter (datagrams, sockets of the host, mapped pages), and has run at all, it is not
+known whether there is progress.
+"""
+
+from __future__ import annotations
+
+import stat
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from ..shapes import one_line
+from ..system.processes import TICKS, OpenFile, Process
+from .files import Listing
+from .look import Look, same_process
+
+_STARVED = 0.5  # of the time between two looks in wait of a processor
+_STANDARD = 3  # descriptors of standard input, output and errors, which read() and write() serve, and their counters
+
+
+@dataclass
+class Progress:
+    """What went on between the first look and the last.
+
+    Attributes:
+        seconds: between them.
+        cpu_s: seconds on a processor; ``weighty`` where that is work.
+        read_bytes: by calls, also from pipes and the cache.
+        write_bytes: by calls, likewise.
+        socket_bytes: taken from and given to TCP connections.
+        output_bytes: by which the files of the session grew, or shrank.
+        log_lines: new ones of the session.
+        other: in words.
+        unseen: why some of it cannot be seen, empty where it all can.
+        by_pid: what single processes did, in words.
+    """
+
+    seconds: float = 0.0
+    cpu_s: float = 0.0
+    weighty: bool = False
+    read_bytes: int = 0
+    write_bytes: int = 0
+    socket_bytes: int = 0
+    output_bytes: int = 0
+    log_lines: int = 0
+    other: str = ""
+    unseen: str = ""
+    by_pid: dict[int, str] = field(default_factory=dict)
+
+    @property
+    def any(self) -> bool:
+        """Whether anything did."""
+        counted = (self.read_bytes, self.write_bytes, self.socket_bytes, self.output_bytes, self.log_lines)
+        return self.weighty or any(counted) or bool(self.other)
+
+    def __str__(self) -> str:
+        parts = {
+            f"{self.cpu_s:.2f} s of CPU": self.weighty,
+            f"{self.read_bytes} bytes read": self.read_bytes,
+            f"{self.write_bytes} bytes written": self.write_bytes,
+            f"{self.socket_bytes} bytes over TCP": self.socket_bytes,
+            f"{self.output_bytes} bytes of output": self.output_bytes,
+            f"{self.log_lines} log lines": self.log_lines,
+            self.other: self.other,
+        }
+        shown = ", ".join(text for text, value in parts.items() if value)
+        return f"{shown or 'no progress'} in {self.seconds:.3g} s"
+
+
+class Counting:
+    """Counts what processes of one session did between looks.
+
+    Args:
+        session_id: of the session.
+        cpu_percent: of one processor, from which time on it counts as work.
+    """
+
+    def __init__(self, session_id: str, looks: Sequence[Look], cpu_percent: float) -> None:
+        self._session_id = session_id
+        self._looks = looks
+        self._share = cpu_percent / 100
+        self.progress = Progress(seconds=looks[-1].at - looks[0].at)
+
+    def count(self, keys: Iterable[tuple[int, int]]) -> Progress:
+        """All that these processes did."""
+        for before, after in zip(self._looks, self._looks[1:]):  # noqa: B905
+            for key in keys:
+                old, new = same_process(before, key), same_process(after, key)
+                if old is None or new is None:
+                    self.progress.other = "a process has come"
+                else:
+                    self._process(before, after, old, new)
+        return self.progress
+
+    def _process(self, before: Look, after: Look, old: Process, new: Process) -> None:
+        seconds, counted = max(after.at - before.at, 1e-3), self.progress
+        ran = (
+            (new.counters.run_ns - old.counters.run_ns) / 1e9
+            if min(old.counters.run_ns, new.counters.run_ns) >= 0
+            else 0
+        )
+        ticks = (new.cpu - old.cpu) / TICKS
+        worked = max(ran, ticks, 0.0)
+        # One tick may be of the smallest part of it.
+        is_work = worked >= self._share * seconds and (
+            ran > 0 or ticks > 1 / TICKS or self._share * seconds <= 1 / TICKS
+        )
+        read = max(new.counters.read - old.counters.read, 0)
+        written = max(new.counters.written - old.counters.written, 0)
+        carried = self._carried(before, after, new)
+        counted.cpu_s += worked
+        counted.weighty = counted.weighty or is_work
+        counted.read_bytes += read
+        counted.write_bytes += written
+        counted.socket_bytes += carried
+        moved = positions(old, before, self._session_id) != positions(new, after, self._session_id)
+        if moved and not (read or written):
+            counted.other = counted.other or f"process {new.pid} has moved on in a file"
+        said = {
+            f"wrote {written} bytes": written,
+            f"read {read} bytes": read,
+            f"moved {carried} bytes over TCP": carried,
+            f"used {worked:.2f} s of CPU": is_work,
+            "moved on in a file": moved,
+        }
+        did = ", ".join(text for text, value in said.items() if value)
+        if did:
+            counted.by_pid[new.pid] = did
+        if not did and not counted.unseen:
+            counted.unseen = self._unseen(before, after, old, new, ran=ran, ticks=ticks, seconds=seconds)
+
+    def _carried(self, before: Look, after: Look, process: Process) -> int:
+        then, now = before.sockets.carried, after.sockets.carried
+        inodes = {file.inode for file in process.files if stat.S_ISSOCK(file.mode)}
+        return sum(abs(now[inode] - then[inode]) for inode in inodes if inode in then and inode in now)
+
+    def _unseen(
+        self, before: Look, after: Look, old: Process, new: Process, *, ran: float, ticks: float, seconds: float
+    ) -> str:
+        """Why a process without progress that can be counted may have made some all the same."""
+        waited = (new.counters.wait_ns - old.counters.wait_ns) / 1e9
+        always = all(any(state == "R" for state, _place in one.threads) for one in (old, new))
+        if waited >= _STARVED * seconds or always:
+            return f"process {new.pid} wants to run, and gets no processor"
+        has_run = ran > 0 or ticks > 0 or new.counters.run_ns < 0
+        if not has_run:
+            return ""
+        mapped = next((one for one in new.maps if self._is_ours(after, (one.device, one.inode))), None)
+        if mapped:
+            if new.counters.faults > old.counters.faults:
+                self.progress.other = self.progress.other or f"process {new.pid} has touched new pages of a file"
+                return ""
+            return f"what process {new.pid} does with {one_line(mapped.path, 80)}, which it has mapped, has no counter"
+        for file in new.files:
+            what = self._uncounted(before, after, new, file)
+            if what:
+                return f"what process {new.pid} sends or takes by {what} has no counter"
+        return ""
+
+    def _is_ours(self, look: Look, key: tuple[int, int]) -> bool:
+        return self._session_id in look.places.of(key)
+
+    def _uncounted(self, before: Look, after: Look, process: Process, file: OpenFile) -> str:
+        if file.path.startswith("anon_inode:[io_uring]"):
+            return "io_uring"
+        if stat.S_ISFIFO(file.mode) and file.number >= _STANDARD:
+            return f"the pipe of descriptor {file.number}"
+        if not stat.S_ISSOCK(file.mode) or file.inode in after.sockets.carried:
+            return ""
+        if file.inode in after.sockets.local:
+            return f"the local socket of descriptor {file.number}" if file.number >= _STANDARD else ""
+        then, now = (look.sockets.sums.get(process.net) for look in (before, after))
+        return "" if then and then == now else f"the socket of descriptor {file.number}"
+
+
+def positions(process: Process, look: Look, session_id: str) -> list[tuple[int, int, int]]:
+    """How far a process has got in the files of a session: descriptor, inode and offset of each."""
+    return [
+        (file.number, file.inode, file.position)
+        for file in process.files
+        if stat.S_ISREG(file.mode) and session_id in look.places.of((file.device, file.inode))
+    ]
+
+
+def longer_look_s(
+    processes: Sequence[Process], look: Look, files: Listing, *, look_bytes: float, most_s: float
+) -> float:
+    """How long a session must be looked at, so that it would have moved so many bytes at its own pace so far.
+
+    Args:
+        processes: of the session.
+        look: the last one.
+        files: of the session.
+        look_bytes: how many it would have moved; the more, the surer.
+        most_s: seconds that a look takes at most.
+
+    Returns:
+        Seconds; those of `most_s` for one that has moved nothing.
+    """
+    inodes = {file.inode for process in processes for file in process.files if stat.S_ISSOCK(file.mode)}
+    moved = sum(max(one.counters.read, 0) + max(one.counters.written, 0) for one in processes) + files.bytes
+    moved += sum(look.sockets.carried.get(inode, 0) for inode in inodes)
+    age = max((process.age_s for process in processes), default=0.0)
+    return min(most_s, look_bytes * age / moved) if moved else most_s
