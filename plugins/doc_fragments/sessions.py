@@ -42,7 +42,7 @@ options:
   programs:
     description:
       - Names of the programs that are a session's. Others, such as a worker of the service that has a session's file
-        open, are never ended, unless one of these has started them.
+        open, are never ended, unless one of these has started them, and keep the session alive.
     type: list
     elements: str
     default: [ffmpeg, ffprobe]
@@ -72,6 +72,22 @@ options:
         86400. So a session that works off one clip after the other is not taken for stuck in the moment between.
     type: float
     default: 60
+  cpu_percent:
+    description:
+      - Per cent of one processor from which a session's use of it is progress, 0.01 to 100. Who asks a dead source again
+        and again wakes for ever, and uses less.
+    type: float
+    default: 1
+  look_bytes:
+    description:
+      - A session that stands still in all looks, and would be ended, is looked at for longer, until it would have moved
+        so many bytes at its own pace so far.
+    type: float
+    default: 262144
+  look_max:
+    description: Seconds that this longer look takes at most, 0 to 600. All of them where it has moved nothing so far.
+    type: float
+    default: 120
   min_id_length:
     description: Characters that the id of a session must have to be acted upon, 4 to 128.
     type: int

@@ -59,13 +59,16 @@ _LONGEST: dict[str, tuple[Given, Callable[[Given], float]]] = {
         lambda given: 300 + 2 * given["timeout"] + given["interval"] * given["samples"],
     ),
     "session_info": (
-        {"samples": 2, "interval": 5, "overall_timeout": 45},
-        lambda given: 120 + given["samples"] * (given["interval"] + 10) + 2 * given["overall_timeout"],
+        {"samples": 2, "interval": 5, "overall_timeout": 45, "look_max": 120},
+        lambda given: (
+            180 + given["samples"] * (given["interval"] + 10) + 2 * given["overall_timeout"] + given["look_max"]
+        ),
     ),
     "session_terminate": (
-        {"samples": 2, "interval": 5, "overall_timeout": 45, "grace": 10, "wait": 60},
+        {"samples": 2, "interval": 5, "overall_timeout": 45, "look_max": 120, "grace": 10, "wait": 60},
         lambda given: (
             300
+            + given["look_max"]
             + given["samples"] * (given["interval"] + 10)
             + 4 * given["overall_timeout"]
             + 20 * given["grace"]

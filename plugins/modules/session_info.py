@@ -88,12 +88,12 @@ sessions:
       type: bool
     state:
       description:
-        - V(progressing), it goes on, whatever its age. Each of CPU time, bytes read or written, output and log lines
-          counts.
+        - V(progressing), it goes on, whatever its age. Each of bytes read or written, or taken and given over TCP,
+          output, log lines, and time on a processor from O(cpu_percent) on counts.
         - V(stuck), V(stopped), V(blocked_on_pipe), it has processes and no progress.
         - V(uninterruptible), it waits in the kernel, where no signal helps.
         - V(zombie), its process has ended and the service takes no note. V(no_process), it has none.
-        - V(unknown), what it does could not be seen.
+        - V(unknown), what it does could not be seen, or somebody works on it who is not proved to be its own.
       type: str
     attention:
       description: V(none), V(look), V(investigate) or V(end), by age; one that goes on is V(look) at most.
@@ -120,8 +120,8 @@ sessions:
       type: dict
     progress:
       description:
-        - What went on in C(seconds). C(cpu_s), C(read_bytes) (pipes and cache as well), C(write_bytes) (to storage),
-          C(output_bytes), C(log_lines), and C(other) in words.
+        - What went on in C(seconds). C(cpu_s), C(read_bytes) and C(write_bytes) (by calls, pipes and cache as well),
+          C(socket_bytes) (over TCP), C(output_bytes), C(log_lines), and C(other) in words.
       type: dict
     log_tail:
       description: Its last log entries, for one that is named or needs attention.

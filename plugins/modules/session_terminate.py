@@ -15,13 +15,16 @@ author:
 description:
   - Ends sessions that M(media_ops.runbook.session_info) says may be ended, and no others. It makes the same observation
     itself, plans, and acts only on what is proved.
-  - The order is the API's own cleanup where there is one, then the processes, then the proof of their death, then the
-    files of that session's directory, and then the API is watched until it lists the session no more.
+  - The order is the API's own cleanup where there is one, then the whole proof anew, then the processes, then the proof
+    of their death, then the files of that session's directory, and then the API is watched until it lists the session
+    no more. All sessions are ended side by side.
+  - Whoever else has a file of the session open, whatever he is called, keeps it alive. He is never signalled, and it is
+    not ended.
   - A process is held by a pidfd, looked at again, and only then signalled, so that a process that got a reused pid is
     left alone. SIGTERM, then SIGKILL after O(grace). Where there are no pidfds, the result says V(weaker proof).
   - A session that goes on again in the last moment is left alone.
-  - Files are removed by open directories, links not followed and other mounts not entered, and only when no process has
-    one of them open, as far as the user may see. What is new since the plan stays.
+  - Files are removed by open directories, links not followed and other mounts not entered, each only while a lease of
+    the kernel, or all of C(/proc), says that nobody has it open. What is new or was changed since the plan stays.
   - The service itself, its main process, init, and Ansible's own processes are never signalled.
 extends_documentation_fragment:
   - media_ops.runbook.api

@@ -35,6 +35,7 @@ QUICK = {
     "policy_verify_good": 3,
     "policy_service_interval": 0.5,
     "policy_session_interval": 1,
+    "policy_session_look_max": 5,
     # The hosts share two processors with other tests: their load is no finding.
     "policy_cpu_critical": 101,
     "report_contacts": [{"area": "System administrator", "name": "Operations on call", "contact": "+00 000"}],

@@ -77,7 +77,7 @@ def _worked_on(session: Session) -> str:
     if not session.doubts:
         return ""
     more = f", and {len(session.doubts) - 3} more" if len(session.doubts) > 3 else ""
-    return f"worked on, it seems, by {'; '.join(list(session.doubts.values())[:3])}{more}"
+    return f"worked on, it seems: {'; '.join(list(session.doubts.values())[:3])}{more}"
 
 
 class Judge:
@@ -184,6 +184,10 @@ class Judge:
             return "look"
         return "investigate" if minutes < settings.end_minutes else "end"
 
+    def _why_no_age(self, session: Session) -> str:
+        entry = self._entries.get(session.session_id)
+        return entry.contradiction if entry and entry.contradiction else "its age is not known"
+
     def _against(self, session: Session) -> str:
         """What speaks against ending a session; "" where nothing does."""
         settings, state = self._settings, session.state
@@ -197,7 +201,7 @@ class Judge:
             (session.orphan and state == "progressing", None),
             (state not in ENDABLE, f"it is {state.replace('_', ' ')}"),
             (session.orphan, None),
-            (session.minutes is None, "its age is not known"),
+            (session.minutes is None, self._why_no_age(session)),
             ((session.minutes or 0) < settings.end_minutes, f"under {settings.end_minutes:g} minutes"),
             (
                 session.quiet_s is None or session.quiet_s < settings.quiet_seconds,

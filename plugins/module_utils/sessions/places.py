@@ -43,7 +43,7 @@ class Claims:
     Attributes:
         named: arguments that lead into a session's directory, other than sources.
         held: its current directory there, and what it has open or mapped for writing.
-        uses: files there that it has open or mapped, for whatever.
+        uses: paths of files there that it has open or mapped, for whatever.
     """
 
     named: dict[str, list[str]] = field(default_factory=dict)
@@ -123,16 +123,16 @@ class Places:
         return found
 
     def _file(self, found: Claims, what: str, path: str, key: tuple[int, int], *, writes: bool) -> None:
-        line = f"{what} {one_line(path, 160)}"
+        shown = one_line(path, 160)
         sessions = self.of(key)
         for session_id in sessions:
-            found.uses.setdefault(session_id, []).append(line)
+            found.uses.setdefault(session_id, []).append(shown)
             if writes:
-                found.held.setdefault(session_id, []).append(line)
+                found.held.setdefault(session_id, []).append(f"{what} {shown}")
         # A file without a name any more is nobody's by its inode; that protects, and proves nothing.
         session_id = "" if sessions else self._work_dir.session_of(path)
         if session_id:
-            found.uses.setdefault(session_id, []).append(line)
+            found.uses.setdefault(session_id, []).append(shown)
 
     def _argument(self, found: Claims, process: Process, argument: Argument) -> None:
         key = (argument.device, argument.inode)

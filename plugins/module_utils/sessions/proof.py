@@ -269,11 +269,12 @@ class Proofs:
                 proved = self.by_session.get(session_id)
                 if proved and pid in proved.lines:
                     continue
-                lines = claims.uses.get(session_id, [])
-                if not lines and self.is_ours(process) and pid != self._service.main:
+                who = f"pid {pid} ({one_line(process.name, 20)})"
+                used, lines = claims.uses.get(session_id), claims.lines(session_id)
+                if used:
+                    self.doubts.setdefault(session_id, {})[pid] = f"{used[0]} is open by {who}"
+                elif lines and self.is_ours(process) and pid != self._service.main:
                     # What only names the file of a process that it started, as timeout does, is explained by that.
                     started = not claims.held and proved and descendants(self._processes, pid) & set(proved.lines)
-                    lines = [] if started else claims.lines(session_id)
-                if lines:
-                    name = one_line(process.name, 20)
-                    self.doubts.setdefault(session_id, {})[pid] = f"pid {pid} ({name}): {lines[0]}"
+                    if not started:
+                        self.doubts.setdefault(session_id, {})[pid] = f"{lines[0]} of {who}"

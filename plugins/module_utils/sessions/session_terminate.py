@@ -398,11 +398,10 @@ def _in_use(again: Scene, one: _Work) -> str:
         return f"process {alive[0]} still lives"
     for process in again.last.processes.values():
         claims = again.last.places.claims(process)
-        lines = [*claims.lines(session_id), *claims.uses.get(session_id, [])]
-        held = claims.held.get(session_id) or claims.uses.get(session_id)
-        is_its = session_id in claims.ids and again.proofs.is_ours(process)
-        if process.state not in "ZX" and process.pid != os.getpid() and (held or is_its):
-            return f"process {process.pid} ({one_line(process.name, 20)}): {lines[0]}"
+        held, used = claims.held.get(session_id, []), claims.uses.get(session_id, [])
+        named = claims.named.get(session_id, []) if again.proofs.is_ours(process) else []
+        if process.state not in "ZX" and process.pid != os.getpid() and (held or used or named):
+            return f"in use by pid {process.pid} ({one_line(process.name, 20)}): {[*held, *used, *named][0]}"
     then, now = one.session, again.session(session_id)
     if now is not None and now.listed and now.stage != then.stage:
         return f"it lists {now.stage or 'no stage'}, and did {then.stage or 'none'}"
