@@ -74,7 +74,7 @@ options:
     default: 60
   cpu_percent:
     description:
-      - Per cent of one processor from which a session's use of it is progress, 0.01 to 100. Who asks a dead source again
+      - Per cent of one processor from which its use by a session is progress, 0.01 to 100. Who asks a dead source again
         and again wakes for ever, and uses less.
     type: float
     default: 1

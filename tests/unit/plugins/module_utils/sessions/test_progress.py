@@ -1,0 +1,218 @@
+"""What is progress, and what only looks like it: a real ffmpeg that relays slowly, sources that are dead, and waits."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.media_ops.runbook.plugins.module_utils.sessions.session_info import session_info
+
+from tests.session_site import FFMPEG, Site, eventually, running_site
+
+pytestmark = pytest.mark.slow
+
+SESSION = f"5d0c1f6e-{os.getpid()}"
+BYTES_PER_S = 8000  # 64 kbit/s
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Iterator[Site]:
+    with running_site(tmp_path) as running:
+        running.list_session(SESSION)
+        running.directory(SESSION)
+        yield running
+
+
+def look(site: Site, **options: Any) -> dict[str, Any]:
+    result = session_info(site.params(**options), warn=lambda _text: None, hide=lambda _text: None)
+    row: dict[str, Any] = next(row for row in result["sessions"] if row["session_id"] == SESSION)
+    return row
+
+
+class Source:
+    """A TCP source of a slow stream, which can die without closing, and a sink that takes what comes."""
+
+    def __init__(self, video: bytes) -> None:
+        self._video = video
+        self._stopped = threading.Event()
+        self.dead = threading.Event()
+        self.sent = self.taken = 0
+        self._open: list[socket.socket] = []
+        self._in, self._out = (socket.create_server(("127.0.0.1", 0)) for _number in range(2))
+        self.urls = [f"tcp://127.0.0.1:{server.getsockname()[1]}" for server in (self._in, self._out)]
+        for work in (self._feed, self._take):
+            threading.Thread(target=work, daemon=True).start()
+
+    def _feed(self) -> None:
+        with contextlib.suppress(OSError):
+            connection, _address = self._in.accept()
+            self._open.append(connection)
+            connection.sendall(self._video[:200_000])  # what ffmpeg wants to see before it begins
+            at = 200_000
+            while not self._stopped.wait(0.1):
+                if not self.dead.is_set():
+                    connection.sendall(self._video[at : at + BYTES_PER_S // 10])
+                    at += BYTES_PER_S // 10
+                    self.sent = at
+
+    def _take(self) -> None:
+        with contextlib.suppress(OSError):
+            connection, _address = self._out.accept()
+            self._open.append(connection)
+            while data := connection.recv(65536):
+                self.taken += len(data)
+
+    def close(self) -> None:
+        self._stopped.set()
+        for one in (*self._open, self._in, self._out):
+            one.close()
+
+
+@pytest.fixture(scope="module")
+def video(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """A transport stream of some minutes, at about 64 kbit/s."""
+    path = tmp_path_factory.mktemp("video") / "slow.ts"
+    picture = ["-f", "lavfi", "-i", "testsrc=size=160x120:rate=5:duration=600"]
+    codec = ["-c:v", "mpeg2video", "-b:v", "48k", "-maxrate", "48k", "-bufsize", "48k", "-muxrate", "64k"]
+    subprocess.run([FFMPEG, "-loglevel", "error", *picture, *codec, "-y", str(path)], check=True)
+    return path.read_bytes()
+
+
+@pytest.fixture
+def source(video: bytes) -> Iterator[Source]:
+    made = Source(video)
+    try:
+        yield made
+    finally:
+        made.close()
+
+
+def relay(site: Site, source: Source) -> None:
+    read, write = source.urls
+    arguments = [
+        "-probesize",
+        "100000",
+        "-f",
+        "mpegts",
+        "-i",
+        read,
+        "-c",
+        "copy",
+        "-f",
+        "mpegts",
+        "-flush_packets",
+        "1",
+    ]
+    site.ffmpeg("-loglevel", "error", *arguments, write, cwd=site.directory(SESSION))
+    eventually("it relays", lambda: source.taken > 1000, 60)
+
+
+def test_a_relay_at_64_kbit_is_never_stuck(site: Site, source: Source) -> None:
+    relay(site, source)
+    for _look in range(15):
+        row = look(site, interval=0.3, look_max=30)
+        assert (row["state"], row["may_end"]) == ("progressing", False)
+    assert row["progress"]["socket_bytes"] > 0
+
+
+def test_a_relay_whose_source_is_dead_is_stuck_although_it_asks_again_and_again(site: Site, source: Source) -> None:
+    relay(site, source)
+    source.dead.set()
+    sent: list[int] = [-1]
+
+    def quiet() -> bool:
+        same, sent[0] = sent[0] == source.taken, source.taken
+        time.sleep(0.5)
+        return same
+
+    eventually("nothing comes any more", quiet)
+    row = look(site, interval=0.3, look_max=5)
+    assert (row["state"], row["may_end"]) == ("stuck", True), row["why"]
+    assert row["progress"]["seconds"] > 1
+
+
+ASKS_AGAIN = """
+import select, socket, sys, time
+connection = socket.create_connection(("127.0.0.1", int(sys.argv[2])))
+print(__import__("os").getpid(), flush=True)
+while True:
+    select.select([connection], [], [], 0.02)
+"""
+WAITS_WITH_TIMEOUT = """
+import os, threading
+print(os.getpid(), flush=True)
+event = threading.Event()
+while not event.wait(0.02):
+    pass
+"""
+SENDS = """
+import os, socket, sys, time
+connection = socket.create_connection(("127.0.0.1", int(sys.argv[2])))
+print(os.getpid(), flush=True)
+while True:
+    connection.send(b"x"); time.sleep(0.5)
+"""
+SENDS_DATAGRAMS = """
+import os, socket, sys, time
+connection = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+print(os.getpid(), flush=True)
+while True:
+    connection.sendto(b"x", ("127.0.0.1", int(sys.argv[2]))); time.sleep(0.5)
+"""
+SENDS_ON_THE_HOST = """
+import os, socket, time
+one, other = socket.socketpair()
+print(os.getpid(), flush=True)
+while True:
+    one.send(b"x"); other.recv(1); time.sleep(0.5)
+"""
+WRITES_BY_MAPPING = """
+import mmap, os, sys, time
+file = open(sys.argv[1], "r+b")
+pages = mmap.mmap(file.fileno(), 0)
+file.close()
+print(os.getpid(), flush=True)
+number = 0
+while True:
+    number += 1; pages[number % 4096] = number % 256; time.sleep(0.2)
+"""
+READS_SLOWLY = """
+import os, sys, time
+file = os.open(sys.argv[1], os.O_RDONLY)
+os.chdir(os.path.dirname(sys.argv[1]))
+print(os.getpid(), flush=True)
+while True:
+    os.read(file, 1) or os.lseek(file, 0, 0); time.sleep(0.5)
+"""
+
+
+@pytest.mark.parametrize(
+    ("code", "states", "may_end"),
+    [
+        (ASKS_AGAIN, {"stuck"}, True),
+        (WAITS_WITH_TIMEOUT, {"stuck"}, True),
+        (SENDS, {"progressing"}, False),
+        (SENDS_DATAGRAMS, {"unknown"}, False),
+        (SENDS_ON_THE_HOST, {"unknown"}, False),
+        (WRITES_BY_MAPPING, {"progressing", "unknown"}, False),
+        (READS_SLOWLY, {"progressing"}, False),
+    ],
+)
+def test_what_is_progress_of_a_process(site: Site, code: str, states: set[str], *, may_end: bool) -> None:
+    directory = site.directory(SESSION)
+    (directory / "x.mp4").write_bytes(b"\0" * 8192)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = str(server.getsockname()[1])
+        site.python(code, str(directory / "x.mp4"), port, cwd=directory, told=True)
+        eventually("it is up", lambda: look(site, look_max=0)["processes"])
+        row = look(site, interval=1.2, look_max=4)
+    assert row["state"] in states, row["why"]
+    assert row["may_end"] == may_end, row["why"]
