@@ -75,7 +75,7 @@ def site(fleet: Fleet) -> Iterator[Site]:
     try:
         yield site
     finally:
-        site.root(f"systemctl start {UNIT}; rm -rf {MERGE}/left-* /backup")
+        site.root(f"systemctl start {UNIT}; rm -rf {MERGE}/left-* /backup/logs")
 
 
 def old(path: str) -> str:

@@ -90,6 +90,13 @@ def mount_overlay(lower: Sequence[Path], upper: Path, work: Path, merged: Path) 
     run(["mount", "-t", "overlay", "overlay", "-o", f"lowerdir={layers},upperdir={upper},workdir={work}", str(merged)])
 
 
+def mount_bind(source: Path, target: Path) -> None:
+    """Mount a directory at another place as well; both are made where they are missing."""
+    for directory in (source, target):
+        directory.mkdir(parents=True, exist_ok=True)
+    run(["mount", "--bind", str(source), str(target)])
+
+
 def unmount_below(directory: Path) -> None:
     """Unmount everything at or below a directory; a process that is on its way out may hold one for a moment."""
 
