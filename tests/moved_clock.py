@@ -5,8 +5,8 @@ clock.move(moment)                             for processes that run already to
 subprocess.run(..., env={**os.environ, **clock.environment})
 
 A file that was written, by whomever, while the clock stood at a moment is of that moment for these processes, by mtime
-and by ctime: nobody has to date it, and nobody can. The test itself sees real time. Dates that it sets with os.utime are
-seen as it set them where they lie before the first move, as those do of a clock that is moved into the past.
+and by ctime: nobody has to date it, and nobody can. The test itself sees real time. Dates that it sets with os.utime
+are seen as it set them where they lie before the first move, as those do of a clock that is moved into the past.
 """
 
 from __future__ import annotations

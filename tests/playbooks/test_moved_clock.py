@@ -10,7 +10,7 @@ import time
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import pytest
 
@@ -44,7 +44,7 @@ def dates(clock: MovedClock, *paths: Path) -> list[tuple[float, float]]:
     return [(mtime - MARCH.timestamp(), ctime - MARCH.timestamp()) for mtime, ctime in found]
 
 
-def near(*seconds: float) -> object:
+def near(*seconds: float) -> Any:
     """Within the time that a slow machine takes for a few processes."""
     return pytest.approx(seconds, abs=20)
 
@@ -103,8 +103,8 @@ def test_files_are_of_the_moment_at_which_they_were_written(clock: MovedClock, t
         clock.move(MARCH + timedelta(days=number))
         # No time passes between the move and the file, nor between it and the next move.
         path.touch()
-    for number, found in enumerate(dates(clock, *paths)):
-        assert found == near(number * 86400, number * 86400)
+    for number, one in enumerate(dates(clock, *paths)):
+        assert one == near(number * 86400, number * 86400)
     paths[3].rename(tmp_path / "renamed")
     paths[4].chmod(0o600)
     with paths[5].open("a") as file:
@@ -127,7 +127,9 @@ import os, sys
 path, when = sys.argv[1], int(sys.argv[2])
 os.utime(path, ns=(when, when))
 fd = os.open(path, os.O_RDONLY)
-first = os.stat(path).st_mtime_ns, os.fstat(fd).st_mtime_ns, os.stat(os.path.basename(path), dir_fd=os.open(os.path.dirname(path), os.O_RDONLY)).st_mtime_ns
+directory = os.open(os.path.dirname(path), os.O_RDONLY)
+within = os.stat(os.path.basename(path), dir_fd=directory)
+first = os.stat(path).st_mtime_ns, os.fstat(fd).st_mtime_ns, within.st_mtime_ns
 os.utime(fd, ns=(when + 1, when + 1))
 print(*(one - when for one in first), os.stat(path).st_mtime_ns - when)
 """
