@@ -2,6 +2,7 @@
 
 clock = MovedClock(directory / "clock")
 clock.move(moment)                             for processes that run already too, at once; it runs on from there
+with clock.ago(timedelta(days=2)): ...         what is written within is that old when it stands at real time again
 subprocess.run(..., env={**os.environ, **clock.environment})
 
 A file that was written, by whomever, while the clock stood at a moment is of that moment for these processes, by mtime
@@ -11,6 +12,7 @@ are seen as it set them where they lie before the first move, as those do of a c
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
 import os
@@ -19,7 +21,8 @@ import shutil
 import subprocess
 import tempfile
 import time
-from datetime import UTC, datetime
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 SOURCE = Path(__file__).parent / "clock" / "moved_clock.c"
@@ -83,10 +86,22 @@ class MovedClock:
 
     def move(self, to: datetime) -> None:
         """Put it somewhere; what was written so far is of the time before."""
+        since = _next_tick()
+        self._set(since, round(to.timestamp() * 10**9) - since)
+
+    @contextlib.contextmanager
+    def ago(self, age: timedelta) -> Iterator[None]:
+        """It goes so far behind, and then to real time."""
+        self._set(_next_tick(), -round(age.total_seconds() * 10**9))
+        try:
+            yield
+        finally:
+            self._set(_next_tick(), 0)
+
+    def _set(self, since: int, offset: int) -> None:
         if self._moves == _MOST:
             raise RuntimeError(f"a clock is moved {_MOST} times at most")
-        since = _next_tick()
-        self._offset_ns = round(to.timestamp() * 10**9) - since
+        self._offset_ns = offset
         line = _LINE.format(since, self._offset_ns).encode("ascii")
         with self._file.open("r+b", buffering=0) as file:
             start = self._moves * _WIDTH
@@ -97,11 +112,12 @@ class MovedClock:
 
 
 def _next_tick() -> int:
-    """Wait for the next tick of the clock by which the kernel dates files, some milliseconds; return it in ns.
+    """Wait until the coarse clock is past this moment, some milliseconds; return it in ns.
 
-    All that was written before is dated before it, and all that is written from now on is not.
+    The kernel dates files by that one, or (since 6.13) by the fine one where somebody has looked since the last change:
+    all that was written before is dated before this, and all that is written from now on is not.
     """
-    before = time.clock_gettime_ns(_CLOCK_REALTIME_COARSE)
-    while (now := time.clock_gettime_ns(_CLOCK_REALTIME_COARSE)) == before:
+    before = time.time_ns()
+    while (now := time.clock_gettime_ns(_CLOCK_REALTIME_COARSE)) <= before:
         pass
     return now

@@ -27,11 +27,6 @@ print(json.dumps([[one.st_mtime, one.st_ctime] for one in facts]))
 """
 
 
-@pytest.fixture
-def clock(tmp_path: Path) -> MovedClock:
-    return MovedClock(tmp_path / "clock")
-
-
 def seen(clock: MovedClock, *command: str, environment: Mapping[str, str] | None = None) -> str:
     """What a process with the clock writes."""
     env = {**os.environ, **clock.environment, **(environment or {})}
@@ -103,6 +98,10 @@ def test_files_are_of_the_moment_at_which_they_were_written(clock: MovedClock, t
         clock.move(MARCH + timedelta(days=number))
         # No time passes between the move and the file, nor between it and the next move.
         path.touch()
+        for _ in range(number):
+            # Since somebody looks, the next change has a date of its own, finer than the kernel's tick.
+            path.stat()
+            path.write_text("changed")
     for number, one in enumerate(dates(clock, *paths)):
         assert one == near(number * 86400, number * 86400)
     paths[3].rename(tmp_path / "renamed")
@@ -152,6 +151,19 @@ def test_a_date_that_is_set_is_given_back(clock: MovedClock, tmp_path: Path, whe
     # No later move shifts it.
     assert mtime + MARCH.timestamp() == pytest.approx(when.timestamp(), abs=2)
     assert abs(ctime) < 20
+
+
+def test_what_was_written_ago_is_old_now(clock: MovedClock, tmp_path: Path) -> None:
+    old, new = tmp_path / "old", tmp_path / "new"
+    with clock.ago(timedelta(days=7)):
+        old.touch()
+    new.touch()
+    (mtime, ctime), *others = dates(clock, old, new)
+    assert mtime == ctime
+    week = timedelta(days=7).total_seconds()
+    assert mtime + MARCH.timestamp() + week == pytest.approx(old.stat().st_mtime, abs=1e-3)
+    real = new.stat().st_mtime - MARCH.timestamp()
+    assert others == [pytest.approx((real, real), abs=1e-3)]
 
 
 def test_a_clock_that_goes_ahead_dates_what_is_written_then(clock: MovedClock, tmp_path: Path) -> None:
