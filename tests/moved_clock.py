@@ -17,13 +17,14 @@ import functools
 import hashlib
 import os
 import platform
-import shutil
 import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+
+from tools.lab.system import missing_packages
 
 SOURCE = Path(__file__).parent / "clock" / "moved_clock.c"
 # As moved_clock.c reads them: nanoseconds, 19 digits, and a sign and 18 digits.
@@ -36,12 +37,11 @@ _CLOCK_REALTIME_COARSE = 5
 
 @functools.cache
 def missing_reason() -> str:
-    """Say why no clock can be moved here ("" when it can)."""
+    """Say why no clock can be moved here ("" when it can); as root a missing compiler is installed."""
     if platform.system() != "Linux" or platform.architecture()[0] != "64bit":
         return "a moved clock takes a 64-bit Linux"
-    if not shutil.which("cc"):
-        return "a moved clock takes a C compiler: sudo apt-get install gcc libc6-dev"
-    return ""
+    missing = missing_packages({"cc": "gcc libc6-dev"})
+    return f"a moved clock takes packages that are not installed: {missing}" if missing else ""
 
 
 @functools.cache
