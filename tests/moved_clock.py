@@ -1,81 +1,123 @@
-"""A clock that a test moves, for the processes that it starts: libfaketime, and dates for the files that they write.
+"""A clock that a test moves, for the processes that it starts: the time that they see, and the dates of all files.
 
-clock = MovedClock(library(), directory / "clock", [directory / "data"])
-clock.move(moment)                             for processes that run already too, from their next second; it runs on
+clock = MovedClock(directory / "clock")
+clock.move(moment)                             for processes that run already too, at once; it runs on from there
+with clock.ago(timedelta(days=2)): ...         what is written within is that old when it stands at real time again
 subprocess.run(..., env={**os.environ, **clock.environment})
-clock.date_files()                             before a process looks how old a file is
 
-The kernel dates files by the real time. Therefore the moved time lies years before it: a file of the real time can be
-told from one that has its date, and gets it from `date_files`.
+A file that was written, by whomever, while the clock stood at a moment is of that moment for these processes, by mtime
+and by ctime: nobody has to date it, and nobody can. The test itself sees real time. Dates that it sets with os.utime
+are seen as it set them where they lie before the first move, as those do of a clock that is moved into the past.
 """
 
 from __future__ import annotations
 
-import importlib.util
+import contextlib
+import functools
+import hashlib
 import os
+import platform
 import subprocess
-import sys
+import tempfile
 import time
-from collections.abc import Iterable, Iterator
-from datetime import UTC, datetime
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from tools.lab.system import missing_packages
 
-def library() -> Path | None:
-    """The libfaketime of the development environment, or None where it does not work, as on another architecture."""
-    package = importlib.util.find_spec("libfaketime")
-    if package is None or package.origin is None:
-        return None
-    path = Path(package.origin).parent / "vendor/libfaketime/src/libfaketime.so.1"
-    command = [sys.executable, "-c", "import time; print(int(time.time()))"]
-    environment = {"LD_PRELOAD": str(path), "FAKETIME": "-315360000"}
-    said = subprocess.run(command, env=environment, capture_output=True, text=True, check=False).stdout.strip()
-    return path if said.isdecimal() and int(said) < time.time() - 300000000 else None
+SOURCE = Path(__file__).parent / "clock" / "moved_clock.c"
+# As moved_clock.c reads them: nanoseconds, 19 digits, and a sign and 18 digits.
+_LINE = "{:019d} {:+019d}"
+_WIDTH = 40
+_MOST = 4096
+# Python has no name for it.
+_CLOCK_REALTIME_COARSE = 5
+
+
+@functools.cache
+def missing_reason() -> str:
+    """Say why no clock can be moved here ("" when it can); as root a missing compiler is installed."""
+    if platform.system() != "Linux" or platform.architecture()[0] != "64bit":
+        return "a moved clock takes a 64-bit Linux"
+    missing = missing_packages({"cc": "gcc libc6-dev"})
+    return f"a moved clock takes packages that are not installed: {missing}" if missing else ""
+
+
+@functools.cache
+def library() -> Path:
+    """The library that moves the clock, compiled where it is not in the cache yet.
+
+    Raises:
+        RuntimeError: it cannot be compiled; the message is the compiler's.
+    """
+    if reason := missing_reason():
+        raise RuntimeError(reason)
+    default = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "media_ops_runbook")
+    cache = Path(os.environ.get("MEDIA_OPS_CACHE") or default).resolve()
+    key = hashlib.sha256(SOURCE.read_bytes() + platform.platform().encode()).hexdigest()[:12]
+    made = cache / f"moved-clock-{key}.so"
+    if not made.exists():
+        cache.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=cache, prefix="moved-clock-") as scratch:
+            new = Path(scratch, made.name)
+            command = ["cc", "-O2", "-std=gnu11", "-Wall", "-Wextra", "-fPIC", "-shared", "-o", str(new), str(SOURCE)]
+            done = subprocess.run([*command, "-ldl", "-lpthread"], capture_output=True, text=True, check=False)
+            if done.returncode:
+                raise RuntimeError(f"{SOURCE.name} cannot be compiled:\n{done.stderr}")
+            new.replace(made)
+    return made
 
 
 class MovedClock:
-    """One clock for all processes that have its environment."""
+    """One clock for all processes that have its environment; `file` is made."""
 
-    def __init__(self, preload: Path, file: Path, trees: Iterable[Path]) -> None:
+    def __init__(self, file: Path) -> None:
         self._file = file
-        self._trees = list(trees)
-        self._offset = 0.0
-        self._began = time.time() - 60
-        self.environment = {
-            "LD_PRELOAD": str(preload),
-            "FAKETIME_TIMESTAMP_FILE": str(file),
-            # Without a cache each look at the clock reads the file anew, and threads of one process that do so together
-            # may find none and take the real time (libfaketime, pull request 547). With this it is read once a second.
-            "FAKETIME_CACHE_DURATION": "0",
-            # Waiting and time-outs go on as they are, and so do the dates of files.
-            "DONT_FAKE_MONOTONIC": "1",
-            "NO_FAKE_STAT": "1",
-            "TZ": "UTC",
-        }
+        self._moves = 0
+        self._offset_ns = 0
+        with file.open("xb") as made:
+            made.truncate(_WIDTH * _MOST)
+        self.environment = {"LD_PRELOAD": str(library()), "MOVED_CLOCK_FILE": str(file), "TZ": "UTC"}
 
     def now(self) -> datetime:
         """The time that the processes see."""
-        return datetime.fromtimestamp(time.time() + self._offset, UTC)
+        return datetime.fromtimestamp((time.time_ns() + self._offset_ns) / 10**9, UTC)
 
     def move(self, to: datetime) -> None:
         """Put it somewhere; what was written so far is of the time before."""
-        self.date_files()
-        self._offset = to.timestamp() - time.time()
-        new = self._file.with_suffix(".new")
-        new.write_text(f"{self._offset:.3f}\n", encoding="ascii")
-        new.replace(self._file)
+        since = _next_tick()
+        self._set(since, round(to.timestamp() * 10**9) - since)
 
-    def date_files(self) -> None:
-        """Give what was written below the trees by now its date in the moved time."""
-        for path in (path for tree in self._trees for path in _below(tree)):
-            try:
-                written = path.lstat().st_mtime
-                if written > self._began:
-                    os.utime(path, (written + self._offset,) * 2, follow_symlinks=False)
-            except FileNotFoundError:
-                continue
+    @contextlib.contextmanager
+    def ago(self, age: timedelta) -> Iterator[None]:
+        """It goes so far behind, and then to real time."""
+        self._set(_next_tick(), -round(age.total_seconds() * 10**9))
+        try:
+            yield
+        finally:
+            self._set(_next_tick(), 0)
+
+    def _set(self, since: int, offset: int) -> None:
+        if self._moves == _MOST:
+            raise RuntimeError(f"a clock is moved {_MOST} times at most")
+        self._offset_ns = offset
+        line = _LINE.format(since, self._offset_ns).encode("ascii")
+        with self._file.open("r+b", buffering=0) as file:
+            start = self._moves * _WIDTH
+            # Its newline makes it a line, for whoever reads at this moment.
+            os.pwrite(file.fileno(), line, start)
+            os.pwrite(file.fileno(), b"\n", start + _WIDTH - 1)
+        self._moves += 1
 
 
-def _below(directory: Path) -> Iterator[Path]:
-    for top, directories, files in os.walk(directory):
-        yield from (Path(top, name) for name in (*directories, *files))
+def _next_tick() -> int:
+    """Wait until the coarse clock is past this moment, some milliseconds; return it in ns.
+
+    The kernel dates files by that one, or (since 6.13) by the fine one where somebody has looked since the last change:
+    all that was written before is dated before this, and all that is written from now on is not.
+    """
+    before = time.time_ns()
+    while (now := time.clock_gettime_ns(_CLOCK_REALTIME_COARSE)) <= before:
+        pass
+    return now

@@ -6,6 +6,7 @@
 
 usage: python -m tests.bench.bench_cleanup [--files N] [--directories N] [--below DIRECTORY]
 
+Files are as old as they are by a moved clock (tests/moved_clock.py), which the module sees: that costs some per cent.
 Prints time and largest memory of check mode and of the deletion, and fails where other files went than were reckoned
 beforehand, or memory reached 100 MB.
 """
@@ -20,8 +21,11 @@ import subprocess
 import sys
 import tempfile
 import time
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
+
+from tests.moved_clock import MovedClock, missing_reason
 
 ROOT = Path(__file__).resolve().parents[2]
 MEMORY_MAX_KIB = 100_000
@@ -44,33 +48,38 @@ def be_the_module() -> None:
         print(re.findall(r"VmHWM:\s*(\d+) kB", status)[0], file=sys.stderr)
 
 
-def run(options: dict[str, Any]) -> tuple[dict[str, Any], int, float]:
+def run(options: dict[str, Any], clock: MovedClock) -> tuple[dict[str, Any], int, float]:
     """The result of the module, its largest memory in KiB, and its time."""
     started = time.monotonic()
     done = subprocess.run(
-        [sys.executable, __file__, "--module"], input=json.dumps(options), capture_output=True, text=True, check=False
-    )
+        [sys.executable, "-m", "tests.bench.bench_cleanup", "--module"],
+        cwd=ROOT, env={**os.environ, **clock.environment}, input=json.dumps(options),
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
     if done.returncode:
         raise SystemExit(f"the module failed:\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
     return json.loads(done.stdout), int(done.stderr.split()[-1]), time.monotonic() - started
 
 
-def make(top: Path, files: int, directories: int) -> set[tuple[int, int]]:
+def make(top: Path, files: int, directories: int, clock: MovedClock) -> set[tuple[int, int]]:
     """Files of which every other is due; the directory and number of those that are not."""
     now, young = time.time(), set()
     each = files // directories
-    for directory in range(directories):
-        path = top / f"session-{directory:06d}"
-        path.mkdir()
-        fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-        for number in range(each):
-            name = f"prepared_{number:08d}.mp4"
-            os.close(os.open(name, os.O_CREAT | os.O_WRONLY, dir_fd=fd))
-            age = DAY / 2 if number % 2 else 2 * DAY + (directory * each + number) % 1_000_000
-            os.utime(name, (now - age, now - age), dir_fd=fd)
-            if number % 2:
-                young.add((directory, number))
-        os.close(fd)
+    for is_young in (False, True):
+        with clock.ago(timedelta(seconds=DAY / 2 if is_young else 2 * DAY)):
+            for directory in range(directories):
+                path = top / f"session-{directory:06d}"
+                path.mkdir(exist_ok=True)
+                fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+                for number in range(is_young, each, 2):
+                    name = f"prepared_{number:08d}.mp4"
+                    os.close(os.open(name, os.O_CREAT | os.O_WRONLY, dir_fd=fd))
+                    # By their mtime all are due, and each is of another one.
+                    age = 2 * DAY + (directory * each + number) % 1_000_000
+                    os.utime(name, (now - age, now - age), dir_fd=fd)
+                    if is_young:
+                        young.add((directory, number))
+                os.close(fd)
     return young
 
 
@@ -85,14 +94,17 @@ def main() -> None:
     if options.module:
         be_the_module()
         return
+    if reason := missing_reason():
+        raise SystemExit(f"error: {reason}")
     with tempfile.TemporaryDirectory(dir=options.below, prefix="bench-cleanup-") as directory:
         top = Path(directory, "video_merge")
         top.mkdir()
-        young = make(top, options.files, options.directories)
+        clock = MovedClock(Path(directory, "clock"))
+        young = make(top, options.files, options.directories, clock)
         rule = {"rule": "merged videos", "root": str(top), "patterns": ["*.mp4"], "min_age": DAY}
-        planned, memory, seconds = run({"rules": [rule], "_ansible_check_mode": True})
+        planned, memory, seconds = run({"rules": [rule], "_ansible_check_mode": True}, clock)
         print(f"plan    {planned['rules'][0]['planned']['files']:8d} files {seconds:7.1f} s {memory / 1000:6.1f} MB")
-        found, most, seconds = run({"rules": [rule], "plan_hash": planned["hash"], "as_of": planned["as_of"]})
+        found, most, seconds = run({"rules": [rule], "plan_hash": planned["hash"], "as_of": planned["as_of"]}, clock)
         print(f"delete  {found['rules'][0]['removed']['files']:8d} files {seconds:7.1f} s {most / 1000:6.1f} MB")
         left = {
             (int(path.name.rpartition("-")[2]), int(entry.name[9:17]))

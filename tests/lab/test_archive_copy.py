@@ -44,7 +44,7 @@ def stored(
         try:
             yield host, store, serve_as
         finally:
-            host.sh(f"cp -p /root/service.env {ENV}; rm -rf /root/service.env /backup {LOGS}/*.log.[0-9]*")
+            host.sh(f"cp -p /root/service.env {ENV}; rm -rf /root/service.env /backup/logs {LOGS}/*.log.[0-9]*")
             host.sh(f"systemctl restart {UNIT}")
 
 

@@ -12,14 +12,17 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.moved_clock import MovedClock
 from tests.unit.plugins.deletion import record_fault
 
 from .conftest import ROOT, Fleet
+from .host_clock import host_clock
 
 pytestmark = [pytest.mark.root, pytest.mark.slow]
 
@@ -36,12 +39,19 @@ RULES = [
 class Site:
     """One host of the fleet."""
 
-    def __init__(self, fleet: Fleet) -> None:
+    def __init__(self, fleet: Fleet, clock: MovedClock) -> None:
         self._fleet = fleet
+        self._clock = clock
 
     def root(self, script: str) -> str:
         """Run a script as root."""
         return self._fleet.lab.exec(HOST, ["bash", "-euc", script]).stdout
+
+    def old(self, *paths: str) -> None:
+        """Make files of the service's user, of two days ago."""
+        with self._clock.ago(timedelta(days=2)):
+            for path in paths:
+                self.root(f"echo x >{path}; chown media: {path}")
 
     def module(self, name: str, options: dict[str, Any], *more: str) -> dict[str, Any]:
         """Run a module as role prepare lets one: user media-ops, becoming the service's user."""
@@ -69,21 +79,18 @@ class Site:
 
 
 @pytest.fixture
-def site(fleet: Fleet) -> Iterator[Site]:
-    site = Site(fleet)
-    site.root(f"rm -rf {MERGE}/left-* && install -d -o media -g media /backup/logs {MERGE}/left-1")
-    try:
-        yield site
-    finally:
-        site.root(f"systemctl start {UNIT}; rm -rf {MERGE}/left-* /backup")
-
-
-def old(path: str) -> str:
-    return f"echo x >{path}; chown media: {path}; touch -d '2 days ago' {path}\n"
+def site(fleet: Fleet, tmp_path: Path) -> Iterator[Site]:
+    with host_clock(fleet, HOST, tmp_path) as moved:
+        site = Site(moved.fleet, moved.clock)
+        site.root(f"rm -rf {MERGE}/left-* && install -d -o media -g media /backup/logs {MERGE}/left-1")
+        try:
+            yield site
+        finally:
+            site.root(f"systemctl start {UNIT}; rm -rf {MERGE}/left-* /backup/logs")
 
 
 def test_what_root_holds_open_is_seen_by_the_services_user(site: Site) -> None:
-    site.root(old(f"{MERGE}/left-1/free.tmp") + old(f"{MERGE}/left-1/held.tmp"))
+    site.old(f"{MERGE}/left-1/free.tmp", f"{MERGE}/left-1/held.tmp")
     site.root(f"systemd-run --unit=holder --quiet tail -f {MERGE}/left-1/held.tmp")
     deadline = time.monotonic() + 30
     while "held.tmp" not in site.root("ls -l /proc/[0-9]*/fd 2>/dev/null || true") and time.monotonic() < deadline:
@@ -99,8 +106,17 @@ def test_what_root_holds_open_is_seen_by_the_services_user(site: Site) -> None:
     record_fault("a file that root's process holds open, on a host", "open, by the kernel's lease", "left alone")
 
 
+def test_what_came_a_moment_ago_with_an_old_date_stays(site: Site) -> None:
+    site.old(f"{MERGE}/left-1/old.tmp")
+    site.root(f"cp -p {MERGE}/left-1/old.tmp {MERGE}/left-1/copy.tmp; touch -d '3 days ago' {MERGE}/left-1/copy.tmp")
+    found = site.clean()
+    assert found["rules"][0]["removed"]["files"] == 1
+    assert site.root(f"ls {MERGE}/left-1").split() == ["copy.tmp"]
+    record_fault("a file that came a moment ago and keeps an old date", "as young as its change", "left alone")
+
+
 def test_a_stopped_service_has_no_sessions_and_a_hanging_one_may(site: Site) -> None:
-    site.root(old(f"{MERGE}/left-1/a.tmp"))
+    site.old(f"{MERGE}/left-1/a.tmp")
     site.root(f"systemctl kill --signal=STOP {UNIT}")
     try:
         hanging = site.clean(total_timeout=3, read_timeout=2, overall_timeout=3, retries=0)
@@ -117,7 +133,7 @@ def test_a_stopped_service_has_no_sessions_and_a_hanging_one_may(site: Site) -> 
 
 
 def test_logs_are_archived_beside_the_service_that_writes(site: Site) -> None:
-    site.root(old(f"{TEMP}/logs/application.log.7") + old(f"{TEMP}/logs/errors.log.1"))
+    site.old(f"{TEMP}/logs/application.log.7", f"{TEMP}/logs/errors.log.1")
     options = {"log_dir": f"{TEMP}/logs", "archive_dir": "/backup/logs"}
     planned = site.module("log_archive", options, "--check")
     found = site.module("log_archive", {**options, "plan_hash": planned["hash"]})

@@ -7,10 +7,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from .host_clock import host_clock
 from .incident_fixtures import incident
 from .incident_host import UNIT, Incident
 
@@ -127,17 +130,21 @@ def test_a_stuck_session_is_ended_while_the_api_is_dead(bystander: tuple[Inciden
 
 
 # runbook: EM-D1, EM-D2, EM-D3
-def test_the_disk_is_freed_by_the_plan_that_was_approved_and_by_no_other(bystander: tuple[Incident, int]) -> None:
-    host, _neighbour = bystander
-    old = f"{WORK_DIR}/gone/old.mp4"
-    host.sh(f"runuser -u media -- sh -c 'mkdir -p {WORK_DIR}/gone; echo x >{old}; touch -d \"2 days ago\" {old}'")
-    _code, planned, output = host.checked(DISK)
-    assert planned, output
-    code, output = host.run(DISK, incident_plan="f" * 12)
-    assert code == 2, output
-    assert f"approved was {'f' * 12}, now it is {planned}" in output
-    assert host.sh(f"ls {old}").strip() == old
-    assert host.response("emergency_disk_cleanup")["acted"] == []
-    code, output = host.run(DISK, incident_plan=planned)
-    assert code == 0, output
-    assert host.sh(f"ls {old} 2>/dev/null || true") == ""
+def test_the_disk_is_freed_by_the_plan_that_was_approved_and_by_no_other(
+    bystander: tuple[Incident, int], tmp_path: Path
+) -> None:
+    with host_clock(bystander[0].fleet, bystander[0].host, tmp_path) as moved:
+        host = Incident(moved.fleet, bystander[0].host)
+        old = f"{WORK_DIR}/gone/old.mp4"
+        with moved.clock.ago(timedelta(days=2)):
+            host.sh(f"runuser -u media -- sh -c 'mkdir -p {WORK_DIR}/gone; echo x >{old}'")
+        _code, planned, output = host.checked(DISK)
+        assert planned, output
+        code, output = host.run(DISK, incident_plan="f" * 12)
+        assert code == 2, output
+        assert f"approved was {'f' * 12}, now it is {planned}" in output
+        assert host.sh(f"ls {old}").strip() == old
+        assert host.response("emergency_disk_cleanup")["acted"] == []
+        code, output = host.run(DISK, incident_plan=planned)
+        assert code == 0, output
+        assert host.sh(f"ls {old} 2>/dev/null || true") == ""

@@ -7,19 +7,21 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import json
 import os
 import socket
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
+from tests.moved_clock import MovedClock
 from tests.s3_proxy import s3_proxy
 from tests.s3_store import Store, access_key, s3_store
 
 from .conftest import Fleet
+from .host_clock import host_clock
 from .incident_fixtures import incident, matrix, note
 from .incident_host import RESPONSE, UNIT, Incident
 
@@ -50,15 +52,20 @@ def left(host: Incident) -> list[str]:
 
 # runbook: EM-D1, EM-D2, EM-D3, EM-S3, P0-4A, P0-4B
 def test_a_full_disk_is_freed_of_what_is_past_its_age(
-    incident: Callable[[str], Incident], note: Callable[..., None]
+    incident: Callable[[str], Incident], note: Callable[..., None], tmp_path: Path
 ) -> None:
-    host = incident("media1")
-    with small_temp(host, "size=24m"):
+    broken = incident("media1")
+    with small_temp(broken, "size=24m"), host_clock(broken.fleet, "media1", tmp_path) as moved:
+        host = Incident(moved.fleet, "media1")
+        with moved.clock.ago(timedelta(days=2)):
+            host.sh(
+                f"cd {MERGE}; install -d -o media gone-1 left-1; head -c 12M /dev/zero >gone-1/merged.mp4;"
+                " head -c 2M /dev/zero >left-1/held.mp4; chown media: */*"
+            )
         host.sh(
-            f"cd {MERGE}; install -d -o media gone-1 left-1; head -c 12M /dev/zero >gone-1/merged.mp4;"
-            " cp gone-1/merged.mp4 left-1/kept.mp4 2>/dev/null; truncate -s 4M left-1/kept.mp4;"
-            " head -c 2M /dev/zero >left-1/held.mp4; chown media: */*;"
-            " touch -d '2 days ago' gone-1/merged.mp4 left-1/held.mp4;"
+            # As old by its own date, and here for a moment
+            f"cd {MERGE}; head -c 4M /dev/zero >left-1/kept.mp4; chown media: left-1/kept.mp4;"
+            " touch -d '2 days ago' left-1/kept.mp4;"
             " systemd-run --quiet --unit=holder --uid=media tail -f $PWD/left-1/held.mp4;"
             # Bytes of a sender that came in a moment ago fill what is left.
             " head -c 30M /dev/zero >left-1/coming.bin || true; chown media: left-1/coming.bin"
@@ -78,14 +85,19 @@ def test_a_full_disk_is_freed_of_what_is_past_its_age(
 
 # runbook: EM-S3
 def test_full_inodes_are_freed_while_bytes_are_free(
-    incident: Callable[[str], Incident], note: Callable[..., None]
+    incident: Callable[[str], Incident], note: Callable[..., None], tmp_path: Path
 ) -> None:
-    host = incident("media2")
-    with small_temp(host, "size=64m,nr_inodes=220"):
+    broken = incident("media2")
+    with small_temp(broken, "size=64m,nr_inodes=220"), host_clock(broken.fleet, "media2", tmp_path) as moved:
+        host = Incident(moved.fleet, "media2")
+        with moved.clock.ago(timedelta(hours=3)):
+            host.sh(
+                f"cd {MERGE}; install -d -o media gone-2; cd gone-2;"
+                " for number in $(seq 150); do echo >$number.tmp; done; chown media: *"
+            )
         host.sh(
-            f"cd {MERGE}; install -d -o media gone-2; cd gone-2;"
-            " for number in $(seq 150); do echo >$number.tmp; done; touch -d '3 hours ago' *.tmp; echo >young.tmp;"
-            " for number in $(seq 100); do touch $number.bin || break; done 2>/dev/null; chown media: *"
+            f"cd {MERGE}/gone-2; echo >young.tmp; for number in $(seq 100); do touch $number.bin || break; done"
+            " 2>/dev/null; chown media: young.tmp *.bin"
         )
         assert not host.sh(f"touch {TEMP}/x 2>/dev/null && echo written || true").strip(), "no inode is left"
         # Acts when it is run, and in --check tells the same plan.
@@ -172,33 +184,30 @@ def test_a_hog_is_named_and_left_alone_and_one_restart_is_all_that_is_tried(
 
 
 @pytest.fixture
-def ahead(fleet: Fleet, incident: Callable[[str], Incident], tmp_path: Path) -> Iterator[Incident]:
-    """A host whose service and Python see a clock that is an hour ahead (libfaketime)."""
+def ahead(fleet: Fleet, incident: Callable[[str], Incident], tmp_path: Path) -> Iterator[tuple[Incident, MovedClock]]:
+    """A host whose service and Python see a clock that the test puts an hour ahead."""
     host = incident("media3")
-    host.sh("dpkg -s libfaketime >/dev/null 2>&1 || apt-get install -qq -y --no-install-recommends libfaketime")
-    library = host.sh("dpkg -L libfaketime | grep 'libfaketime\\.so\\.1$'").strip()
-    moved = f"LD_PRELOAD={library} FAKETIME=+3600s"
-    python = "/usr/local/bin/python-ahead"
-    host.sh(f"printf '#!/bin/sh\\nexec env {moved} /usr/bin/python3 \"$@\"\\n' >{python}; chmod 755 {python}")
     drop_in = f"/etc/systemd/system/{UNIT}.service.d/ahead.conf"
-    host.sh(f"mkdir -p $(dirname {drop_in}); printf '[Service]\\nEnvironment={moved}\\n' >{drop_in}")
-    host.sh(f"systemctl daemon-reload; systemctl restart {UNIT}")
-    content = json.loads(fleet.inventory.read_text())
-    content["all"]["children"]["media_hosts"]["hosts"]["media3"]["ansible_python_interpreter"] = python
-    inventory = tmp_path / "hosts.json"
-    inventory.write_text(json.dumps(content))
-    try:
-        host.wait_healthy()
-        yield Incident(dataclasses.replace(fleet, inventory=inventory), "media3")
-    finally:
-        host.sh(f"rm {drop_in}; systemctl daemon-reload; systemctl restart {UNIT}; rm {python}")
+    with host_clock(fleet, "media3", tmp_path) as moved:
+        lines = f"[Service]\\nEnvironment={moved.environment}\\n"
+        host.sh(f"mkdir -p $(dirname {drop_in}); printf '{lines}' >{drop_in}; systemctl daemon-reload")
+        host.sh(f"systemctl restart {UNIT}")
+        try:
+            host.wait_healthy()
+            yield Incident(moved.fleet, "media3"), moved.clock
+        finally:
+            host.sh(f"rm {drop_in}; systemctl daemon-reload; systemctl restart {UNIT}")
 
 
 # runbook: DM-1
-def test_a_clock_an_hour_ahead_is_told_and_nothing_goes_by_its_age(ahead: Incident, note: Callable[..., None]) -> None:
-    host = ahead
-    # By its own clock, an hour ahead, the file would be old enough.
-    host.sh(f"install -d -o media {MERGE}/left-1; : >{MERGE}/left-1/a.tmp; touch -d '2 hours ago' {MERGE}/left-1/a.tmp")
+def test_a_clock_an_hour_ahead_is_told_and_nothing_goes_by_its_age(
+    ahead: tuple[Incident, MovedClock], note: Callable[..., None]
+) -> None:
+    host, clock = ahead
+    # By the host's clock, an hour ahead, the file is old enough.
+    with clock.ago(timedelta(hours=2)):
+        host.sh(f"install -d -o media {MERGE}/left-1; : >{MERGE}/left-1/a.tmp")
+    clock.move(datetime.now(UTC) + timedelta(hours=1))
     try:
         code, output = host.run(RESPONSE, incident_mode="apply")
         done = host.response()

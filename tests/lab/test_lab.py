@@ -62,6 +62,12 @@ def test_hosts_have_booted_and_reach_each_other(lab_hosts: Lab) -> None:
     assert lab_hosts.exec("media1", ["python3", "-c", banner]).stdout.strip() == "SSH-"
 
 
+def test_data_lies_on_the_machines_own_file_system_and_the_rest_on_a_layered_one(lab_hosts: Lab) -> None:
+    own = subprocess.run(["stat", "-f", "-c", "%T", cache_dir()], capture_output=True, text=True, check=True).stdout
+    found = lab_hosts.exec("media1", ["stat", "-f", "-c", "%T", "/srv", "/backup", "/"]).stdout.split()
+    assert found == [own.strip(), own.strip(), "overlayfs"]
+
+
 def test_up_of_a_lab_that_is_up_changes_nothing(lab_hosts: Lab) -> None:
     lab_hosts.exec("media1", ["touch", "/root/mark"])
     assert lab_hosts.up(list(lab_hosts.hosts), "media") is False
@@ -82,12 +88,12 @@ def test_a_second_lab_stands_beside_the_first_and_goes_without_it(lab_hosts: Lab
 
 def test_power_cut_keeps_the_disk(other: Lab) -> None:
     other.up(["web1"], "plain")
-    other.exec("web1", ["sh", "-c", "echo kept >/root/mark; sync"])
+    other.exec("web1", ["sh", "-c", "echo kept | tee /root/mark >/srv/mark; sync"])
     other.stop("web1")
     with pytest.raises(LabError, match=r"host web1 of lab .* does not run"):
         other.exec("web1", ["true"])
     other.start("web1")
-    assert other.exec("web1", ["cat", "/root/mark"]).stdout == "kept\n"
+    assert other.exec("web1", ["cat", "/root/mark", "/srv/mark"]).stdout == "kept\nkept\n"
 
 
 @pytest.mark.parametrize("stage", ["mounts", "processes"])

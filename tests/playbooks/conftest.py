@@ -17,6 +17,8 @@ import ansible_runner
 import pytest
 from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
 
+from tests.moved_clock import MovedClock, missing_reason
+
 ROOT = Path(__file__).resolve().parents[2]
 TOKEN_VARIABLE = "MEDIA_OPS_API_TOKEN"
 REACHED = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
@@ -86,6 +88,14 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> OneByOne:
     return OneByOne(config, log)
+
+
+@pytest.fixture
+def clock(tmp_path: Path) -> MovedClock:
+    """A clock for runs that get its environment, by which files are as old as a test wants them."""
+    if reason := missing_reason():
+        pytest.skip(reason)
+    return MovedClock(tmp_path / "clock")
 
 
 @pytest.fixture

@@ -25,15 +25,14 @@ import pytest
 from media_pipeline.client import wait_for
 from media_pipeline.launcher import Pipeline, running_pipeline
 
-from tests.moved_clock import MovedClock, library
+from tests.moved_clock import MovedClock, missing_reason
 from tests.playbooks.conftest import REACHED, ROOT
 from tests.receiver import Receiver, receiver
 
-LIBRARY = library()
 pytestmark = [
     pytest.mark.playbook,
     pytest.mark.slow,
-    pytest.mark.skipif(LIBRARY is None, reason="the libfaketime of PyPI does not work on this machine"),
+    pytest.mark.skipif(bool(missing_reason()), reason=missing_reason()),
 ]
 RUNNER = ROOT / "roles/schedule/files/media_ops_run.py"
 DAYS = [f"{date(2025, 3, 3) + timedelta(days=number):%m%d}" for number in range(35)]
@@ -153,26 +152,23 @@ class Site:
 
     # What happens on the host
 
-    def put(self, path: Path, when: str, content: bytes = b"", *, size: int = 0) -> None:
-        """A file of that time."""
+    def put(self, path: Path, content: bytes = b"", *, size: int = 0) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
         if size:
             os.truncate(path, size)
-        for dated in (path, path.parent):
-            os.utime(dated, (moment(when).timestamp(),) * 2)
 
     def rotate(self, day: str) -> None:
         """At 00:30 the application's log is rotated by rename. (Its own limit, 50 MB, is not reached here.)"""
         rotated = sorted(self.logs.glob("application.log.*"), key=lambda path: -int(path.suffix[1:]))
         for path in rotated:
             path.rename(path.with_suffix(f".{int(path.suffix[1:]) + 1}"))
-        self.put(self.logs / "application.log.1", f"{day} 00:30", f'{{"message": "rotated {day}"}}\n'.encode())
+        self.put(self.logs / "application.log.1", f'{{"message": "rotated {day}"}}\n'.encode())
 
     def leave(self, day: str) -> None:
         """At 13:00 a session leaves its working files behind."""
         for name in ("concat_list.txt", "merged_video.mp4", "part.tmp"):
-            self.put(self.pipeline.work_dir / f"left-{day}" / name, f"{day} 13:00", b"left")
+            self.put(self.pipeline.work_dir / f"left-{day}" / name, b"left")
 
     def work(self, good: int, fault: str, faulty: int) -> None:
         """Jobs, each of seven operations where all goes well; a faulty one fails in its first."""
@@ -224,7 +220,6 @@ class Site:
         """As the timer does, or with --now by hand."""
         when = f"{self.clock.now():%m%d %H:%M}"
         self.settle()
-        self.clock.date_files()
         there = self._files()
         command = [sys.executable, str(RUNNER), "--dir", str(self.base / "schedule"), "run", name, *options]
         done = subprocess.run(
@@ -271,8 +266,8 @@ class Agenda:
         self.site = site
         self._steps: list[tuple[str, Callable[[], Any]]] = []
 
-    def at(self, when: str, step: Callable[..., Any], *arguments: Any) -> None:
-        self._steps.append((when, lambda: step(*arguments)))
+    def at(self, when: str, step: Callable[..., Any], *arguments: Any, **options: Any) -> None:
+        self._steps.append((when, lambda: step(*arguments, **options)))
 
     def play(self) -> None:
         """All of it, in order of time."""
@@ -302,6 +297,23 @@ def routine(agenda: Agenda, number: int, day: str) -> None:
     agenda.at(f"{day} 18:05", site.settle)
     if weekday == 3:
         agenda.at(f"{day} 17:05", site.settle)
+
+
+def before(agenda: Agenda) -> None:
+    """What is there when the five weeks begin, and comes in their course to be found on a Sunday."""
+    site = agenda.site
+    temp, archives = site.pipeline.temp_dir, site.archives
+    agenda.at("0127 01:00", site.put, archives / "archived_logs_20250127.tar.gz", b"old")
+    agenda.at("0203 01:00", site.put, archives / "archived_logs_20250203.tar.gz", b"old")
+    for day in ("0227", "0301"):
+        agenda.at(f"{day} 00:30", site.rotate, day)
+    agenda.at("0301 12:00", site.put, temp / "batch.log", size=BIG + 1)
+    agenda.at("0301 12:00", site.put, temp / "batch_small.log", size=BIG)
+    agenda.at("0302 12:00", site.put, archives / "archived_logs_20250101.tar.gz", b"an old one that was copied")
+    # The service begins with the five weeks.
+    agenda.at("0303 00:00", site.stop)
+    agenda.at("0303 00:00", site.start)
+    agenda.at("0305 12:00", site.put, temp / "batch_new.log", size=BIG + 1)
 
 
 def faults(agenda: Agenda) -> None:
@@ -337,10 +349,9 @@ def faults(agenda: Agenda) -> None:
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """The host after the five weeks."""
-    assert LIBRARY
     base = tmp_path_factory.mktemp("weeks")
-    clock = MovedClock(LIBRARY, base / "clock", [base / "pipeline", base / "archives", base / "state"])
-    clock.move(moment("0303 00:00"))
+    clock = MovedClock(base / "clock")
+    clock.move(moment("0127 00:00"))
     settings = {"PIPELINE_SAMPLE_SECONDS": "0.5", "PIPELINE_HEALTH_CACHE_SECONDS": "0", "PROCESSING_TIMEOUT": "3600"}
     with (
         receiver() as channels,
@@ -348,15 +359,8 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     ):
         site = Site(base, clock, pipeline, channels)
         site.prepare()
-        site.put(site.archives / "archived_logs_20250127.tar.gz", "0127 01:00", b"old")
-        site.put(site.archives / "archived_logs_20250203.tar.gz", "0203 01:00", b"old")
-        site.put(site.archives / "archived_logs_20250101.tar.gz", "0302 12:00", b"an old one that was copied")
-        site.put(site.pipeline.temp_dir / "batch.log", "0301 12:00", size=BIG + 1)
-        site.put(site.pipeline.temp_dir / "batch_small.log", "0301 12:00", size=BIG)
-        site.put(site.pipeline.temp_dir / "batch_new.log", "0305 12:00", size=BIG + 1)
-        site.rotate("0227")
-        site.rotate("0301")
         agenda = Agenda(site)
+        before(agenda)
         for number, day in enumerate(DAYS):
             routine(agenda, number, day)
         faults(agenda)

@@ -5,9 +5,8 @@ from __future__ import annotations
 import json
 import os
 import pwd
-import time
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ import pytest
 from media_pipeline.launcher import Pipeline, running_pipeline
 
 from tests.fault_server import Exchange, document, fault_server
+from tests.moved_clock import MovedClock
 from tests.playbooks.conftest import REACHED, ROOT, Play, closed_port
 
 pytestmark = pytest.mark.playbook
@@ -117,37 +117,46 @@ def test_the_performance_watch_tells_of_slow_stages_and_long_sessions(
 
 
 # runbook: WC-1, WC-2, WC-3, WC-4, WC-5, WC-6
-def test_the_weekly_cleanup_waits_for_the_weeks_figures(play: Play, broken: Pipeline, state: Path) -> None:
+def test_the_weekly_cleanup_waits_for_the_weeks_figures(
+    play: Play, broken: Pipeline, state: Path, clock: MovedClock
+) -> None:
     work = broken.base_dir / "temp" / "video_merge" / "gone"
     work.mkdir(parents=True)
     old, young = work / "old.mp4", work / "young.mp4"
     for path, days in ((old, 7.01), (young, 6.99)):
-        path.write_bytes(b"x" * 4096)
-        when = time.time() - days * 86400
-        os.utime(path, (when, when))
+        with clock.ago(timedelta(days=days)):
+            path.write_bytes(b"x" * 4096)
+    # It came a moment ago and keeps its date, as what is copied with its dates does.
+    copied = work / "copied.mp4"
+    copied.write_bytes(b"x" * 4096)
+    os.utime(copied, ((datetime.now(UTC) - timedelta(days=30)).timestamp(),) * 2)
     hosts = {"media1": on(broken)}
-    refused = play("playbooks/weekly_system_cleanup.yml", hosts)
+    moved = clock.environment
+    refused = play("playbooks/weekly_system_cleanup.yml", hosts, environment=moved)
     assert refused.code == 2, refused.output
     assert "weekly_report" in refused.output
     assert old.exists(), "what cannot be done whole is not begun"
     week = {"schema_version": 1, "generated_at": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")}
     (state / f"weekly_report_{datetime.now(UTC):%Y%m%d}.json").write_text(json.dumps(week), encoding="utf-8")
-    checked = play("playbooks/weekly_system_cleanup.yml", hosts, "--check")
+    checked = play("playbooks/weekly_system_cleanup.yml", hosts, "--check", environment=moved)
     assert old.exists(), checked.output
-    run = play("playbooks/weekly_system_cleanup.yml", hosts)
+    run = play("playbooks/weekly_system_cleanup.yml", hosts, environment=moved)
     assert not old.exists(), run.output
     assert young.exists()
+    assert copied.exists()
     acted = run.result("weekly_system_cleanup")["hosts"][0]["response"]["acted"]
     assert [rung["act"] for rung in acted] == ["disk_cleanup", "pipeline_cleanup"]
     assert run.verdict("media1", "overall_status", "weekly_system_cleanup")["state"] == "critical"
 
 
-def test_a_rung_that_fails_behind_one_that_went_well_is_no_success(play: Play, state: Path, tmp_path: Path) -> None:
+def test_a_rung_that_fails_behind_one_that_went_well_is_no_success(
+    play: Play, state: Path, tmp_path: Path, clock: MovedClock
+) -> None:
     old = tmp_path / "site" / "temp" / "video_merge" / "gone" / "old.mp4"
     old.parent.mkdir(parents=True)
     (tmp_path / "site" / "temp" / "logs").mkdir()
-    old.write_bytes(b"x" * 4096)
-    os.utime(old, (time.time() - 8 * 86400,) * 2)
+    with clock.ago(timedelta(days=8)):
+        old.write_bytes(b"x" * 4096)
     week = {"schema_version": 1, "generated_at": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")}
     (state / f"weekly_report_{datetime.now(UTC):%Y%m%d}.json").write_text(json.dumps(week), encoding="utf-8")
 
@@ -158,7 +167,9 @@ def test_a_rung_that_fails_behind_one_that_went_well_is_no_success(play: Play, s
     with fault_server({"/cleanup": "error_500", "/stats": stats}) as url:
         site = {**REACHED, "media_ops_api_url": url, "media_ops_api_token": "token-of-the-site", "policy_become": False}
         run = play(
-            "playbooks/weekly_system_cleanup.yml", {"media1": {**site, "policy_base_dir": str(tmp_path / "site")}}
+            "playbooks/weekly_system_cleanup.yml",
+            {"media1": {**site, "policy_base_dir": str(tmp_path / "site")}},
+            environment=clock.environment,
         )
     assert run.code == 2, run.output
     response = run.result("weekly_system_cleanup")["hosts"][0]["response"]

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -12,6 +10,7 @@ from typing import Any
 import pytest
 from media_pipeline.launcher import Pipeline
 
+from tests.moved_clock import MovedClock
 from tests.playbooks.conftest import REACHED, Play, closed_port
 from tests.schemas import RESULT, REVIEW, WEEKLY, problems
 from tests.unit.plugins.week_factory import daily
@@ -21,7 +20,9 @@ PLAYBOOK = "playbooks/weekly_performance_review.yml"
 
 
 # runbook: WP-1, WP-2, WP-3, WC-1
-def test_the_week_from_the_pipeline_to_the_page(play: Play, fresh_pipeline: Pipeline, tmp_path: Path) -> None:
+def test_the_week_from_the_pipeline_to_the_page(
+    play: Play, fresh_pipeline: Pipeline, tmp_path: Path, clock: MovedClock
+) -> None:
     fresh_pipeline.feed(3)
     fresh_pipeline.feed(1, fault="broken")
     state = tmp_path / "state"
@@ -69,8 +70,9 @@ def test_the_week_from_the_pipeline_to_the_page(play: Play, fresh_pipeline: Pipe
     cleanup = "playbooks/weekly_system_cleanup.yml"
     allowed = play(cleanup, {"media1": host}, "--check", token=fresh_pipeline.token())
     assert allowed.code == 0, allowed.output
-    os.utime(written, (time.time() - 4 * 86400,) * 2)
-    late = play(cleanup, {"media1": host}, "--check", token=fresh_pipeline.token())
+    with clock.ago(timedelta(days=4)):
+        written.write_text(json.dumps(review), encoding="utf-8")
+    late = play(cleanup, {"media1": host}, "--check", token=fresh_pipeline.token(), environment=clock.environment)
     assert late.code == 2
     assert "may be 259200" in late.output
 

@@ -16,11 +16,14 @@ from typing import Any
 
 from . import image as images
 from .network import Network
-from .system import Group, LabError, locked, mount_overlay, run, unmount_below
+from .system import Group, LabError, locked, mount_bind, mount_overlay, run, unmount_below
 
 RUN = Path("/run/media-ops-lab")
 USER = "ops"
 BOOT_LIMIT_S = 60.0
+# Where a service keeps its data: on this machine's own file system. Below an overlay a file may be open by another path
+# than its own, so that the kernel's word for "nobody has it open" proves nothing there.
+DATA = ("srv", "backup")
 NETWORK = """[Match]
 Name=host0
 [Network]
@@ -213,6 +216,8 @@ class Lab:
     def _furnish(self, host: Host, lower: list[Path], gateway: str, others: list[Host]) -> None:
         """Mount a host's disk and write what makes it this host."""
         mount_overlay(lower, host.disk / "upper", host.disk / "work", host.root)
+        for name in DATA:
+            mount_bind(host.disk / "data" / name, host.root / name)
         etc = host.root / "etc"
         (etc / "hostname").write_text(f"{host.name}\n", encoding="ascii")
         (etc / "machine-id").write_text(f"{uuid.uuid4().hex}\n", encoding="ascii")

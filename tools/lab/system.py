@@ -9,7 +9,7 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 PACKAGES = {
@@ -26,18 +26,28 @@ class LabError(Exception):
     """The lab cannot do what it was asked for; the message says why."""
 
 
+def missing_packages(packages: Mapping[str, str]) -> str:
+    """Name the Debian packages of those commands that are not there; as root they are installed first."""
+
+    def missing() -> str:
+        return " ".join(sorted({package for command, package in packages.items() if not shutil.which(command)}))
+
+    names = missing()
+    if names and os.geteuid() == 0 and shutil.which("apt-get"):
+        install = ["apt-get", "-qq", "-o", "DPkg::Lock::Timeout=300", "install", "--no-install-recommends"]
+        env = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+        for command in (["apt-get", "-qq", "update"], [*install, *names.split()]):
+            subprocess.run(command, env=env, stdin=subprocess.DEVNULL, capture_output=True, check=False)
+        names = missing()
+    return names
+
+
 def missing_reason() -> str:
     """Say why no lab can be made here ("" when it can); as root missing Debian packages are installed."""
     if os.geteuid() != 0:
         return "lab hosts take root"
-    missing = sorted({package for command, package in PACKAGES.items() if not shutil.which(command)})
-    if missing and shutil.which("apt-get"):
-        install = ["apt-get", "-qq", "-o", "DPkg::Lock::Timeout=300", "install", "--no-install-recommends", *missing]
-        env = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-        for command in (["apt-get", "-qq", "update"], install):
-            subprocess.run(command, env=env, stdin=subprocess.DEVNULL, capture_output=True, check=False)
-        missing = sorted({package for command, package in PACKAGES.items() if not shutil.which(command)})
-    return f"lab hosts take packages that are not installed: {' '.join(missing)}" if missing else ""
+    missing = missing_packages(PACKAGES)
+    return f"lab hosts take packages that are not installed: {missing}" if missing else ""
 
 
 def run(command: Sequence[str], *, check: bool = True, timeout: float = 60, stdin: str = "") -> str:
@@ -88,6 +98,13 @@ def mount_overlay(lower: Sequence[Path], upper: Path, work: Path, merged: Path) 
         directory.mkdir(parents=True, exist_ok=True)
     layers = ":".join(map(str, lower))
     run(["mount", "-t", "overlay", "overlay", "-o", f"lowerdir={layers},upperdir={upper},workdir={work}", str(merged)])
+
+
+def mount_bind(source: Path, target: Path) -> None:
+    """Mount a directory at another place as well; both are made where they are missing."""
+    for directory in (source, target):
+        directory.mkdir(parents=True, exist_ok=True)
+    run(["mount", "--bind", str(source), str(target)])
 
 
 def unmount_below(directory: Path) -> None:
