@@ -276,6 +276,7 @@ def main() -> None:
         "root": {"type": "str", "required": True},
         "patterns": {"type": "list", "elements": "str", "required": True},
         "min_age": {"type": "float", "required": True},
+        "age_of": {"type": "str", "choices": ["change", "mtime"], "default": "change"},
         "min_size": {"type": "int", "default": 0},
         "prune_empty": {"type": "bool", "default": False},
         "steps": {"type": "list", "elements": "str", "default": []},

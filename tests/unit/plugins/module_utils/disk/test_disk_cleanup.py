@@ -37,6 +37,7 @@ from tests.unit.plugins.deletion import (
     fill,
     listed,
     make,
+    moved_clock,
     record_fault,
     rule,
     sessions_api,
@@ -45,9 +46,10 @@ from tests.unit.plugins.deletion import (
 )
 
 # Real processes, files and sockets by the hundred: more than the inner loop can wait for.
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("moved_clock")]
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: mounts and other users")
+assert moved_clock  # the fixture
 
 
 @pytest.fixture
