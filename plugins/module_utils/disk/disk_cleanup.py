@@ -35,6 +35,8 @@ _SESSIONS_SHOWN = 50
 _MILLI = 10**6  # nanoseconds
 _ASK_AGAIN_S = 30.0
 """How long an answer about the sessions lasts: about as long as a deletion must not lag behind a session's start."""
+_OPENED_AGAIN = 64
+"""After how many files of one directory it is opened anew from its root, which sees what was mounted meanwhile."""
 _FLAGS = 0x80086601  # FS_IOC_GETFLAGS of Linux's fs.h
 _IMMUTABLE, _APPEND_ONLY = 0x10, 0x20
 _REASONS = {
@@ -247,9 +249,7 @@ class _Roots:
         """Whether a root is not any more what its path leads to, without a link: it was moved, or mounted over."""
         with contextlib.suppress(OSError):
             facts = os.lstat(root.path)
-            same = (facts.st_dev, facts.st_ino) == self._identities[root.path]
-            # The kernel knows by what path the open directory is reached now, whatever link stands in for the old one.
-            return not same or os.readlink(f"/proc/self/fd/{root.fd}") != root.path
+            return (facts.st_dev, facts.st_ino) != self._identities[root.path] or not is_at(root.fd, root.path)
         return True
 
     def close(self) -> None:
@@ -287,6 +287,14 @@ class _Roots:
         for root in self._open.values():
             found.setdefault(root.device, ([], root.statvfs()))[0].append(root.path)
         return found
+
+
+def is_at(fd: int, path: str) -> bool:
+    """Whether an open directory is still reached by a path, as the kernel has it now, without a link on the way."""
+    try:
+        return os.readlink(f"/proc/self/fd/{fd}") == path
+    except OSError:
+        return False
 
 
 def _homes(homes: Iterable[str]) -> set[tuple[int, int]]:
@@ -509,6 +517,45 @@ class Outcome(NamedTuple):
     freed: int = 0
 
 
+class _MovedError(Exception):
+    """A root is not any more where it was."""
+
+
+class _Opened:
+    """The directory that files are deleted from, kept open from one file to the next, and looked at before each."""
+
+    def __init__(self, roots: _Roots) -> None:
+        self._roots = roots
+        self._stack = contextlib.ExitStack()
+        self._key: tuple[str, str, int] | None = None
+        self._fd = -1
+        self._left = 0
+
+    def close(self) -> None:
+        """Close it."""
+        self._stack.close()
+        self._key = None
+
+    def directory(self, root: Root, file: DueFile) -> int:
+        """The directory of a file, open, and reached by the path that it was found by.
+
+        Raises:
+            _MovedError: the root was moved, or something was mounted over it.
+            OSError: the directory is not there any more, or something else is in its place.
+        """
+        key = (root.path, file.directory, file.directory_inode)
+        path = f"{root.path}/{file.directory}" if file.directory else root.path
+        self._left -= 1
+        if key == self._key and self._left > 0 and is_at(self._fd, path):
+            return self._fd
+        self.close()
+        if self._roots.is_moved(root):
+            raise _MovedError
+        self._fd = self._stack.enter_context(opened_again(root, file.directory, file.directory_inode))
+        self._key, self._left = key, _OPENED_AGAIN
+        return self._fd
+
+
 class Sweep:
     """Carries a plan out, and knows what came of it."""
 
@@ -522,6 +569,7 @@ class Sweep:
         self._target = target_percent
         # Of files with several names that lost one here: to be without it is a change of our own.
         self._relinked: dict[tuple[int, int], int] = {}
+        self._opened = _Opened(roots)
         self.removed: Counter[str] = Counter()
         self._removed_directories: Counter[str] = Counter()
         self._freed: Counter[str] = Counter()
@@ -551,10 +599,11 @@ class Sweep:
     def _each(self, found: Findings, files: Iterable[DueFile], count: int, remove: Remove, ended: str) -> str:
         for number, file in enumerate(files):
             ended = ended or self._why_end(found.rule, of_files=remove is remove_file)
+            ended = ended or self._one(found, file, remove)
             if ended:
                 found.skip(found.rule.root, ended, count - number)
                 break
-            self._one(found, file, remove)
+        self._opened.close()
         return ended
 
     def _begin(self) -> str:
@@ -577,25 +626,29 @@ class Sweep:
             return "target_reached"
         if self._listed.is_old and self._ask_again():
             return "time_over"
-        return "moved" if self._roots.is_moved(root) else ""
+        return ""
 
-    def _one(self, found: Findings, file: DueFile, remove: Remove) -> None:
+    def _one(self, found: Findings, file: DueFile, remove: Remove) -> str:
+        """Delete one; tells why it and all others of the rule have to stay, else is empty."""
         name = found.rule.name
         root = self._roots.get(found.rule)
         outcome = self._kept(root, file)
         if not outcome.why:
             try:
-                with opened_again(root, file.directory, file.directory_inode) as directory:
-                    outcome = remove(directory, file, self._look.open_files, self._relinked)
+                directory = self._opened.directory(root, file)
+                outcome = remove(directory, file, self._look.open_files, self._relinked)
+            except _MovedError:
+                return "moved"
             except OSError as error:
                 why = _REASONS.get(error.errno or 0, errno.errorcode.get(error.errno or 0, "changed"))
                 outcome = Outcome(why, "" if why in _SAID else one_line(error.strerror))
         if outcome.why:
             found.skip(f"{root.path}/{file.path}", outcome.why, said=outcome.said)
-            return
+            return ""
         self._freed[name] += outcome.freed
         counter = self._removed_directories if remove is remove_directory else self.removed
         counter[name] += 1
+        return ""
 
     def _kept(self, root: Root, file: DueFile) -> Outcome:
         """Whether a file is a session's by now, or below what is mounted by now."""
@@ -702,11 +755,11 @@ def _delete(
         if fd is not None and not leased(fd, fcntl.F_WRLCK):
             return Outcome("open", "a process wants to open it")
         if facts.st_nlink == 1:
-            return _unlink(directory, file.name) or Outcome(freed=facts.st_blocks * 512)
+            return _unlink(directory, file.name, fd) or Outcome(freed=facts.st_blocks * 512)
         # The other names stay, of which this run may take some as well.
         still = os.open(file.name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=directory)
         try:
-            outcome = _unlink(directory, file.name)
+            outcome = _unlink(directory, file.name, fd)
             if outcome is None:
                 relinked[facts.st_dev, facts.st_ino] = os.fstat(still).st_ctime_ns
             return outcome or Outcome()
@@ -714,18 +767,23 @@ def _delete(
             os.close(still)
 
 
-def _unlink(directory: int, name: str) -> Outcome | None:
+def _unlink(directory: int, name: str, fd: int | None) -> Outcome | None:
+    """Delete a file by its name; why that is not to be had, or None where it is gone.
+
+    Args:
+        directory: open.
+        name: in it.
+        fd: the file itself, where it is open: with a lease on it, nobody can open it once more, nor can this process.
+    """
     try:
         os.unlink(name, dir_fd=directory)
     except PermissionError:
-        flag = ""
-        with contextlib.suppress(OSError):
-            fd = open_regular_at(directory, name)
-            try:
-                flag = _flag_of(fd)
-            finally:
-                os.close(fd)
-        return Outcome(flag or _flag_of(directory) or "denied")
+        with contextlib.ExitStack() as stack:
+            if fd is None:
+                with contextlib.suppress(OSError):
+                    fd = open_regular_at(directory, name)
+                    stack.callback(os.close, fd)
+            return Outcome((_flag_of(fd) if fd is not None else "") or _flag_of(directory) or "denied")
     return None
 
 

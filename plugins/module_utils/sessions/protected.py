@@ -81,17 +81,16 @@ def _composed(text: str) -> str:
 
 def unusable(session_id: str) -> str:
     """Why no file can be told to be this session's or not, for people; else empty."""
-    try:
-        is_long = len(os.fsencode(session_id)) > _NAME_MAX
-    except UnicodeEncodeError:
-        return "is no text"
     if not session_id.strip(". "):
         return "is empty"
     if "/" in session_id or ".." in session_id:
         return "is a path"
     if any(letter.isspace() or not letter.isprintable() for letter in session_id):
         return "has white space or control characters in it"
-    return "is longer than a file name" if is_long else ""
+    # The client puts a question mark in the place of what is no text.
+    if any(letter in "*?[]\ufffd" for letter in session_id):
+        return "has wildcards, or what is no text, in it"
+    return "is longer than a file name" if len(os.fsencode(session_id)) > _NAME_MAX else ""
 
 
 def protected_sessions(

@@ -18,6 +18,8 @@ from typing import NamedTuple
 
 from .tree import Root
 
+_Where = tuple[int, tuple[int, int]]
+_ONE_THREAD = 3  # links of a process's directory "task"
 _ESCAPED = re.compile(rb"\\([0-7]{3})")
 
 
@@ -45,17 +47,19 @@ class MountPoints:
         seen = {_namespace("/proc/self")}
         for process in os.listdir("/proc"):
             if process.isdecimal():
-                self._look(f"/proc/{process}/task", seen)
+                self._look(f"/proc/{process}", seen)
         self.namespaces = len({namespace for namespace, _root in seen})
 
-    def _look(self, tasks: str, seen: set[tuple[int, tuple[int, int]]]) -> None:
+    def _look(self, process: str, seen: set[_Where]) -> None:
         try:
             # Each thread for itself: one may have left its process's namespace, and a dead first one tells nothing.
-            for thread in os.listdir(tasks):
+            several = os.stat(f"{process}/task").st_nlink != _ONE_THREAD
+            tasks = [f"{process}/task/{thread}" for thread in os.listdir(f"{process}/task")] if several else [process]
+            for task in tasks:
                 with contextlib.suppress(FileNotFoundError, ProcessLookupError):
-                    where = _namespace(f"{tasks}/{thread}")
+                    where = _namespace(task)
                     if where not in seen:
-                        self._take(list(_table(f"{tasks}/{thread}")))
+                        self._take(list(_table(task)))
                         seen.add(where)
         except PermissionError:
             self.unseen_processes += 1
@@ -92,7 +96,7 @@ class MountPoints:
         }
 
 
-def _namespace(task: str) -> tuple[int, tuple[int, int]]:
+def _namespace(task: str) -> _Where:
     """The mount namespace of a process or thread, and its root, above which its table tells nothing."""
     root = os.stat(f"{task}/root")
     return os.stat(f"{task}/ns/mnt").st_ino, (root.st_dev, root.st_ino)

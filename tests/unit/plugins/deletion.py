@@ -55,8 +55,8 @@ AHEAD_S = 400 * DAY
 def moved_clock(monkeypatch: pytest.MonkeyPatch) -> None:
     """Move this process's clock forward, as nobody can set a ctime: what is made now was made 400 days ago.
 
-    A file of an age is then one whose mtime is that much before the moved present, as ``make`` and ``aged`` date it;
-    one that is not dated is old, and :func:`arrives` makes one whose inode is young.
+    A file of an age is then one whose mtime is that much before the moved present, as ``make`` and ``aged`` date it,
+    and a young one is one whose mtime is the moved present. That the ctime counts is tested without this.
     """
     real, real_ns = time.time, time.time_ns
     monkeypatch.setattr(time, "time", lambda: real() + AHEAD_S)
