@@ -41,7 +41,6 @@ from tests.unit.plugins.deletion import (
     fill,
     listed,
     make,
-    moved_clock,
     record_fault,
     rule,
     sessions_api,
@@ -53,7 +52,6 @@ from tests.unit.plugins.deletion import (
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("moved_clock")]
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: mounts and other users")
-assert moved_clock  # the fixture
 
 
 @pytest.fixture
