@@ -63,6 +63,16 @@ def drift(approved: str, found: str) -> str:
     return f"the plan has drifted: approved was {approved}, now it is {found}; nothing was done. Read the new plan"
 
 
+def require_approval(approved: str | None) -> None:
+    """Refuse an empty hash, as a variable that was not set gives it: nothing was approved by it, and not everything.
+
+    Raises:
+        OptionError: it is empty.
+    """
+    if approved is not None and not approved.strip():
+        raise OptionError("plan_hash", approved, "must be the hash of a plan that was approved; leave it out for none")
+
+
 def require_hash(plan: Sequence[Action], approved: str | None, since: Sequence[str] = ()) -> None:
     """Raise where a plan was approved and the plan made anew is another; the error carries the new plan.
 
@@ -75,13 +85,12 @@ def require_hash(plan: Sequence[Action], approved: str | None, since: Sequence[s
         since: what is known to have changed since the approved plan, a line for each.
 
     Raises:
-        OptionError: an empty text was given, as by a variable that was not set: approved was nothing.
+        OptionError: the hash is empty.
         MediaOpsError: the plan is another.
     """
+    require_approval(approved)
     if approved is None:
         return
-    if not approved.strip():
-        raise OptionError("plan_hash", approved, "must be the hash of a plan that was approved; leave it out for none")
     found = plan_hash(plan)
     if approved != found:
         now = "; ".join(map(_said, plan[:_SAID_MAX])) or "there is nothing to do"

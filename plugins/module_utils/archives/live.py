@@ -8,31 +8,48 @@ from __future__ import annotations
 
 import fnmatch
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 _END = ".log"
 _PART = re.compile(r"\[[!]?\]?[^\]]*\]|.", re.DOTALL)
+_LETTERS = frozenset(map(chr, range(32, 127)))
 _ROTATED = re.compile(r"(.+)[.-][0-9]{1,8}(?:\.(?:gz|zst|xz|bz2))?")
 
 
 def may_take_a_log(pattern: str) -> bool:
-    """Whether a shell pattern fits any name that ends with ``.log``, which no rotation has renamed."""
+    """Whether a shell pattern fits any name that ends with its first ``.log``, which no rotation has renamed.
+
+    All names are tried at once, letter by letter: by how much of the pattern, and of the ending, they fit so far.
+    """
     parts = _PART.findall(pattern)
-    # From the end: how many parts of the pattern, and how many letters of the ending, are left to be fitted.
-    open_ends, seen = [(len(parts), len(_END))], set()
-    while open_ends:
-        state = left, letters = open_ends.pop()
-        if not letters:
-            return True  # whatever is left of the pattern fits some beginning
-        if not left or state in seen:
+    letters = sorted(_LETTERS | set(pattern))
+    left = [(at, 0) for at in _reached(parts, 0)]
+    seen = set(left)
+    while left:
+        at, ending = left.pop()
+        if at == len(parts):
+            if ending == len(_END):
+                return True
             continue
-        seen.add(state)
-        part = parts[left - 1]
-        if part == "*":
-            open_ends += [(left - 1, letters), (left, letters - 1)]
-        elif fnmatch.fnmatchcase(_END[letters - 1], part):
-            open_ends.append((left - 1, letters - 1))
+        if ending == len(_END):  # whatever comes behind it is a rotation's
+            continue
+        for letter in letters:
+            if not fnmatch.fnmatchcase(letter, parts[at]):
+                continue
+            fits = ending + 1 if letter == _END[ending] else int(letter == _END[0])
+            new = {(after, fits) for after in _reached(parts, at if parts[at] == "*" else at + 1)} - seen
+            seen |= new
+            left += new
     return False
+
+
+def _reached(parts: Sequence[str], at: int) -> set[int]:
+    """Where in a pattern one is, as stars may stand for nothing."""
+    found = {at}
+    while at < len(parts) and parts[at] == "*":
+        at += 1
+        found.add(at)
+    return found
 
 
 def rotated_from(names: Iterable[str]) -> dict[str, str]:

@@ -715,7 +715,7 @@ def _cut(name: str, length: int) -> str:
         return name
     mark = f"~{hashlib.sha256(whole).hexdigest()[:16]}~"
     end = length // 4
-    return os.fsdecode(whole[: length - end - len(mark)]) + mark + os.fsdecode(whole[-end:])
+    return whole[: length - end - len(mark)].decode("utf-8", "ignore") + mark + whole[-end:].decode("utf-8", "ignore")
 
 
 def _is_packed(name: str) -> bool:
