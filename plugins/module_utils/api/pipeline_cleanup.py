@@ -155,7 +155,9 @@ def _clean(client: Client, plan: list[Action]) -> dict[str, Any]:
     reply = client.request("/cleanup", method="POST")
     counts = {key: number((reply.data or {}).get(key)) for key in _COUNTED}
     # Anything but three whole numbers is no word of success, an empty document least of all.
-    known = {key: int(count) for key, count in counts.items() if count is not None and count >= 0 and count == int(count)}
+    known = {
+        key: int(count) for key, count in counts.items() if count is not None and count >= 0 and count == int(count)
+    }
     if reply.state == "ok" and len(known) == len(_COUNTED):
         said = ", ".join(f"{key} {count}" for key, count in known.items())
         return {"plan": [{**plan[0], "result": "done", "msg": said}], "cleaned": known}

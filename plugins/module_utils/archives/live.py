@@ -12,21 +12,23 @@ from collections.abc import Iterable, Sequence
 
 _END = ".log"
 _PART = re.compile(r"\[[!]?\]?[^\]]*\]|.", re.DOTALL)
+_BEFORE_NUMBERS = ".-_"
 _LETTERS = frozenset(map(chr, range(32, 127)))
 _ROTATED = re.compile(r"(.+)[.-][0-9]{1,8}(?:\.(?:gz|zst|xz|bz2))?")
 
 
 def may_take_a_log(pattern: str) -> bool:
-    """Whether a shell pattern fits any name that ends with its first ``.log``, which no rotation has renamed.
+    """Whether a shell pattern fits any name of a log that no rotation has renamed.
 
-    All names are tried at once, letter by letter: by how much of the pattern, and of the ending, they fit so far.
+    That is one that ends with its first ``.log``, without a number behind a dot or a dash as in ``app.1.log``. All such
+    names are tried at once, letter by letter: by how much of the pattern, and of the ending, they fit so far.
     """
     parts = _PART.findall(pattern)
     letters = sorted(_LETTERS | set(pattern))
-    left = [(at, 0) for at in _reached(parts, 0)]
+    left = [(at, 0, False) for at in _reached(parts, 0)]
     seen = set(left)
     while left:
-        at, ending = left.pop()
+        at, ending, may_be_numbered = left.pop()
         if at == len(parts):
             if ending == len(_END):
                 return True
@@ -34,10 +36,11 @@ def may_take_a_log(pattern: str) -> bool:
         if ending == len(_END):  # whatever comes behind it is a rotation's
             continue
         for letter in letters:
-            if not fnmatch.fnmatchcase(letter, parts[at]):
+            if (may_be_numbered and letter.isdigit()) or not fnmatch.fnmatchcase(letter, parts[at]):
                 continue
             fits = ending + 1 if letter == _END[ending] else int(letter == _END[0])
-            new = {(after, fits) for after in _reached(parts, at if parts[at] == "*" else at + 1)} - seen
+            following = _reached(parts, at if parts[at] == "*" else at + 1)
+            new = {(after, fits, letter in _BEFORE_NUMBERS) for after in following} - seen
             seen |= new
             left += new
     return False

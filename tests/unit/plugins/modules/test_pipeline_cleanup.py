@@ -214,7 +214,13 @@ def test_the_request_is_never_repeated(capsys: Capsys, state: Path, mode: str, u
     assert ("is not known, and it is not repeated" in found["msg"]) is unsure
 
 
-ODD = ({}, {"cleaned_alerts": 1}, {**dict.fromkeys(pipeline_cleanup_logic._COUNTED, 0), "cleaned_alerts": 0.5}, [], None)
+ODD = (
+    {},
+    {"cleaned_alerts": 1},
+    {**dict.fromkeys(pipeline_cleanup_logic._COUNTED, 0), "cleaned_alerts": 0.5},
+    [],
+    None,
+)
 
 
 @pytest.mark.parametrize("answer", [*ODD, dict.fromkeys(pipeline_cleanup_logic._COUNTED)])

@@ -23,6 +23,8 @@ from hypothesis import strategies as st
         "*[!0-9]",
         "?*",
         "errors.log",
+        "app2*.log",
+        "*[0-9].log",
         "*.[l]og",
         "**",
     ],
@@ -33,15 +35,29 @@ def test_a_pattern_that_fits_a_log_without_a_rotation_is_seen(pattern: str) -> N
 
 @pytest.mark.parametrize(
     "pattern",
-    ["*.log.[0-9]*", "*.log.?", "*.log.*", "*.log-2*", "*.gz", "application.log.1", "*.LOG", "*.[0-9]", "[.]log]"],
+    [
+        "*.log.[0-9]*",
+        "*.log.?",
+        "*.log.*",
+        "*.log-2*",
+        "*.gz",
+        "application.log.1",
+        "*.LOG",
+        "access.[0-9]*",
+        "app.[0-9].log",
+        "app-20[0-9]*.log",
+        "*.[0-9]",
+        "[.]log]",
+    ],
 )
 def test_one_that_fits_none_is_not(pattern: str) -> None:
     assert not may_take_a_log(pattern)
 
 
-@given(st.text("ab.log*?[]!-", max_size=8), st.text("ab.", max_size=4))
+@given(st.text("ab.log*?[]!-", max_size=8), st.text("ab1.", max_size=4))
 def test_whatever_fits_is_seen(pattern: str, name: str) -> None:
-    assert may_take_a_log(pattern) or ".log" in name or not fnmatch.fnmatchcase(f"{name}.log", pattern)
+    is_rotated = ".log" in name or ".1" in name
+    assert may_take_a_log(pattern) or is_rotated or not fnmatch.fnmatchcase(f"{name}.log", pattern)
 
 
 def test_what_was_rotated_from_a_log() -> None:
