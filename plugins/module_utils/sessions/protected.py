@@ -15,7 +15,7 @@ from typing import Any, Callable
 
 from ..api.settings import api_settings
 from ..errors import MediaOpsError, OptionError
-from ..shapes import one_line
+from ..shapes import Json, number, one_line
 from ..system.systemd import main_pid, unit_pids, unit_properties
 from .active import active_sessions
 
@@ -108,7 +108,7 @@ def protected_sessions(
     known: frozenset[str] = frozenset()
     if reply.state == "ok" and reply.data is not None:
         listed = active_sessions(reply.data)
-        reason = listed.reason or _unusable_ids(listed.by_id)
+        reason = _short(reply.data) or listed.reason or _unusable_ids(listed.by_id)
         known = frozenset(session for session in listed.by_id if not unusable(session))
         if not reason:
             return Sessions(directory, "ok", "", known)
@@ -121,6 +121,14 @@ def protected_sessions(
             return Sessions(directory, "service_down", said)
     warn(f"the sessions are not known ({reason}; {running}): everything below {directory} stays")
     return Sessions(directory, state, f"{reason}; {running}", known, all_of=True)
+
+
+def _short(document: Json) -> str:
+    """Which part of the sessions that are counted is in the list, for people; empty where it is all, or not known."""
+    rows, total = document.get("active_sessions"), number(document.get("total_active"))
+    if not isinstance(rows, list) or total is None or total == len(rows):
+        return ""
+    return f"the list has {len(rows)} of {total:g} sessions"
 
 
 def _unusable_ids(ids: Iterable[str]) -> str:

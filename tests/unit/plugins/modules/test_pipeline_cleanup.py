@@ -20,6 +20,7 @@ import pytest
 import uvicorn
 from ansible.module_utils.testing import patch_module_args
 from ansible_collections.media_ops.runbook.plugins.module_utils.api import pipeline_cleanup as pipeline_cleanup_logic
+from ansible_collections.media_ops.runbook.plugins.module_utils.api.client import Client
 from ansible_collections.media_ops.runbook.plugins.modules import pipeline_cleanup
 from media_pipeline import app, config, tokens
 from media_pipeline.client import wait_for
@@ -214,27 +215,29 @@ def test_the_request_is_never_repeated(capsys: Capsys, state: Path, mode: str, u
     assert ("is not known, and it is not repeated" in found["msg"]) is unsure
 
 
-ODD = (
+NONE: dict[str, Any] = dict.fromkeys(pipeline_cleanup_logic._COUNTED, 0)
+ODD: list[Any] = [
     {},
     {"cleaned_alerts": 1},
-    {**dict.fromkeys(pipeline_cleanup_logic._COUNTED, 0), "cleaned_alerts": 0.5},
+    {**NONE, "cleaned_alerts": 0.5},
+    {**NONE, "cleaned_alerts": None},
     [],
     None,
-)
+]
 
 
-@pytest.mark.parametrize("answer", [*ODD, dict.fromkeys(pipeline_cleanup_logic._COUNTED)])
+@pytest.mark.parametrize("answer", ODD)
 def test_only_three_whole_numbers_are_success(
     capsys: Capsys, state: Path, monkeypatch: pytest.MonkeyPatch, answer: Any
 ) -> None:
     keep(state)
-    request = pipeline_cleanup_logic.Client.request
+    request = Client.request
 
     def odd(client: Any, path: str, *arguments: Any, **more: Any) -> Any:
         reply = request(client, path, *arguments, **more)
         return dataclasses.replace(reply, state="ok", data=answer) if more.get("method") == "POST" else reply
 
-    monkeypatch.setattr(pipeline_cleanup_logic.Client, "request", odd)
+    monkeypatch.setattr(Client, "request", odd)
     with fault_server({"/metrics/system": "not_found"}) as url:
         found = run(capsys, url, state, **LIMITS)
     assert (found["failed"], found["carried_out"], found["plan"][0]["result"]) == (True, None, "failed")

@@ -34,6 +34,7 @@ from ansible_collections.media_ops.runbook.plugins.module_utils.system.tree impo
 
 from tests.bench import bench_cleanup
 from tests.unit.plugins.deletion import (
+    AHEAD_S,
     DAY,
     HOUR,
     aged,
@@ -1065,6 +1066,24 @@ def test_who_has_what_open_is_looked_at_again_before_the_first_deletion(
     assert (top / "held.tmp").exists()
 
 
+@pytest.mark.parametrize(
+    ("total", "says"),
+    [(5, "the list has 3 of 5 sessions"), (float("nan"), "nan"), ("3", "counts 3"), (True, "counts True")],
+)
+def test_a_short_list_says_how_short_and_keeps_what_it_names_anywhere(
+    tmp_path: Path, top: Path, total: object, says: str
+) -> None:
+    make(tmp_path / "uploads/a_clip.mp4")
+    make(tmp_path / "uploads/old.mp4")
+    make(top / "other/x.mp4")
+    with sessions_api({**listed("a", "b", "c"), "total_active": total}) as url:
+        found = clean(rule(tmp_path, "*.mp4"), api_url=url, sessions_dir=str(top))
+    if says != "nan":  # which is no JSON, and no answer at all
+        assert says in found["api"]["reason"]
+        assert found["rules"][0]["skipped"] == {"session": 2}
+    assert (top / "other/x.mp4").exists()
+
+
 def test_a_sessions_dir_behind_a_link_protects_the_same(tmp_path: Path, top: Path) -> None:
     make(top / "abc/old.tmp")
     (tmp_path / "link").symlink_to(top)
@@ -1174,7 +1193,7 @@ def test_a_hundred_thousand_files_half_of_them_due(in_memory: Path) -> None:
     """In 500 directories, at random: the set that find reckons, by a process that stays below 100 MB."""
     top = in_memory
     chance = random.Random(4)
-    now = time.time()
+    now = time.time() - AHEAD_S  # the process has the real clock, by which the inodes are young: it goes by the mtime
     limits = {"tmp": 0.1 * DAY, "mp4": DAY}
     due = [True, False] * 50_000
     chance.shuffle(due)
@@ -1197,7 +1216,7 @@ def test_a_hundred_thousand_files_half_of_them_due(in_memory: Path) -> None:
     assert (len(every), len(reckoned)) == (100_000, 50_000)
 
     rules = [
-        {"rule": suffix, "root": str(top), "patterns": [f"*.{suffix}"], "min_age": limit}
+        {"rule": suffix, "root": str(top), "patterns": [f"*.{suffix}"], "min_age": limit, "age_of": "mtime"}
         for suffix, limit in limits.items()
     ]
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
