@@ -100,6 +100,11 @@ class Deadline:
         """Whether the time is over."""
         return time.monotonic() >= self._ends
 
+    @property
+    def left_s(self) -> float:
+        """How many seconds are left; none or less when the time is over."""
+        return self._ends - time.monotonic()
+
     def require(self, what: str) -> None:
         """Go on only while there is time.
 

@@ -11,7 +11,9 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, TypedDict
 
-from .errors import MediaOpsError
+from .errors import MediaOpsError, OptionError
+
+_SAID_MAX = 5
 
 
 class Action(TypedDict):
@@ -61,13 +63,44 @@ def drift(approved: str, found: str) -> str:
     return f"the plan has drifted: approved was {approved}, now it is {found}; nothing was done. Read the new plan"
 
 
-def require_hash(plan: Sequence[Action], approved: str | None) -> None:
+def require_approval(approved: str | None) -> None:
+    """Refuse an empty hash, as a variable that was not set gives it: nothing was approved by it, and not everything.
+
+    Raises:
+        OptionError: it is empty.
+    """
+    if approved is not None and not approved.strip():
+        raise OptionError("plan_hash", approved, "must be the hash of a plan that was approved; leave it out for none")
+
+
+def require_hash(plan: Sequence[Action], approved: str | None, since: Sequence[str] = ()) -> None:
     """Raise where a plan was approved and the plan made anew is another; the error carries the new plan.
+
+    Only the hash of the approved plan is known here, so what is said is what the plan would do now, with the dates
+    of the proofs, and what the module knows to have changed meanwhile.
 
     Args:
         plan: made just now.
         approved: the hash that a person approved, or None where none is asked for.
+        since: what is known to have changed since the approved plan, a line for each.
+
+    Raises:
+        OptionError: the hash is empty.
+        MediaOpsError: the plan is another.
     """
+    require_approval(approved)
+    if approved is None:
+        return
     found = plan_hash(plan)
-    if approved and approved != found:
-        raise MediaOpsError(drift(approved, found), plan=list(plan), hash=found)
+    if approved != found:
+        now = "; ".join(map(_said, plan[:_SAID_MAX])) or "there is nothing to do"
+        more = f"; and {len(plan) - _SAID_MAX} actions more" if len(plan) > _SAID_MAX else ""
+        changed = f". Since the approval: {'; '.join(since)}" if since else ""
+        said = f"{drift(approved, found)}: {now}{more}{changed}"
+        raise MediaOpsError(said, plan=list(plan), hash=found)
+
+
+def _said(action: Action) -> str:
+    newest = action["proof"].get("newest")
+    dated = f", the newest of {newest}" if newest else ""
+    return f"{action['action']} {action['target']}{dated}"

@@ -19,10 +19,15 @@ description:
   - Trees are walked by open directories. No symbolic link is followed, no mount is crossed, nothing outside of a
     root is touched, whatever is renamed, linked or mounted meanwhile.
   - Ages are exact. A file is due when it was last changed longer ago than C(min_age) seconds, not when whole days
-    have passed.
+    have passed. A change is one of its content or of its inode, whichever is later, so that a file that has just come
+    here is young, whatever date it brought along.
   - What stays, and is named in RV(rules) and RV(skipped_files), is what a live process has open, what belongs to a
-    session that the API lists, what changed since it was planned, what is dated in the future, and what is not a
-    regular file.
+    session that the API lists, what changed since it was planned, what is dated in the future, what is mounted upon in
+    whatever mount namespace, and what is not a regular file.
+  - Right before the first deletion of each rule, and every half a minute after that, the API is asked again which
+    sessions there are. A session that has begun since the plan keeps its files, and where no answer comes any more
+    everything below O(sessions_dir) stays. Who has what open, and what is mounted, is looked at anew, too.
+  - A root that is moved away while the module runs is left alone from then on, wherever it is now.
   - That nobody has a file open is proved by a write lease, which the kernel grants only then. Leases are for the
     owner of a file, so run the module as the service's user. Where there is none to be had, C(/proc) has to do if
     all of it can be read, and the file stays with the reason C(unproven) if not.
@@ -56,8 +61,8 @@ options:
       root:
         description:
           - Absolute directory below which files go. One that is missing is reported, not made.
-          - Refused are V(/), homes and what holds one, paths of fewer than two components or with C(..) in them, and
-            such as are, or pass through, a symbolic link.
+          - Refused are V(/), homes and what holds one, by whatever path, paths of fewer than two components or with
+            C(..) in them, and such as are, or pass through, a symbolic link.
         type: str
         required: true
       patterns:
@@ -69,6 +74,15 @@ options:
         description: Seconds since the last change, of which a file must be older. More than 0.
         type: float
         required: true
+      age_of:
+        description:
+          - What the age is counted from. V(change) is the later of both dates, of the content (mtime) and of the inode
+            (ctime), of which nobody can set the second.
+          - V(mtime) is for what is renamed by its nature, such as rotated logs. Whatever arrives with an old date is
+            then deleted at once.
+        type: str
+        choices: [change, mtime]
+        default: change
       min_size:
         description: Bytes that a file must have at least.
         type: int
@@ -87,8 +101,9 @@ options:
     description:
       - Directory that holds one directory for each session, named by the session's id.
       - With it the API is asked which sessions there are. What lies in a directory named like one of them, in
-        whatever tree, and files named like C(ID.tmp) or C(ID_clip.mp4), stay.
-      - Where the API does not tell, everything below this directory stays, unless O(unit) is known not to run.
+        whatever tree, and files named like C(ID), C(ID.part.mp4), C(ID-1.mp4) or C(ID_clip.mp4), stay.
+      - Where the API does not tell, everything below this directory stays, unless O(unit) is known not to run. So it
+        does where the list contradicts itself, or has an id that cannot be told from other names, such as C(a/b).
     type: path
   unit:
     description: The service's systemd unit. Without it a service whose API does not answer may be running.
@@ -111,7 +126,10 @@ options:
       - Without it, it is now.
     type: float
   plan_hash:
-    description: Act only when the plan made anew has this RV(hash). Else the module fails and says what drifted.
+    description:
+      - Act only when the plan made anew has this RV(hash). Else the module fails and says what the plan would do now,
+        and which files are new or changed since O(as_of).
+      - An empty one is an error.
     type: str
   max_listed:
     description: How many files RV(skipped_files) and the diff name at most, 0 to 1000.
@@ -139,6 +157,7 @@ EXAMPLES = r"""
         root: /srv/media-processing/temp/logs
         patterns: ["*.log.[0-9]*"]
         min_age: 86400
+        age_of: mtime
         steps: [EM-D1]
   register: cleanup
 
@@ -157,8 +176,8 @@ plan:
     - One action for each rule by which something goes, with C(action), C(target), C(why), C(steps), C(stable),
       C(proof), C(result) and C(msg).
     - C(stable) holds the rule, its root, the number of files and directories, the bytes that their end frees, and a
-      digest over path, inode, size and time of change of each. C(proof) holds a few paths, the oldest first, so that
-      the plan stays short for a million files.
+      digest over path, inode, size and both times of change of each. C(proof) holds a few paths, the oldest first, and
+      the dates of the C(oldest) and the C(newest), so that the plan stays short for a million files.
   type: list
   elements: dict
   returned: success
@@ -208,9 +227,10 @@ rules:
     skipped:
       description:
         - How many stay, by reason. C(session), C(open), C(unproven) (somebody may have it open), C(changed), C(gone),
-          C(dated_in_the_future), C(denied), C(read_only), C(locked), C(symbolic_link), C(no_regular_file),
-          C(target_reached), C(time_over) (the module's 15 minutes); of directories not looked into C(mount),
-          C(denied), C(too_deep), C(unreadable).
+          C(moved) (the root was), C(mount) (also a mount point of another namespace), C(dated_in_the_future),
+          C(no_date) (before 1677 or after 2262), C(denied), C(immutable), C(append_only), C(read_only), C(locked),
+          C(symbolic_link), C(no_regular_file), C(target_reached), C(time_over) (the module's 15 minutes); of
+          directories not looked into C(mount), C(denied), C(too_deep), C(unreadable).
       type: dict
   sample:
     - rule: temporary
@@ -224,7 +244,9 @@ rules:
       freed_bytes: 73400320
       skipped: {open: 1, session: 2}
 skipped_files:
-  description: Some of what stays, each with C(rule), C(reason) and C(path).
+  description:
+    - Some of what stays, each with C(rule), C(reason), C(path) and C(msg), which is the reason for people, such as
+      V(open by pid 7 (rsync\)) or V(has grown by 3000 bytes since it was planned).
   type: list
   elements: dict
   returned: success
@@ -242,6 +264,13 @@ held_open:
       look at.
   type: dict
   returned: success
+mount_namespaces:
+  description:
+    - In how many mount namespaces mount points were looked for, C(seen), and how many processes have one that this user
+      must not look into, C(unseen_processes).
+  type: dict
+  returned: success
+  sample: {seen: 4, unseen_processes: 0}
 protected_sessions:
   description: Ids of the sessions whose files stay, at most 50.
   type: list
@@ -276,6 +305,7 @@ def main() -> None:
         "root": {"type": "str", "required": True},
         "patterns": {"type": "list", "elements": "str", "required": True},
         "min_age": {"type": "float", "required": True},
+        "age_of": {"type": "str", "choices": ["change", "mtime"], "default": "change"},
         "min_size": {"type": "int", "default": 0},
         "prune_empty": {"type": "bool", "default": False},
         "steps": {"type": "list", "elements": "str", "default": []},

@@ -21,11 +21,15 @@ description:
     name; only then do the files go. A run that was killed is finished by the next.
   - A log that somebody has open to write, which a lease of the kernel tells, stays and is reported. One that is
     rotated meanwhile is deleted by the name that it has then.
+  - Of a log that stands there plain and compressed, with the same lines, one is archived, and both go. Where they
+    differ, or one is just being made, both stay. What somebody compresses while it is archived is known by its
+    content afterwards and goes without being archived again. What C(copytruncate) has copied stays until the log is
+    emptied.
   - While it works both directories are locked by a file C(.media_ops.lock), which only their owner and root may open,
     and module M(media_ops.runbook.disk_cleanup) leaves O(log_dir) alone.
     Where both run on one day, archive first, since what disk_cleanup deletes is in no archive.
-  - Archives older than O(keep_days) go, before the new one is made, where the day in their name and their time of
-    change agree.
+  - Archives older than O(keep_days) go, before the new one is made, where the day in their name and the younger of
+    their dates agree, and nobody has them open.
   - Also tells the sizes of the logs, and whether their rotation works.
   - Run it as the service's user, who must own the logs and may write to O(archive_dir).
   - Module M(media_ops.runbook.archive_copy) copies archives to an S3 store.
@@ -46,7 +50,9 @@ options:
     type: path
     required: true
   patterns:
-    description: Shell patterns of the names of rotated logs. One that fits a log that is written to is refused.
+    description:
+      - Shell patterns of the names of rotated logs. One that fits a name that ends with C(.log), which no rotation has
+        changed, is refused.
     type: list
     elements: str
     default: ["*.log.[0-9]*"]
@@ -87,7 +93,9 @@ options:
         description: How many rotated files there may be.
         type: int
   plan_hash:
-    description: Act only when the plan made anew has this RV(hash). Else the module fails and says what drifted.
+    description:
+      - Act only when the plan made anew has this RV(hash). Else the module fails and says what the plan would do now.
+      - An empty one is an error.
     type: str
 seealso:
   - module: media_ops.runbook.archive_copy
@@ -116,10 +124,11 @@ EXAMPLES = r"""
 RETURN = r"""
 plan:
   description:
-    - At most one action each to finish what a killed run left, to delete old archives, and to archive, in this
-      order, with C(action), C(target), C(why), C(steps), C(stable), C(proof), C(result) and C(msg).
-    - C(stable) holds C(kind) (V(finish), V(expire), V(archive)) and the files, logs by inode, size and time of
-      change, as their names change by rotation.
+    - At most one action each to finish what a killed run left, to delete what was compressed while it was archived,
+      to delete old archives, and to archive, in this order, with C(action), C(target), C(why), C(steps), C(stable),
+      C(proof), C(result) and C(msg).
+    - C(stable) holds C(kind) (V(finish), V(known), V(expire), V(archive)) and the files, logs by inode, size and time
+      of change, as their names change by rotation.
   type: list
   elements: dict
   returned: success
@@ -145,15 +154,16 @@ removed:
   returned: success
 skipped_files:
   description:
-    - Rotated logs that stay, each with C(file) and C(reason). V(open), somebody may write to it; V(unproven), nobody
-      can say; V(changed) or V(gone) meanwhile; V(no_regular_file); V(denied).
+    - Rotated logs that stay, each with C(file), C(reason), and C(msg), the reason for people. V(open), somebody may
+      write to it; V(unproven), nobody can say; V(twin), its lines may stand in another file, too; V(live_log), others
+      were rotated from it; V(changed) or V(gone) meanwhile; V(no_regular_file); V(denied).
   type: list
   elements: dict
   returned: success
 expired:
   description:
-    - Archives that were C(removed), and those that are C(disagreeing), old only by their name or only by their time,
-      which stay.
+    - Archives that were C(removed), those that are C(disagreeing), old only by their name or only by their time, which
+      stay, and those that were C(kept), each with C(archive), C(reason) and C(msg), as somebody has them open.
   type: dict
   returned: success
 space:

@@ -45,7 +45,9 @@ options:
     type: path
     default: /var/lib/media-ops
   plan_hash:
-    description: RV(hash) of a plan that was approved. Where the plan made anew has another, nothing is done.
+    description:
+      - RV(hash) of a plan that was approved. Where the plan made anew has another, nothing is done. An empty one is
+        an error.
     type: str
 seealso:
   - module: media_ops.runbook.state_report

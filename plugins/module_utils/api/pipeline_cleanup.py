@@ -18,7 +18,7 @@ from typing import Any, Callable
 
 from ..errors import MediaOpsError, OptionError
 from ..options import check_range
-from ..plan import Action, plan_hash, planned, require_hash
+from ..plan import Action, plan_hash, planned, require_approval, require_hash
 from ..shapes import json_object, number
 from ..state.directory import existing, read_file
 from ..times import from_text, to_text, utc_now
@@ -45,6 +45,7 @@ def pipeline_cleanup(
     if not _NAME.fullmatch(params["after"]):
         raise OptionError("after", params["after"], "must be the name of a report, as state_report takes it")
     check_range(params, "after_max_age", 1, 366 * 86400)
+    require_approval(params.get("plan_hash"))
     settings = api_settings(params, warn=warn, hide=hide, environ=environ)
     now = utc_now()
     safe, refusals = _safe(params, now)
@@ -82,6 +83,8 @@ def _safe(params: Mapping[str, Any], now: datetime) -> tuple[dict[str, Any] | No
         if mode is None or not _is_document(data):
             return None, [f"{path} cannot be read as a report"]
         written = datetime.fromtimestamp(os.stat(files[-1], dir_fd=directory).st_mtime, now.tzinfo)
+    # Now is to the second, and the file's date is not: written within this second is not ahead of it.
+    written = written.replace(microsecond=0)
     age = round((now - written).total_seconds())
     found = {"path": path, "written_at": to_text(written), "age_s": age}
     dated = _dated(files[-1])
@@ -151,7 +154,10 @@ def _plan(settings: ApiSettings, safe: Mapping[str, Any] | None, older: Mapping[
 def _clean(client: Client, plan: list[Action]) -> dict[str, Any]:
     reply = client.request("/cleanup", method="POST")
     counts = {key: number((reply.data or {}).get(key)) for key in _COUNTED}
-    known = {key: int(count) for key, count in counts.items() if count is not None and count >= 0}
+    # Anything but three whole numbers is no word of success, an empty document least of all.
+    known = {
+        key: int(count) for key, count in counts.items() if count is not None and count >= 0 and count == int(count)
+    }
     if reply.state == "ok" and len(known) == len(_COUNTED):
         said = ", ".join(f"{key} {count}" for key, count in known.items())
         return {"plan": [{**plan[0], "result": "done", "msg": said}], "cleaned": known}

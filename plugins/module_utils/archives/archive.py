@@ -6,9 +6,11 @@
 
 from __future__ import annotations
 
+import bz2
 import contextlib
 import gzip
 import hashlib
+import lzma
 import os
 import re
 import shutil
@@ -109,12 +111,38 @@ class _Hashed:
         return data
 
 
-def hashed(fd: int, deadline: Deadline) -> tuple[int, str]:
-    """Size and SHA-256 of an open file, read from its start to its end."""
+def hashed(fd: int, deadline: Deadline, most: int | None = None) -> tuple[int, str]:
+    """Size and SHA-256 of an open file, read from its start to its end, or so many bytes of it."""
     content = _Hashed(fd, deadline)
-    while content.read(_CHUNK):
+    while content.read(_CHUNK if most is None else min(_CHUNK, most - content.size)):
         pass
     return content.size, content.sha256.hexdigest()
+
+
+def hashed_unpacked(fd: int, name: str, deadline: Deadline) -> str:
+    """SHA-256 of what an open compressed file holds, by the ending of its name; empty where it cannot be unpacked."""
+    sha256 = hashlib.sha256()
+    try:
+        with _unpacked(fd, name) as stream:
+            while data := stream.read(_CHUNK):
+                deadline.require(f"unpacking {name}")
+                sha256.update(data)
+    except (*_DAMAGED, lzma.LZMAError, ValueError):
+        return ""
+    return sha256.hexdigest()
+
+
+@contextlib.contextmanager
+def _unpacked(fd: int, name: str) -> Iterator[IO[bytes]]:
+    if name.endswith((".gz", ".zst")):
+        with _unpacker(fd, "gzip" if name.endswith(".gz") else "zstd") as stream:
+            yield stream
+        return
+    os.lseek(fd, 0, os.SEEK_SET)
+    with os.fdopen(fd, "rb", closefd=False) as file:
+        opener = bz2.open if name.endswith(".bz2") else lzma.open
+        with opener(file, "rb") as stream:
+            yield cast("IO[bytes]", stream)
 
 
 def verify_archive(target: int, members: Sequence[Member], compression: str, deadline: Deadline) -> None:

@@ -59,9 +59,43 @@ class Journal:
             ) from error
 
 
+@dataclass
+class Memory:
+    """Hashes of logs that an archive holds, and that somebody else may have compressed meanwhile, with their days.
+
+    What logrotate makes of a log while it is archived is found later, as a file of its own with the same lines.
+    """
+
+    days: dict[str, str] = field(default_factory=dict)
+
+    def to_bytes(self) -> bytes:
+        """As it is kept."""
+        return json.dumps({"archived": self.days}, sort_keys=True).encode() + b"\n"
+
+    @classmethod
+    def from_bytes(cls, data: bytes, path: str) -> Memory:
+        """As it was kept; empty where there is none."""
+        if not data:
+            return cls()
+        try:
+            return cls({str(sha256): str(day) for sha256, day in json_object(data)["archived"].items()})
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            raise MediaOpsError(
+                f"{path} says which logs are archived that are being compressed, and cannot be read: look into it, "
+                "and delete it once no compressed log stands both in the log directory and in an archive"
+            ) from error
+
+
 class Expired(NamedTuple):
     """An archive that is old by its name and by its time."""
 
     name: str
+    inode: int
     size: int
     mtime_ns: int
+    ctime_ns: int
+
+    @classmethod
+    def of(cls, name: str, facts: os.stat_result) -> Expired:
+        """Of an archive that was looked at."""
+        return cls(name, facts.st_ino, facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns)

@@ -22,7 +22,7 @@ import re
 import stat
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime, timezone
+from datetime import date, datetime, timedelta, timezone
 from typing import Any
 
 from ..clock import require_clock
@@ -32,7 +32,7 @@ from ..opener import NotRegularError, kind_of, open_regular_at
 from ..plan import Action, plan_hash, planned, require_hash
 from ..shapes import one_line
 from ..state import directory
-from ..system.open_files import OpenFiles, lease, leased
+from ..system.open_files import OpenFiles, claimed, lease, leased
 from ..system.tree import Root, locked, opened_option
 from ..times import utc_now
 from .archive import (
@@ -42,26 +42,51 @@ from .archive import (
     archive_name,
     compression_of,
     hashed,
+    hashed_unpacked,
     verify_archive,
     write_archive,
 )
-from .journal import Expired, Identity, Journal
+from .journal import Expired, Identity, Journal, Memory
+from .live import may_take_a_log, rotated_from
 from .rotation import rotation
 
 _ASIDE = re.compile(r"\.(.+)\.archived-[0-9]+")
+_SHORTENED = re.compile(r"~[0-9a-f]{16}~")
+_NAME_MAX = 255
+_PACKED = (".gz", ".zst", ".xz", ".bz2")
+_SAID = {
+    "changed": "was written to, moved or replaced meanwhile",
+    "denied": "cannot be opened by this user",
+    "gone": "is not there any more",
+    "live_log": "is the log that others were rotated from",
+    "no_regular_file": "is no regular file",
+    "open": "a process that cannot be told has it open",
+    "twin": "may hold the same lines as another file",
+    "unproven": "nobody can say whether a process has it open: there is no lease, and not all of /proc could be read",
+}
 _NEW = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _JOURNAL_MAX = 1 << 22
+_REMEMBERED_MAX = 10_000
+_DAY_0 = date(1970, 1, 1)
 _MEMBER_OVERHEAD = 2048
 
 
 @dataclass
 class Log:
-    """A rotated log, open."""
+    """A rotated log, open.
+
+    Attributes:
+        leased: whether a lease says that nobody writes to it.
+        twin_of: a compressed log with the same lines, which is archived in its place.
+        sha256: of a twin.
+    """
 
     name: str
     fd: int
     identity: Identity
     leased: bool
+    twin_of: Log | None = None
+    sha256: str = ""
 
     def unchanged(self) -> bool:
         """Whether it still is what it was, and nobody wants to write to it."""
@@ -77,11 +102,20 @@ class Log:
 
 @dataclass
 class Seen:
-    """All that is to be known for a plan."""
+    """All that is to be known for a plan.
+
+    Attributes:
+        logs: to be archived.
+        archived: what the journal of a killed run has.
+        twins: logs that also stand among ``logs``, compressed.
+        known: compressed logs whose lines an archive holds already.
+    """
 
     logs: list[Log] = field(default_factory=list)
     skipped: list[dict[str, str]] = field(default_factory=list)
     archived: list[Log] = field(default_factory=list)
+    twins: list[Log] = field(default_factory=list)
+    known: list[Log] = field(default_factory=list)
     journal: Journal | None = None
     expired: list[Expired] = field(default_factory=list)
     disagreeing: list[str] = field(default_factory=list)
@@ -127,8 +161,10 @@ def _settings(params: Mapping[str, Any]) -> Settings:
     for pattern in params["patterns"] or [""]:
         if not pattern or "/" in pattern:
             raise OptionError("patterns", pattern, "must be patterns of file names: not empty, and without /")
-        if fnmatch.fnmatchcase("application.log", pattern):
-            raise OptionError("patterns", pattern, "would take logs that are written to, such as application.log")
+        if may_take_a_log(pattern):
+            raise OptionError(
+                "patterns", pattern, "would take logs that are written to: it fits names that end with .log"
+            )
     return Settings(
         patterns=params["patterns"],
         limits=params["limits"],
@@ -161,6 +197,10 @@ class _Run:
         own = hashlib.sha256(os.fsencode(logs.path)).hexdigest()[:8]
         self._journal_name = f".archived_logs.{own}.journal"
         self._temp_name = f".archived_logs.{own}.tmp"
+        self._memory_name = f".archived_logs.{own}.compressed"
+        self._memory = Memory()
+        self._remember: set[str] = set()
+        self._kept_archives: list[dict[str, str]] = []
         self._archive: dict[str, Any] | None = None
         self._removed: list[int] = []
         self._gone: list[str] = []
@@ -168,13 +208,15 @@ class _Run:
         self._deadline = Deadline(seconds_for(0))
 
     def close(self) -> None:
-        for log in self._seen.logs + self._seen.archived:
+        seen = self._seen
+        for log in seen.logs + seen.archived + seen.twins + seen.known:
             log.close()
 
     def drop_temporaries(self) -> None:
         """What a killed run had begun; none is at work now, as the directories are locked."""
         for name in os.listdir(self._archives.fd):
-            if name == self._temp_name or (name.startswith(f".{self._journal_name}.") and name.endswith(".tmp")):
+            begun = (f".{self._journal_name}.", f".{self._memory_name}.")
+            if name == self._temp_name or (name.startswith(begun) and name.endswith(".tmp")):
                 os.unlink(name, dir_fd=self._archives.fd)
 
     def work(self, *, check_mode: bool) -> dict[str, Any]:
@@ -195,7 +237,7 @@ class _Run:
             "archive": self._archive,
             "removed": {"files": len(self._removed), "bytes": sum(self._removed)},
             "skipped_files": seen.skipped,
-            "expired": {"removed": self._gone, "disagreeing": seen.disagreeing},
+            "expired": {"removed": self._gone, "disagreeing": seen.disagreeing, "kept": self._kept_archives},
             "space": space,
             "rotation": state,
         }
@@ -209,10 +251,21 @@ class _Run:
         journal = Journal.from_bytes(data or b"", self._journal_path)
         if journal and self._is_there(journal):
             seen.journal = journal
+        memory_path = f"{self._archives.path}/{self._memory_name}"
+        with directory.failing(f"cannot read {memory_path}, which says what is archived already"):
+            data = directory.read_if_there(self._archives.fd, self._memory_name, _JOURNAL_MAX)
+        self._memory = Memory.from_bytes(data or b"", memory_path)
         known: set[int] = set()
-        for name in sorted(os.listdir(self._logs.fd)):
-            if self._is_rotated(name):
+        names = sorted(os.listdir(self._logs.fd))
+        rotated = rotated_from(names)
+        for name in names:
+            if not self._is_rotated(name):
+                continue
+            if name in rotated:
+                self._skip(name, "live_log", f"is the log that {one_line(rotated[name], 80)} was rotated from")
+            else:
                 self._take(name, known)
+        self._look_for_twins({_plain(name) for name in names})
         seen.logs.sort(key=lambda log: (log.identity.mtime_ns, log.name))
         self._look_at_archives()
 
@@ -229,7 +282,14 @@ class _Run:
         return (facts.st_ino, facts.st_size) == (journal.archive_inode, journal.archive_size)
 
     def _is_rotated(self, name: str) -> bool:
-        return any(fnmatch.fnmatchcase(_plain(name), pattern) for pattern in self._settings.patterns)
+        plain = _plain(name)
+        # Of a name that was cut to be set aside, the pattern fitted the whole.
+        is_cut = plain != name and _SHORTENED.search(plain) is not None
+        return is_cut or any(fnmatch.fnmatchcase(plain, pattern) for pattern in self._settings.patterns)
+
+    def _skip(self, name: str, reason: str, said: str = "") -> None:
+        text = said or _SAID.get(reason, reason)
+        self._seen.skipped.append({"file": one_line(name), "reason": reason, "msg": one_line(text, 300)})
 
     def _take(self, name: str, known: set[int]) -> None:
         seen = self._seen
@@ -239,7 +299,7 @@ class _Run:
             return
         except OSError as error:
             reason = "no_regular_file" if isinstance(error, NotRegularError) else "denied"
-            seen.skipped.append({"file": one_line(name), "reason": reason})
+            self._skip(name, reason)
             return
         facts = os.fstat(fd)
         if facts.st_ino in known:  # renamed while the directory was read
@@ -248,14 +308,84 @@ class _Run:
         why, is_leased = self._lease(fd, facts)
         if why:
             os.close(fd)
-            seen.skipped.append({"file": one_line(name), "reason": why})
+            holder = self._open_files().holder(facts) if why == "open" else ""
+            self._skip(name, why, f"open by {holder}" if holder else "")
             if why == "open":
-                seen.writers[name] = self._open_files().holder(facts)
+                seen.writers[name] = holder
             return
         known.add(facts.st_ino)
         log = Log(name, fd, Identity.of(facts), is_leased)
         is_archived = seen.journal is not None and log.identity in seen.journal.files
         (seen.archived if is_archived else seen.logs).append(log)
+
+    def _look_for_twins(self, names: set[str]) -> None:
+        """Find the logs that stand there twice, beside what logrotate or gzip makes of them.
+
+        Only what holds the same lines to the last byte goes for the same; where that cannot be said, both stay.
+        """
+        seen = self._seen
+        archived = self._archived_hashes()
+        by_name = {_plain(log.name): log for log in seen.logs}
+        for name, log in by_name.items():
+            packed = [name + suffix for suffix in _PACKED if name + suffix in names]
+            for other in packed:
+                self._settle(log, by_name.get(other), other, archived)
+            if _is_packed(name) and log in seen.logs and archived and self._unpacked(log) in archived:
+                seen.logs.remove(log)
+                seen.known.append(log)
+            elif not packed and self._stands_in_log(log):
+                self._leave(log, "twin", "its lines still stand in the log itself, which copytruncate is to empty")
+
+    def _settle(self, log: Log, packed: Log | None, name: str, archived: set[str]) -> None:
+        """One of two names of a log, plain and compressed, has its lines; or nobody can say, and both stay."""
+        seen = self._seen
+        if log not in seen.logs:
+            return
+        log.sha256 = hashed(log.fd, self._enough(log))[1]
+        if packed is not None and packed in seen.logs and self._unpacked(packed) == log.sha256:
+            log.twin_of = packed
+            seen.logs.remove(log)
+            (seen.archived if log.sha256 in archived else seen.twins).append(log)
+            return
+        self._leave(log, "twin", f"{one_line(name, 80)} is being made of it, or does not hold the same")
+        if packed is not None and packed in seen.logs:
+            self._leave(
+                packed, "twin", f"{one_line(_plain(log.name), 80)} is there as well, and does not hold the same"
+            )
+
+    def _stands_in_log(self, log: Log) -> bool:
+        """Whether a log begins with all that was rotated from it: it was copied, and is not emptied yet."""
+        name = _plain(log.name).partition(".log.")[0] + ".log"
+        if not log.identity.size or name == _plain(log.name):
+            return False
+        try:
+            fd = open_regular_at(self._logs.fd, name)
+        except OSError:
+            return False
+        try:
+            size = log.identity.size
+            head = min(size, 4096)
+            if os.fstat(fd).st_size < size or os.pread(fd, head, 0) != os.pread(log.fd, head, 0):
+                return False
+            return hashed(fd, self._enough(log), size)[1] == hashed(log.fd, self._enough(log))[1]
+        finally:
+            os.close(fd)
+
+    def _leave(self, log: Log, reason: str, said: str) -> None:
+        log.close()
+        self._seen.logs.remove(log)
+        self._skip(log.name, reason, said)
+
+    def _archived_hashes(self) -> set[str]:
+        """Of logs that an archive holds, and that may turn up once more."""
+        return {*self._memory.days, *(self._seen.journal.files.values() if self._seen.journal else ())}
+
+    @staticmethod
+    def _enough(log: Log) -> Deadline:
+        return Deadline(seconds_for(log.identity.size * 10))
+
+    def _unpacked(self, log: Log) -> str:
+        return hashed_unpacked(log.fd, log.name if _is_packed(log.name) else _plain(log.name), self._enough(log))
 
     def _lease(self, fd: int, facts: os.stat_result) -> tuple[str, bool]:
         """Why a log must be left alone, or empty text; and whether a lease says that nobody writes to it meanwhile."""
@@ -270,7 +400,7 @@ class _Run:
     def _open_files(self) -> OpenFiles:
         """A look at all processes, for which there is seldom a need."""
         if self._processes is None:
-            self._processes = OpenFiles({self._logs.device})
+            self._processes = OpenFiles({self._logs.device, self._archives.device})
         return self._processes
 
     def _look_at_archives(self) -> None:
@@ -280,11 +410,12 @@ class _Run:
             facts = os.stat(name, dir_fd=self._archives.fd, follow_symlinks=False) if found else None
             if not found or not facts or not stat.S_ISREG(facts.st_mode):
                 continue
-            changed = datetime.fromtimestamp(facts.st_mtime, timezone.utc).date()
-            ages = [_age(found.group(1), today), (today - changed).days]
+            # By the younger of its dates: what was copied back, or put here with its date, is as young as its arrival.
+            since = max(facts.st_mtime_ns, facts.st_ctime_ns) // (86400 * 10**9)
+            ages = [_age(found.group(1), today), (today - _DAY_0).days - since]
             old = [age is not None and age > self._settings.keep_days for age in ages]
             if all(old):
-                seen.expired.append(Expired(name, facts.st_size, facts.st_mtime_ns))
+                seen.expired.append(Expired.of(name, facts))
             elif any(old):
                 seen.disagreeing.append(name)
 
@@ -308,42 +439,79 @@ class _Run:
     # Acting
 
     def _carry_out(self, action: Action) -> None:
-        work = {"finish": self._finish, "expire": self._expire, "archive": self._make}[action["stable"]["kind"]]
-        action["msg"] = work()
-        action["result"] = "done"
+        work = {"finish": self._finish, "known": self._drop, "expire": self._expire, "archive": self._make}
+        action["msg"], done = work[action["stable"]["kind"]]()
+        action["result"] = "done" if done else "skipped"
 
-    def _finish(self) -> str:
+    def _finish(self) -> tuple[str, bool]:
         """Delete what a killed run had archived, after comparing it once more."""
         journal = self._seen.journal
         if journal is None:
-            return "nothing left to finish"
+            return "nothing left to finish", False
         for log in self._seen.archived:
-            if hashed(log.fd, self._deadline)[1] == journal.files[log.identity]:
+            if hashed(log.fd, self._deadline)[1] in (journal.files.get(log.identity), log.sha256):
                 self._remove(log)
             else:
-                self._seen.skipped.append({"file": one_line(log.name), "reason": "changed"})
+                self._skip(log.name, "changed")
+        if any(_is_packed(name) for name in self._seen.writers):
+            # Somebody compresses a log right now: it may be one of these.
+            self._remember.update(journal.files.values())
         self._forget()
-        return f"{len(self._removed)} logs deleted that {journal.archive} holds"
+        return f"{len(self._removed)} logs deleted that {journal.archive} holds", True
 
-    def _expire(self) -> str:
+    def _drop(self) -> tuple[str, bool]:
+        """Delete what somebody compressed while it was archived: its lines are in an archive."""
+        before = len(self._removed)
+        for log in self._seen.known:
+            self._remove(log)
+        return f"{len(self._removed) - before} compressed logs deleted that an archive holds", len(
+            self._removed
+        ) > before
+
+    def _expire(self) -> tuple[str, bool]:
         for archive in self._seen.expired:
-            facts = os.stat(archive.name, dir_fd=self._archives.fd, follow_symlinks=False)
-            if Expired(archive.name, facts.st_size, facts.st_mtime_ns) == archive:
-                os.unlink(archive.name, dir_fd=self._archives.fd)
+            why, said = self._expire_one(archive)
+            if why:
+                text = one_line(said or _SAID.get(why, why), 300)
+                self._kept_archives.append({"archive": archive.name, "reason": why, "msg": text})
+            else:
                 self._gone.append(archive.name)
         os.fsync(self._archives.fd)
-        return f"{len(self._gone)} archives deleted"
+        kept = "".join(f"; {kept['archive']} stays: {kept['msg']}" for kept in self._kept_archives[:1])
+        return f"{len(self._gone)} archives deleted{kept}", bool(self._gone)
 
-    def _make(self) -> str:
+    def _expire_one(self, archive: Expired) -> tuple[str, str]:
+        """Delete an archive that nobody has open; else why it stays, and the same for people."""
+        open_files = self._open_files()
+        try:
+            facts = os.stat(archive.name, dir_fd=self._archives.fd, follow_symlinks=False)
+            if Expired.of(archive.name, facts) != archive:
+                return "changed", ""
+            with claimed(self._archives.fd, archive.name, facts, open_files) as (fd, why):
+                if why:
+                    holder = open_files.holder(facts) if why == "open" else ""
+                    return why, f"open by {holder}" if holder else ""
+                if fd is not None and not leased(fd, fcntl.F_WRLCK):
+                    return "open", "a process wants to open it"
+                os.unlink(archive.name, dir_fd=self._archives.fd)
+        except FileNotFoundError:
+            return "gone", ""
+        except OSError as error:
+            return "denied", one_line(error.strerror)
+        return "", ""
+
+    def _make(self) -> tuple[str, bool]:
         """Write, compare, name; then delete the files."""
         self._forget()
         name = self._free_name()
         with self._temp() as temp:
             logs, members = self._write(temp)
             if not logs:
-                return "every log was written to meanwhile: nothing was archived"
+                return "every log was written to meanwhile: nothing was archived", False
             facts = os.fstat(temp)
             files = {log.identity: member.sha256 for log, member in zip(logs, members)}  # noqa: B905
+            twins = [twin for twin in self._seen.twins if twin.twin_of in logs]
+            files.update({twin.identity: twin.sha256 for twin in twins})
             journal = Journal(name, facts.st_ino, facts.st_size, files)
             directory.replace_file(self._archives.fd, self._journal_name, journal.to_bytes(), 0o600, self._journal_path)
             os.rename(self._temp_name, name, src_dir_fd=self._archives.fd, dst_dir_fd=self._archives.fd)
@@ -355,10 +523,13 @@ class _Run:
             "source_bytes": sum(member.size for member in members),
             "compression": self._settings.compression,
         }
-        for log in logs:
+        before = len(self._removed)
+        for log in logs + twins:
+            log.sha256 = files[log.identity]
             self._remove(log)
         self._forget()
-        return f"{len(members)} logs in {name}, compared with the files, of which {len(self._removed)} are deleted"
+        removed = len(self._removed) - before
+        return f"{len(members)} logs in {name}, compared with the files, of which {removed} are deleted", True
 
     def _free_name(self) -> str:
         """A name for the archive that no other has, with a number where the day has one already."""
@@ -399,7 +570,7 @@ class _Run:
             for log in logs:
                 if log not in still:
                     log.close()
-                    self._seen.skipped.append({"file": one_line(log.name), "reason": "changed"})
+                    self._skip(log.name, "changed")
             logs = still
         return [], []
 
@@ -409,15 +580,18 @@ class _Run:
         It is first renamed to what no rotation touches, then looked at; what was caught in its place goes back.
         """
         name = self._name_now(log)
+        if log.sha256 and (not name or self._is_read(log, name)):
+            # Who reads it now, or had it away, may be compressing it: the lines will stand there once more.
+            self._remember.add(log.sha256)
         if not name or not log.unchanged():
-            self._seen.skipped.append({"file": one_line(log.name), "reason": "changed" if name else "gone"})
+            self._skip(log.name, "changed" if name else "gone")
             return
         directory = self._logs.fd
-        aside = f".{_plain(name)}.archived-{log.identity.inode}"
+        aside = _aside(_plain(name), log.identity.inode)
         try:
             os.rename(name, aside, src_dir_fd=directory, dst_dir_fd=directory)
             if Identity.of(os.stat(aside, dir_fd=directory, follow_symlinks=False)) != log.identity:
-                self._seen.skipped.append({"file": one_line(log.name), "reason": "changed"})
+                self._skip(log.name, "changed")
                 # Without a place to go back to, it waits under this name for the next run to archive it.
                 with contextlib.suppress(FileExistsError):
                     os.link(aside, name, src_dir_fd=directory, dst_dir_fd=directory)
@@ -426,9 +600,25 @@ class _Run:
             os.unlink(aside, dir_fd=directory)
         except OSError as error:
             reason = "gone" if error.errno == errno.ENOENT else one_line(error.strerror)
-            self._seen.skipped.append({"file": one_line(log.name), "reason": reason})
+            if log.sha256:
+                self._remember.add(log.sha256)
+            self._skip(log.name, reason)
             return
         self._removed.append(log.identity.size)
+
+    def _is_read(self, log: Log, name: str) -> bool:
+        """Whether somebody may have a log open besides this run, or has made a compressed one of it."""
+        for suffix in _PACKED:
+            with contextlib.suppress(OSError):
+                os.stat(_plain(name) + suffix, dir_fd=self._logs.fd, follow_symlinks=False)
+                return True
+        try:
+            # Of our own lease for readers it makes one that bears no other; given back at once.
+            lease(log.fd, fcntl.F_WRLCK)
+            lease(log.fd, fcntl.F_RDLCK)
+        except OSError:
+            return True
+        return False
 
     def _name_now(self, log: Log) -> str:
         names = [log.name, *sorted(os.listdir(self._logs.fd))]
@@ -442,6 +632,14 @@ class _Run:
     def _forget(self) -> None:
         """The journal has done its service once the deletions are on the disk."""
         os.fsync(self._logs.fd)
+        if self._remember:
+            today = f"{utc_now():%Y%m%d}"
+            days = {**self._memory.days, **dict.fromkeys(sorted(self._remember), today)}
+            oldest = f"{utc_now() - timedelta(days=self._settings.keep_days):%Y%m%d}"
+            kept = [(sha256, day) for sha256, day in days.items() if day >= oldest][-_REMEMBERED_MAX:]
+            self._memory = Memory(dict(kept))
+            path = f"{self._archives.path}/{self._memory_name}"
+            directory.replace_file(self._archives.fd, self._memory_name, self._memory.to_bytes(), 0o600, path)
         with contextlib.suppress(FileNotFoundError):
             os.unlink(self._journal_name, dir_fd=self._archives.fd)
             os.fsync(self._archives.fd)
@@ -460,6 +658,16 @@ def make_plan(seen: Seen, log_dir: str, archive_dir: str, compression: str) -> l
                 stable={"kind": "finish", "archive": seen.journal.archive, "files": _stable(seen.archived)},
             )
         )
+    if seen.known:
+        plan.append(
+            planned(
+                "delete",
+                f"{len(seen.known)} compressed logs in {log_dir}",
+                "an archive holds their lines: they were compressed while they were archived",
+                ["WL-2"],
+                stable={"kind": "known", "files": _stable(seen.known)},
+            )
+        )
     if seen.expired:
         plan.append(
             planned(
@@ -474,10 +682,10 @@ def make_plan(seen: Seen, log_dir: str, archive_dir: str, compression: str) -> l
         plan.append(
             planned(
                 "archive",
-                f"{len(seen.logs)} rotated logs of {log_dir}",
+                f"{len(seen.logs) + len(seen.twins)} rotated logs of {log_dir}",
                 "rotated logs are kept in archives",
                 ["WL-2", "WL-3"],
-                stable={"kind": "archive", "compression": compression, "files": _stable(seen.logs)},
+                stable={"kind": "archive", "compression": compression, "files": _stable(seen.logs + seen.twins)},
             )
         )
     return plan
@@ -494,8 +702,24 @@ def _plain(name: str) -> str:
     return aside.group(1) if aside else name
 
 
+def _aside(name: str, inode: int) -> str:
+    """A name that no rotation touches, with what tells the log in it; it is no longer than a name may be."""
+    suffix = f".archived-{inode}"
+    return f".{_cut(name, _NAME_MAX - 1 - len(suffix))}{suffix}"
+
+
+def _cut(name: str, length: int) -> str:
+    """A name of so many bytes at most, with its beginning and its end, and a mark in their midst if it was longer."""
+    whole = os.fsencode(name)
+    if len(whole) <= length:
+        return name
+    mark = f"~{hashlib.sha256(whole).hexdigest()[:16]}~"
+    end = length // 4
+    return whole[: length - end - len(mark)].decode("utf-8", "ignore") + mark + whole[-end:].decode("utf-8", "ignore")
+
+
 def _is_packed(name: str) -> bool:
-    return name.endswith((".gz", ".zst", ".xz", ".bz2"))
+    return name.endswith(_PACKED)
 
 
 def _age(day: str, today: date) -> int | None:
@@ -512,7 +736,8 @@ def _sources(logs: Sequence[Log]) -> list[Source]:
     for log in logs:
         name = _plain(log.name)
         if name in names:
-            name = f"{name}.{log.identity.inode}"
+            suffix = f".{log.identity.inode}"
+            name = _cut(name, _NAME_MAX - len(suffix)) + suffix
         names.add(name)
         sources.append(Source(name, log.fd, log.identity.size, log.identity.mtime_ns / 10**9))
     return sources

@@ -4,7 +4,7 @@
 
 """Retention rules: which files are due by their name, age and size, and the plan that follows. Touches no file.
 
-What is due is kept compactly, in some 50 bytes a file and its name, so that a million files fit into little memory.
+What is due is kept compactly, in some 60 bytes a file and its name, so that a million files fit into little memory.
 """
 
 from __future__ import annotations
@@ -31,16 +31,26 @@ from ..times import to_text
 _NANO = 10**9
 _SORTED_AT_ONCE = 1 << 16
 _SAMPLE = 5
+_NS_MAX = (1 << 63) - 1
+
+AGES = ("change", "mtime")
+"""What an age is counted from. ``change`` is the younger of both dates: nobody can set the time of the inode's change,
+so that what has just come here (unpacked, moved, copied with its dates) is young, whatever it is dated."""
 
 
 @dataclass(frozen=True)
 class Rule:
-    """Files with such names below ``root`` go once they are older than ``min_age`` s, and have ``min_size`` bytes."""
+    """Files with such names below ``root`` go once they are older than ``min_age`` s, and have ``min_size`` bytes.
+
+    Attributes:
+        age_of: what the age is counted from, one of :data:`AGES`.
+    """
 
     name: str
     root: str
     patterns: tuple[str, ...]
     min_age: float
+    age_of: str
     min_size: int
     steps: tuple[str, ...]
     prune_empty: bool
@@ -50,28 +60,43 @@ class Rule:
         """Whether a directory is the rule's root or lies below it."""
         return directory == self.root or directory.startswith(self.root + "/")
 
+    def since_ns(self, facts: os.stat_result) -> int:
+        """The moment that the age of a file or directory is counted from, in ns since 1970."""
+        return facts.st_mtime_ns if self.age_of == "mtime" else max(facts.st_mtime_ns, facts.st_ctime_ns)
+
+    def since_of(self, file: DueFile) -> int:
+        """The same of a file that was found."""
+        return file.mtime_ns if self.age_of == "mtime" else max(file.mtime_ns, file.ctime_ns)
+
     def judge(self, name: str, facts: os.stat_result, now_ns: int) -> str:
-        """Empty for what is due; else why it is not: other (name), future, young, small."""
+        """Empty for what is due; else why it is not: other (name), or as :meth:`judge_age`, or small."""
         if not self.names.match(name):
             return "other"
-        if facts.st_mtime_ns > now_ns:
+        return self.judge_age(facts, now_ns) or ("" if facts.st_size >= self.min_size else "small")
+
+    def judge_age(self, facts: os.stat_result, now_ns: int) -> str:
+        """Empty for what is old enough; else future, young, or no_date (one that no clock can have given)."""
+        since_ns = self.since_ns(facts)
+        if since_ns > now_ns:
             return "future"
-        if now_ns - facts.st_mtime_ns <= round(self.min_age * _NANO):
+        # To compare a whole number with a float is exact, also with one beyond all dates.
+        if now_ns - since_ns <= (round(self.min_age * _NANO) if self.min_age < _NANO else self.min_age * _NANO):
             return "young"
-        return "" if facts.st_size >= self.min_size else "small"
+        return "" if max(abs(facts.st_mtime_ns), abs(facts.st_ctime_ns)) <= _NS_MAX else "no_date"
 
     @property
     def says(self) -> str:
         """The rule in words."""
         size = f" and of {self.min_size} bytes or more" if self.min_size else ""
-        return f"{', '.join(self.patterns)} older than {_duration(self.min_age)}{size}"
+        by = " by mtime" if self.age_of == "mtime" else ""
+        return f"{', '.join(self.patterns)} older than {_duration(self.min_age)}{by}{size}"
 
 
 def _duration(seconds: float) -> str:
     for unit, length in (("days", 86400), ("h", 3600), ("min", 60)):
         if seconds >= length:
             return f"{seconds / length:g} {unit}"
-    return f"{seconds:g} s"
+    return f"{seconds:.3g} s"
 
 
 def parse_rules(given: Sequence[Mapping[str, Any]], homes: Iterable[str], *, resolve: bool = False) -> list[Rule]:
@@ -84,7 +109,9 @@ def parse_rules(given: Sequence[Mapping[str, Any]], homes: Iterable[str], *, res
     """
     if not given:
         raise OptionError("rules", given, "must have at least one rule")
-    homes = {os.path.normpath(home) for home in homes if home.startswith("/")} - {"/"}
+    homes = {how(home) for home in homes if home.startswith("/") for how in (os.path.normpath, os.path.realpath)} - {
+        "/"
+    }
     rules = [_rule(one, homes, resolve) for one in given]
     twice = [name for name, count in Counter(rule.name for rule in rules).items() if count > 1]
     if twice:
@@ -110,11 +137,16 @@ def _rule(given: Mapping[str, Any], homes: set[str], resolve: bool) -> Rule:
         if not pattern.strip() or "/" in pattern or "\0" in pattern:
             raise OptionError("rules", pattern, f"a pattern of rule {name} is for file names: not empty, and without /")
     root = checked_root(given["root"], name, homes)
+    # Also of what is not resolved: a link on the way is refused when it is opened, a home by whatever path here.
+    real = checked_root(os.path.realpath(root), name, homes) if resolve or os.path.lexists(root) else root
+    if given["age_of"] not in AGES:
+        raise OptionError("rules", given["age_of"], f"age_of of rule {name} must be one of {', '.join(AGES)}")
     return Rule(
         name=name,
-        root=checked_root(os.path.realpath(root), name, homes) if resolve else root,
+        root=real if resolve else root,
         patterns=patterns,
         min_age=given["min_age"],
+        age_of=given["age_of"],
         min_size=given["min_size"],
         steps=tuple(given["steps"]),
         prune_empty=given["prune_empty"],
@@ -151,7 +183,8 @@ class DueFile(NamedTuple):
         name: its name there.
         inode: of the file.
         size: in bytes.
-        mtime_ns: time of its last change.
+        mtime_ns: time of its content's last change, as it is dated.
+        ctime_ns: time of its inode's last change, which nobody can set.
         freed: bytes that its end gives back, 0 where it has other hard links.
         hard_linked: whether it has.
     """
@@ -162,6 +195,7 @@ class DueFile(NamedTuple):
     inode: int
     size: int
     mtime_ns: int
+    ctime_ns: int
     freed: int
     hard_linked: bool
 
@@ -172,9 +206,14 @@ class DueFile(NamedTuple):
 
 
 class DueFiles:
-    """Files that are due, in columns."""
+    """Files that are due, in columns.
 
-    def __init__(self) -> None:
+    Args:
+        age_of: what their age is counted from, one of :data:`AGES`.
+    """
+
+    def __init__(self, age_of: str = "change") -> None:
+        self._by_mtime = age_of == "mtime"
         self._directories: list[tuple[str, int]] = []
         self._names = bytearray()
         self._name_ends = array("Q")
@@ -182,6 +221,7 @@ class DueFiles:
         self._inodes = array("Q")
         self._sizes = array("Q")
         self._mtimes = array("q")
+        self._ctimes = array("q")
         self._freed = array("q")  # -1 for what has other hard links
 
     def __len__(self) -> int:
@@ -197,6 +237,7 @@ class DueFiles:
         self._inodes.append(facts.st_ino)
         self._sizes.append(facts.st_size)
         self._mtimes.append(facts.st_mtime_ns)
+        self._ctimes.append(facts.st_ctime_ns)
         self._freed.append(-1 if facts.st_nlink > 1 and not stat.S_ISDIR(facts.st_mode) else facts.st_blocks * 512)
 
     def __getitem__(self, index: int) -> DueFile:
@@ -211,13 +252,15 @@ class DueFiles:
             self._inodes[index],
             self._sizes[index],
             self._mtimes[index],
+            self._ctimes[index],
             max(freed, 0),
             hard_linked=freed < 0,
         )
 
     def oldest_first(self) -> Iterator[DueFile]:
         """All of them by age, to the second, sorted without an object for each."""
-        keys = array("Q", (_second(mtime) << 32 | index for index, mtime in enumerate(self._mtimes)))
+        dates = self._mtimes if self._by_mtime else map(max, self._mtimes, self._ctimes)
+        keys = array("Q", (_second(date) << 32 | index for index, date in enumerate(dates)))
         runs = []
         for start in range(0, len(keys), _SORTED_AT_ONCE):
             keys[start : start + _SORTED_AT_ONCE] = array("Q", sorted(keys[start : start + _SORTED_AT_ONCE]))
@@ -227,8 +270,15 @@ class DueFiles:
             yield self[key & 0xFFFFFFFF]
 
 
-def _second(mtime_ns: int) -> int:
-    return min(max(mtime_ns // _NANO, 0), 0xFFFFFFFF)
+def _second(date_ns: int) -> int:
+    return min(max(date_ns // _NANO, 0), 0xFFFFFFFF)
+
+
+class Stays(NamedTuple):
+    """Something that stays: its path, and why in words."""
+
+    path: str
+    said: str
 
 
 @dataclass
@@ -241,7 +291,9 @@ class Findings:
         due: those that are due and may go.
         due_directories: empty directories that are due and may go.
         skipped: reasons why a file that would be due stays, and of what was not looked into.
-        samples: some paths for each reason.
+        samples: some for each reason.
+        newer: how many files with a fitting name are new or changed since the moment that ages are counted to.
+        newer_sample: some of them, in words.
         wanted: how many of ``due`` reach the target, oldest first; None for all.
     """
 
@@ -249,18 +301,37 @@ class Findings:
     state: str = "ok"
     reason: str = ""
     matched: int = 0
-    due: DueFiles = field(default_factory=DueFiles)
-    due_directories: DueFiles = field(default_factory=DueFiles)
+    due: DueFiles = field(init=False)
+    due_directories: DueFiles = field(init=False)
     skipped: Counter[str] = field(default_factory=Counter)
-    samples: dict[str, list[str]] = field(default_factory=dict)
+    samples: dict[str, list[Stays]] = field(default_factory=dict)
+    newer: int = 0
+    newer_sample: list[str] = field(default_factory=list)
     wanted: int | None = None
 
-    def skip(self, path: str, reason: str, count: int = 1) -> None:
-        """Note why something stays."""
+    def __post_init__(self) -> None:
+        self.due, self.due_directories = DueFiles(self.rule.age_of), DueFiles(self.rule.age_of)
+
+    def skip(self, path: str, reason: str, count: int = 1, said: str = "") -> None:
+        """Note why something stays.
+
+        Args:
+            path: of it, or of what holds all of it.
+            reason: one word.
+            count: how many files or directories it stands for.
+            said: the same for people, where there is more to say than the word.
+        """
         self.skipped[reason] += count
         sample = self.samples.setdefault(reason, [])
         if len(sample) < _SAMPLE:
-            sample.append(one_line(path, 300))
+            sample.append(Stays(one_line(path, 300), one_line(said, 300)))
+
+    def note_newer(self, path: str, facts: os.stat_result, now_ns: int) -> None:
+        """Note a file that is new or changed since ages are counted to."""
+        self.newer += 1
+        if len(self.newer_sample) < _SAMPLE:
+            after = (self.rule.since_ns(facts) - now_ns) / _NANO
+            self.newer_sample.append(f"{one_line(path, 300)} ({facts.st_size} bytes, {_duration(after)} after it)")
 
     def chosen(self) -> Iterator[DueFile]:
         """The files that go, oldest first."""
@@ -319,11 +390,13 @@ class Totals:
     hard_linked: int = 0
     digest: int = 0
     oldest_ns: int = 0
+    newest_ns: int = 0
     sample: list[str] = field(default_factory=list)
 
     def note(self, path: str, file: DueFile) -> None:
         """Count one. The digest is a sum of hashes, hence the same in any order of directory entries."""
-        text = b"%s\0%d\0%d\0%d" % (os.fsencode(file.path), file.inode, file.size, file.mtime_ns)
+        below = os.fsencode(file.path)
+        text = b"%s\0%d\0%d\0%d\0%d" % (below, file.inode, file.size, file.mtime_ns, file.ctime_ns)
         self.digest = (self.digest + int.from_bytes(hashlib.sha256(text).digest(), "big")) % (1 << 256)
         if len(self.sample) < _SAMPLE:
             self.sample.append(one_line(path, 300))
@@ -333,8 +406,9 @@ def totals(found: Findings) -> Totals:
     """Sum up what goes by one rule."""
     counted = Totals()
     for file in found.chosen():
-        if not counted.files:
-            counted.oldest_ns = max(file.mtime_ns, 0)
+        since_ns = max(found.rule.since_of(file), 0)
+        counted.oldest_ns = counted.oldest_ns if counted.files else since_ns
+        counted.newest_ns = max(counted.newest_ns, since_ns)
         counted.files += 1
         counted.bytes += file.freed
         counted.hard_linked += file.hard_linked
@@ -356,7 +430,6 @@ def _action(rule: Rule, counted: Totals) -> Action:
         target = (
             f"{counted.files} files and {counted.directories} empty directories below {rule.root} (rule {rule.name})"
         )
-    oldest = datetime.fromtimestamp(counted.oldest_ns // _NANO, timezone.utc) if counted.files else None
     return planned(
         "delete",
         one_line(target),
@@ -372,7 +445,12 @@ def _action(rule: Rule, counted: Totals) -> Action:
         },
         proof={
             "sample": counted.sample,
-            "oldest": to_text(oldest) if oldest else None,
+            "oldest": _dated(counted.oldest_ns) if counted.files else None,
+            "newest": _dated(counted.newest_ns) if counted.files else None,
             "hard_linked": counted.hard_linked,
         },
     )
+
+
+def _dated(date_ns: int) -> str:
+    return to_text(datetime.fromtimestamp(date_ns // _NANO, timezone.utc))

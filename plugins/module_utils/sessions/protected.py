@@ -7,15 +7,21 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+import re
+import unicodedata
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Callable
 
 from ..api.settings import api_settings
 from ..errors import MediaOpsError, OptionError
-from ..shapes import one_line
+from ..shapes import Json, number, one_line
 from ..system.systemd import main_pid, unit_pids, unit_properties
 from .active import active_sessions
+
+_NAME_MAX = 255
+# What may stand between a session's id and the rest of a name: ID.tmp, ID_clip.mp4, ID-1.mp4, ID.part.mp4
+_ENDS = re.compile(r"[._-]|$")
 
 
 @dataclass
@@ -26,7 +32,7 @@ class Sessions:
         directory: holds a directory for each session; resolved. Empty where no session is to be looked for.
         state: what the API answered, ``not_asked``, or ``service_down`` where the service is known not to run.
         reason: why there is no list.
-        ids: of the listed sessions.
+        ids: of the listed sessions, as far as there is a list.
         all_of: whether everything below ``directory`` stays, as nobody can say which sessions there are.
     """
 
@@ -35,20 +41,56 @@ class Sessions:
     reason: str = ""
     ids: frozenset[str] = frozenset()
     all_of: bool = False
-    _prefixes: tuple[str, ...] = field(init=False)
+    _by_name: dict[str, str] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        self._prefixes = tuple(f"{session}_" for session in self.ids)
+        # An id that itself has a suffix, such as ab12.part.mp4, is a name of ab12's: its other names stay as well.
+        self._by_name = {_composed(session).split(".", 1)[0]: session for session in self.ids}
+        self._by_name.update((_composed(session), session) for session in self.ids)
+        self._by_name.pop("", None)
 
-    def protect_directory(self, path: str) -> bool:
-        """Whether a directory belongs to a session that is listed, or may be."""
-        if self.all_of and (path == self.directory or path.startswith(self.directory + "/")):
-            return True
-        return bool(self.ids) and not self.ids.isdisjoint(path.split("/"))
+    def keeps_directory(self, path: str) -> str:
+        """Why a directory stays with all that is in it, for people: a session's that is listed, or may be; else empty.
 
-    def protect_file(self, name: str) -> bool:
-        """Whether a name says that the file is a listed session's: SESSION, SESSION.tmp, SESSION_clip.mp4."""
-        return bool(self.ids) and (name.startswith(self._prefixes) or name.partition(".")[0] in self.ids)
+        Args:
+            path: absolute and resolved.
+        """
+        is_below = path.startswith(self.directory + "/")
+        if self.all_of and (is_below or path == self.directory):
+            return f"may be a session's: {self.reason}"
+        names = path[len(self.directory) :] if is_below else path
+        return next(filter(None, map(self.keeps_file, names.split("/"))), "") if self._by_name else ""
+
+    def keeps_file(self, name: str) -> str:
+        """Why a file or directory of this name stays, for people: it is named like a listed session; else empty."""
+        if not self._by_name:
+            return ""
+        composed = _composed(name)
+        for text in {composed, composed.lstrip(".")}:  # a temporary name is often the name behind a dot
+            for end in _ENDS.finditer(text):
+                session = self._by_name.get(text[: end.start()])
+                if session is not None:
+                    return f"session {one_line(session, 60)} is listed"
+        return ""
+
+
+def _composed(text: str) -> str:
+    """A text as it compares: a letter with an accent may be written in two ways."""
+    return text if text.isascii() else unicodedata.normalize("NFC", text)
+
+
+def unusable(session_id: str) -> str:
+    """Why no file can be told to be this session's or not, for people; else empty."""
+    if not session_id.strip(". "):
+        return "is empty"
+    if "/" in session_id or ".." in session_id:
+        return "is a path"
+    if any(letter.isspace() or not letter.isprintable() for letter in session_id):
+        return "has white space or control characters in it"
+    # The client puts a question mark in the place of what is no text.
+    if any(letter in "*?[]\ufffd" for letter in session_id):
+        return "has wildcards, or what is no text, in it"
+    return "is longer than a file name" if len(os.fsencode(session_id)) > _NAME_MAX else ""
 
 
 def protected_sessions(
@@ -63,18 +105,39 @@ def protected_sessions(
     from ..api.client import PATHS, Client  # late: cleaning logs needs no API
 
     reply = Client(api_settings(params, warn=warn, hide=hide)).request(PATHS["sessions"])
+    known: frozenset[str] = frozenset()
     if reply.state == "ok" and reply.data is not None:
         listed = active_sessions(reply.data)
-        if listed.complete:
-            return Sessions(directory, "ok", "", frozenset(listed.by_id))
-        state, reason = "invalid", listed.reason
+        reason = _short(reply.data) or listed.reason or _unusable_ids(listed.by_id)
+        known = frozenset(session for session in listed.by_id if not unusable(session))
+        if not reason:
+            return Sessions(directory, "ok", "", known)
+        # Who answers runs, whatever is known of the unit: no further question makes such a list a right one.
+        state, running = "invalid", "the list cannot be relied on"
     else:
-        state, reason = reply.state, reply.reason
-    running = why_running(params["unit"])
-    if not running:
-        return Sessions(directory, "service_down", f"{params['unit']} does not run, so no session does ({reason})")
+        state, reason, running = reply.state, reply.reason, why_running(params["unit"])
+        if not running:
+            said = f"{params['unit']} does not run, so no session does ({reason})"
+            return Sessions(directory, "service_down", said)
     warn(f"the sessions are not known ({reason}; {running}): everything below {directory} stays")
-    return Sessions(directory, state, f"{reason}; {running}", all_of=True)
+    return Sessions(directory, state, f"{reason}; {running}", known, all_of=True)
+
+
+def _short(document: Json) -> str:
+    """Which part of the sessions that are counted is in the list, for people; empty where it is all, or not known."""
+    rows, total = document.get("active_sessions"), number(document.get("total_active"))
+    if not isinstance(rows, list) or total is None or total == len(rows):
+        return ""
+    return f"the list has {len(rows)} of {total:g} sessions"
+
+
+def _unusable_ids(ids: Iterable[str]) -> str:
+    """Which listed id cannot be matched with names of files, for people; empty where all can."""
+    for session_id in ids:
+        why = unusable(session_id)
+        if why:
+            return f"the listed id {one_line(ascii(session_id), 80)} {why}, and may be any file's"
+    return ""
 
 
 def why_running(unit: str | None) -> str:

@@ -278,16 +278,18 @@ def opened_again(root: Root, relative: str, inode: int) -> Iterator[int]:
     Raises:
         OSError: it is not there any more, or something else is in its place, such as a mount.
     """
-    fd = os.open(".", _DIRECTORY, dir_fd=root.fd)
+    fd = root.fd
     try:
         parts = relative.split("/") if relative else []
         for number, part in enumerate(parts, 1):
             below = os.open(part, _DIRECTORY if number == len(parts) else _STEP, dir_fd=fd)
-            os.close(fd)
+            if fd != root.fd:
+                os.close(fd)
             fd = below
         facts = os.fstat(fd)
         if (facts.st_dev, facts.st_ino) != (root.device, inode):
             raise NotADirectoryError(f"{root.path}/{relative} is another directory now")
         yield fd
     finally:
-        os.close(fd)
+        if fd != root.fd:
+            os.close(fd)

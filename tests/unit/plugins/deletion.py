@@ -10,10 +10,13 @@ import subprocess
 import threading
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import pytest
+from ansible_collections.media_ops.runbook.plugins.module_utils.archives import log_archive
 from ansible_collections.media_ops.runbook.plugins.module_utils.disk import disk_cleanup
 from ansible_collections.media_ops.runbook.plugins.module_utils.sessions import protected
 
@@ -45,10 +48,26 @@ DEFAULTS: dict[str, Any] = {
 }
 
 
+AHEAD_S = 400 * DAY
+
+
+@pytest.fixture
+def moved_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Move this process's clock forward, as nobody can set a ctime: what is made now was made 400 days ago.
+
+    A file of an age is then one whose mtime is that much before the moved present, as ``make`` and ``aged`` date it,
+    and a young one is one whose mtime is the moved present. That the ctime counts is tested without this.
+    """
+    real, real_ns = time.time, time.time_ns
+    monkeypatch.setattr(time, "time", lambda: real() + AHEAD_S)
+    monkeypatch.setattr(time, "time_ns", lambda: real_ns() + int(AHEAD_S) * 10**9)
+    monkeypatch.setattr(log_archive, "utc_now", lambda: datetime.fromtimestamp(int(time.time()), UTC))
+
+
 def rule(root: Path | str, *patterns: str, name: str = "rule", min_age: float = DAY, **more: Any) -> dict[str, Any]:
     """A rule as the module gets it."""
     given = {"rule": name, "root": str(root), "patterns": list(patterns or ("*",)), "min_age": min_age}
-    return {**given, "min_size": 0, "prune_empty": False, "steps": [], **more}
+    return {**given, "age_of": "change", "min_size": 0, "prune_empty": False, "steps": [], **more}
 
 
 def clean(*rules: dict[str, Any], check: bool = False, diff: bool = False, **options: Any) -> dict[str, Any]:

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import threading
@@ -18,6 +19,8 @@ from typing import Any
 import pytest
 import uvicorn
 from ansible.module_utils.testing import patch_module_args
+from ansible_collections.media_ops.runbook.plugins.module_utils.api import pipeline_cleanup as pipeline_cleanup_logic
+from ansible_collections.media_ops.runbook.plugins.module_utils.api.client import Client
 from ansible_collections.media_ops.runbook.plugins.modules import pipeline_cleanup
 from media_pipeline import app, config, tokens
 from media_pipeline.client import wait_for
@@ -210,6 +213,54 @@ def test_the_request_is_never_repeated(capsys: Capsys, state: Path, mode: str, u
     assert found["failed"] is True
     assert found["plan"][0]["result"] == "failed"
     assert ("is not known, and it is not repeated" in found["msg"]) is unsure
+
+
+NONE: dict[str, Any] = dict.fromkeys(pipeline_cleanup_logic._COUNTED, 0)
+ODD: list[Any] = [
+    {},
+    {"cleaned_alerts": 1},
+    {**NONE, "cleaned_alerts": 0.5},
+    {**NONE, "cleaned_alerts": None},
+    [],
+    None,
+]
+
+
+@pytest.mark.parametrize("answer", ODD)
+def test_only_three_whole_numbers_are_success(
+    capsys: Capsys, state: Path, monkeypatch: pytest.MonkeyPatch, answer: Any
+) -> None:
+    keep(state)
+    request = Client.request
+
+    def odd(client: Any, path: str, *arguments: Any, **more: Any) -> Any:
+        reply = request(client, path, *arguments, **more)
+        return dataclasses.replace(reply, state="ok", data=answer) if more.get("method") == "POST" else reply
+
+    monkeypatch.setattr(Client, "request", odd)
+    with fault_server({"/metrics/system": "not_found"}) as url:
+        found = run(capsys, url, state, **LIMITS)
+    assert (found["failed"], found["carried_out"], found["plan"][0]["result"]) == (True, None, "failed")
+    assert "is not known, and it is not repeated" in found["msg"]
+
+
+def test_a_report_of_this_second_is_not_dated_ahead(capsys: Capsys, service: Service, state: Path) -> None:
+    kept = keep(state, timedelta())
+    # Later than the second that has begun, whenever the module looks, and not later than now.
+    os.utime(kept, (time.time(), int(time.time()) + 0.999_999))
+    checked = run(capsys, service.url, state, api_token=service.token, _ansible_check_mode=True)
+    assert checked["refusals"] == []
+    os.utime(kept, (time.time(), time.time() + 30))
+    assert "dated ahead" in run(capsys, service.url, state, api_token=service.token)["msg"]
+
+
+@pytest.mark.parametrize("check", [True, False])
+def test_an_empty_hash_approves_nothing(capsys: Capsys, service: Service, state: Path, check: bool) -> None:
+    service.remember(3, operations=1)
+    keep(state)
+    found = run(capsys, service.url, state, api_token=service.token, plan_hash="", _ansible_check_mode=check)
+    assert (found["failed"], service.operations) == (True, 1)
+    assert "plan_hash" in found["msg"]
 
 
 @pytest.mark.parametrize("mode", ["hang", "closed", "error_500", "html", "nan", "unauthorized"])

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import errno
+import fcntl
 import json
 import os
 import random
@@ -25,11 +27,14 @@ from ansible_collections.media_ops.runbook.plugins.module_utils.deadline import 
 from ansible_collections.media_ops.runbook.plugins.module_utils.disk import disk_cleanup
 from ansible_collections.media_ops.runbook.plugins.module_utils.errors import MediaOpsError, OptionError
 from ansible_collections.media_ops.runbook.plugins.module_utils.sessions import protected
+from ansible_collections.media_ops.runbook.plugins.module_utils.system import open_files as open_files_module
+from ansible_collections.media_ops.runbook.plugins.module_utils.system.mounts import MountPoints
 from ansible_collections.media_ops.runbook.plugins.module_utils.system.open_files import OpenFiles
 from ansible_collections.media_ops.runbook.plugins.module_utils.system.tree import locked, open_root
 
 from tests.bench import bench_cleanup
 from tests.unit.plugins.deletion import (
+    AHEAD_S,
     DAY,
     HOUR,
     aged,
@@ -45,7 +50,7 @@ from tests.unit.plugins.deletion import (
 )
 
 # Real processes, files and sockets by the hundred: more than the inner loop can wait for.
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("moved_clock")]
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: mounts and other users")
 
@@ -115,10 +120,11 @@ def test_half_a_day_is_twelve_hours_where_find_takes_thirty_six(top: Path) -> No
 
 
 def test_the_age_is_strict(top: Path) -> None:
+    moment = int(time.time()) - 1
     for name, age_ns in (("exact", 60 * 10**9), ("older", 60 * 10**9 + 1)):
         make(top / name)
-        os.utime(top / name, ns=(0, 1_700_000_000 * 10**9 - age_ns))
-    clean(rule(top, min_age=60), as_of=1_700_000_000.0)
+        os.utime(top / name, ns=(0, moment * 10**9 - age_ns))
+    clean(rule(top, min_age=60), as_of=float(moment))
     assert list(tree(top)) == ["exact"]
 
 
@@ -145,7 +151,9 @@ def test_what_is_dated_in_the_future_is_reported_and_stays(top: Path) -> None:
     make(top / "clip.mp4", -HOUR)
     found = clean(rule(top, "*.mp4"))
     assert found["rules"][0]["skipped"] == {"dated_in_the_future": 1}
-    assert found["skipped_files"] == [{"rule": "rule", "reason": "dated_in_the_future", "path": f"{top}/clip.mp4"}]
+    (line,) = found["skipped_files"]
+    assert (line["rule"], line["reason"], line["path"]) == ("rule", "dated_in_the_future", f"{top}/clip.mp4")
+    assert line["msg"] == "mtime is 3.6e+03 s ahead of this host's clock"
     assert (top / "clip.mp4").exists()
     record_fault("a file dated an hour ahead", "dated in the future", "reported, nothing deleted")
 
@@ -187,6 +195,7 @@ def test_empty_directories_go_when_old_and_asked_for(top: Path) -> None:
     make(top / "full/keep.txt")
     for name in ("old", "listed", "full", "outer/inner", "outer", "."):
         aged(top / name, 2 * DAY)
+    aged(top / "young", 0)
     with sessions_api(listed("listed")) as url:
         options: dict[str, Any] = {"api_url": url, "sessions_dir": str(top)}
         assert clean(rule(top, "*.tmp"), **options)["plan"] == []
@@ -228,7 +237,7 @@ def test_check_mode_gives_the_same_plan_and_touches_nothing(top: Path) -> None:
     assert acted["plan"][0]["msg"].startswith("2 files deleted")
 
 
-@pytest.mark.parametrize("drift", ["another", "gone", "grown", "touched", "replaced", "renamed"])
+@pytest.mark.parametrize("drift", ["another", "gone", "grown", "rewritten", "touched", "replaced", "renamed"])
 def test_an_approved_plan_that_drifted_does_nothing(top: Path, drift: str) -> None:
     file, other = make(top / "a.tmp"), make(top / "b.tmp")
     planned = clean(rule(top, "*.tmp"), check=True)
@@ -239,6 +248,8 @@ def test_an_approved_plan_that_drifted_does_nothing(top: Path, drift: str) -> No
         file.unlink()
     elif drift == "grown":
         file.write_bytes(b"xy")
+    elif drift == "rewritten":
+        file.write_bytes(b"y")
     elif drift == "touched":
         os.utime(file, ns=(0, facts.st_mtime_ns - 1))
     elif drift == "replaced":
@@ -246,7 +257,7 @@ def test_an_approved_plan_that_drifted_does_nothing(top: Path, drift: str) -> No
         (top / "copy").rename(file)
     else:
         file.rename(top / "z.tmp")
-    if drift in ("grown", "replaced"):
+    if drift in ("grown", "replaced", "rewritten"):
         os.utime(file, ns=(0, facts.st_mtime_ns))
     with pytest.raises(MediaOpsError, match="drifted") as error:
         clean(rule(top, "*.tmp"), plan_hash=planned["hash"], as_of=planned["as_of"])
@@ -296,10 +307,245 @@ def test_what_changes_between_the_plan_and_its_deletion_stays(top: Path, monkeyp
     found = clean(rule(top))
     assert found["rules"][0]["removed"]["files"] == 1
     assert found["rules"][0]["skipped"] == {"changed": 5, "gone": 2, "open": 1}
+    assert f"; {top}/opened: a process has it open" in found["plan"][0]["msg"]
     assert (top.parent / "target").read_bytes() == b"old"
     left = {"changed": b"new", "directory": "/", "link": f"-> {top.parent / 'target'}", "opened": b"old"}
     assert tree(top) == {**left, "replaced": b"old", "sub": "/", "sub/due": b"x", "was_sub": "/", "was_sub/due": b"x"}
     assert tree(top.parent / "moved_outside") == {"due": b"x"}
+
+
+def while_deleting(monkeypatch: pytest.MonkeyPatch, act: Callable[[], None], after: int = 0) -> None:
+    """Do something in the midst of a run: right after so many files are gone."""
+    remove, removed = disk_cleanup.remove_file, 0
+
+    def removing(*arguments: Any) -> disk_cleanup.Outcome:
+        nonlocal removed
+        outcome = remove(*arguments)
+        removed += not outcome.why
+        if removed == after:
+            act()
+        return outcome
+
+    monkeypatch.setattr(disk_cleanup, "remove_file", removing)
+
+
+def before_deleting(monkeypatch: pytest.MonkeyPatch, act: Callable[[], object]) -> None:
+    """Do something between the plan and the first deletion."""
+    carry_out = disk_cleanup.Sweep.carry_out
+
+    def acting(*arguments: Any) -> None:
+        act()
+        carry_out(*arguments)
+
+    monkeypatch.setattr(disk_cleanup.Sweep, "carry_out", acting)
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (b"x" * 3001, "has grown by 3000 bytes since it was planned"),
+        (b"", "has shrunk by 1 bytes since it was planned"),
+        (b"y", "was moved, linked, or given other rights since it was planned"),  # with its old date put back
+    ],
+)
+def test_what_changed_is_said_file_by_file(
+    top: Path, monkeypatch: pytest.MonkeyPatch, content: bytes, says: str
+) -> None:
+    file = make(top / "a.tmp")
+    then = file.stat().st_mtime_ns
+
+    def change() -> None:
+        file.write_bytes(content)
+        os.utime(file, ns=(then, then))
+
+    before_deleting(monkeypatch, change)
+    found = clean(rule(top))
+    reason, path, msg = (found["skipped_files"][0][key] for key in ("reason", "path", "msg"))
+    assert (reason, path, msg) == ("changed", str(file), says)
+    assert file.read_bytes() == content
+
+
+def test_a_drifted_plan_says_what_it_would_do_now_and_what_is_new_since(top: Path) -> None:
+    make(top / "a.tmp")
+    planned = clean(rule(top, "*.tmp"), check=True)
+    make(top / "b.tmp")
+    aged(make(top / "late.tmp", content=b"x" * 77), 0)
+    with pytest.raises(MediaOpsError) as error:
+        clean(rule(top, "*.tmp"), plan_hash=planned["hash"], as_of=planned["as_of"])
+    said = str(error.value)
+    assert f"delete 2 files below {top} (rule rule), the newest of 20" in said
+    assert f"1 files that fit rule rule are new or changed since as_of, and are not due: {top}/late.tmp (77 b" in said
+
+
+def test_an_empty_hash_approves_nothing(top: Path) -> None:
+    make(top / "a.tmp")
+    for check in (True, False):
+        with pytest.raises(OptionError, match="plan_hash"):
+            clean(rule(top, "*.tmp"), plan_hash="", check=check)
+    assert (top / "a.tmp").exists()
+
+
+def test_two_names_of_one_file_both_go(top: Path) -> None:
+    first = make(top / "a.mp4")
+    (top / "b").mkdir()
+    (top / "b/c.mp4").hardlink_to(first)
+    (top / "d.mp4").hardlink_to(first)
+    found = clean(rule(top, "*.mp4"))["rules"][0]
+    assert (found["removed"]["files"], found["freed_bytes"], found["skipped"]) == (3, 4096, {})
+
+
+# runbook: EM-D1
+def test_a_root_that_is_moved_away_is_cleaned_no_further(top: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(200):
+        make(top / f"s{number % 2}/{number}.tmp", (300 - number) * DAY)
+    rescued = top.parent / "rescued"
+    while_deleting(monkeypatch, lambda: rename(top, rescued), after=70)
+    found = clean(rule(top, "*.tmp"))
+    assert found["rules"][0]["removed"]["files"] == 70
+    assert found["rules"][0]["skipped"] == {"moved": 130}
+    assert found["plan"][0]["msg"].endswith("skipped: 130 moved")
+    assert len(list(rescued.rglob("*.tmp"))) == 130
+    record_fault("the root moved away in mid-run", "moved", "70 of 200 deleted before, none of the rescued copy")
+
+
+def rename(path: Path, to: Path) -> None:
+    path.rename(to)
+
+
+@pytest.mark.parametrize("link", [False, True])
+def test_a_root_whose_parent_is_moved_away_is_moved(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, link: bool
+) -> None:
+    top = tmp_path / "media/temp"
+    for number in range(20):
+        make(top / f"{number}.tmp")
+
+    def move() -> None:
+        (tmp_path / "media").rename(tmp_path / "rescued")
+        if link:
+            (tmp_path / "media").symlink_to(tmp_path / "rescued")
+
+    while_deleting(monkeypatch, move, after=5)
+    assert clean(rule(top, "*.tmp"))["rules"][0]["skipped"] == {"moved": 15}
+    assert len(list((tmp_path / "rescued/temp").iterdir())) == 15
+
+
+@needs_root
+def test_a_root_that_is_mounted_over_is_cleaned_no_further_than_the_files_in_hand(
+    top: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(100):
+        make(top / f"{number}.tmp")
+
+    def mount() -> None:
+        subprocess.run(["mount", "-t", "tmpfs", "none", top], check=True)
+
+    while_deleting(monkeypatch, mount, after=5)
+    try:
+        found = clean(rule(top, "*.tmp"))["rules"][0]
+        assert found["skipped"]["moved"] == 100 - found["removed"]["files"] >= 100 - disk_cleanup._OPENED_AGAIN
+    finally:
+        subprocess.run(["umount", "--lazy", top], check=True)
+
+
+ELSEWHERE = """
+set -e
+mount --make-rprivate /
+mount -t tmpfs none "$1/mounted"
+mount --bind "$1/itself" "$1/itself"
+mount --bind /etc/hostname "$1/file.tmp"
+echo there
+sleep 600
+"""
+
+
+@needs_root
+def test_a_mount_point_of_another_namespace_stays_with_what_is_below(top: Path) -> None:
+    for name in ("mounted/deep/a.tmp", "itself/a.tmp", "file.tmp", "free/a.tmp", "empty", "mounted sp"):
+        make(top / name)
+    for name in ("empty", "mounted sp"):
+        (top / name).unlink()
+        (top / name).mkdir()
+        aged(top / name, 2 * DAY)
+    script = ELSEWHERE.replace("echo there", 'mount -t tmpfs none "$1/mounted sp"\necho there')
+    with holding("unshare", "-m", "bash", "-c", script, "bash", str(top)):
+        found = clean(rule(top, "*.tmp", prune_empty=True))
+        assert found["rules"][0]["skipped"] == {"mount": 3}
+        assert {line["path"] for line in found["skipped_files"]} == {
+            f"{top}/{name}" for name in ("mounted", "file.tmp", "mounted sp")
+        }
+        assert found["mount_namespaces"]["seen"] >= 2
+        # What is mounted on itself shows the same files: they go, and the directory stays.
+        assert sorted(tree(top)) == [
+            "file.tmp",
+            "free",
+            "itself",
+            "mounted",
+            "mounted sp",
+            "mounted/deep",
+            "mounted/deep/a.tmp",
+        ]
+        aged(top / "itself", 2 * DAY)
+        assert clean(rule(top, "*.tmp", prune_empty=True))["rules"][0]["skipped"] == {"mount": 4}
+        assert (top / "itself").is_dir()
+    clean(rule(top, "*.tmp", prune_empty=True))
+    assert "mounted sp" not in tree(top)
+    record_fault("a mount point of another mount namespace", "mount", "it and what is below it stay")
+
+
+def test_who_must_not_look_into_other_namespaces_says_so(users_top: Path) -> None:
+    if os.geteuid():
+        pytest.skip("needs root: another user")
+    found = as_user(65534, lambda: clean(rule(users_top, "*.tmp")))
+    assert found["mount_namespaces"]["unseen_processes"] > 0
+
+
+@needs_root
+@pytest.mark.parametrize(("flag", "reason"), [(0x10, "immutable"), (0x20, "append_only")])
+def test_a_file_that_chattr_keeps_is_told_from_one_that_is_denied(tmp_path: Path, flag: int, reason: str) -> None:
+    with small_disk(tmp_path) as disk:
+        flagged, shut = make(disk / "a.tmp"), make(disk / "shut/b.tmp")
+        with setting_flags(flagged, flag), setting_flags(shut.parent, 0x10):
+            found = clean(rule(disk, "*.tmp"))
+        reasons = {line["path"]: line["reason"] for line in found["skipped_files"]}
+        assert reasons == {str(flagged): reason, str(shut): "immutable"}
+        assert "chattr" in found["skipped_files"][0]["msg"]
+        assert flagged.exists()
+        assert shut.exists()
+
+
+@contextlib.contextmanager
+def setting_flags(path: Path, flags: int) -> Iterator[None]:
+    """What chattr does: FS_IOC_SETFLAGS."""
+
+    def change(to: Callable[[int], int]) -> None:
+        fd = os.open(path, os.O_RDONLY)
+        try:
+            now = int.from_bytes(fcntl.ioctl(fd, 0x80086601, bytes(8))[:4], sys.byteorder)
+            fcntl.ioctl(fd, 0x40086602, to(now).to_bytes(8, sys.byteorder))
+        finally:
+            os.close(fd)
+
+    change(lambda now: now | flags)
+    try:
+        yield
+    finally:
+        change(lambda now: now & ~flags)
+
+
+def test_a_date_that_no_clock_has_is_a_line_and_the_rest_goes_on(in_memory: Path) -> None:
+    """tmpfs keeps any date."""
+    for name in ("ancient.tmp", "due.tmp"):
+        make(in_memory / name)
+    (in_memory / "ancient").mkdir()
+    for name in ("ancient", "ancient.tmp"):
+        os.utime(in_memory / name, ns=(0, -(10**19)))
+    if (in_memory / "ancient").stat().st_mtime_ns != -(10**19):
+        pytest.skip("needs a tmpfs")
+    found = clean(rule(in_memory, "*.tmp", prune_empty=True), rule(in_memory, name="never", min_age=1e300))
+    assert [one["skipped"] for one in found["rules"]] == [{"no_date": 2}, {}]
+    assert sorted(tree(in_memory)) == ["ancient", "ancient.tmp"]
+    assert "before 1677" in found["skipped_files"][0]["msg"]
 
 
 # Roots
@@ -334,6 +580,38 @@ def test_homes_and_what_holds_them_are_refused() -> None:
     for root in (home, str(Path(home).parent)):
         with pytest.raises(OptionError, match="home directory"):
             clean(rule(root))
+
+
+def entry(home: Path) -> Any:
+    import pwd
+
+    return pwd.struct_passwd(("someone", "x", 1, 1, "", str(home), "/bin/sh"))
+
+
+def test_a_home_behind_a_link_is_a_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    home = tmp_path / "homes/someone"
+    make(home / "a.tmp")
+    (tmp_path / "home").symlink_to(home.parent)
+    monkeypatch.setattr("pwd.getpwall", lambda: [entry(tmp_path / "home/someone")])
+    for root in (home, home.parent):
+        with pytest.raises(OptionError, match="home directory"):
+            clean(rule(root))
+    assert clean(rule(home / "below"))["rules"][0]["state"] == "missing"
+
+
+@needs_root
+def test_a_home_by_a_bind_mount_is_a_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    home = make(tmp_path / "homes/someone/a.tmp").parent
+    monkeypatch.setattr("pwd.getpwall", lambda: [entry(home)])
+    (tmp_path / "elsewhere").mkdir()
+    for seen in (home, home.parent):
+        subprocess.run(["mount", "--bind", seen, tmp_path / "elsewhere"], check=True)
+        try:
+            with pytest.raises(OptionError, match="home directory by another path"):
+                clean(rule(tmp_path / "elsewhere"))
+        finally:
+            subprocess.run(["umount", "--lazy", tmp_path / "elsewhere"], check=True)
+    assert (home / "a.tmp").exists()
 
 
 def test_a_root_through_a_link_is_refused_unless_it_shall_be_resolved(tmp_path: Path, top: Path) -> None:
@@ -563,9 +841,10 @@ def test_a_read_only_file_system_is_said(tmp_path: Path) -> None:
         make(disk / "a.tmp")
         subprocess.run(["mount", "-o", "remount,ro", disk], check=True)
         found = clean(rule(disk, "*.tmp"))
-        assert found["rules"][0]["skipped"] == {"denied": 1}
+        assert found["rules"][0]["skipped"] == {"read_only": 1}
+        assert found["skipped_files"][0]["msg"] == "read-only file system"
         assert found["changed"] is False
-    record_fault("a read-only temp", "denied", "reported, nothing planned", recovered=False)
+    record_fault("a read-only temp", "read-only file system", "reported, nothing planned", recovered=False)
 
 
 def test_deleted_files_that_are_held_open_are_named_with_their_process(top: Path) -> None:
@@ -688,6 +967,123 @@ def test_without_a_list_every_session_keeps_its_files(
     assert list(tree(tmp_path)) == ["video_merge", "video_merge/abc", "video_merge/abc/old.tmp"]
 
 
+@pytest.mark.parametrize("session", ["ab12cd34.tmp", "ab12cd34.part.mp4", "ab12cd34", "ab.12-cd_34"])
+def test_names_of_a_listed_id_stay_whatever_stands_behind_it(tmp_path: Path, top: Path, session: str) -> None:
+    stem = session if session.startswith("ab.") else "ab12cd34"
+    for suffix in ("", ".tmp", ".part.mp4", "-1.mp4", "_clip.mp4"):
+        make(tmp_path / f"uploads/{stem}{suffix}")
+        make(tmp_path / f"uploads/.{stem}{suffix}")
+    make(top / f"{session}/a.mp4")
+    make(top / f"{stem}.work/a.mp4")
+    make(tmp_path / f"uploads/x{stem}.mp4")
+    with sessions_api(listed(session)) as url:
+        options: dict[str, Any] = {"api_url": url, "sessions_dir": str(top)}
+        found = clean(rule(tmp_path / "uploads", name="u"), rule(top), **options)
+    assert [one["skipped"] for one in found["rules"]] == [{"session": 10}, {"session": 2}]
+    assert found["skipped_files"][0]["msg"] == f"session {session} is listed"
+    assert not (tmp_path / f"uploads/x{stem}.mp4").exists()
+
+
+@pytest.mark.parametrize(
+    "odd", ["x/y", "..", "a..b", ".", "a b", "a\tb", "a\0b", "a\u200bb", "a" * 256, "\ud800", "a*"]
+)
+def test_an_id_that_may_be_any_files_protects_all(tmp_path: Path, top: Path, odd: str) -> None:
+    make(top / "other/a.mp4")
+    make(tmp_path / "uploads/good_clip.mp4")
+    with sessions_api(listed("good", odd)) as url:
+        found = clean(rule(tmp_path, "*.mp4"), api_url=url, sessions_dir=str(top))
+    assert (found["api"]["state"], found["protected_all"]) == ("invalid", True)
+    assert "the listed id " in found["api"]["reason"]
+    assert found["rules"][0]["skipped"] == {"session": 2}
+    assert (top / "other/a.mp4").exists()
+    json.dumps(found).encode()
+
+
+def test_a_session_that_begins_meanwhile_keeps_its_files(top: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("late", "other"):
+        make(top / name / "a.tmp")
+        make(top / name / "a.mp4")
+    answer = listed()
+    rules = rule(top, "*.tmp", name="t"), rule(top, "*.mp4", name="m")
+    # The second rule begins when the first one has deleted what is the late session's as well.
+    while_deleting(monkeypatch, lambda: answer.update(listed("late")), after=2)
+    with sessions_api(answer) as url:
+        found = clean(*rules, api_url=url, sessions_dir=str(top))
+    assert [one["skipped"] for one in found["rules"]] == [{}, {"session": 1}]
+    assert found["skipped_files"][0]["msg"] == "session late is listed, since the plan was made"
+    assert found["protected_sessions"] == ["late"]
+    assert [name for name in tree(top) if "." in name] == ["late/a.mp4"]
+    record_fault("a session that begins between plan and deletion", "session", "its files stay")
+
+
+def test_a_long_run_asks_again(top: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    make(top / "early/a.tmp", 3 * DAY)
+    make(top / "late/a.tmp", 2 * DAY)
+    monkeypatch.setattr(disk_cleanup, "_ASK_AGAIN_S", 0.0)
+    answer = listed()
+    while_deleting(monkeypatch, lambda: answer.update(listed("late")), after=1)
+    with sessions_api(answer) as url:
+        found = clean(rule(top, "*.tmp"), api_url=url, sessions_dir=str(top))
+    assert found["rules"][0]["skipped"] == {"session": 1}
+    assert (top / "late/a.tmp").exists()
+
+
+@pytest.mark.parametrize("then", [{"active_sessions": None}, {"total_active": 5}])
+def test_an_answer_that_no_longer_comes_protects_all(
+    top: Path, monkeypatch: pytest.MonkeyPatch, then: dict[str, Any]
+) -> None:
+    make(top / "abc/a.tmp")
+    answer = listed("other")
+    before_deleting(monkeypatch, lambda: answer.update(then))
+    with sessions_api(answer) as url:
+        found = clean(rule(top, "*.tmp"), api_url=url, sessions_dir=str(top))
+    assert found["rules"][0]["skipped"] == {"session": 1}
+    assert found["protected_all"] is True
+    assert (top / "abc/a.tmp").exists()
+
+
+def test_who_has_what_open_is_looked_at_again_before_the_first_deletion(
+    top: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where there are no leases to be had, /proc has to do."""
+
+    def none(*_arguments: object) -> None:
+        raise OSError(errno.EINVAL, "no leases here")
+
+    monkeypatch.setattr(open_files_module, "lease", none)
+    make(top / "held.tmp")
+    with contextlib.ExitStack() as stack:
+        held: list[int] = []
+
+        def hold() -> None:
+            held.append(stack.enter_context(holding(*python(HOLD, top / "held.tmp", "r"))))
+
+        before_deleting(monkeypatch, hold)
+        found = clean(rule(top, "*.tmp"))
+    if found["rules"][0]["skipped"] != {"unproven": 1}:
+        assert found["skipped_files"][0]["msg"].startswith(f"open by pid {held[0]} (python")
+        assert f"{top}/held.tmp: open by pid {held[0]}" in found["plan"][0]["msg"]
+    assert (top / "held.tmp").exists()
+
+
+@pytest.mark.parametrize(
+    ("total", "says"),
+    [(5, "the list has 3 of 5 sessions"), (float("nan"), "nan"), ("3", "counts 3"), (True, "counts True")],
+)
+def test_a_short_list_says_how_short_and_keeps_what_it_names_anywhere(
+    tmp_path: Path, top: Path, total: object, says: str
+) -> None:
+    make(tmp_path / "uploads/a_clip.mp4")
+    make(tmp_path / "uploads/old.mp4")
+    make(top / "other/x.mp4")
+    with sessions_api({**listed("a", "b", "c"), "total_active": total}) as url:
+        found = clean(rule(tmp_path, "*.mp4"), api_url=url, sessions_dir=str(top))
+    if says != "nan":  # which is no JSON, and no answer at all
+        assert says in found["api"]["reason"]
+        assert found["rules"][0]["skipped"] == {"session": 2}
+    assert (top / "other/x.mp4").exists()
+
+
 def test_a_sessions_dir_behind_a_link_protects_the_same(tmp_path: Path, top: Path) -> None:
     make(top / "abc/old.tmp")
     (tmp_path / "link").symlink_to(top)
@@ -797,7 +1193,7 @@ def test_a_hundred_thousand_files_half_of_them_due(in_memory: Path) -> None:
     """In 500 directories, at random: the set that find reckons, by a process that stays below 100 MB."""
     top = in_memory
     chance = random.Random(4)
-    now = time.time()
+    now = time.time() - AHEAD_S  # the process has the real clock, by which the inodes are young: it goes by the mtime
     limits = {"tmp": 0.1 * DAY, "mp4": DAY}
     due = [True, False] * 50_000
     chance.shuffle(due)
@@ -820,7 +1216,7 @@ def test_a_hundred_thousand_files_half_of_them_due(in_memory: Path) -> None:
     assert (len(every), len(reckoned)) == (100_000, 50_000)
 
     rules = [
-        {"rule": suffix, "root": str(top), "patterns": [f"*.{suffix}"], "min_age": limit}
+        {"rule": suffix, "root": str(top), "patterns": [f"*.{suffix}"], "min_age": limit, "age_of": "mtime"}
         for suffix, limit in limits.items()
     ]
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -864,7 +1260,8 @@ def test_a_directory_swapped_for_a_link_reaches_nothing_outside(
     precious = tree(tmp_path / "precious")
     stop = tmp_path / "stop"
     # One look at all processes is enough for a thousand tries.
-    once = OpenFiles({top.stat().st_dev})
+    once, mounts = OpenFiles({top.stat().st_dev}), MountPoints()
+    monkeypatch.setattr(disk_cleanup, "MountPoints", lambda: mounts)
     monkeypatch.setattr(disk_cleanup, "OpenFiles", lambda devices: once)
     tries = removed = changed = 0
     with holding(*python(SWAPPER, top / "session", tmp_path / "precious", stop)):

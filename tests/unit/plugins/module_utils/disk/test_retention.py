@@ -19,10 +19,18 @@ from tests.unit.plugins.deletion import DAY, rule
 NOW = 1_800_000_000 * 10**9
 
 
-def facts(mtime_ns: int = 0, size: int = 1000, inode: int = 1, links: int = 1, blocks: int = 8) -> Any:
-    """A regular file as stat sees it."""
+def facts(
+    mtime_ns: int = 0, size: int = 1000, inode: int = 1, links: int = 1, blocks: int = 8, ctime_ns: int | None = None
+) -> Any:
+    """A regular file as stat sees it; its inode has the same date if none is given."""
     return SimpleNamespace(
-        st_mode=0o100644, st_ino=inode, st_size=size, st_mtime_ns=mtime_ns, st_nlink=links, st_blocks=blocks
+        st_mode=0o100644,
+        st_ino=inode,
+        st_size=size,
+        st_mtime_ns=mtime_ns,
+        st_ctime_ns=mtime_ns if ctime_ns is None else ctime_ns,
+        st_nlink=links,
+        st_blocks=blocks,
     )
 
 

@@ -62,7 +62,9 @@ def test_an_answer_that_may_not_list_all_sessions_is_believed_by_nobody(
     make(tmp_path / "work/other/old.tmp")
     with sessions_api(answer) as url:
         asked = ask_sessions(api_settings({**API, "api_url": url}, warn=print, hide=print))
-        cleaned = clean(rule(tmp_path / "work", "*.tmp"), api_url=url, sessions_dir=str(tmp_path / "work"))
+        cleaned = clean(
+            rule(tmp_path / "work", "*.tmp", age_of="mtime"), api_url=url, sessions_dir=str(tmp_path / "work")
+        )
     assert (asked.state, asked.reason, asked.sessions) == ("invalid", found.reason, {})
     assert (cleaned["api"]["state"], cleaned["protected_all"]) == ("invalid", True)
     assert cleaned["rules"][0]["skipped"] == {"session": 1}
@@ -83,7 +85,9 @@ def test_a_whole_answer_is_believed_by_all(tmp_path: Path, rows: Any, total: Any
     make(tmp_path / "work/other/old.tmp")
     with sessions_api(answer) as url:
         asked = ask_sessions(api_settings({**API, "api_url": url}, warn=print, hide=print))
-        cleaned = clean(rule(tmp_path / "work", "*.tmp"), api_url=url, sessions_dir=str(tmp_path / "work"))
+        cleaned = clean(
+            rule(tmp_path / "work", "*.tmp", age_of="mtime"), api_url=url, sessions_dir=str(tmp_path / "work")
+        )
     assert (asked.state, list(asked.sessions)) == ("ok", ids)
     assert (cleaned["api"]["state"], cleaned["protected_sessions"], cleaned["protected_all"]) == ("ok", ids, False)
     assert not (tmp_path / "work/other/old.tmp").exists()

@@ -1,0 +1,121 @@
+# Copyright: (c) 2026, media_ops.runbook contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What is mounted where, in every mount namespace of the host that may be looked into.
+
+The kernel lets a directory go that is a mount point in another namespace only, and takes the mount away with it. Mount
+points are told by file system and path in it, which are the same for all namespaces and through every bind mount.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from .tree import Root
+
+_Where = tuple[int, tuple[int, int]]
+_ONE_THREAD = 3  # links of a process's directory "task"
+_ESCAPED = re.compile(rb"\\([0-7]{3})")
+
+
+class _Mount(NamedTuple):
+    number: bytes
+    parent: bytes
+    device: bytes
+    top: bytes  # the path in its file system of what is mounted
+    point: bytes
+
+
+class MountPoints:
+    """A look at all mounts, taken once: a table for each mount namespace and each root directory in one.
+
+    Attributes:
+        namespaces: how many were seen.
+        unseen_processes: whose namespace this user must not look into.
+    """
+
+    def __init__(self) -> None:
+        self.unseen_processes = 0
+        self._covered: dict[tuple[bytes, bytes], bool] = {}
+        self._own = {mount.number: mount for mount in _table("/proc/self")}
+        self._take(list(self._own.values()))
+        seen = {_namespace("/proc/self")}
+        for process in os.listdir("/proc"):
+            if process.isdecimal():
+                self._look(f"/proc/{process}", seen)
+        self.namespaces = len({namespace for namespace, _root in seen})
+
+    def _look(self, process: str, seen: set[_Where]) -> None:
+        try:
+            # Each thread for itself: one may have left its process's namespace, and a dead first one tells nothing.
+            several = os.stat(f"{process}/task").st_nlink != _ONE_THREAD
+            tasks = [f"{process}/task/{thread}" for thread in os.listdir(f"{process}/task")] if several else [process]
+            for task in tasks:
+                with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+                    where = _namespace(task)
+                    if where not in seen:
+                        self._take(list(_table(task)))
+                        seen.add(where)
+        except PermissionError:
+            self.unseen_processes += 1
+        except OSError:  # it has ended
+            return
+
+    def _take(self, mounts: list[_Mount]) -> None:
+        by_number = {mount.number: mount for mount in mounts}
+        for mount in mounts:
+            parent = by_number.get(mount.parent)
+            place = _inside(parent, mount.point) if parent and parent is not mount else None
+            if parent is None or place is None:
+                continue
+            key = (parent.device, place)
+            same = (mount.device, mount.top) == key
+            self._covered[key] = self._covered.get(key, False) or not same
+
+    def below(self, root: Root) -> dict[str, bool]:
+        """Mount points below a root, by their path below it.
+
+        Returns:
+            For each whether something else is seen there; a directory that is mounted on itself, as systemd does it
+            for ReadWritePaths=, is only not to be removed.
+        """
+        mount = self._own.get(b"%d" % root.mount)
+        top = _inside(mount, os.fsencode(root.path)) if mount else None
+        if mount is None or top is None:
+            return {}
+        start = top.rstrip(b"/") + b"/"
+        return {
+            os.fsdecode(path[len(start) :]): hides
+            for (device, path), hides in self._covered.items()
+            if device == mount.device and path.startswith(start) and path != start
+        }
+
+
+def _namespace(task: str) -> _Where:
+    """The mount namespace of a process or thread, and its root, above which its table tells nothing."""
+    root = os.stat(f"{task}/root")
+    return os.stat(f"{task}/ns/mnt").st_ino, (root.st_dev, root.st_ino)
+
+
+def _table(task: str) -> Iterator[_Mount]:
+    with open(f"{task}/mountinfo", "rb") as file:
+        for line in file:
+            number, parent, device, top, point = line.split(b" ", 5)[:5]
+            yield _Mount(number, parent, device, _plain(top), _plain(point))
+
+
+def _plain(path: bytes) -> bytes:
+    return _ESCAPED.sub(lambda found: bytes([int(found.group(1), 8)]), path)
+
+
+def _inside(mount: _Mount, path: bytes) -> bytes | None:
+    """The path in its file system of what a mount shows at a path; None for what it does not."""
+    point = mount.point.rstrip(b"/")
+    if path != point and not path.startswith(point + b"/"):
+        return None
+    return (mount.top.rstrip(b"/") + path[len(point) :]) or b"/"
