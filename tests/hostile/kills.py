@@ -239,7 +239,8 @@ class Kill(Situation):
         pids = {one.pid for one in self.made}
         for key in ("sessions", "orphans", "refused"):
             rows = [row for row in result.get(key, []) if row.get("session_id") in self.ids]
-            said += [text for row in rows for text in strings({k: v for k, v in row.items() if k != "processes"})]
+            said += [": ".join(str(row[part]) for part in ("state", "why") if part in row) for row in rows]
+            said += [text for row in rows for text in strings(row.get("files", {}).get("skipped"))]
         for action in result.get("plan", []):
             if action["stable"].get("session") in self.ids:
                 said += [action["target"], str(action["result"]), action["msg"]]
