@@ -3,18 +3,24 @@
 usage: python -m tests.hostile
 
 From the environment: HOSTILE_TRIES, how many (3000); HOSTILE_SEED, to have the same ones again; HOSTILE_KINDS, names or
-patterns of the kinds wanted, between commas; HOSTILE_WORKERS, how many scenes at a time (three for each processor: they wait
-more than they work). The table of kinds is printed, and written with all
-that failed to build/hostile/result.json; tools/hostile_table.py makes docs/hostile.md of it.
+patterns of the kinds wanted, between commas; HOSTILE_WORKERS, how many scenes at a time (three for each processor: they
+wait more than they work). A try is one situation with one oracle, and no kind has less than 0.5 % of them.
 
-It fails on any wrong act, on anything right and provable that was left undone without a word, on any kind of those of
-which less than 99 % were acted on, and on anything kept without its reason.
+The table of kinds is printed, and written to build/hostile/result.json with all that failed; `make docs` makes
+docs/hostile.md of it. What a kind's columns count:
+    acted   was to be ended or deleted, and was        kept    was to stay, and did
+    wrong   was to stay, and did not                   missed  was to go and did not, and nobody is told why
+    said    was to go and did not, with the reason     unsaid  stayed, and the reason is not told that a person needs
+
+The run fails on any that is wrong, missed or unsaid, on a kind of which less than 99 % were acted on where that was
+right and provable, and where the product broke.
 """
 
 from __future__ import annotations
 
 import fnmatch
 import json
+import math
 import os
 import random
 import select
@@ -33,9 +39,10 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "playbooks" / "collections"))
 LEFT_OUT = 77
 # How many situations share a scene: as many sessions as the product shows, and files by the hundred.
-SIZES = {"kill": 25, "delete": 160}
+SIZES = {"kill": 30, "delete": 160}
 ALONE = {"kill": 8, "delete": 12}
 SCENE_S = 300.0
+SHARE_MIN = 0.005
 ACTED_MIN = 0.99
 SHOWN_MAX = 2
 
@@ -59,16 +66,16 @@ def plans(tries: int, seed: int, wanted: list[str]) -> list[Plan]:
         raise SystemExit(f"error: no kind {', '.join(wanted)}; there are: {' '.join(KINDS)}")
     rng = random.Random(seed)
     # A try of the kill half costs several of the other.
-    kills = sum(name.startswith("kill.") for name in names)
+    kills = sum(KINDS[name].half == "kill" for name in names)
     share = {"kill": 1 / len(names), "delete": 1 / len(names)}
-    if 0 < kills < len(names) and len(names) > 100:
-        share["kill"] = 0.00505
+    if 0 < kills < len(names):
+        share["kill"] = min(share["kill"], SHARE_MIN)
         share["delete"] = (1 - kills * share["kill"]) / (len(names) - kills)
     hands: dict[str, list[str]] = {"kill": [], "delete": []}
     scenes: list[tuple[str, tuple[str, ...]]] = []
     for name in names:
         half = KINDS[name].half
-        number = max(1, round(tries * share[half]))
+        number = max(1, math.ceil(tries * share[half]))
         if KINDS[name].alone:
             size = ALONE[half]
             scenes += [(half, (name,) * min(size, number - begin)) for begin in range(0, number, size)]
@@ -136,10 +143,23 @@ def summary(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     table = []
     for name, counts in sorted(found.items()):
         one = KINDS[name]
-        figures = {key: counts[key] for key in ("tries", "acted", "kept", "wrong", "missed", "said", "unsaid", "provable")}
+        figures = {
+            key: counts[key] for key in ("tries", "acted", "kept", "wrong", "missed", "said", "unsaid", "provable")
+        }
         share = counts["acted_provable"] / counts["provable"] if counts["provable"] else 1.0
         bad = bool(counts["wrong"] or counts["missed"] or counts["unsaid"] or share < ACTED_MIN)
-        table.append({"kind": name, "half": one.half, "right": one.right, "cause": one.cause, "text": one.text, **figures, "share": share, "bad": bad})
+        table.append(
+            {
+                "kind": name,
+                "half": one.half,
+                "right": one.right,
+                "cause": one.cause,
+                "text": one.text,
+                **figures,
+                "share": share,
+                "bad": bad,
+            }
+        )
     return table
 
 
@@ -177,7 +197,8 @@ def main() -> int:
     wanted = (os.environ.get("HOSTILE_KINDS") or "*").split(",")
     workers = int(os.environ.get("HOSTILE_WORKERS") or 3 * (os.cpu_count() or 2))
     chosen = plans(tries, seed, wanted)
-    print(f"HOSTILE_SEED={seed} HOSTILE_TRIES={tries}: {sum(len(one.kinds) for one in chosen)} tries in {len(chosen)} scenes", flush=True)
+    number = sum(len(one.kinds) for one in chosen)
+    print(f"HOSTILE_SEED={seed} HOSTILE_TRIES={tries}: {number} tries in {len(chosen)} scenes", flush=True)
     began = time.monotonic()
     rows: list[dict[str, Any]] = []
     place = Path(tempfile.mkdtemp(prefix="hostile-"))
@@ -203,13 +224,14 @@ def main() -> int:
     document = {"seed": seed, "tries": len(rows), "seconds": round(seconds), "table": table, "failed": failed}
     (directory / "result.json").write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
     bad = [one["kind"] for one in table if one["bad"]]
+    crashed = len({row["scene"] for row in rows if "the product broke" in row["detail"]})
     broken = sum(row["verdict"] == "broken" for row in rows)
     print(
         f"{len(rows)} tries in {seconds:.0f} s ({len(rows) / seconds:.1f}/s), {len(table)} kinds, "
         f"{sum(one['wrong'] for one in table)} wrong, {sum(one['missed'] for one in table)} missed, "
-        f"{len(bad)} kinds failed, {broken} scenes broke; HOSTILE_SEED={seed}"
+        f"{len(bad)} kinds failed, the product broke {crashed} times, the test {broken} times; HOSTILE_SEED={seed}"
     )
-    return int(bool(bad or broken))
+    return int(bool(bad or broken or crashed))
 
 
 if __name__ == "__main__":

@@ -41,7 +41,7 @@ def started(pid: int) -> int | None:
     """
     try:
         fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
-        if fields[0] in "ZX" and len(os.listdir(f"/proc/{pid}/task")) < 2:
+        if fields[0] in "ZX" and len(list(Path(f"/proc/{pid}/task").iterdir())) < 2:
             return None
     except OSError:
         return None
@@ -142,6 +142,8 @@ def _ready(fd: int) -> list[One]:
 def _start(pid: int) -> int | None:
     """The start of a process, of a zombie too."""
     try:
-        return int(Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()[19])
+        return int(
+            Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()[19]
+        )
     except OSError:
         return None

@@ -46,7 +46,20 @@ def big(s: Deletion) -> None:
 @kind("delete", END, 7)
 def odd_names(s: Deletion) -> None:
     """due and free, with names that make trouble"""
-    names = [b"a\nb.tmp", b"\xff\xfe.tmp", b"-rf", b" ", b"a b\t.tmp", "Größe é.mp4".encode(), b"*", b"$(x)", b"\x1b[31m", b"a\\b", "\u202etxt.exe".encode(), b".hidden"]
+    names = [
+        b"a\nb.tmp",
+        b"\xff\xfe.tmp",
+        b"-rf",
+        b" ",
+        b"a b\t.tmp",
+        "Größe é.mp4".encode(),
+        b"*",
+        b"$(x)",
+        b"\x1b[31m",
+        b"a\\b",
+        "\u202etxt.exe".encode(),
+        b".hidden",
+    ]
     for name in s.rng.sample(names, 3):
         s.must_go(s.file(s.dir() / os.fsdecode(name)))
 
@@ -112,7 +125,7 @@ def unlisted_session(s: Deletion) -> None:
 def prefix_of_listed(s: Deletion) -> None:
     """due and free, in the directory of a session whose id begins with that of a listed one"""
     listed = s.id()
-    s.list(listed)
+    s.enlist(listed)
     s.must_stay(s.file(s.dir(s.scene.sessions, listed) / "a.mp4"))
     s.must_go(s.file(s.dir(s.scene.sessions, f"{listed}7f") / "a.mp4"))
 
@@ -393,7 +406,7 @@ def root_directory(s: Deletion) -> None:
 
 def _session_file(s: Deletion, session: str, shape: str, root: Path) -> None:
     path = s.dir(root, f"t{s.number}") / shape.format(session)
-    s.list(session)
+    s.enlist(session)
     s.must_stay(s.file(path))
     s.says = "session"
 
@@ -402,7 +415,7 @@ def _session_file(s: Deletion, session: str, shape: str, root: Path) -> None:
 def listed_directory(s: Deletion) -> None:
     """in the directory of a listed session, at any depth"""
     session = s.id()
-    s.list(session)
+    s.enlist(session)
     deep = s.rng.choice(["a.mp4", "sub/a.mp4", "sub/sub/a.tmp"])
     s.must_stay(s.file(s.dir(s.scene.sessions, session) / deep))
     s.says = "session"
@@ -412,7 +425,7 @@ def listed_directory(s: Deletion) -> None:
 def listed_directory_elsewhere(s: Deletion) -> None:
     """in a directory of a listed session below another root"""
     session = s.id()
-    s.list(session)
+    s.enlist(session)
     s.must_stay(s.file(s.dir() / session / "a.tmp"))
     s.says = "session"
 
@@ -434,7 +447,7 @@ def listed_name_by_dash(s: Deletion) -> None:
 def listed_temporary_directory(s: Deletion) -> None:
     """in a directory named after a listed session with a suffix: ID.tmp"""
     session = s.id()
-    s.list(session)
+    s.enlist(session)
     name = s.rng.choice(["{}.tmp", "{}.part", "{}_work"]).format(session)
     s.must_stay(s.file(s.dir(s.scene.sessions, name) / "a.mp4"))
 
@@ -451,7 +464,7 @@ def id_of_a_path(s: Deletion) -> None:
     """of a listed session whose id is a path below the directory of sessions"""
     user = f"user{s.number}"
     session = f"{user}/{s.id()}"
-    s.list(session)
+    s.enlist(session)
     s.must_stay(s.file(s.dir(s.scene.sessions, user) / session.partition("/")[2] / "a.mp4"))
 
 
@@ -461,7 +474,7 @@ def session_begins(s: Deletion) -> None:
     session = s.id()
     path = s.file(s.dir(s.scene.sessions, session) / "a.mp4")
     s.must_stay(path)
-    s.scene.api.before.setdefault(2, []).append(lambda: s.list(session))
+    s.scene.api.before.setdefault(2, []).append(lambda: s.enlist(session))
 
 
 # Young
@@ -547,7 +560,7 @@ def no_file(s: Deletion) -> None:
     if what == "fifo":
         os.mkfifo(path)
     elif what == "socket":
-        here = os.getcwd()
+        here = Path.cwd()
         os.chdir(s.dir())
         socket.socket(socket.AF_UNIX).bind(path.name)
         os.chdir(here)
@@ -626,7 +639,7 @@ def locked_by_archive(s: Deletion) -> None:
 
 
 def _after_the_first(s: Deletion, script: Callable[[Path], list[str]]) -> Path:
-    """Let something happen as soon as the first of many files of a rule has gone; `late` where the file had gone too."""
+    """Let something happen once the first of many files of a rule has gone; `late` where the file had gone too."""
     root = s.root()
     watched = root / "first"
     watched.mkdir()
@@ -662,9 +675,8 @@ def directory_swapped(s: Deletion) -> None:
     outside = s.scene.outside / f"elsewhere{s.number}"
     target = s.file(outside / "target.tmp")
     away = s.scene.outside / f"away{s.number}"
-    path = _after_the_first(s, lambda path: [f"rename\t{path.parent}\t{away}", f"symlink\t{outside}\t{path.parent}"])
+    _after_the_first(s, lambda path: [f"rename\t{path.parent}\t{away}", f"symlink\t{outside}\t{path.parent}"])
     s.must_stay(target)
-    del path
 
 
 @kind("delete", KEEP, 7)
@@ -682,6 +694,33 @@ def renamed_meanwhile(s: Deletion) -> None:
     saved = s.scene.outside / f"saved{s.number}.mp4"
     path = _after_the_first(s, lambda path: [f"renameif\t{path}\t{saved}"])
     s.later[saved] = path.read_bytes()
+
+
+@kind("delete", KEEP, 4)
+def rewritten_meanwhile(s: Deletion) -> None:
+    """written anew in place while it runs, with its old size and date"""
+    path = _after_the_first(s, lambda path: [f"rewrite\t{path}"])
+    s.later[path] = b"x" * path.stat().st_size
+
+
+@kind("delete", KEEP, 4)
+def linked_meanwhile(s: Deletion) -> None:
+    """replaced while it runs by a symbolic link to a file elsewhere, which stays"""
+    target = s.file(s.scene.outside / f"target{s.number}")
+    _after_the_first(s, lambda path: [f"unlink\t{path}", f"symlink\t{target}\t{path}"])
+    s.must_stay(target)
+
+
+@kind("delete", KEEP, 1)
+def of_another_user(s: Deletion) -> None:
+    """open by a process of another user"""
+    path = s.file(s.dir() / "used.tmp")
+    path.chmod(0o644)
+    s.dated(path)
+    made = s.scene.stranger.spawn(s.scene.bin / "tail", ["tail", "-f"], [f"open\t{path}\tr", "ready", "hold"], 65534)
+    s.made += made
+    s.must_stay(path)
+    s.says = rf"\b{made[0].pid}\b"
 
 
 # What holds for a whole scene
@@ -763,7 +802,9 @@ def linked_root(s: Deletion) -> None:
 def bad_root(s: Deletion) -> None:
     """a rule has a root that no rule may have: nothing is done"""
     s.must_stay(s.file(s.dir() / "a.tmp"))
-    root = s.rng.choice(["/", "", "/home", "/root", "/root/x/..", "/tmp", "relative/path", "/etc/../root", "//", "/home/x"])
+    root = s.rng.choice(
+        ["/", "", "/home", "/root", "/root/x/..", "/tmp", "relative/path", "/etc/../root", "//", "/home/x"]
+    )
     s.scene.rules.append(s.scene.rule(f"bad{s.number}", root))
     s.says = "root"
 
@@ -779,9 +820,14 @@ def enough_free(s: Deletion) -> None:
         file.truncate(16 << 20)
     subprocess.run(["mkfs.ext4", "-q", "-m", "0", str(image)], check=True, capture_output=True)
     s.mount("-o", "loop", str(image), str(root))
-    files = [s.file(root / f"{number:02}.tmp", age_s=s.scene.old_s + (99 - number) * DAY, content=bytes(1 << 20)) for number in range(10)]
+    files = [
+        s.file(root / f"{number:02}.tmp", age_s=s.scene.old_s + (99 - number) * DAY, content=bytes(1 << 20))
+        for number in range(10)
+    ]
     figures = os.statvfs(root)
     total = figures.f_blocks - figures.f_bfree + figures.f_bavail
-    s.scene.options["target_free_percent"] = 100 * (figures.f_bavail * figures.f_frsize + 2.5 * (1 << 20)) / (total * figures.f_frsize)
+    s.scene.options["target_free_percent"] = (
+        100 * (figures.f_bavail * figures.f_frsize + 2.5 * (1 << 20)) / (total * figures.f_frsize)
+    )
     s.must_go(*files[:2])
     s.must_stay(*files[4:])

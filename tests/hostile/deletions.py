@@ -38,7 +38,9 @@ class DeleteScene:
         self.old_s = self.rng.uniform(1.2, 4) * self.moved_s
         self.began = time.time()
         self.sessions = base / "temp" / "video_merge"
-        self.data, self.young, self.pruned, self.outside = (base / name for name in ("data", "young", "pruned", "outside"))
+        self.data, self.young, self.pruned, self.outside = (
+            base / name for name in ("data", "young", "pruned", "outside")
+        )
         for path in (self.sessions, self.data, self.young, self.pruned, self.outside):
             path.mkdir(parents=True)
         self.events = base / "events"
@@ -133,7 +135,7 @@ class Deletion(Situation):
         digits = f"{self.rng.getrandbits(128):032x}"
         return self.rng.choice([f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}", digits[:12], f"merge_{digits[:10]}"])
 
-    def list(self, *ids: str) -> None:
+    def enlist(self, *ids: str) -> None:
         """Let the API list sessions."""
         self.scene.api.rows += [{"session_id": one, "stage": "preparation"} for one in ids]
 
@@ -188,7 +190,7 @@ class Deletion(Situation):
         said = [text for row in rows for text in strings(row)]
         for rule in result.get("rules", []):
             if rule["root"] in places:
-                said += [text for text in strings({key: rule[key] for key in ("state", "reason", "skipped")})]
+                said += list(strings({key: rule[key] for key in ("state", "reason", "skipped")}))
         said += [result.get("refused_all", "")]
         return " | ".join(filter(None, said)), cut
 
@@ -204,7 +206,11 @@ class Deletion(Situation):
             self.right = EITHER
             self.notes.append(excuse)
         else:
-            wrong = [f"{path} was {how}" for path, before in {**self.keep, **self.later}.items() if (how := changed(path, before))]
+            wrong = [
+                f"{path} was {how}"
+                for path, before in {**self.keep, **self.later}.items()
+                if (how := changed(path, before))
+            ]
             if wrong:
                 return "wrong", "; ".join(wrong[:3])
         if "broke" in result:

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from .actor import One
 from .kills import NOBODY, Kill
 from .stage import EITHER, END, KEEP, kind
 
 PLAIN = ("-nostdin", "-i", "http://127.0.0.1/in.ts", "-y")
-
-
-def _pid(*names: str) -> str:
-    return "|".join(names)
 
 
 # Stuck, and proved to be so: these end
@@ -24,21 +22,21 @@ def _pid(*names: str) -> str:
 @kind("kill", END, 2)
 def current_directory(s: Kill) -> None:
     """stuck, its current directory is the session's"""
-    s.list()
+    s.enlist()
     s.gone_with(s.spawn(f"cd\t{s.dir()}", s.idle(), argv=[*PLAIN, "out.mp4"]))
 
 
 @kind("kill", END, 3)
 def output_open(s: Kill) -> None:
     """stuck, an output in the session's directory is open for writing"""
-    s.list()
+    s.enlist()
     s.gone_with(s.spawn(f"open\t{s.dir()}/prepared_00.mp4\t{s.rng.choice(['w', 'a', 'rw'])}", s.idle()))
 
 
 @kind("kill", END, 3)
 def output_argument(s: Kill) -> None:
     """stuck, an argument is a path in the session's directory"""
-    s.list()
+    s.enlist()
     out = s.dir() / "prepared_00.mp4"
     out.write_bytes(b"begun")
     protocol = s.rng.choice(["", "", "file:"])
@@ -48,7 +46,7 @@ def output_argument(s: Kill) -> None:
 @kind("kill", END, 3)
 def argument_relative(s: Kill) -> None:
     """stuck, an argument is a relative path that leads into the session's directory"""
-    s.list()
+    s.enlist()
     out = s.dir() / "prepared_00.mp4"
     out.write_bytes(b"begun")
     s.gone_with(s.spawn(f"cd\t{s.scene.work_dir}", s.idle(), argv=[*PLAIN, f"{s.id}/prepared_00.mp4"]))
@@ -57,7 +55,7 @@ def argument_relative(s: Kill) -> None:
 @kind("kill", END, 3)
 def output_mapped(s: Kill) -> None:
     """stuck, an output is only mapped for writing, and no descriptor is left"""
-    s.list()
+    s.enlist()
     out = s.dir() / "prepared_00.mp4"
     out.write_bytes(bytes(8192))
     s.gone_with(s.spawn(f"map\t{out}\tw", s.idle(), argv=[*PLAIN, str(out)]))
@@ -66,7 +64,7 @@ def output_mapped(s: Kill) -> None:
 @kind("kill", END, 2)
 def child_of_it(s: Kill) -> None:
     """stuck, with a child that shows nothing of the session"""
-    s.list()
+    s.enlist()
     lines, argv = s.bound()
     s.gone_with(s.spawn("fork", "cd\t/", "ready", "hold", "end", *lines, s.idle(), argv=argv))
 
@@ -82,7 +80,7 @@ def two_of_them(s: Kill) -> None:
 @kind("kill", END, 2)
 def ignores_term(s: Kill) -> None:
     """stuck, and deaf to SIGTERM"""
-    s.list()
+    s.enlist()
     lines, argv = s.bound()
     s.gone_with(s.spawn("ignore", *lines, s.idle(), argv=argv))
 
@@ -90,7 +88,7 @@ def ignores_term(s: Kill) -> None:
 @kind("kill", END, 2)
 def stopped(s: Kill) -> None:
     """stopped by a signal"""
-    s.list()
+    s.enlist()
     lines, argv = s.bound()
     made = s.spawn(*lines, "ready", "stop", argv=argv)
     s.gone_with(made)
@@ -99,7 +97,7 @@ def stopped(s: Kill) -> None:
 @kind("kill", END, 2)
 def full_pipe(s: Kill) -> None:
     """writes to a pipe that nobody reads"""
-    s.list()
+    s.enlist()
     lines, argv = s.bound()
     s.gone_with(s.spawn(*lines, "fullpipe", argv=argv))
 
@@ -107,7 +105,7 @@ def full_pipe(s: Kill) -> None:
 @kind("kill", END, 2)
 def fifo(s: Kill) -> None:
     """waits for the writer of a FIFO in its directory"""
-    s.list()
+    s.enlist()
     lines, argv = s.bound()
     s.gone_with(s.spawn(*lines, f"fifo\t{s.dir()}/live.ts", argv=argv))
 
@@ -115,7 +113,7 @@ def fifo(s: Kill) -> None:
 @kind("kill", END, 2)
 def dead_source(s: Kill) -> None:
     """asks a dead TCP source again and again, each time with a time limit"""
-    s.list()
+    s.enlist()
     lines, argv = s.bound()
     s.gone_with(s.spawn(*lines, f"poll\t{s.port('silent')}\t{s.rng.choice([50, 100, 250])}", argv=argv))
 
@@ -123,7 +121,7 @@ def dead_source(s: Kill) -> None:
 @kind("kill", END, 2)
 def futex(s: Kill) -> None:
     """waits for a thread that never comes, with a time limit, for ever"""
-    s.list()
+    s.enlist()
     lines, argv = s.bound()
     s.gone_with(s.spawn(*lines, f"futex\t-\t{s.rng.choice([50, 100, 250])}", argv=argv))
 
@@ -131,7 +129,7 @@ def futex(s: Kill) -> None:
 @kind("kill", END, 2)
 def wakes_up(s: Kill) -> None:
     """wakes up many times a second, and does nothing"""
-    s.list()
+    s.enlist()
     lines, argv = s.bound()
     s.gone_with(s.spawn(*lines, f"naps\t-\t{s.rng.choice([40, 100])}", argv=argv))
 
@@ -139,7 +137,7 @@ def wakes_up(s: Kill) -> None:
 @kind("kill", END, 2)
 def idle_threads(s: Kill) -> None:
     """stuck, with threads that are stuck too"""
-    s.list()
+    s.enlist()
     lines, argv = s.bound()
     threads = ["thread", "ready", "futex\t-\t200", "end"] * s.rng.randint(1, 6)
     s.gone_with(s.spawn(*lines, *threads, s.idle(), argv=argv))
@@ -148,7 +146,7 @@ def idle_threads(s: Kill) -> None:
 @kind("kill", END, 2)
 def own_group(s: Kill) -> None:
     """stuck, the leader of a process group with another in it"""
-    s.list()
+    s.enlist()
     lines, argv = s.bound()
     s.gone_with(s.spawn("setpgid", "fork", "ready", "hold", "end", *lines, s.idle(), argv=argv))
 
@@ -156,7 +154,7 @@ def own_group(s: Kill) -> None:
 @kind("kill", END, 3)
 def argument_by_bind_mount(s: Kill) -> None:
     """stuck, an argument leads into the session's directory through a bind mount"""
-    s.list()
+    s.enlist()
     s.dir()
     other = s.scene.outside / f"view{s.number}"
     other.mkdir()
@@ -168,7 +166,7 @@ def argument_by_bind_mount(s: Kill) -> None:
 @kind("kill", END, 5)
 def own_zombie(s: Kill) -> None:
     """stuck, with a child that has ended and that it takes no note of"""
-    s.list()
+    s.enlist()
     lines, argv = s.bound()
     s.gone_with(s.spawn("zombie", *lines, s.idle(), argv=argv)[:1])
 
@@ -176,7 +174,7 @@ def own_zombie(s: Kill) -> None:
 @kind("kill", END, 3)
 def link_inside(s: Kill) -> None:
     """stuck; in the directory are a link to a file elsewhere and a second name of another"""
-    s.list()
+    s.enlist()
     lines, argv = s.bound()
     target, twin = (s.scene.outside / f"{name}{s.number}.mp4" for name in ("target", "twin"))
     for path in (target, twin):
@@ -193,13 +191,13 @@ def id_beside_prefix(s: Kill) -> None:
     s.gone_with(s.stuck())
     other = s.id + s.rng.choice(["2", "-2", "_b"])
     s.ids.append(other)
-    s.list(other, minutes=180)
+    s.enlist(other, minutes=180)
     s.must_live(s.spawn(f"cd\t{s.dir(other)}", f"write\t{s.dir(other)}/out.mp4\t50\t64"))
     s.must_stay(s.dir(other))
     s.working.append(other)
 
 
-@kind("kill", END, 3)
+@kind("kill", END, 3, early=True)
 def orphan(s: Kill) -> None:
     """left by a service that has ended, and its session is listed no more; ended only where orphans may be"""
     if not s.scene.orphans_may_end:
@@ -215,11 +213,11 @@ def orphan(s: Kill) -> None:
 # Progress that hides
 
 
-def _moving(s: Kill, *body: str, **how: str) -> None:
+def _moving(s: Kill, *body: str) -> None:
     """A session that is old and works, in one way."""
-    s.list()
+    s.enlist()
     lines, argv = s.bound()
-    made = s.spawn(*lines, *body, argv=argv, **how)
+    made = s.spawn(*lines, *body, argv=argv)
     s.must_live(made)
     s.must_stay(s.dir())
     s.working.append(s.id)
@@ -322,7 +320,13 @@ def log_lines(s: Kill) -> None:
 def output_by_another(s: Kill) -> None:
     """works, as only a file shows that grows by another process under another name"""
     s.must_live(s.stuck())
-    s.must_live(s.spawn(f"grow\t{s.dir()}/{s.rng.choice(['x.part', '.hidden', 'log.txt'])}\t200\t7", name="python3", by=s.scene.stranger))
+    s.must_live(
+        s.spawn(
+            f"grow\t{s.dir()}/{s.rng.choice(['x.part', '.hidden', 'log.txt'])}\t200\t7",
+            name="python3",
+            by=s.scene.stranger,
+        )
+    )
     s.working.append(s.id)
 
 
@@ -357,7 +361,159 @@ def next_stage(s: Kill) -> None:
     """goes on, as only the API tells: another stage has begun while it was looked at"""
     s.must_live(s.stuck())
     row = s.row
-    s.at_ask(2, lambda: row.update(stage="merging", start_time=datetime.now(UTC).replace(tzinfo=None).isoformat(), duration_minutes=0.0, duration_seconds=0.5))
+    s.at_ask(
+        2,
+        lambda: row.update(
+            stage="merging",
+            start_time=datetime.now(UTC).replace(tzinfo=None).isoformat(),
+            duration_minutes=0.0,
+            duration_seconds=0.5,
+        ),
+    )
+
+
+# More of all causes
+
+
+@kind("kill", KEEP, 3, early=True)
+def orphan_of_another_unit(s: Kill) -> None:
+    """left by nobody knows whom, in the control group of another unit; works in a directory that is not listed"""
+    made = s.spawn(f"cd\t{s.dir()}", s.idle(), argv=[*PLAIN, "out.mp4"], by=s.scene.old)
+    group = s.scene.group(f"hostile-{s.scene.base.name}-{s.number}.service")
+    if group is None:
+        s.right = EITHER
+        return
+    (group / "cgroup.procs").write_text(str(made[0].pid), encoding="ascii")
+    s.must_live(made)
+    s.must_stay(s.dir(), s.dir() / "segment_00.mp4")
+
+
+@kind("kill", EITHER, 4)
+def frozen(s: Kill) -> None:
+    """its control group is frozen: it can do nothing, and somebody wants it so"""
+    made = s.stuck()
+    group = s.scene.group(f"hostile-{s.scene.base.name}-{s.number}.slice")
+    if group:
+        (group / "cgroup.procs").write_text(str(made[0].pid), encoding="ascii")
+        (group / "cgroup.freeze").write_text("1", encoding="ascii")
+
+
+@kind("kill", KEEP, 2)
+def short_children(s: Kill) -> None:
+    """works: by children that each live for a moment"""
+    _moving(s, f"children\t-\t{s.rng.choice([50, 150])}")
+
+
+@kind("kill", EITHER, 5)
+def dotted_id(s: Kill) -> None:
+    """stuck, with an id that has a dot"""
+    dotted = s.id.replace("-", ".", 1) if "-" in s.id else f"{s.id}.7"
+    s.ids.append(dotted)
+    s.stuck(dotted)
+    s.working.append(dotted)
+
+
+@kind("kill", EITHER, 3)
+def long_program_name(s: Kill) -> None:
+    """stuck, an ffmpeg by a long name; in no case one that needs a restart, as it lives"""
+    s.stuck(name="ffmpeg-linux-x86_64-v7.0.2")
+    s.unless_ended(s.id)
+
+
+@kind("kill", EITHER, 3)
+def ffprobe(s: Kill) -> None:
+    """its only process is an ffprobe that reads, and does so no more"""
+    s.enlist()
+    file = s.dir() / "segment_00.mp4"
+    s.spawn(f"open\t{file}\tr", s.idle(), name="ffprobe", argv=["-v", "error", str(file)])
+    s.unless_ended(s.id)
+
+
+@kind("kill", KEEP, 4)
+def debugger_comes(s: Kill) -> None:
+    """stuck; before the first signal somebody attaches a debugger"""
+    made = s.stuck()
+    s.must_live(made)
+
+    def come() -> None:
+        s.must_live(s.spawn(f"trace\t{made[0].pid}", "hold", name="bash", argv=["gdb"], by=s.scene.stranger))
+
+    s.at_ask(2, come)
+
+
+@kind("kill", KEEP, 4)
+def log_line_comes(s: Kill) -> None:
+    """stuck; before the first signal it has a line in the log"""
+    s.must_live(s.stuck())
+    s.must_stay(s.dir())
+
+    def come() -> None:
+        with s.scene.log.open("a", encoding="utf-8") as file:
+            file.write(f'{{"level": "INFO", "message": "m", "extra": {{"session_id": "{s.id}"}}}}\n')
+
+    s.at_ask(2, come)
+
+
+@kind("kill", KEEP, 4)
+def stage_comes(s: Kill) -> None:
+    """stuck; another stage has begun, as everybody learns who asks again before the first signal"""
+    s.must_live(s.stuck())
+    s.must_stay(s.dir())
+    row = s.row
+    now = datetime.now(UTC).replace(tzinfo=None).isoformat()
+    s.after_ask(2, lambda: row.update(stage="merging", start_time=now, duration_minutes=0.0, duration_seconds=0.5))
+
+
+@kind("kill", KEEP, 4)
+def output_comes(s: Kill) -> None:
+    """stuck; before the first signal an output of it has grown"""
+    s.must_live(s.stuck())
+    s.must_stay(s.dir())
+    path = s.dir() / "segment_00.mp4"
+
+    def come() -> None:
+        with path.open("ab") as file:
+            file.write(b"more")
+
+    s.at_ask(2, come)
+
+
+@kind("kill", KEEP, 7)
+def directory_moved(s: Kill) -> None:
+    """stuck; before its files go, somebody saves its directory and leaves a link there"""
+    s.stuck()
+    saved = s.scene.outside / f"saved{s.number}"
+    directory = s.dir()
+
+    def move() -> None:
+        directory.rename(saved)
+        directory.symlink_to(saved)
+        s.must_stay(saved, saved / "segment_00.mp4")
+
+    s.at_ask(2, move)
+
+
+@kind("kill", KEEP, 4)
+def reader_while_neighbour_ends(s: Kill) -> None:
+    """stuck; somebody opens one of its files while another session is being ended"""
+    second = s.id
+    s.enlist(second, minutes=90)
+    directory = s.dir(second)
+    made = s.spawn(f"cd\t{directory}", "onterm", "hold", argv=["-y", "out.mp4"])
+    reader = s.spawn(
+        "ready",
+        "await",
+        f"open\t{directory}/segment_00.mp4\tr",
+        "event\ton",
+        "hold",
+        name="rsync",
+        argv=["x"],
+        by=s.scene.stranger,
+    )
+    _neighbour(s, reader[0])
+    s.must_live([*made, *reader])
+    s.must_stay(directory, directory / "segment_00.mp4")
+    s.unless.append(lambda: _order(s, reader[0], made[0]))
 
 
 # Whose it is
@@ -378,8 +534,10 @@ def editor(s: Kill) -> None:
 @kind("kill", KEEP, 3)
 def comment(s: Kill) -> None:
     """the service's, works elsewhere; a comment among its arguments has the path of a listed session"""
-    s.list()
-    text = s.rng.choice([f"comment={s.dir()}/prepared_00.mp4", f"title=from {s.dir()}/segment_00.mp4", f"see '{s.dir()}/x'"])
+    s.enlist()
+    text = s.rng.choice(
+        [f"comment={s.dir()}/prepared_00.mp4", f"title=from {s.dir()}/segment_00.mp4", f"see '{s.dir()}/x'"]
+    )
     s.must_live(s.spawn(s.idle(), argv=[*PLAIN, "-metadata", text, "/dev/null"]))
 
 
@@ -389,8 +547,13 @@ def source_only_read(s: Kill) -> None:
     s.must_live(s.stuck())
     other = s.new_id()
     s.ids.append(other)
-    s.list(other, minutes=3)
-    reader = s.spawn(f"cd\t{s.dir(other)}", f"open\t{s.dir()}/segment_00.mp4\tr", "hold", argv=["-i", f"{s.dir()}/segment_00.mp4", "out.mp4"])
+    s.enlist(other, minutes=3)
+    reader = s.spawn(
+        f"cd\t{s.dir(other)}",
+        f"open\t{s.dir()}/segment_00.mp4\tr",
+        "hold",
+        argv=["-i", f"{s.dir()}/segment_00.mp4", "out.mp4"],
+    )
     s.must_live(reader)
     s.must_stay(s.dir(), s.dir() / "segment_00.mp4", s.dir(other))
     s.says = str(reader[0].pid)
@@ -399,10 +562,16 @@ def source_only_read(s: Kill) -> None:
 @kind("kill", KEEP, 3)
 def other_namespace(s: Kill) -> None:
     """its path is the same, but in a mount namespace where that is another directory"""
-    s.list()
+    s.enlist()
     s.dir()
     (s.dir() / "out.mp4").write_bytes(b"theirs")
-    hidden = ["ownmounts", f"tmpfs\t{s.scene.work_dir}", f"mkdir\t{s.dir()}", f"cd\t{s.dir()}", f"open\t{s.dir()}/out.mp4\tw"]
+    hidden = [
+        "ownmounts",
+        f"tmpfs\t{s.scene.work_dir}",
+        f"mkdir\t{s.dir()}",
+        f"cd\t{s.dir()}",
+        f"open\t{s.dir()}/out.mp4\tw",
+    ]
     made = s.spawn(*hidden, s.idle(), argv=[*PLAIN, str(s.dir() / "out.mp4")])
     s.must_live(made)
 
@@ -410,7 +579,7 @@ def other_namespace(s: Kill) -> None:
 @kind("kill", KEEP, 3)
 def another_units(s: Kill) -> None:
     """not the service's nor left by it, and works in the directory: named, and left alone"""
-    s.list()
+    s.enlist()
     made = s.spawn(f"cd\t{s.dir()}", f"open\t{s.dir()}/out.mp4\tw", s.idle(), by=s.scene.stranger)
     s.must_live(made)
     s.must_stay(s.dir(), s.dir() / "segment_00.mp4")
@@ -433,8 +602,8 @@ def two_sessions(s: Kill) -> None:
     """works in the directories of two sessions"""
     other = s.new_id()
     s.ids.append(other)
-    s.list(other)
-    s.list()
+    s.enlist(other)
+    s.enlist()
     made = s.spawn(f"cd\t{s.dir(other)}", f"open\t{s.dir()}/out.mp4\tw", s.idle(), argv=[*PLAIN, f"{s.dir()}/out.mp4"])
     s.must_live(made)
     s.must_stay(s.dir(), s.dir(other))
@@ -455,7 +624,7 @@ def before_its_session(s: Kill) -> None:
     lines, argv = s.bound()
     made = s.spawn(*lines, s.idle(), argv=argv)
     later = datetime.now(UTC) + timedelta(minutes=30)
-    s.list(minutes=180, start_time=later.replace(tzinfo=None).isoformat())
+    s.enlist(minutes=180, start_time=later.replace(tzinfo=None).isoformat())
     s.must_live(made)
     s.must_stay(s.dir())
 
@@ -476,7 +645,7 @@ def odd_id(s: Kill) -> None:
     odd = s.rng.choice([f"../video_merge/{name}", f"{name}/", f"{name[:6]}*", f"./{name}", f"{name}/segment_00.mp4"])
     s.ids.append(odd)
     s.dir(name)
-    s.list(odd)
+    s.enlist(odd)
     lines, argv = s.bound()
     s.must_live(s.spawn(*lines, s.idle(), argv=argv))
     s.must_stay(s.dir(name), s.dir(name) / "segment_00.mp4")
@@ -489,7 +658,7 @@ def directory_is_link(s: Kill) -> None:
     target.mkdir()
     (target / "film.mp4").write_bytes(b"the only copy")
     (s.scene.work_dir / s.id).symlink_to(target)
-    s.list()
+    s.enlist()
     s.spawn(f"cd\t{target}", s.idle())
     s.must_stay(target, target / "film.mp4")
 
@@ -497,13 +666,10 @@ def directory_is_link(s: Kill) -> None:
 @kind("kill", KEEP, 7)
 def mount_inside(s: Kill) -> None:
     """stuck; a directory from elsewhere is mounted in its own, and keeps its files"""
-    s.must_live([])
     target, place = s.scene.outside / f"mounted{s.number}", s.dir() / "mounted"
     for path in (target, place):
         path.mkdir()
     (target / "film.mp4").write_bytes(b"the only copy")
-    import subprocess
-
     subprocess.run(["mount", "--bind", str(target), str(place)], check=True)
     s.stuck()
     s.must_stay(target / "film.mp4", target)
@@ -567,10 +733,12 @@ def open_by_bind_mount(s: Kill) -> None:
 @kind("kill", KEEP, 1)
 def in_flight(s: Kill) -> None:
     """stuck; a file is open in a message that nobody has taken: its files stay"""
-    s.dead += []
-    made = s.stuck()
-    del made
-    s.must_live(s.spawn(f"flight\t{s.dir()}/segment_00.mp4", "ready", "hold", name="transcoder", argv=["x"], by=s.scene.stranger))
+    s.stuck()
+    s.must_live(
+        s.spawn(
+            f"flight\t{s.dir()}/segment_00.mp4", "ready", "hold", name="transcoder", argv=["x"], by=s.scene.stranger
+        )
+    )
     s.must_stay(s.dir() / "segment_00.mp4")
 
 
@@ -589,7 +757,17 @@ def program_from_there(s: Kill) -> None:
 def root_there(s: Kill) -> None:
     """stuck; somebody's root directory is the session's: its files stay"""
     s.stuck()
-    s.must_live(s.spawn(f"open\t{s.dir()}/segment_00.mp4\tr", f"chroot\t{s.dir()}", "ready", "hold", name="bash", argv=["x"], by=s.scene.stranger))
+    s.must_live(
+        s.spawn(
+            f"open\t{s.dir()}/segment_00.mp4\tr",
+            f"chroot\t{s.dir()}",
+            "ready",
+            "hold",
+            name="bash",
+            argv=["x"],
+            by=s.scene.stranger,
+        )
+    )
     s.must_stay(s.dir() / "segment_00.mp4", s.dir())
 
 
@@ -606,7 +784,7 @@ def main_process_holds(s: Kill) -> None:
 @kind("kill", KEEP, 3)
 def main_process_works(s: Kill) -> None:
     """listed without a process of its own, but the service's main process has its file open"""
-    s.list()
+    s.enlist()
     s.dir()
     s.scene.service.do(f"open\t{s.dir()}/segment_00.mp4\t{s.rng.choice('rw')}")
     s.must_live([s.scene.service.one])
@@ -617,7 +795,7 @@ def main_process_works(s: Kill) -> None:
 @kind("kill", KEEP, 3)
 def worker_of_any_name(s: Kill) -> None:
     """its only process has another name, has its file open and works: no restart for it"""
-    s.list()
+    s.enlist()
     name = s.rng.choice(["python3", "transcoder", "ffmpeg-linux-x86_64-v7.0.2"])
     body = s.rng.choice(["burn\t4000\t100", f"write\t{s.scene.outside}/worker{s.number}\t100\t64", "hold"])
     made = s.spawn(f"open\t{s.dir()}/segment_00.mp4\trw", body, name=name, argv=["worker.py"])
@@ -633,7 +811,7 @@ def worker_of_any_name(s: Kill) -> None:
 def worker_beside_zombie(s: Kill) -> None:
     """its only process has another name; an ffmpeg of the service has ended as a zombie: no restart for this session"""
     s.spawn("zombie\tffmpeg", "ready", "hold", name="python3", argv=["pool.py"])
-    s.list()
+    s.enlist()
     made = s.spawn(f"open\t{s.dir()}/segment_00.mp4\tr", "ready", "hold", name="python3", argv=["worker.py"])
     s.must_live(made)
     s.must_stay(s.dir(), s.dir() / "segment_00.mp4")
@@ -652,7 +830,7 @@ def traced(s: Kill) -> None:
 @kind("kill", KEEP, 2)
 def uninterruptible(s: Kill) -> None:
     """waits in the kernel (D): a signal is no help"""
-    s.list()
+    s.enlist()
     lines, argv = s.bound()
     made = s.spawn(*lines, "vfork", argv=argv)
     s.must_live(made[:1])
@@ -664,15 +842,25 @@ def uninterruptible(s: Kill) -> None:
 # Plans that go stale
 
 
+def _on_at_the_second_ask(s: Kill, process: One) -> None:
+    """Let a process go on before the API answers for the second time, and wait until it has."""
+
+    def act() -> None:
+        s.wake(process)()
+        _until(lambda: s.event(process, "on"))
+
+    s.at_ask(2, act)
+    s.unless.append(lambda: "" if s.event(process, "on") else "it did not go on in time")
+
+
 def _goes_on(s: Kill, *script: str) -> None:
     """Stuck while it is looked at; goes on before the API answers a second time, when the looks are over."""
-    s.list()
+    s.enlist()
     lines, argv = s.bound()
     made = s.spawn(*lines, "ready", "await", *script, argv=argv)
     s.must_live(made)
     s.must_stay(s.dir())
-    s.at_ask(2, lambda: (s.wake(made[0])(), _until(lambda: s.event(made[0], "on"))) and None)
-    s.unless.append(lambda: "" if s.event(made[0], "on") else "it did not go on in time")
+    _on_at_the_second_ask(s, made[0])
 
 
 def _until(check: Callable[[], bool], seconds: float = 5.0) -> None:
@@ -684,7 +872,9 @@ def _until(check: Callable[[], bool], seconds: float = 5.0) -> None:
 @kind("kill", KEEP, 4)
 def writes_again(s: Kill) -> None:
     """stuck while it is looked at; then it writes again, before the first signal"""
-    _goes_on(s, f"writeonce\t{s.dir()}/prepared_02.mp4\t-\t3000", "event\ton", f"write\t{s.dir()}/prepared_02.mp4\t20\t64")
+    _goes_on(
+        s, f"writeonce\t{s.dir()}/prepared_02.mp4\t-\t3000", "event\ton", f"write\t{s.dir()}/prepared_02.mp4\t20\t64"
+    )
 
 
 @kind("kill", KEEP, 4)
@@ -692,25 +882,41 @@ def other_session_by_now(s: Kill) -> None:
     """stuck while it is looked at; before the first signal it has gone on to another session's directory"""
     other = s.new_id()
     s.ids.append(other)
-    s.list(other, minutes=2)
+    s.enlist(other, minutes=2)
     directory = s.dir(other)
-    s.list()
-    made = s.spawn(f"cd\t{s.dir()}", "ready", "await", f"cd\t{directory}", f"open\t{directory}/out.mp4\tw", "event\ton", "hold", argv=["-y", "out.mp4"])
+    s.enlist()
+    made = s.spawn(
+        f"cd\t{s.dir()}",
+        "ready",
+        "await",
+        f"cd\t{directory}",
+        f"open\t{directory}/out.mp4\tw",
+        "event\ton",
+        "hold",
+        argv=["-y", "out.mp4"],
+    )
     s.must_live(made)
     s.must_stay(directory)
-    s.at_ask(2, lambda: (s.wake(made[0])(), _until(lambda: s.event(made[0], "on"))) and None)
-    s.unless.append(lambda: "" if s.event(made[0], "on") else "it did not go on in time")
+    _on_at_the_second_ask(s, made[0])
 
 
 @kind("kill", KEEP, 4)
 def other_program_by_now(s: Kill) -> None:
     """stuck while it is looked at; before the first signal it has become another program"""
-    s.list()
+    s.enlist()
     exe = s.scene.bin / "python3"
-    made = s.spawn(f"cd\t{s.dir()}", "ready", "await", "cd\t/", f"exec\t{exe}\tpython3\tother.py", "event\ton", "hold", argv=["-y", "out.mp4"])
+    made = s.spawn(
+        f"cd\t{s.dir()}",
+        "ready",
+        "await",
+        "cd\t/",
+        f"exec\t{exe}\tpython3\tother.py",
+        "event\ton",
+        "hold",
+        argv=["-y", "out.mp4"],
+    )
     s.must_live(made)
-    s.at_ask(2, lambda: (s.wake(made[0])(), _until(lambda: s.event(made[0], "on"))) and None)
-    s.unless.append(lambda: "" if s.event(made[0], "on") else "it did not go on in time")
+    _on_at_the_second_ask(s, made[0])
 
 
 @kind("kill", KEEP, 4)
@@ -740,7 +946,9 @@ def reader_comes(s: Kill) -> None:
     s.must_stay(s.dir(), s.dir() / "segment_00.mp4")
 
     def come() -> None:
-        reader = s.spawn(f"open\t{s.dir()}/segment_00.mp4\tr", "ready", "hold", name="rsync", argv=["x"], by=s.scene.stranger)
+        reader = s.spawn(
+            f"open\t{s.dir()}/segment_00.mp4\tr", "ready", "hold", name="rsync", argv=["x"], by=s.scene.stranger
+        )
         s.must_live(reader)
 
     s.at_ask(2, come)
@@ -749,16 +957,14 @@ def reader_comes(s: Kill) -> None:
 @kind("kill", KEEP, 4)
 def file_comes(s: Kill) -> None:
     """stuck; while its process is ended a new file comes into its directory, which stays"""
-    s.list()
+    s.enlist()
     new = s.dir() / f"new_{s.number}.mp4"
-    made = s.spawn(f"cd\t{s.dir()}", f"tell\t0\t{s.rng.choice([50, 150])}", "ready", "await", "hold", argv=["-y", "out.mp4"])
-    writer = s.spawn("ready", "await", f"writeonce\t{new}\t-\t500", "event\ton", "hold", name="python3", argv=["x"], by=s.scene.stranger)
-    s.spawn("ready", "hold", name="bash", argv=["x"], by=s.scene.stranger)
+    script = ["ready", "await", f"writeonce\t{new}\t-\t500", "event\ton", "hold"]
+    writer = s.spawn(*script, name="python3", argv=["x"], by=s.scene.stranger)
+    s.spawn(f"cd\t{s.dir()}", f"tell\t{writer[0].pid}\t100", "hold", argv=["-y", "out.mp4"])
     s.must_live(writer)
-    s.at_ask(2, s.wake(writer[0]))
-    del made
-    s.at_ask(2, lambda: _until(lambda: s.event(writer[0], "on")))
-    s.at_ask(2, lambda: s.must_stay(new))
+    s.keep[new] = None
+    s.unless.append(lambda: "" if s.event(writer[0], "on") else "nothing was ended")
 
 
 @kind("kill", KEEP, 4)
@@ -794,34 +1000,41 @@ def rewritten_file(s: Kill) -> None:
     s.at_ask(2, rewrite)
 
 
+def _neighbour(s: Kill, woken: One) -> None:
+    """An older stuck session, which at its signal wakes somebody and gives him time before it ends."""
+    other = s.new_id()
+    s.ids.append(other)
+    s.enlist(other, minutes=2000)
+    s.must_end(s.spawn(f"cd\t{s.dir(other)}", f"tell\t{woken.pid}\t150", "hold", argv=["-y", "out.mp4"]))
+
+
+def _order(s: Kill, woken: One, ended: One) -> str:
+    """Why nothing had changed before a process got its own signal, by what both noted; "" where it had."""
+    text = s.scene.events.read_text()
+    on, term = text.find(f" {woken.pid} on\n"), text.find(f" {ended.pid} term\n")
+    if on < 0:
+        return "it was not woken: its neighbour came later, or lives"
+    return "its own signal came first" if 0 <= term < on else ""
+
+
 def _while_neighbour_ends(s: Kill, *script: str) -> None:
     """Two stuck sessions; when the older one gets its signal, the other goes on, before the first has ended."""
-    other = s.new_id()
     second = s.id
-    s.list(second, minutes=90)
+    s.enlist(second, minutes=90)
     directory = s.dir(second)
     made = s.spawn(f"cd\t{directory}", "onterm", "ready", "await", *script, argv=["-y", "out.mp4"])
-    s.ids.append(other)
-    s.list(other, minutes=2000)
-    first = s.spawn(f"cd\t{s.dir(other)}", f"tell\t{made[0].pid}\t150", "ready", "hold", argv=["-y", "out.mp4"])
-    s.must_end(first)
+    _neighbour(s, made[0])
     s.must_live(made)
     s.must_stay(directory, directory / "segment_00.mp4")
-
-    def excuse() -> str:
-        text = s.scene.events.read_text()
-        on, term = (text.find(f" {made[0].pid} {what}\n") for what in ("on", "term"))
-        if on < 0:
-            return "it was not woken: its neighbour came later, or lives"
-        return "its own signal came first" if 0 <= term < on else ""
-
-    s.unless.append(excuse)
+    s.unless.append(lambda: _order(s, made[0], made[0]))
 
 
 @kind("kill", KEEP, 4)
 def writes_while_neighbour_ends(s: Kill) -> None:
     """stuck; it writes again while another session is being ended"""
-    _while_neighbour_ends(s, f"writeonce\t{s.dir()}/again.mp4\t-\t3000", "event\ton", f"write\t{s.dir()}/again.mp4\t20\t64")
+    _while_neighbour_ends(
+        s, f"writeonce\t{s.dir()}/again.mp4\t-\t3000", "event\ton", f"write\t{s.dir()}/again.mp4\t20\t64"
+    )
 
 
 @kind("kill", KEEP, 4)
@@ -853,7 +1066,16 @@ def duration_denied(s: Kill) -> None:
 def duration_odd(s: Kill) -> None:
     """stuck; its duration is no number that can be, and its start is no time"""
     s.must_live(s.stuck(minutes=180))
-    s.row.update(s.rng.choice([{"duration_minutes": None, "duration_seconds": None}, {"duration_minutes": -5, "duration_seconds": -300}, {"duration_minutes": "180", "duration_seconds": "x"}, {"duration_minutes": 1e300, "duration_seconds": 1e300}]))
+    s.row.update(
+        s.rng.choice(
+            [
+                {"duration_minutes": None, "duration_seconds": None},
+                {"duration_minutes": -5, "duration_seconds": -300},
+                {"duration_minutes": "180", "duration_seconds": "x"},
+                {"duration_minutes": 1e300, "duration_seconds": 1e300},
+            ]
+        )
+    )
     s.row["start_time"] = s.rng.choice([None, "", "yesterday", 7])
     s.must_stay(s.dir())
 
@@ -862,7 +1084,7 @@ def duration_odd(s: Kill) -> None:
 def listed_twice(s: Kill) -> None:
     """stuck by one entry of the list; by another of the same session it has just begun a stage"""
     s.must_live(s.stuck(minutes=180))
-    s.list(minutes=1, stage="upload")
+    s.enlist(minutes=1, stage="upload")
     # Two stages of one session are no contradiction: the older one decides, unless it is said otherwise.
     s.right = EITHER
     s.live.clear()
@@ -872,7 +1094,7 @@ def listed_twice(s: Kill) -> None:
 def suffix_claims(s: Kill) -> None:
     """stuck, and its directory is that of another listed, young session by a suffix: ID.tmp beside ID"""
     young_id = s.id
-    s.list(young_id, minutes=2)
+    s.enlist(young_id, minutes=2)
     s.must_live(s.spawn(f"cd\t{s.dir(young_id)}", f"write\t{s.dir(young_id)}/out.mp4\t100\t64"))
     temporary = s.dir(f"{young_id}.tmp")
     s.must_live(s.spawn(f"cd\t{temporary}", s.idle(), argv=["-y", "out.mp4"]))
@@ -943,10 +1165,9 @@ def row_without_id(s: Kill) -> None:
 @kind("kill", KEEP, 5, alone=True)
 def service_down(s: Kill) -> None:
     """the service's main process has ended, its API still answers from elsewhere"""
-    s.must_live([])
     s.stuck()
     s.right = EITHER
-    if len(s.scene.situations) == 0:
+    if not s.scene.situations:
         s.scene.late.append(s.scene.service.stop)
 
 
@@ -954,6 +1175,6 @@ def service_down(s: Kill) -> None:
 def no_log(s: Kill) -> None:
     """its log cannot be read: nobody can say that a session stands still"""
     _all_stuck(s)
-    if len(s.scene.situations) == 0:
+    if not s.scene.situations:
         s.scene.log.unlink()
         s.scene.log.mkdir()

@@ -49,31 +49,68 @@ class KillScene:
         self.orphans_may_end = self.rng.random() < 0.5
         self.product = Product()
         self.old = Spawner(self.bin / "uvicorn", "uvicorn", self.events)
-        # Starts are told in ticks: the service has to be younger than the one before it.
-        time.sleep(0.03)
-        self.service = Spawner(self.bin / "uvicorn", "uvicorn", self.events)
+        self.service = self.old
         self.stranger = Spawner(self.bin / "sshd", "sshd", self.events)
         self.sockets = Sockets(self.outside)
         self.api = Api()
         self.params: dict[str, Any] = {}
         self.situations: list[Kill] = []
+        self.groups: list[Path] = []
         self.late: list[Callable[[], None]] = []
 
     def play(self, kinds: Sequence[Kind], scene: int) -> list[Try]:
         """Make the situations, run the product over them, and judge."""
+        numbered = [Kill(one, number, random.Random(self.rng.random()), scene=self) for number, one in enumerate(kinds)]
+        for situation in numbered:
+            if situation.kind.early:
+                self._make(situation)
+        # Starts are told in ticks: the service has to be younger than what is left of the one before it.
+        time.sleep(0.03)
+        self.service = Spawner(self.bin / "uvicorn", "uvicorn", self.events)
         self.api.start()
         self.sockets.start()
-        for number, one in enumerate(kinds):
-            situation = Kill(one, number, random.Random(self.rng.random()), scene=self)
-            one.make(situation)
-            self.situations.append(situation)
+        for situation in numbered:
+            if not situation.kind.early:
+                self._make(situation)
         self.old.stop()
         for act in self.late:
             act()
         for situation in self.situations:
             situation.check_made()
         result = self.product.run("terminate", self._params(), limit_s=60 + 3 * len(kinds))
-        return [situation.judge(result, scene) for situation in self.situations]
+        tries = [situation.judge(result, scene) for situation in self.situations]
+        self._leave_groups()
+        return tries
+
+    def _make(self, situation: Kill) -> None:
+        situation.kind.make(situation)
+        self.situations.append(situation)
+
+    def group(self, name: str) -> Path | None:
+        """A new control group of the unified hierarchy, or None where there is none to be had."""
+        for top in (Path("/sys/fs/cgroup/unified"), Path("/sys/fs/cgroup")):
+            if (top / "cgroup.procs").exists() and (top / "cgroup.controllers").exists():
+                path = top / name
+                path.mkdir()
+                self.groups.append(path)
+                return path
+        return None
+
+    def _leave_groups(self) -> None:
+        """End what is in the control groups, and remove these: they do not end with the scene."""
+        for path in self.groups:
+            with contextlib.suppress(OSError):
+                (path / "cgroup.freeze").write_text("0", encoding="ascii")
+            deadline = time.monotonic() + 5
+            while path.exists() and time.monotonic() < deadline:
+                for pid in (path / "cgroup.procs").read_text(encoding="ascii").split():
+                    with contextlib.suppress(OSError):
+                        os.kill(int(pid), 9)
+                with contextlib.suppress(OSError):
+                    os.waitpid(-1, os.WNOHANG)
+                with contextlib.suppress(OSError):
+                    path.rmdir()
+                time.sleep(0.01)
 
     def _params(self) -> dict[str, Any]:
         mine = {"service_pid": self.service.pid, "work_dir": str(self.work_dir), "log_path": str(self.log)}
@@ -125,7 +162,9 @@ class Kill(Situation):
                 file.chmod(0o666)
         return path
 
-    def list(self, session_id: str = "", minutes: float = 0, stage: str = "preparation", **changed: Any) -> dict[str, Any]:
+    def enlist(
+        self, session_id: str = "", minutes: float = 0, stage: str = "preparation", **changed: Any
+    ) -> dict[str, Any]:
         """Let the API list a session, old enough to be ended unless it says how old."""
         minutes = minutes or self.rng.choice([61, 75, 180, 1500])
         start = datetime.now(UTC) - timedelta(minutes=minutes)
@@ -202,16 +241,24 @@ class Kill(Situation):
             finally:
                 self.id = kept
         lines, argv = self.bound()
-        self.list(minutes=how.pop("minutes", 0))
+        self.enlist(minutes=how.pop("minutes", 0))
         return self.spawn(*lines, self.idle(), argv=argv, **how)
 
     def gone_with(self, processes: Sequence[One]) -> None:
         """They are right to be ended, and with them the directory."""
         self.must_end(processes, self.dir())
 
+    def unless_ended(self, session_id: str) -> None:
+        """Its processes live unless they are ended: while they do, no restart is to be asked for."""
+        self.working.append(session_id)
+
     def at_ask(self, number: int, act: Callable[[], None]) -> None:
         """Do something before the API answers for that time."""
         self.scene.api.before.setdefault(number, []).append(act)
+
+    def after_ask(self, number: int, act: Callable[[], None]) -> None:
+        """Do something once the API's answer of that time is fixed: who asks again learns of it."""
+        self.scene.api.after.setdefault(number, []).append(act)
 
     def wake(self, process: One) -> Callable[[], None]:
         """Let a process that awaits it go on."""
@@ -265,7 +312,14 @@ class Kill(Situation):
     def judge(self, result: dict[str, Any], scene: int) -> Try:
         """What came of it."""
         verdict, detail = self._judge(result)
-        return Try(self.kind.name, self.right, verdict, f"{detail}{' | ' if self.notes else ''}{'; '.join(self.notes)}", scene, self.number)
+        return Try(
+            self.kind.name,
+            self.right,
+            verdict,
+            f"{detail}{' | ' if self.notes else ''}{'; '.join(self.notes)}",
+            scene,
+            self.number,
+        )
 
     def _judge(self, result: dict[str, Any]) -> tuple[str, str]:
         excuse = next(filter(None, (one() for one in self.unless)), "")
@@ -278,7 +332,7 @@ class Kill(Situation):
             wrong += [
                 f"restart asked for {one}, which has a living process"
                 for one in self.working
-                if one in result.get("restart_needed", [])
+                if one in result.get("restart_needed", []) and any(process.alive for process in self.made)
             ]
             if wrong:
                 return "wrong", f"{'; '.join(wrong)} | {self.words(result)[:400]}"

@@ -1,12 +1,12 @@
 """The product, run once over a scene, in a process of its own: a crash or a hang is a result as well.
 
-The kernel dates every change of a file by the real time, and nobody can set that date. So it is the product's clock that
+The kernel dates every change of a file by the real time, and nobody can set that date. So the product's clock
 is moved: ahead, by days, and what was made just now is days old.
 """
 
 from __future__ import annotations
 
-import datetime as clock
+import datetime as dt
 import json
 import os
 import select
@@ -97,13 +97,13 @@ def _result(what: str, params: dict[str, Any]) -> dict[str, Any]:
 
 def move_clock(seconds: float) -> None:
     """Move the clock of this process, for all of the product."""
-    wall, nanoseconds, real = time.time, time.time_ns, clock.datetime
+    wall, nanoseconds, real = time.time, time.time_ns, dt.datetime
 
     class Moved(real):  # type: ignore[misc, valid-type]
         """A datetime whose now is another."""
 
         @classmethod
-        def now(cls, tz: clock.tzinfo | None = None) -> Any:
+        def now(cls, tz: dt.tzinfo | None = None) -> Any:
             """The moved time."""
             return cls.fromtimestamp(wall() + seconds, tz)
 

@@ -37,6 +37,7 @@ class Kind:
         right: what is right, to ``end`` it (kill or delete), to ``keep`` it, or ``either``; a situation may say other.
         cause: of the issue that it is drawn from, or 0 for what has always to hold.
         alone: whether it changes what holds for a whole scene, and has one of its own.
+        early: whether it has to be made before the service has started.
         make: makes a situation of it.
     """
 
@@ -45,6 +46,7 @@ class Kind:
     right: str
     cause: int
     alone: bool
+    early: bool
     make: Callable[[Any], None]
 
     @property
@@ -56,14 +58,17 @@ class Kind:
 KINDS: dict[str, Kind] = {}
 
 
-def kind(half: str, right: str, cause: int, *, alone: bool = False) -> Callable[[Callable[[Any], None]], Callable[[Any], None]]:
+Make = Callable[[Any], None]
+
+
+def kind(half: str, right: str, cause: int, *, alone: bool = False, early: bool = False) -> Callable[[Make], Make]:
     """Register a kind by the function that makes its situations; its name and its doc are the kind's."""
 
-    def register(make: Callable[[Any], None]) -> Callable[[Any], None]:
+    def register(make: Make) -> Make:
         name = f"{half}.{make.__name__}"
         assert name not in KINDS, name
         assert make.__doc__, name
-        KINDS[name] = Kind(name, half, right, cause, alone, make)
+        KINDS[name] = Kind(name, half, right, cause, alone, early, make)
         return make
 
     return register
@@ -111,8 +116,8 @@ class Api:
         self.rows: list[dict[str, Any]] = []
         self.asked = 0
         self.before: dict[int, list[Callable[[], None]]] = {}
+        self.after: dict[int, list[Callable[[], None]]] = {}
         self.answer: Callable[[int, bytes], tuple[int, dict[str, str], bytes]] | None = None
-        self.slow_s = 0.0
         self._lock = threading.Lock()
         api = self
 
@@ -124,6 +129,8 @@ class Api:
                     for act in api.before.pop(number, []):
                         act()
                     body = json.dumps({"active_sessions": api.rows, "total_active": len(api.rows)}).encode()
+                    for act in api.after.pop(number, []):
+                        act()
                 status, headers = 200, {"Content-Type": "application/json"}
                 if api.answer:
                     status, more, body = api.answer(number, body)
@@ -184,18 +191,17 @@ class Sockets:
         chosen = selectors.DefaultSelector()
         for one in (self.sink, self.feed, self.datagrams, self.unix):
             one.setblocking(False)
-            chosen.register(one, selectors.EVENT_READ)
+            chosen.register(one, selectors.EVENT_READ, one)
         fed: list[socket.socket] = []
         due = time.monotonic()
         while True:
             for key, _events in chosen.select(0.02 if fed else 0.5):
-                one = key.fileobj
-                assert isinstance(one, socket.socket)
+                one = key.data
                 try:
                     if one in (self.sink, self.feed):
                         new = one.accept()[0]
                         new.setblocking(False)
-                        chosen.register(new, selectors.EVENT_READ)
+                        chosen.register(new, selectors.EVENT_READ, new)
                         fed += [new] if one is self.feed else []
                     elif not one.recv(65536):
                         chosen.unregister(one)
