@@ -23,10 +23,11 @@ HEAD = """# Hostile situations, and what came of them
 Written by tools/hostile_table.py from a run of `make test STAGES=hostile`. Do not edit.
 
 Random situations of real processes and real files, many side by side, and one run of `session_terminate` or
-`disk_cleanup` over them; who made a situation knows what was right. *acted*: was to go, and went. *kept*: was to stay, and
-did. *wrong*: was to stay, and did not. *missed*: was to go and did not, and nobody is told why. *said*: the same, with the
-reason. *unsaid*: stayed, and the reason that a person needs is not told. Right is what the contract says of it: `end` where
-acting is right and provable, `keep`, or `either`. Cause is the number of the cause in the issue, 0 what always held.
+`disk_cleanup` over them; who made a situation knows what was right. *acted*: was to go, and went. *kept*: was to
+stay, and did. *wrong*: was to stay, and did not. *missed*: was to go and did not, and nobody is told why. *said*: the
+same, with the reason. *unsaid*: stayed, and the reason that a person needs is not told. Right is what the contract
+says of it: `end` where acting is right and provable, `keep`, or `either`. Cause is the number of the cause that the
+kind is drawn from, 0 for what always held.
 
 """
 
@@ -37,9 +38,9 @@ def lines(document: Mapping[str, Any]) -> Iterator[str]:
     sums = {key: sum(row[key] for row in table) for key in COUNTS}
     provable = sum(row["provable"] for row in table)
     acted = sum(row["share"] * row["provable"] for row in table)
-    yield f"{document['tries']:,} tries in {document['seconds']:,} s with seed {document['seed']}: {sums['wrong']} wrong, "
-    yield f"{sums['missed']} missed without a word, {sums['unsaid']} kept without a reason; of {provable:,} in which acting"
-    yield f"was right and provable, {100 * acted / max(provable, 1):.2f} % were acted on."
+    yield f"{document['tries']:,} tries in {document['seconds']:,} s with seed {document['seed']}:"
+    yield f"{sums['wrong']} wrong, {sums['missed']} missed without a word, {sums['unsaid']} kept without a reason."
+    yield f"Of {provable:,} in which acting was right and provable, {100 * acted / max(provable, 1):.2f} % were acted on."
     for half, title in HALVES.items():
         rows = [row for row in table if row["half"] == half]
         yield f"\n## {title}\n"

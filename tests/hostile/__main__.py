@@ -68,7 +68,7 @@ def plans(tries: int, seed: int, wanted: list[str]) -> list[Plan]:
     # A try of the kill half costs several of the other.
     kills = sum(KINDS[name].half == "kill" for name in names)
     share = {"kill": 1 / len(names), "delete": 1 / len(names)}
-    if 0 < kills < len(names):
+    if 0 < kills < len(names) and len(names) > 100:
         share["kill"] = min(share["kill"], SHARE_MIN)
         share["delete"] = (1 - kills * share["kill"]) / (len(names) - kills)
     hands: dict[str, list[str]] = {"kill": [], "delete": []}

@@ -379,11 +379,9 @@ def next_stage(s: Kill) -> None:
 def orphan_of_another_unit(s: Kill) -> None:
     """left by nobody knows whom, in the control group of another unit; works in a directory that is not listed"""
     made = s.spawn(f"cd\t{s.dir()}", s.idle(), argv=[*PLAIN, "out.mp4"], by=s.scene.old)
-    group = s.scene.group(f"hostile-{s.scene.base.name}-{s.number}.service")
-    if group is None:
+    if s.group("service", made[0]) is None:
         s.right = EITHER
         return
-    (group / "cgroup.procs").write_text(str(made[0].pid), encoding="ascii")
     s.must_live(made)
     s.must_stay(s.dir(), s.dir() / "segment_00.mp4")
 
@@ -392,9 +390,8 @@ def orphan_of_another_unit(s: Kill) -> None:
 def frozen(s: Kill) -> None:
     """its control group is frozen: it can do nothing, and somebody wants it so"""
     made = s.stuck()
-    group = s.scene.group(f"hostile-{s.scene.base.name}-{s.number}.slice")
+    group = s.group("slice", made[0])
     if group:
-        (group / "cgroup.procs").write_text(str(made[0].pid), encoding="ascii")
         (group / "cgroup.freeze").write_text("1", encoding="ascii")
 
 
@@ -417,7 +414,7 @@ def dotted_id(s: Kill) -> None:
 def long_program_name(s: Kill) -> None:
     """stuck, an ffmpeg by a long name; in no case one that needs a restart, as it lives"""
     s.stuck(name="ffmpeg-linux-x86_64-v7.0.2")
-    s.unless_ended(s.id)
+    s.working.append(s.id)
 
 
 @kind("kill", EITHER, 3)
@@ -426,7 +423,7 @@ def ffprobe(s: Kill) -> None:
     s.enlist()
     file = s.dir() / "segment_00.mp4"
     s.spawn(f"open\t{file}\tr", s.idle(), name="ffprobe", argv=["-v", "error", str(file)])
-    s.unless_ended(s.id)
+    s.working.append(s.id)
 
 
 @kind("kill", KEEP, 4)

@@ -16,7 +16,7 @@ from tests.session_site import default_params
 
 from .actor import One, Spawner
 from .product import Product
-from .stage import EITHER, END, KEEP, Api, Kind, Situation, Sockets, Try, strings
+from .stage import EITHER, END, GROUPS, KEEP, Api, Kind, Situation, Sockets, Try, strings
 
 PROGRAMS = ("ffmpeg", "ffprobe", "python3", "rsync", "vi", "bash", "ffmpeg-linux-x86_64-v7.0.2", "transcoder")
 NOBODY = 65534
@@ -55,7 +55,6 @@ class KillScene:
         self.api = Api()
         self.params: dict[str, Any] = {}
         self.situations: list[Kill] = []
-        self.groups: list[Path] = []
         self.late: list[Callable[[], None]] = []
 
     def play(self, kinds: Sequence[Kind], scene: int) -> list[Try]:
@@ -78,39 +77,11 @@ class KillScene:
         for situation in self.situations:
             situation.check_made()
         result = self.product.run("terminate", self._params(), limit_s=60 + 3 * len(kinds))
-        tries = [situation.judge(result, scene) for situation in self.situations]
-        self._leave_groups()
-        return tries
+        return [situation.judge(result, scene) for situation in self.situations]
 
     def _make(self, situation: Kill) -> None:
         situation.kind.make(situation)
         self.situations.append(situation)
-
-    def group(self, name: str) -> Path | None:
-        """A new control group of the unified hierarchy, or None where there is none to be had."""
-        for top in (Path("/sys/fs/cgroup/unified"), Path("/sys/fs/cgroup")):
-            if (top / "cgroup.procs").exists() and (top / "cgroup.controllers").exists():
-                path = top / name
-                path.mkdir()
-                self.groups.append(path)
-                return path
-        return None
-
-    def _leave_groups(self) -> None:
-        """End what is in the control groups, and remove these: they do not end with the scene."""
-        for path in self.groups:
-            with contextlib.suppress(OSError):
-                (path / "cgroup.freeze").write_text("0", encoding="ascii")
-            deadline = time.monotonic() + 5
-            while path.exists() and time.monotonic() < deadline:
-                for pid in (path / "cgroup.procs").read_text(encoding="ascii").split():
-                    with contextlib.suppress(OSError):
-                        os.kill(int(pid), 9)
-                with contextlib.suppress(OSError):
-                    os.waitpid(-1, os.WNOHANG)
-                with contextlib.suppress(OSError):
-                    path.rmdir()
-                time.sleep(0.01)
 
     def _params(self) -> dict[str, Any]:
         mine = {"service_pid": self.service.pid, "work_dir": str(self.work_dir), "log_path": str(self.log)}
@@ -123,7 +94,8 @@ class KillScene:
 class Kill(Situation):
     """One situation around a session; `judge` knows what had to live and what had to end.
 
-    What must live and what must be there hold always; what must end only where that is right.
+    What must live and what must be there hold always; what must end only where that is right. `working` are sessions for
+    which no restart may be asked while a process of the situation lives.
     """
 
     scene: KillScene = field(kw_only=True)
@@ -248,9 +220,15 @@ class Kill(Situation):
         """They are right to be ended, and with them the directory."""
         self.must_end(processes, self.dir())
 
-    def unless_ended(self, session_id: str) -> None:
-        """Its processes live unless they are ended: while they do, no restart is to be asked for."""
-        self.working.append(session_id)
+    def group(self, kind: str, process: One) -> Path | None:
+        """Put a process into a new control group; None where there are none to be had."""
+        for top in GROUPS:
+            if (top / "cgroup.controllers").exists():
+                path = top / f"hostile-{self.scene.base.name}-{self.number}.{kind}"
+                path.mkdir()
+                (path / "cgroup.procs").write_text(str(process.pid), encoding="ascii")
+                return path
+        return None
 
     def at_ask(self, number: int, act: Callable[[], None]) -> None:
         """Do something before the API answers for that time."""

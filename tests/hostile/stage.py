@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import json
 import os
@@ -20,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 CLONE_NEWNS, CLONE_NEWPID = 0x20000, 0x20000000
+GROUPS = (Path("/sys/fs/cgroup/unified"), Path("/sys/fs/cgroup"))
 END, KEEP, EITHER = "end", "keep", "either"
 
 # What came of a situation. `said`: right and provable, not done, and the reason was told; `missed`: without a word.
@@ -303,7 +305,15 @@ def strings(value: Any) -> Iterator[str]:
 
 
 def tidy(base: Path) -> None:
-    """Remove what a scene left, also what is immutable."""
+    """Remove what a scene left: its control groups, and its directory, also what is immutable there."""
+    groups = [path for top in GROUPS for path in top.glob(f"hostile-{base.name}-*")]
+    deadline = time.monotonic() + 5
+    while groups and time.monotonic() < deadline:
+        for path in groups:
+            with contextlib.suppress(OSError):  # its last process is on its way out
+                path.rmdir()
+        groups = [path for path in groups if path.exists()]
+        time.sleep(0.01)
     shutil.rmtree(base, ignore_errors=True)
     if base.exists():
         subprocess.run(["chattr", "-R", "-f", "-i", "-a", str(base)], check=False, capture_output=True)
