@@ -37,10 +37,10 @@ def lines(document: Mapping[str, Any]) -> Iterator[str]:
     table = document["table"]
     sums = {key: sum(row[key] for row in table) for key in COUNTS}
     provable = sum(row["provable"] for row in table)
-    acted = sum(row["share"] * row["provable"] for row in table)
+    acted = 100 * sum(row["share"] * row["provable"] for row in table) / max(provable, 1)
     yield f"{document['tries']:,} tries in {document['seconds']:,} s with seed {document['seed']}:"
     yield f"{sums['wrong']} wrong, {sums['missed']} missed without a word, {sums['unsaid']} kept without a reason."
-    yield f"Of {provable:,} in which acting was right and provable, {100 * acted / max(provable, 1):.2f} % were acted on."
+    yield f"Of {provable:,} in which acting was right and provable, {acted:.2f} % were acted on."
     for half, title in HALVES.items():
         rows = [row for row in table if row["half"] == half]
         yield f"\n## {title}\n"

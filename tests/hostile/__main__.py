@@ -61,7 +61,7 @@ def plans(tries: int, seed: int, wanted: list[str]) -> list[Plan]:
     """The scenes of a run; the same for the same arguments."""
     from .stage import KINDS
 
-    names = [name for name in KINDS if any(fnmatch.fnmatch(name, f"*{one}") for one in wanted)]
+    names = [name for name in sorted(KINDS) if any(fnmatch.fnmatch(name, f"*{one}") for one in wanted)]
     if not names:
         raise SystemExit(f"error: no kind {', '.join(wanted)}; there are: {' '.join(KINDS)}")
     rng = random.Random(seed)

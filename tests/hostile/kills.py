@@ -59,7 +59,11 @@ class KillScene:
 
     def play(self, kinds: Sequence[Kind], scene: int) -> list[Try]:
         """Make the situations, run the product over them, and judge."""
-        numbered = [Kill(one, number, random.Random(self.rng.random()), scene=self) for number, one in enumerate(kinds)]
+        seeds = [self.rng.random() for _one in kinds]
+        numbered = [
+            Kill(one, n, random.Random(seed), scene=self)
+            for n, (one, seed) in enumerate(zip(kinds, seeds, strict=True))
+        ]
         for situation in numbered:
             if situation.kind.early:
                 self._make(situation)
@@ -94,8 +98,8 @@ class KillScene:
 class Kill(Situation):
     """One situation around a session; `judge` knows what had to live and what had to end.
 
-    What must live and what must be there hold always; what must end only where that is right. `working` are sessions for
-    which no restart may be asked while a process of the situation lives.
+    What must live and what must be there hold always; what must end only where that is right. `working` are sessions
+    for which no restart may be asked while a process of the situation lives.
     """
 
     scene: KillScene = field(kw_only=True)
