@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ansible_collections.media_ops.runbook.plugins.module_utils.system.tree import LOCK
 
-from .deletions import DAY, Deletion
+from .deletions import DAY, NOBODY, Deletion
 from .stage import EITHER, END, KEEP, kind
 
 # Due and free: these go
@@ -105,7 +105,7 @@ def modes(s: Deletion) -> None:
     """due and free, without permissions or with odd ones, of another user"""
     path = s.file(s.dir() / "mode.tmp")
     path.chmod(s.rng.choice([0o000, 0o400, 0o444, 0o4755, 0o1777]))
-    os.chown(path, s.rng.choice([0, 1000, 65534]), 0)
+    os.chown(path, s.rng.choice([0, 1000, NOBODY]), 0)
     s.must_go(path)
 
 
@@ -717,7 +717,7 @@ def of_another_user(s: Deletion) -> None:
     path = s.file(s.dir() / "used.tmp")
     path.chmod(0o644)
     s.dated(path)
-    made = s.scene.stranger.spawn(s.scene.bin / "tail", ["tail", "-f"], [f"open\t{path}\tr", "ready", "hold"], 65534)
+    made = s.scene.stranger.spawn(s.scene.bin / "tail", ["tail", "-f"], [f"open\t{path}\tr", "ready", "hold"], NOBODY)
     s.made += made
     s.must_stay(path)
     s.says = rf"\b{made[0].pid}\b"
@@ -831,3 +831,55 @@ def enough_free(s: Deletion) -> None:
     )
     s.must_go(*files[:2])
     s.must_stay(*files[4:])
+
+
+@kind("delete", KEEP, 7, alone=True)
+def home_by_its_real_path(s: Deletion) -> None:
+    """its root is somebody's home, which the list of users has under another name: nothing is done"""
+    real = s.scene.base / f"real{s.number}"
+    s.must_stay(s.file(real / "a.tmp"))
+    link = s.scene.base / f"home{s.number}"
+    link.symlink_to(real)
+    s.scene.rules.append(s.scene.rule(f"home{s.number}", real))
+    s.says = "home"
+    users = s.scene.outside / "passwd"
+    if not users.exists():
+        users.write_bytes(Path("/etc/passwd").read_bytes())
+        s.mount("--bind", str(users), "/etc/passwd")
+    with users.open("a", encoding="utf-8") as file:
+        file.write(f"somebody{s.number}:x:{70000 + s.number}:70000::{link}:/bin/sh\n")
+
+
+def _as_nobody(s: Deletion) -> Path:
+    """The cleanup runs as a user, whose the root is."""
+    s.scene.uid = NOBODY
+    root = s.root()
+    os.chown(root, NOBODY, NOBODY)
+    return root
+
+
+@kind("delete", END, 1, alone=True)
+def own_file_of_a_user(s: Deletion) -> None:
+    """due and free, the cleanup runs as its owner"""
+    path = s.file(_as_nobody(s) / "a.tmp")
+    os.chown(path, NOBODY, NOBODY)
+    s.must_go(path)
+
+
+@kind("delete", KEEP, 1, alone=True)
+def open_file_of_a_user(s: Deletion) -> None:
+    """open by root, the cleanup runs as its owner and cannot see who has it open"""
+    path = s.file(_as_nobody(s) / "a.tmp")
+    os.chown(path, NOBODY, NOBODY)
+    s.spawn(f"open\t{path}\tr", "ready", "hold")
+    s.must_stay(path)
+
+
+@kind("delete", KEEP, 1, alone=True)
+def file_of_another_owner(s: Deletion) -> None:
+    """open or not, the cleanup runs as a user who may delete it but can prove nothing: it is another's"""
+    path = s.file(_as_nobody(s) / "a.tmp")
+    if s.rng.random() < 0.5:
+        s.spawn(f"map\t{path}\tr", "ready", "hold")
+    s.must_stay(path)
+    s.says = "unproven"

@@ -19,6 +19,7 @@ from .product import Product
 from .stage import EITHER, END, KEEP, Api, Kind, Situation, Try, strings
 
 DAY = 86400.0
+NOBODY = 65534
 NAMES = ("rsync", "python3", "vi", "bash", "tail")
 
 
@@ -61,6 +62,7 @@ class DeleteScene:
         self.api = Api()
         self.situations: list[Deletion] = []
         self.loops: list[str] = []
+        self.uid = 0
 
     def rule(self, name: str, root: Path | str, **changed: Any) -> dict[str, Any]:
         """A rule as the module gets it."""
@@ -77,7 +79,7 @@ class DeleteScene:
         for situation in self.situations:
             situation.check_made()
         params = {**DEFAULTS, "api_url": self.api.url, "rules": self.rules, **self.options}
-        result = self.product.run("clean", params, moved_s=self.moved_s, limit_s=120)
+        result = self.product.run("clean", params, moved_s=self.moved_s, uid=self.uid, limit_s=120)
         tries = [situation.judge(result, scene) for situation in self.situations]
         for device in self.loops:
             subprocess.run(["losetup", "--detach", device], check=False, capture_output=True)

@@ -1175,3 +1175,82 @@ def no_log(s: Kill) -> None:
     if not s.scene.situations:
         s.scene.log.unlink()
         s.scene.log.mkdir()
+
+
+@kind("kill", KEEP, 7, alone=True)
+def empty_hash(s: Kill) -> None:
+    """approved by an empty hash, which is an error"""
+    _all_stuck(s)
+    s.scene.params["plan_hash"] = ""
+
+
+@kind("kill", KEEP, 5, alone=True)
+def odd_name_given(s: Kill) -> None:
+    """among the sessions that are named is one that is no id: nothing is done"""
+    _all_stuck(s)
+    s.scene.params["session_ids"] = [
+        s.id,
+        s.rng.choice(["", "*", "..", "a/b", "short", s.id[:6] + "*", " " + s.id, "../" + s.id]),
+    ]
+
+
+@kind("kill", END, 0, alone=True)
+def one_named(s: Kill) -> None:
+    """one session is named: it ends, and those beside it live"""
+    made = s.stuck()
+    if s.scene.situations:
+        s.right = KEEP
+        s.must_live(made)
+        s.must_stay(s.dir())
+    else:
+        s.gone_with(made)
+        s.scene.params["session_ids"] = [s.id]
+
+
+@kind("kill", END, 4, alone=True)
+def ended_by_the_api(s: Kill) -> None:
+    """stuck; the API's own cleanup ends it, and its files go"""
+    made = s.stuck()
+    s.gone_with(made)
+    _cleanup(s, lambda: os.kill(made[0].pid, 9))
+
+
+@kind("kill", KEEP, 4, alone=True)
+def elsewhere_after_cleanup(s: Kill) -> None:
+    """stuck; at the API's own cleanup it goes on to work for another session"""
+    other = s.new_id()
+    s.ids.append(other)
+    s.enlist(other, minutes=2)
+    directory = s.dir(other)
+    s.enlist()
+    script = ["ready", "await", f"cd\t{directory}", "event\ton", f"write\t{directory}/out.mp4\t50\t64"]
+    made = s.spawn(f"cd\t{s.dir()}", *script, argv=["-y", "out.mp4"])
+    s.must_live(made)
+    s.must_stay(directory)
+
+    def go_on() -> None:
+        s.wake(made[0])()
+        _until(lambda: s.event(made[0], "on"))
+
+    _cleanup(s, go_on)
+
+
+@kind("kill", KEEP, 4, alone=True)
+def file_after_cleanup(s: Kill) -> None:
+    """stuck; at the API's own cleanup it ends, and a new file is left by somebody else, which stays"""
+    made = s.stuck()
+    new = s.dir() / "result.mp4"
+
+    def end() -> None:
+        os.kill(made[0].pid, 9)
+        new.write_bytes(b"the only copy")
+        s.must_stay(new)
+
+    _cleanup(s, end)
+
+
+def _cleanup(s: Kill, act: Callable[[], None]) -> None:
+    """Let the API offer a cleanup, which does that for this session."""
+    s.scene.params["cleanup_path"] = "/sessions/{session_id}/cleanup"
+    s.scene.cleanups[s.id] = act
+    s.scene.api.cleanup = lambda session_id: s.scene.cleanups.get(session_id, lambda: None)()

@@ -55,6 +55,7 @@ class KillScene:
         self.api = Api()
         self.params: dict[str, Any] = {}
         self.situations: list[Kill] = []
+        self.cleanups: dict[str, Callable[[], None]] = {}
         self.late: list[Callable[[], None]] = []
 
     def play(self, kinds: Sequence[Kind], scene: int) -> list[Try]:

@@ -15,6 +15,8 @@ import time
 import traceback
 from typing import Any
 
+# The product imports it late; here once for all scenes, and as root, for whom alone it may be readable.
+import requests  # noqa: F401
 from ansible_collections.media_ops.runbook.plugins.module_utils.disk import disk_cleanup
 from ansible_collections.media_ops.runbook.plugins.module_utils.errors import MediaOpsError
 from ansible_collections.media_ops.runbook.plugins.module_utils.sessions import protected, session_terminate
@@ -36,9 +38,11 @@ class Product:
         os.close(order)
         os.close(answer)
 
-    def run(self, what: str, params: dict[str, Any], *, moved_s: float = 0.0, limit_s: float = 120.0) -> dict[str, Any]:
+    def run(
+        self, what: str, params: dict[str, Any], *, moved_s: float = 0.0, uid: int = 0, limit_s: float = 120.0
+    ) -> dict[str, Any]:
         """What the product returned; `broke` says why there is nothing, `warnings` what it warned of."""
-        os.write(self._order, json.dumps({"what": what, "params": params, "moved": moved_s}).encode())
+        os.write(self._order, json.dumps({"what": what, "params": params, "moved": moved_s, "uid": uid}).encode())
         os.close(self._order)
         said = b""
         deadline = time.monotonic() + limit_s
@@ -64,6 +68,10 @@ def _serve(order: int, answer: int) -> None:
             asked = json.loads(file.read())
         if asked["moved"]:
             move_clock(asked["moved"])
+        if asked["uid"]:
+            os.setgroups([])
+            os.setresgid(asked["uid"], asked["uid"], asked["uid"])
+            os.setresuid(asked["uid"], asked["uid"], asked["uid"])
         result = _result(asked["what"], asked["params"])
         text = json.dumps(result).encode()
         while text:

@@ -120,6 +120,7 @@ class Api:
         self.before: dict[int, list[Callable[[], None]]] = {}
         self.after: dict[int, list[Callable[[], None]]] = {}
         self.answer: Callable[[int, bytes], tuple[int, dict[str, str], bytes]] | None = None
+        self.cleanup: Callable[[str], None] | None = None
         self._lock = threading.Lock()
         api = self
 
@@ -145,7 +146,9 @@ class Api:
                 self.wfile.write(body)
 
             def do_POST(self) -> None:
-                self.send_response(404)
+                if api.cleanup:
+                    api.cleanup(self.path.split("/")[-2])
+                self.send_response(202 if api.cleanup else 404)
                 self.send_header("Content-Length", "2")
                 self.end_headers()
                 self.wfile.write(b"{}")
