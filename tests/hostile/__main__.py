@@ -42,7 +42,7 @@ LEFT_OUT = 77
 SIZES = {"kill": 30, "delete": 160}
 ALONE = {"kill": 8, "delete": 12}
 SCENE_S = 300.0
-SHARE_MIN = 0.005
+SHARE_MIN = 0.00503
 ACTED_MIN = 0.99
 SHOWN_MAX = 2
 
