@@ -7,7 +7,6 @@ import ctypes
 import os
 import subprocess
 import sys
-import traceback
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -186,8 +185,6 @@ def as_nobody(path: Path) -> list[str]:
             open_files = OpenFiles({facts.st_dev})
             with claimed(directory, path.name, facts, open_files) as (_fd, why):
                 os.write(write_end, f"{why}\n{open_files.says(facts)}".encode())
-        except BaseException:
-            traceback.print_exc()
         finally:
             os._exit(0)
     os.close(write_end)
