@@ -77,7 +77,7 @@ options:
       - Per cent of one processor from which its use by a session is progress, 0.01 to 100. Who asks a dead source again
         and again wakes for ever, and uses less.
     type: float
-    default: 1
+    default: 0.5
   look_bytes:
     description:
       - A session that stands still in all looks, and would be ended, is looked at for longer, until it would have moved

@@ -421,9 +421,9 @@ static int one_verb(char **f, int n, int next)
 		ready();
 		for (;;) {
 			struct timespec begun, now;
-			clock_gettime(CLOCK_MONOTONIC, &begun);
+			clock_gettime(CLOCK_THREAD_CPUTIME_ID, &begun);
 			do {
-				clock_gettime(CLOCK_MONOTONIC, &now);
+				clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
 			} while ((now.tv_sec - begun.tv_sec) * 1000000000L + now.tv_nsec - begun.tv_nsec < on);
 			nap(ms);
 		}

@@ -67,7 +67,7 @@ class DeleteScene:
     def rule(self, name: str, root: Path | str, **changed: Any) -> dict[str, Any]:
         """A rule as the module gets it."""
         plain = {"rule": name, "root": str(root), "patterns": ["*"], "min_age": self.due_s, "min_size": 0}
-        return {**plain, "prune_empty": False, "steps": [], **changed}
+        return {**plain, "age_of": "change", "prune_empty": False, "steps": [], **changed}
 
     def play(self, kinds: Sequence[Kind], scene: int) -> list[Try]:
         """Make the situations, run the product over them, and judge."""

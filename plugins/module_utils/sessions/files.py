@@ -13,6 +13,7 @@ import os
 import stat
 from collections.abc import Container, Iterator
 from dataclasses import dataclass, field
+from typing import Callable
 
 from ..shapes import one_line
 from ..system.open_files import OpenFiles, claimed, leased
@@ -20,6 +21,7 @@ from ..system.tree import Directory, Root, SymbolicLinkError, open_root, opened_
 
 _ENTRIES_MAX = 100_000
 _SKIPPED_MAX = 20
+LEASES_MAX = 200  # held at once, of the 1024 descriptors that a process has as a rule
 
 
 @dataclass(frozen=True)
@@ -148,6 +150,42 @@ def held_by_others(directory: str, open_files: OpenFiles, own: Container[int]) -
                     if why in ("open", "unproven"):
                         return f"{one_line(_path(place, other.name))}: {open_files.says(facts)}"
     return ""
+
+
+@contextlib.contextmanager
+def kept_closed(
+    directory: str, own: Container[int], open_files: OpenFiles, *, most: int
+) -> Iterator[Callable[[], str]]:
+    """Keep the files of a session from being opened while its processes are signalled: whoever tries waits.
+
+    Args:
+        directory: the session's own, by its real path.
+        own: inodes of the files that its own processes have open.
+        open_files: who had what open.
+        most: how many files.
+
+    Yields:
+        A question to be asked right before the signal: who wants one of them, in words; empty where nobody does.
+    """
+    held: list[tuple[str, int]] = []
+    wanted: list[str] = []
+    with contextlib.ExitStack() as leases, _opened(directory) as (root, _state):
+        for place, others in walk(root, lambda _path, _why: None) if root else ():
+            for other in others:
+                with contextlib.suppress(FileNotFoundError):
+                    facts = other.stat(follow_symlinks=False)
+                    if not stat.S_ISREG(facts.st_mode) or facts.st_ino in own or len(held) >= most:
+                        continue
+                    path = _path(place, other.name)
+                    fd, why = leases.enter_context(claimed(place.fd, other.name, facts, open_files))
+                    wanted += [f"{one_line(path)}: {open_files.says(facts)}"] if why in ("open", "unproven") else []
+                    held += [(path, fd)] if fd is not None else []
+
+        def ask() -> str:
+            opened = [f"{one_line(path)} is being opened" for path, fd in held if not leased(fd, fcntl.F_WRLCK)]
+            return "; ".join([*wanted, *opened][:3])
+
+        yield ask
 
 
 def differences(before: Listing, after: Listing, *, but: Container[int] = ()) -> list[str]:

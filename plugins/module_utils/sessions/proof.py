@@ -94,6 +94,12 @@ def user_name(uid: int) -> str:
         return "several users" if uid == -1 else f"uid {uid}"
 
 
+def _own_groups(processes: Mapping[int, Process]) -> set[str]:
+    """The control groups of this process, which runs where its service does that no unit knows."""
+    own = processes.get(os.getpid())
+    return set(own.groups) if own else set()
+
+
 @dataclass
 class Proved:
     """The processes of one session, each with what proves it, and which of them are orphans."""
@@ -219,7 +225,10 @@ class Proofs:
         if self._service.state == "unknown" or not passed_on or process.pid in self._below:
             return False
         # Of another unit, or of a person who has logged in: theirs, not the service's.
-        others = self._service.group and any(_OTHER_UNIT.search(group) for group in process.groups)
+        beside = set(main.groups) if main else _own_groups(self._processes)
+        others = {group for group in process.groups if _OTHER_UNIT.search(group)} - (
+            set() if self._service.group else beside
+        )
         if others and not self.is_ours(process):
             return False
         return main is None or process.start < main.start

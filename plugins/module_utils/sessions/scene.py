@@ -81,6 +81,7 @@ class Scene:
             for look in (looks[-1], looks[0])
         )
         self._before = before.by_session
+        self.open_files: OpenFiles | None = None
         self._lines = looks[0].log.lines_since()
         found = [self._session(session_id) for session_id in sorted(self._ids())]
         self.proofs.mentions([session.session_id for session in found])
@@ -202,7 +203,7 @@ class Scene:
         own_pids = [process.pid for session in candidates for process in session.processes]
         self.open_files = OpenFiles({session.files.device for session in candidates}, but=own_pids)
         for session in candidates:
-            own = {file.inode for process in session.processes for file in process.files}
+            own = own_inodes(session)
             said = held_by_others(f"{self.work_dir.real}/{session.session_id}", self.open_files, own)
             if said:
                 session.doubts[0] = said
@@ -281,6 +282,12 @@ class Scene:
             "argv": shown_argv(process.argv),
             "why": why,
         }
+
+
+def own_inodes(session: Session) -> set[int]:
+    """Inodes of the files that a session's own processes have open or mapped: of these no lease is to be had."""
+    opened = {file.inode for process in session.processes for file in process.files}
+    return opened | {one.inode for process in session.processes for one in process.maps}
 
 
 def _process_row(process: Process, proof: list[str]) -> dict[str, Any]:

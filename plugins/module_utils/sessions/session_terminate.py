@@ -6,7 +6,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import stat
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -21,10 +23,10 @@ from ..plan import Action, plan_hash, planned, require_hash
 from ..shapes import one_line
 from ..system.open_files import OpenFiles
 from ..system.processes import Process, Target, end_processes, read_process
-from .files import Listing, differences, remove_session_files
+from .files import LEASES_MAX, Listing, differences, kept_closed, remove_session_files
 from .judge import Session
 from .listed import ask_sessions
-from .scene import Scene, observe
+from .scene import Scene, observe, own_inodes
 from .settings import session_argument_spec, session_settings
 
 _POLL_S = 1.0
@@ -203,6 +205,11 @@ class Outcome:
     bytes_freed: int = 0
     gone: bool | None = None
 
+    @property
+    def is_dead(self) -> bool:
+        """Whether its processes were ended, and none of them is left: only then may a restart be what it needs."""
+        return bool(self.ended) and not self.alive
+
 
 def act(
     scene: Scene,
@@ -223,8 +230,8 @@ def act(
             one.refuse(f"the {deadline.seconds:g} s for all sessions are over")
     else:
         _clean(work, settings, orders.grace)
-        _prove_again(scene, work, settings)
-        _end(work, orders.grace)
+        again = _prove_again(scene, work, settings)
+        _end(again, work, orders.grace)
         _remove(scene, work, settings)
     for one in work:
         one.outcome.alive = [process.pid for process in one.session.processes if _lives(process)]
@@ -282,7 +289,7 @@ def _lives(process: Process) -> bool:
     return now is not None and now.key == process.key and now.state not in "ZX"
 
 
-def _prove_again(scene: Scene, work: Sequence[_Work], settings: ApiSettings) -> None:
+def _prove_again(scene: Scene, work: Sequence[_Work], settings: ApiSettings) -> Scene:
     """Prove each session anew, right before its first signal: a plan ages while it is read, and while the API works."""
     again = scene.again(settings)
     for one in work:
@@ -294,6 +301,7 @@ def _prove_again(scene: Scene, work: Sequence[_Work], settings: ApiSettings) -> 
             one.refuse(f"left alone, as it is another now: {drift}")
         elif now is not None:
             one.proved = now
+    return again
 
 
 def _drift(scene: Scene, again: Scene, one: _Work, now: Session | None) -> str:
@@ -325,7 +333,7 @@ def _drift(scene: Scene, again: Scene, one: _Work, now: Session | None) -> str:
     return "; ".join([*said[:_SHOWN_DRIFT], *([] if now.may_end else [now.why])]) or "it has changed"
 
 
-def _end(work: Sequence[_Work], grace_s: float) -> None:
+def _end(again: Scene, work: Sequence[_Work], grace_s: float) -> None:
     targets: list[Target] = []
     pairs: list[tuple[_Work, Action]] = []
     seen: dict[int, tuple[_Work, Process]] = {}
@@ -336,28 +344,53 @@ def _end(work: Sequence[_Work], grace_s: float) -> None:
                 stable = action["stable"]
                 targets.append(Target(stable["pid"], stable["start"], stable["argv"], stable["session"]))
                 pairs.append((one, action))
-
-    def refuse(now: Process) -> str:
-        """A session that goes on after all is left alone, up to the last moment."""
-        one, then = seen[now.pid]
-        if now.groups != then.groups or now.uid != then.uid:
-            return "is in another control group or another user's by now"
-        if now.tracer:
-            return f"is traced by process {now.tracer}"
-        moved = (
-            any(
-                new > old
-                for old, new in zip(then.counters[2:4], now.counters[2:4])  # noqa: B905
+    if not targets:
+        return
+    with contextlib.ExitStack() as closed:
+        left = {target.group for target in targets}
+        share = max(1, LEASES_MAX // len(left))
+        who_wants = {
+            one.session.session_id: closed.enter_context(
+                kept_closed(action_path(again, one), own_inodes(one.proved), again.open_files, most=share)
             )
-            or now.cpu - then.cpu > _CPU_TICKS
-        )
-        return "goes on again, and was left alone" if moved and not (one.cleaned or one.session.orphan) else ""
+            for one in work
+            if one.session.session_id in left and again.open_files
+        }
 
-    endings = end_processes(targets, grace_s=grace_s, refuse=refuse)
+        def refuse(now: Process) -> str:
+            one, then = seen[now.pid]
+            why = _why_not_now(one, then, now)
+            wanted = who_wants.get(one.session.session_id)
+            return why or (f"is left alone: {said}" if wanted and (said := wanted()) else "")
+
+        endings = end_processes(targets, grace_s=grace_s, refuse=refuse, signalled=closed.close)
     for (one, action), ending in zip(pairs, endings):  # noqa: B905
         action["result"], action["msg"] = ending.result, ending.msg
         if ending.result == "done":
             one.outcome.ended.append(action["stable"]["pid"])
+
+
+def action_path(scene: Scene, one: _Work) -> str:
+    """The session's own directory, by its real path."""
+    return f"{scene.work_dir.real}/{one.session.session_id}"
+
+
+def _why_not_now(one: _Work, then: Process, now: Process) -> str:
+    """A session that goes on after all is left alone, up to the last moment."""
+    if now.groups != then.groups or now.uid != then.uid:
+        return "is in another control group or another user's by now"
+    if now.tracer:
+        return f"is traced by process {now.tracer}"
+    if one.cleaned or one.session.orphan:
+        return ""
+    counted = zip(then.counters[2:4], now.counters[2:4])  # noqa: B905
+    moved = any(new > old for old, new in counted) or now.cpu - then.cpu > _CPU_TICKS
+    sockets = [file.inode for file in now.files if stat.S_ISSOCK(file.mode)]
+    places = [(file.number, file.inode, file.position) for file in now.files if stat.S_ISREG(file.mode)]
+    before = [(file.number, file.inode, file.position) for file in then.files if stat.S_ISREG(file.mode)]
+    other = sockets != [file.inode for file in then.files if stat.S_ISSOCK(file.mode)] or places != before
+    elsewhere = now.cwd_key != then.cwd_key
+    return "goes on again, and was left alone" if moved or other or elsewhere else ""
 
 
 def _remove(scene: Scene, work: Sequence[_Work], settings: ApiSettings) -> None:
@@ -423,7 +456,7 @@ def watch(outcomes: Sequence[Outcome], settings: ApiSettings, wait_s: float) -> 
 
 
 def _result(scene: Scene, plan: list[Action], outcomes: Sequence[Outcome]) -> dict[str, Any]:
-    listed = [one.session_id for one in outcomes if one.gone is False]
+    listed = [one.session_id for one in outcomes if one.gone is False and one.is_dead]
     seen = scene.result()
     cleanups = [action for action in plan if action["action"] == "cleanup"]
     failed = [action for action in plan if action["result"] == "failed"]

@@ -547,6 +547,7 @@ def end_processes(
     *,
     grace_s: float,
     refuse: Callable[[Process], str] = lambda _process: "",
+    signalled: Callable[[], object] = lambda: None,
     kill_wait_s: float = KILL_WAIT_S,
 ) -> list[Ending]:
     """End processes: TERM to all, then KILL to those that are left after the grace; their death is seen, not supposed.
@@ -556,21 +557,15 @@ def end_processes(
         grace_s: how long TERM has to work.
         refuse: asked of each process when it is held and known to be the one; a text is why it, and with it all the
             others of its group, are left alone.
+        signalled: called once all have got TERM.
         kill_wait_s: how long to wait for the end after KILL.
     """
     held = [_Held(target) for target in targets]
     try:
-        for one in held:
-            one.hold(refuse)
-        refused = {one.target.group: one for one in held if one.refused}
-        for one in held:
-            other = refused.get(one.target.group)
-            if other and not one.ending.result:
-                one.ending = Ending("skipped", f"process {other.target.pid} {other.ending.msg}; so was this one")
-        going = [one for one in held if not one.ending.result]
-        for one in going:
-            one.send(signal.SIGTERM)
-            one.send(signal.SIGCONT)  # one that is stopped gets TERM only when it goes on
+        going: list[_Held] = []
+        for group in dict.fromkeys(target.group for target in targets):
+            going += _signalled([one for one in held if one.target.group == group], refuse)
+        signalled()
         _wait(going, grace_s)
         late = [one for one in going if not one.ending.result and not one.over()]
         for one in late:
@@ -583,6 +578,21 @@ def end_processes(
         for one in held:
             one.close()
     return [one.ending for one in held]
+
+
+def _signalled(held: Sequence[_Held], refuse: Callable[[Process], str]) -> list[_Held]:
+    """Those of a group that got their TERM, right after the look at them; none of them where one is refused."""
+    for one in held:
+        one.hold(refuse)
+    refused = next((one for one in held if one.refused), None)
+    for one in held:
+        if refused and not one.ending.result:
+            one.ending = Ending("skipped", f"process {refused.target.pid} {refused.ending.msg}; so was this one")
+    going = [one for one in held if not one.ending.result]
+    for one in going:
+        one.send(signal.SIGTERM)
+        one.send(signal.SIGCONT)  # one that is stopped gets TERM only when it goes on
+    return going
 
 
 def _wait(held: Sequence[_Held], seconds: float) -> None:
