@@ -459,7 +459,7 @@ def dotted_id(s: Deletion) -> None:
     _session_file(s, session, s.rng.choice(["{}.mp4", "{}/a.mp4", "{}_a.ts", "{}.part.mp4"]), s.scene.sessions)
 
 
-@kind("delete", KEEP, 5)
+@kind("delete", KEEP, 5, alone=True)
 def id_of_a_path(s: Deletion) -> None:
     """of a listed session whose id is a path below the directory of sessions"""
     user = f"user{s.number}"
@@ -815,7 +815,8 @@ def enough_free(s: Deletion) -> None:
     if s.scene.situations:
         s.right = EITHER
         return
-    image, root = s.scene.outside / "disk.img", s.root()
+    # By mtime: that all of them came in the same second would leave none the oldest.
+    image, root = s.scene.outside / "disk.img", s.root(age_of="mtime")
     with image.open("wb") as file:
         file.truncate(16 << 20)
     subprocess.run(["mkfs.ext4", "-q", "-m", "0", str(image)], check=True, capture_output=True)

@@ -14,6 +14,8 @@ from .kills import NOBODY, Kill
 from .stage import EITHER, END, KEEP, kind
 
 PLAIN = ("-nostdin", "-i", "http://127.0.0.1/in.ts", "-y")
+# How long before its signal a process may have begun to do something that no look can have seen any more
+MOMENT_S = 0.02
 
 
 # Stuck, and proved to be so: these end
@@ -1007,12 +1009,15 @@ def _neighbour(s: Kill, woken: One) -> None:
 
 
 def _order(s: Kill, woken: One, ended: One) -> str:
-    """Why nothing had changed before a process got its own signal, by what both noted; "" where it had."""
-    text = s.scene.events.read_text()
-    on, term = text.find(f" {woken.pid} on\n"), text.find(f" {ended.pid} term\n")
-    if on < 0:
+    """Why nothing had changed before a process got its own signal, by what both noted; "" where it had.
+
+    Between the last look and the signal lies a moment, which no proof can be younger than.
+    """
+    noted = {line.split(" ", 1)[1]: float(line.split(" ", 1)[0]) for line in s.scene.events.read_text().splitlines()}
+    on, term = noted.get(f"{woken.pid} on"), noted.get(f"{ended.pid} term")
+    if on is None:
         return "it was not woken: its neighbour came later, or lives"
-    return "its own signal came first" if 0 <= term < on else ""
+    return "its own signal came first" if term is not None and term < on + MOMENT_S else ""
 
 
 def _while_neighbour_ends(s: Kill, *script: str) -> None:

@@ -170,8 +170,9 @@ class Counting:
     def _uncounted(self, before: Look, after: Look, process: Process, file: OpenFile) -> str:
         if file.path.startswith("anon_inode:[io_uring]"):
             return "io_uring"
-        if stat.S_ISFIFO(file.mode) and file.number >= _STANDARD:
-            return f"the pipe of descriptor {file.number}"
+        pipes = {one.inode for one in process.files if stat.S_ISFIFO(one.mode)}
+        if stat.S_ISFIFO(file.mode) and file.number >= _STANDARD and len(pipes) > 1:
+            return f"the pipe of descriptor {file.number}"  # to another one, by splice()
         if not stat.S_ISSOCK(file.mode) or file.inode in after.sockets.carried:
             return ""
         if file.inode in after.sockets.local:

@@ -341,8 +341,8 @@ def _end(again: Scene, work: Sequence[_Work], grace_s: float) -> None:
         seen.update({process.pid: (one, process) for process in one.proved.processes})
         for action in one.kinds["terminate"]:
             if action["result"] == "planned":
-                stable = action["stable"]
-                targets.append(Target(stable["pid"], stable["start"], stable["argv"], stable["session"]))
+                stable, still = action["stable"], not (one.cleaned or one.session.orphan)
+                targets.append(Target(stable["pid"], stable["start"], stable["argv"], stable["session"], still))
                 pairs.append((one, action))
     if not targets:
         return

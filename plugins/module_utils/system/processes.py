@@ -448,12 +448,21 @@ def _place(listing: int, name: str) -> str:
 
 @dataclass(frozen=True)
 class Target:
-    """The process that is to be ended: what was planned, not merely a pid. All of one `group` are ended, or none."""
+    """The process that is to be ended: what was planned, not merely a pid.
+
+    Attributes:
+        pid: of the process.
+        start: of the process.
+        argv_hash: of its arguments.
+        group: those of one group are ended all, or none.
+        still: whether it is left alone where it has read or written in the moment before the signal.
+    """
 
     pid: int
     start: int
     argv_hash: str
     group: str = ""
+    still: bool = False
 
 
 @dataclass
@@ -474,6 +483,7 @@ class _Held:
         self.weak = False
         self.signalled = ""
         self.refused = False
+        self._io = b""
 
     def hold(self, refuse: Callable[[Process], str]) -> None:
         """Take hold of the process, then look whether it is still the one; set the ending where it is not."""
@@ -500,6 +510,7 @@ class _Held:
             self.ending = Ending("skipped", why)
 
     def _changed(self, refuse: Callable[[Process], str]) -> str:
+        self._io = _io_of(self.target.pid)
         now = read_process(self.target.pid)
         if now is None or now.state in "ZX":
             return "has ended by itself"
@@ -510,6 +521,13 @@ class _Held:
         why = refuse(now)
         self.refused = bool(why)
         return why
+
+    def moved(self) -> bool:
+        """Whether it has read or written since it was held, where that matters."""
+        if not self.target.still or self.ending.result or _io_of(self.target.pid) == self._io:
+            return False
+        self.ending, self.refused = Ending("skipped", "goes on again, and was left alone"), True
+        return True
 
     def send(self, number: signal.Signals) -> None:
         """Send a signal; set the ending where that is not possible."""
@@ -580,11 +598,20 @@ def end_processes(
     return [one.ending for one in held]
 
 
+def _io_of(pid: int) -> bytes:
+    """What a process has read and written so far, as the kernel words it; empty where that is not told."""
+    try:
+        with open(f"/proc/{pid}/io", "rb", buffering=0) as file:
+            return file.read(_SMALL)
+    except OSError:
+        return b""
+
+
 def _signalled(held: Sequence[_Held], refuse: Callable[[Process], str]) -> list[_Held]:
     """Those of a group that got their TERM, right after the look at them; none of them where one is refused."""
     for one in held:
         one.hold(refuse)
-    refused = next((one for one in held if one.refused), None)
+    refused = next((one for one in held if one.refused or one.moved()), None)
     for one in held:
         if refused and not one.ending.result:
             one.ending = Ending("skipped", f"process {refused.target.pid} {refused.ending.msg}; so was this one")
