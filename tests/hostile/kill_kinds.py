@@ -143,7 +143,7 @@ def idle_threads(s: Kill) -> None:
     s.enlist()
     lines, argv = s.bound()
     threads = ["thread", "ready", "futex\t-\t200", "end"] * s.rng.randint(1, 6)
-    s.gone_with(s.spawn(*lines, *threads, s.idle(), argv=argv))
+    s.gone_with(s.spawn(*lines, *threads, s.rng.choice(["hold", "futex\t-\t100"]), argv=argv))
 
 
 @kind("kill", END, 2)
