@@ -67,17 +67,17 @@ Play = Callable[..., Run]
 
 
 class OneByOne(LoadScopeScheduling):  # type: ignore[misc]
-    """Each test goes to the next free worker; those of the five weeks, which are played once for all of them, first.
+    """Each test goes to the next free worker; those of the five weeks, played once for all of a file, first.
 
     (Marks of xdist for this, `xdist_group`, have no effect with pytest 9.2.)
     """
 
     def _split_scope(self, nodeid: str) -> str:
-        return "five weeks" if is_of_five_weeks(nodeid) else nodeid
+        return nodeid.partition("::")[0] if is_of_five_weeks(nodeid) else nodeid
 
 
 def is_of_five_weeks(nodeid: str) -> bool:
-    return nodeid.partition("::")[0].endswith("test_five_weeks.py")
+    return Path(nodeid.partition("::")[0]).name.startswith("test_five_weeks")
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
