@@ -28,7 +28,7 @@ from ..plan import Action, plan_hash, require_hash
 from ..shapes import one_line
 from ..system.mounts import MountPoints
 from ..system.open_files import OpenFiles, claimed, leased
-from ..system.tree import LOCK, Directory, Root, SymbolicLinkError, open_root, opened_again, walk
+from ..system.tree import LOCK, Directory, Root, SymbolicLinkError, is_at, open_root, opened_again, walk
 from .retention import DueFile, Findings, Rule, Totals, lacking, limit_to, make_plan, parse_rules, totals
 
 _SESSIONS_SHOWN = 50
@@ -287,14 +287,6 @@ class _Roots:
         for root in self._open.values():
             found.setdefault(root.device, ([], root.statvfs()))[0].append(root.path)
         return found
-
-
-def is_at(fd: int, path: str) -> bool:
-    """Whether an open directory is still reached by a path, as the kernel has it now, without a link on the way."""
-    try:
-        return os.readlink(f"/proc/self/fd/{fd}") == path
-    except OSError:
-        return False
 
 
 def _homes(homes: Iterable[str]) -> set[tuple[int, int]]:

@@ -198,6 +198,14 @@ def _step(fd: int, part: str, path: str, *, last: bool) -> int:
         raise SymbolicLinkError(error.errno, f"{path} is a symbolic link to {target}", path) from error
 
 
+def is_at(fd: int, path: str) -> bool:
+    """Whether an open directory is still reached by a path, as the kernel has it now, without a link on the way."""
+    try:
+        return os.readlink(f"/proc/self/fd/{fd}") == path
+    except OSError:
+        return False
+
+
 def mount_id(fd: int) -> int:
     """The mount that an open file was reached by. A bind mount has one of its own, unlike its device number."""
     with open(f"/proc/self/fdinfo/{fd}", "rb", buffering=0) as file:
