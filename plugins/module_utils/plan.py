@@ -13,6 +13,8 @@ from typing import Any, TypedDict
 
 from .errors import MediaOpsError, OptionError
 
+# What tells actions of one kind apart
+_ABOUT = ("session", "pid", "rule", "root", "path", "kind", "unit", "package", "variable", "url")
 _SAID_MAX = 5
 
 
@@ -61,6 +63,36 @@ def plan_hash(plan: Sequence[Action]) -> str:
 def drift(approved: str, found: str) -> str:
     """What is said where a plan that was approved is another now."""
     return f"the plan has drifted: approved was {approved}, now it is {found}; nothing was done. Read the new plan"
+
+
+def differences(before: Sequence[Mapping[str, Any]], now: Sequence[Mapping[str, Any]]) -> list[str]:
+    """What another plan would do that this one would not, in lines.
+
+    Args:
+        before: actions of the plan that was approved.
+        now: actions of the plan made anew.
+    """
+    then = {_identity(action): action for action in before}
+    found = {_identity(action): action for action in now}
+    lines = [f"new: {action['action']} {action['target']}" for key, action in found.items() if key not in then]
+    lines += [f"no more: {action['action']} {action['target']}" for key, action in then.items() if key not in found]
+    for key in then.keys() & found.keys():
+        old, new = then[key]["stable"], found[key]["stable"]
+        changed = [name for name in sorted({*old, *new}) if old.get(name) != new.get(name)]
+        counts = [
+            f"{name} {old[name]} then, {new[name]} now"
+            for name in changed
+            if isinstance(old.get(name), int) and isinstance(new.get(name), int)
+        ]
+        if changed:
+            lines.append(f"{found[key]['target']}: {', '.join(counts) or f'{changed[0]} is another'}")
+    return sorted(lines)
+
+
+def _identity(action: Mapping[str, Any]) -> tuple[str, ...]:
+    """What an action is about, of all that may change of it."""
+    stable = action["stable"]
+    return (action["action"], *(f"{name}={stable[name]}" for name in _ABOUT if name in stable))
 
 
 def require_approval(approved: str | None) -> None:

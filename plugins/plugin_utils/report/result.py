@@ -5,15 +5,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from shlex import quote
 from typing import Any, cast
 
-from ...module_utils.shapes import STATES, Json, worst_state
+from ...module_utils.plan import differences
+from ...module_utils.shapes import STATES, Json, mapping, worst_state
 from ..judging.shapes import Verdict, shown, verdict
 from ..judging.verdict import host_state
 
 SCHEMA_VERSION = 1
+_SHOWN_MAX = 10
 
 
 def build(
@@ -33,8 +36,8 @@ def build(
         fail_on: states that fail the run.
         previous: the document of the run before, for since when a state lasts; anything else is ignored.
     """
-    since = _since(previous)
-    judged = [_host(name, found, since) for name, found in hosts.items()]
+    since, approved = _since(previous), _plans(previous)
+    judged = [_host(name, found, since, approved) for name, found in hosts.items()]
     judged.sort(key=lambda host: (-STATES.index(host["state"]), host["host"]))
     state = worst_state(host["state"] for host in judged)
     prefix = str(run.get("playbook_prefix", "ansible-playbook "))
@@ -64,7 +67,36 @@ def _since(previous: object) -> dict[tuple[str, str], tuple[str, str | None]]:
     return known
 
 
-def _host(name: str, found: object, since: Mapping[tuple[str, str], tuple[str, str | None]]) -> dict[str, Any]:
+def _plans(previous: object) -> dict[str, list[Json]]:
+    """By host and hash of its plan, what an earlier document says that was planned."""
+    known: dict[str, list[Json]] = {}
+    if isinstance(previous, Mapping) and previous.get("schema_version") == SCHEMA_VERSION:
+        for host in previous.get("hosts", []):
+            response = mapping(host.get("response"))
+            rungs = [mapping(rung) for rung in response.get("plan") or []]
+            actions = [mapping(action) for rung in rungs for action in rung.get("actions") or []]
+            known[f"{host.get('host')} {response.get('hash')}"] = [one for one in actions if "stable" in one]
+    return known
+
+
+def _drifted(name: str, response: Json, approved: Mapping[str, list[Json]]) -> Json:
+    """The response, with what is another than in the plan that was approved, where an earlier run has left that."""
+    refusals = []
+    for line in response.get("refusals") or []:
+        hash_ = re.search(r"approved was ([0-9a-f]{12})", line)
+        before = approved.get(f"{name} {hash_[1]}") if hash_ else None
+        now = [action for rung in response.get("plan") or [] for action in rung["actions"]]
+        changed = differences(before, now)[:_SHOWN_MAX] if before is not None else []
+        refusals.append(f"{line}. Since the approval: {'; '.join(changed)}" if changed else line)
+    return {**response, "refusals": refusals}
+
+
+def _host(
+    name: str,
+    found: object,
+    since: Mapping[tuple[str, str], tuple[str, str | None]],
+    approved: Mapping[str, list[Json]],
+) -> dict[str, Any]:
     known: Mapping[str, Any] = found if isinstance(found, Mapping) else {}
     verdicts: list[Verdict] = [cast("Verdict", dict(one)) for one in known.get("verdicts", [])] or [_no_verdict()]
     for one in verdicts:
@@ -72,7 +104,7 @@ def _host(name: str, found: object, since: Mapping[tuple[str, str], tuple[str, s
         if one["state"] != "ok" and one["state"] == state:
             one["since"] = began
     return {
-        **({"response": shown(known["response"])} if known.get("response") else {}),
+        **({"response": _drifted(name, shown(known["response"]), approved)} if known.get("response") else {}),
         "host": name,
         "state": host_state(verdicts),
         "verdicts": verdicts,

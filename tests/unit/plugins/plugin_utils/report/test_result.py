@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from ansible_collections.media_ops.runbook.plugins.module_utils.plan import Action, drift, planned
 from ansible_collections.media_ops.runbook.plugins.plugin_utils.judging.observations import details, observe
 from ansible_collections.media_ops.runbook.plugins.plugin_utils.judging.routing import route
 from ansible_collections.media_ops.runbook.plugins.plugin_utils.judging.verdict import judge
@@ -151,3 +152,36 @@ def test_a_service_that_is_down_is_told_once() -> None:
     down = {"state": "unreachable", "reason": "Connection refused", "data": None}
     made = document({"media1": checked(f.result(**dict.fromkeys(("health", "stats", "alerts", "sessions"), down)))})
     assert [step["command"] != "" for step in made["next"]] == [True]
+
+
+def deletion(files: int, size: int) -> Action:
+    return planned(
+        "delete",
+        f"{files} files",
+        "old",
+        [],
+        stable={"rule": "uploads", "root": "/srv/x", "files": files, "bytes": size},
+    )
+
+
+def ending(pid: int) -> Action:
+    return planned("terminate", f"pid {pid}", "stuck", [], stable={"session": "5d0c1f6e", "pid": pid, "start": 1})
+
+
+def test_a_plan_that_has_drifted_says_what_is_another_than_was_approved() -> None:
+    def responding(*actions: Any, **more: Any) -> dict[str, Any]:
+        rung = {"rung": "Free", "act": "disk_cleanup", "actions": list(actions), "msg": "", "failed": False}
+        whole = {"mode": "apply", "plan": [rung], "refusals": [], "acted": [], "msg": "", **more}
+        return {"media1": {**checked(f.result()), "response": whole}}
+
+    before = document(responding(deletion(3, 100), ending(7), hash="a" * 12))
+    refusals = [drift("a" * 12, "b" * 12)]
+    made = document(responding(deletion(4, 3100), ending(8), hash="b" * 12, refusals=refusals), previous=before)
+    assert made["hosts"][0]["response"]["refusals"] == [
+        f"{refusals[0]}. Since the approval: 4 files: bytes 100 then, 3100 now, files 3 then, 4 now; "
+        "new: terminate pid 8; no more: terminate pid 7"
+    ]
+    other = document(
+        responding(ending(8), hash="b" * 12, refusals=refusals), previous=document(responding(hash="c" * 12))
+    )
+    assert other["hosts"][0]["response"]["refusals"] == refusals
