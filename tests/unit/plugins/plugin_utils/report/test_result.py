@@ -177,10 +177,8 @@ def test_a_plan_that_has_drifted_says_what_is_another_than_was_approved() -> Non
     before = document(responding(deletion(3, 100), ending(7), hash="a" * 12))
     refusals = [drift("a" * 12, "b" * 12)]
     made = document(responding(deletion(4, 3100), ending(8), hash="b" * 12, refusals=refusals), previous=before)
-    assert made["hosts"][0]["response"]["refusals"] == [
-        f"{refusals[0]}. Since the approval: 4 files: bytes 100 then, 3100 now, files 3 then, 4 now; "
-        "new: terminate pid 8; no more: terminate pid 7"
-    ]
+    changed = "4 files: bytes 100 then, 3100 now, files 3 then, 4 now; new: terminate pid 8; no more: terminate pid 7"
+    assert made["hosts"][0]["response"]["refusals"] == [f"{refusals[0]}. Since the approval: {changed}"]
     other = document(
         responding(ending(8), hash="b" * 12, refusals=refusals), previous=document(responding(hash="c" * 12))
     )
