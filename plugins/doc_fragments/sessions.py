@@ -76,8 +76,9 @@ options:
     description:
       - Per cent of one processor from which its use by a session is progress, 0.01 to 100. Who asks a dead source again
         and again wakes for ever, and uses less.
+      - Less of it is progress where the process works for half a millisecond and more at a time.
     type: float
-    default: 0.5
+    default: 1
   look_bytes:
     description:
       - A session that stands still in all looks, and would be ended, is looked at for longer, until it would have moved

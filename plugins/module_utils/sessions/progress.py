@@ -22,6 +22,7 @@ from .files import Listing
 from .look import Look, same_process
 
 _STARVED = 0.5  # of the time between two looks in wait of a processor
+_SLICE_S = 0.0005  # to look at a source and find nothing takes some ten microseconds at a time
 _STANDARD = 3  # descriptors of standard input, output and errors, which read() and write() serve, and their counters
 
 
@@ -101,17 +102,9 @@ class Counting:
 
     def _process(self, before: Look, after: Look, old: Process, new: Process) -> None:
         seconds, counted = max(after.at - before.at, 1e-3), self.progress
-        ran = (
-            (new.counters.run_ns - old.counters.run_ns) / 1e9
-            if min(old.counters.run_ns, new.counters.run_ns) >= 0
-            else 0
-        )
+        ran, is_work = self._work(old, new, seconds)
         ticks = (new.cpu - old.cpu) / TICKS
         worked = max(ran, ticks, 0.0)
-        # One tick may be of the smallest part of it.
-        is_work = worked >= self._share * seconds and (
-            ran > 0 or ticks > 1 / TICKS or self._share * seconds <= 1 / TICKS
-        )
         read = max(new.counters.read - old.counters.read, 0)
         written = max(new.counters.written - old.counters.written, 0)
         carried = self._carried(before, after, new)
@@ -135,6 +128,19 @@ class Counting:
             counted.by_pid[new.pid] = did
         if not did and not counted.unseen:
             counted.unseen = self._unseen(before, after, old, new, ran=ran, ticks=ticks, seconds=seconds)
+
+    def _work(self, old: Process, new: Process, seconds: float) -> tuple[float, bool]:
+        """Seconds on a processor, and whether they are work: so many, or long ones, as no look at a source is."""
+        ticks = (new.cpu - old.cpu) / TICKS
+        if min(old.counters.run_ns, new.counters.run_ns) < 0:
+            return (
+                0.0,
+                ticks > 1 / TICKS and ticks >= self._share * seconds,
+            )  # one tick may be of the smallest part of it
+        ran = (new.counters.run_ns - old.counters.run_ns) / 1e9
+        slices = max(new.counters.slices - old.counters.slices, 1)
+        long = ran >= 4 * _SLICE_S and ran / slices >= _SLICE_S
+        return max(ran, 0.0), max(ran, ticks - 1 / TICKS) >= self._share * seconds or long
 
     def _carried(self, before: Look, after: Look, process: Process) -> int:
         then, now = before.sockets.carried, after.sockets.carried

@@ -34,7 +34,7 @@ def session_argument_spec() -> dict[str, Any]:
         "investigate_minutes": {"type": "float", "required": True},
         "end_minutes": {"type": "float", "required": True},
         "quiet_seconds": {"type": "float", "default": 60},
-        "cpu_percent": {"type": "float", "default": 0.5},
+        "cpu_percent": {"type": "float", "default": 1},
         "look_bytes": {"type": "float", "default": 262144},
         "look_max": {"type": "float", "default": 120},
         "session_ids": {"type": "list", "elements": "str", "default": []},

@@ -82,6 +82,7 @@ class Counters(NamedTuple):
         read: bytes read by calls, also from pipes and the cache, but not from sockets by recv().
         written: bytes written by calls, likewise.
         faults: pages that were not there when they were touched.
+        slices: how often it got a processor.
     """
 
     run_ns: int = -1
@@ -89,6 +90,7 @@ class Counters(NamedTuple):
     read: int = -1
     written: int = -1
     faults: int = -1
+    slices: int = -1
 
 
 UNCOUNTED = Counters()
@@ -269,7 +271,7 @@ def _looked_into(process: Process, directory: int) -> Process:
     plain = vars(process)
     if process.state == "Z" and not _tasks(directory)[1:]:
         return Process(**{**plain, "deep": True})
-    threads, run_ns, wait_ns, living = _threads(directory, process.pid)
+    threads, (run_ns, wait_ns, slices), living = _threads(directory, process.pid)
     try:
         moved = dict(line.split(": ") for line in _read(directory, "io").splitlines())
         at = _living(directory, living)
@@ -284,7 +286,7 @@ def _looked_into(process: Process, directory: int) -> Process:
                 "paths": tuple(_paths(process.argv, at)),
                 "net": os.readlink("ns/net", dir_fd=at),
                 "counters": Counters(
-                    run_ns, wait_ns, int(moved["rchar"]), int(moved["wchar"]), _faults(_read(directory, "stat"))
+                    run_ns, wait_ns, int(moved["rchar"]), int(moved["wchar"]), _faults(_read(directory, "stat")), slices
                 ),
             }
         finally:
@@ -406,10 +408,12 @@ def _tasks(directory: int) -> list[str]:
         return sorted(os.listdir(listing), key=int)
 
 
-def _threads(directory: int, pid: int) -> tuple[tuple[tuple[str, str], ...], int, int, str]:
-    """State and place of each thread, the time that they ran and waited for a processor, and one that lives."""
+def _threads(directory: int, pid: int) -> tuple[tuple[tuple[str, str], ...], tuple[int, ...], str]:
+    """State and place of each thread; how long they ran and waited for a processor, and how often they got one; and
+    one that lives.
+    """
     found: list[tuple[str, str]] = []
-    run_ns = wait_ns = 0
+    times: tuple[int, ...] = (0, 0, 0)
     living = str(pid)
     dead = True
     with _opened(directory, "task") as listing:
@@ -420,13 +424,18 @@ def _threads(directory: int, pid: int) -> tuple[tuple[tuple[str, str], ...], int
                 found.append((state, _place(listing, name)))
                 if dead and state not in "ZX":
                     living, dead = name, False
-                if wait_ns >= 0:
-                    try:
-                        times = _bytes(listing, f"{name}/schedstat").split()
-                        run_ns, wait_ns = run_ns + int(times[0]), wait_ns + int(times[1])
-                    except (OSError, ValueError, IndexError):  # a kernel that does not keep it
-                        run_ns = wait_ns = -1
-    return tuple(found), run_ns, wait_ns, living
+                if times[0] >= 0:
+                    times = _with(times, listing, name)
+    return tuple(found), times, living
+
+
+def _with(times: tuple[int, ...], listing: int, name: str) -> tuple[int, ...]:
+    """The sums with those of one more thread."""
+    try:
+        more = [int(text) for text in _bytes(listing, f"{name}/schedstat").split()]
+        return times[0] + more[0], times[1] + more[1], times[2] + more[2]
+    except (OSError, ValueError, IndexError):  # a kernel that does not keep it
+        return -1, -1, -1
 
 
 def _faults(text: str) -> int:

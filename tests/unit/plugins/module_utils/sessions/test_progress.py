@@ -144,13 +144,13 @@ import select, socket, sys, time
 connection = socket.create_connection(("127.0.0.1", int(sys.argv[2])))
 print(__import__("os").getpid(), flush=True)
 while True:
-    select.select([connection], [], [], 0.02)
+    select.select([connection], [], [], 0.05)
 """
 WAITS_WITH_TIMEOUT = """
 import os, threading
 print(os.getpid(), flush=True)
 event = threading.Event()
-while not event.wait(0.02):
+while not event.wait(0.05):
     pass
 """
 SENDS = """
