@@ -106,7 +106,8 @@ class Counting:
         ticks = (new.cpu - old.cpu) / TICKS
         worked = max(ran, ticks, 0.0)
         read = max(new.counters.read - old.counters.read, 0)
-        written = max(new.counters.written - old.counters.written, 0)
+        # It becomes less where an ffmpeg begins its output, and its first thread's part is told apart.
+        written = abs(new.counters.written - old.counters.written)
         carried = self._carried(before, after, new)
         counted.cpu_s += worked
         counted.weighty = counted.weighty or is_work

@@ -384,7 +384,7 @@ def _why_not_now(one: _Work, then: Process, now: Process) -> str:
     if one.cleaned or one.session.orphan:
         return ""
     counted = zip(then.counters[2:4], now.counters[2:4])  # noqa: B905
-    moved = any(new > old for old, new in counted) or now.cpu - then.cpu > _CPU_TICKS
+    moved = any(new != old for old, new in counted) or now.cpu - then.cpu > _CPU_TICKS
     sockets = [file.inode for file in now.files if stat.S_ISSOCK(file.mode)]
     places = [(file.number, file.inode, file.position) for file in now.files if stat.S_ISREG(file.mode)]
     before = [(file.number, file.inode, file.position) for file in then.files if stat.S_ISREG(file.mode)]

@@ -10,6 +10,7 @@ import contextlib
 import errno
 import hashlib
 import os
+import re
 import select
 import signal
 import stat
@@ -33,6 +34,7 @@ _PATHS_MAX = 256
 _ARGUMENTS_SHOWN = 60
 _ARGUMENT_SHOWN = 300
 _POLL_S = 0.05
+_MUXER = re.compile(r"[0-9]+ \(mux[0-9]+:")
 
 
 class OpenFile(NamedTuple):
@@ -80,7 +82,8 @@ class Counters(NamedTuple):
         run_ns: time on a processor.
         wait_ns: time in wait of one.
         read: bytes read by calls, also from pipes and the cache, but not from sockets by recv().
-        written: bytes written by calls, likewise.
+        written: bytes written by calls, likewise; of an ffmpeg without those by which its first thread tells how far
+            it has got, twice a second and also where nothing goes on. Its output is written by threads of their own.
         faults: pages that were not there when they were touched.
         slices: how often it got a processor.
     """
@@ -271,9 +274,10 @@ def _looked_into(process: Process, directory: int) -> Process:
     plain = vars(process)
     if process.state == "Z" and not _tasks(directory)[1:]:
         return Process(**{**plain, "deep": True})
-    threads, (run_ns, wait_ns, slices), living = _threads(directory, process.pid)
+    threads, (run_ns, wait_ns, slices), living, has_muxer = _threads(directory, process.pid)
     try:
-        moved = dict(line.split(": ") for line in _read(directory, "io").splitlines())
+        moved = _io(directory, "io")
+        told = _io(directory, f"task/{process.pid}/io")["wchar"] if has_muxer and process.runs({"ffmpeg"}) else 0
         at = _living(directory, living)
         try:
             facts = os.stat("cwd", dir_fd=at)
@@ -286,7 +290,7 @@ def _looked_into(process: Process, directory: int) -> Process:
                 "paths": tuple(_paths(process.argv, at)),
                 "net": os.readlink("ns/net", dir_fd=at),
                 "counters": Counters(
-                    run_ns, wait_ns, int(moved["rchar"]), int(moved["wchar"]), _faults(_read(directory, "stat")), slices
+                    run_ns, wait_ns, moved["rchar"], moved["wchar"] - told, _faults(_read(directory, "stat")), slices
                 ),
             }
         finally:
@@ -408,25 +412,32 @@ def _tasks(directory: int) -> list[str]:
         return sorted(os.listdir(listing), key=int)
 
 
-def _threads(directory: int, pid: int) -> tuple[tuple[tuple[str, str], ...], tuple[int, ...], str]:
+def _io(directory: int, name: str) -> dict[str, int]:
+    return {key: int(value) for key, value in (line.split(": ") for line in _read(directory, name).splitlines())}
+
+
+def _threads(directory: int, pid: int) -> tuple[tuple[tuple[str, str], ...], tuple[int, ...], str, bool]:
     """State and place of each thread; how long they ran and waited for a processor, and how often they got one; and
     one that lives.
+
+    And whether one is a muxer of an ffmpeg, which since version 6 are threads of their own with a name of their own.
     """
     found: list[tuple[str, str]] = []
     times: tuple[int, ...] = (0, 0, 0)
     living = str(pid)
-    dead = True
+    dead, has_muxer = True, False
     with _opened(directory, "task") as listing:
         for name in sorted(os.listdir(listing), key=int):
             with contextlib.suppress(OSError):
                 text = _read(listing, f"{name}/stat")
                 state = text[text.rindex(")") + 2]
+                has_muxer = has_muxer or _MUXER.match(text) is not None
                 found.append((state, _place(listing, name)))
                 if dead and state not in "ZX":
                     living, dead = name, False
                 if times[0] >= 0:
                     times = _with(times, listing, name)
-    return tuple(found), times, living
+    return tuple(found), times, living, has_muxer
 
 
 def _with(times: tuple[int, ...], listing: int, name: str) -> tuple[int, ...]:
@@ -493,6 +504,7 @@ class _Held:
         self.signalled = ""
         self.refused = False
         self._io = b""
+        self._counted: tuple[int, ...] = ()
 
     def hold(self, refuse: Callable[[Process], str]) -> None:
         """Take hold of the process, then look whether it is still the one; set the ending where it is not."""
@@ -527,6 +539,7 @@ class _Held:
             return "has ended by itself; its pid belongs to another process now, which was left alone"
         if now.argv_hash != self.target.argv_hash:
             return "runs another program by now, and was left alone"
+        self._counted = now.counters[2:4]
         why = refuse(now)
         self.refused = bool(why)
         return why
@@ -535,6 +548,9 @@ class _Held:
         """Whether it has read or written since it was held, where that matters."""
         if not self.target.still or self.ending.result or _io_of(self.target.pid) == self._io:
             return False
+        now = read_process(self.target.pid)
+        if now is not None and now.start == self.target.start and now.counters[2:4] == self._counted != (-1, -1):
+            return False  # it has only told that nothing goes on
         self.ending, self.refused = Ending("skipped", "goes on again, and was left alone"), True
         return True
 
