@@ -435,6 +435,24 @@ static int one_verb(char **f, int n, int next)
 				die("send");
 			nap(ms);
 		}
+	} else if (IS("newtcp")) { /* PORT MS BYTES: sends for ever, by a new connection each time */
+		int sock = connected(SOCK_STREAM, f[1]);
+		ready();
+		for (;;) {
+			need(send(sock, block, size, MSG_NOSIGNAL), "send");
+			nap(ms);
+			int next = connected(SOCK_STREAM, f[1]);
+			close(sock);
+			sock = next;
+		}
+	} else if (IS("raw")) { /* - MS BYTES: sends for ever what is in no sum of the kernel's */
+		int sock = need(socket(AF_INET, SOCK_RAW, 253), "socket");
+		struct sockaddr_in to = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+		ready();
+		for (;;) {
+			need(sendto(sock, block, size, 0, (struct sockaddr *)&to, sizeof to), "raw");
+			nap(ms);
+		}
 	} else if (IS("unix")) { /* PATH MS BYTES */
 		struct sockaddr_un to = {.sun_family = AF_UNIX};
 		int sock = need(socket(AF_UNIX, SOCK_DGRAM, 0), "socket");
@@ -475,6 +493,14 @@ static int one_verb(char **f, int n, int next)
 		}
 	} else if (IS("poll")) { /* PORT MS: a source that gives nothing, asked again and again */
 		int sock = connected(SOCK_STREAM, f[1]);
+		ready();
+		for (;;) {
+			struct pollfd one = {sock, POLLIN, 0};
+			poll(&one, 1, ms);
+		}
+	} else if (IS("listen")) { /* - MS: for somebody who never comes */
+		int sock = need(socket(AF_INET, SOCK_STREAM, 0), "socket");
+		need(listen(sock, 1), "listen");
 		ready();
 		for (;;) {
 			struct pollfd one = {sock, POLLIN, 0};

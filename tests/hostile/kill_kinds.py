@@ -277,6 +277,27 @@ def tcp_sender(s: Kill) -> None:
 
 
 @kind("kill", KEEP, 2)
+def tcp_anew(s: Kill) -> None:
+    """works: sends by TCP, by a new connection each time"""
+    _moving(s, f"newtcp\t{s.port('sink')}\t{s.rng.choice([50, 300])}\t{s.rng.choice([1, 160])}")
+
+
+@kind("kill", KEEP, 2)
+def raw_sender(s: Kill) -> None:
+    """works: sends by a raw socket, slowly"""
+    _moving(s, f"raw\t-\t{s.rng.choice([50, 300])}\t{s.rng.choice([1, 160])}")
+
+
+@kind("kill", END, 2)
+def listener(s: Kill) -> None:
+    """listens for somebody who never comes, each time with a time limit, beside others who send datagrams"""
+    s.enlist()
+    lines, argv = s.bound()
+    s.spawn(f"udp\t{s.port('datagrams')}\t50\t16", name="bash", argv=["-c", "x"], by=s.scene.stranger)
+    s.gone_with(s.spawn(*lines, "listen\t-\t100", argv=argv))
+
+
+@kind("kill", KEEP, 2)
 def udp_sender(s: Kill) -> None:
     """works: sends by UDP, slowly"""
     _moving(s, f"udp\t{s.port('datagrams')}\t{s.rng.choice([50, 300])}\t{s.rng.choice([1, 160])}")

@@ -18,11 +18,14 @@ from dataclasses import dataclass, field
 
 from ..shapes import one_line
 from ..system.processes import TICKS, OpenFile, Process
+from ..system.sockets import protocol_of
 from .files import Listing
 from .look import Look, same_process
 
 _STARVED = 0.5  # of the time between two looks in wait of a processor
 _SLICE_S = 0.0005  # to look at a source and find nothing takes some ten microseconds at a time
+_TCP = ("TCP", "TCPv6")
+_SUMMED = (*_TCP, "UDP", "UDPv6", "UDP-Lite", "UDPLITEv6")  # others, such as raw ones, are in no sum
 _STANDARD = 3  # descriptors of standard input, output and errors, which read() and write() serve, and their counters
 
 
@@ -134,10 +137,8 @@ class Counting:
         """Seconds on a processor, and whether they are work: so many, or long ones, as no look at a source is."""
         ticks = (new.cpu - old.cpu) / TICKS
         if min(old.counters.run_ns, new.counters.run_ns) < 0:
-            return (
-                0.0,
-                ticks > 1 / TICKS and ticks >= self._share * seconds,
-            )  # one tick may be of the smallest part of it
+            # One tick may be of the smallest part of it.
+            return 0.0, ticks > 1 / TICKS and ticks >= self._share * seconds
         ran = (new.counters.run_ns - old.counters.run_ns) / 1e9
         slices = max(new.counters.slices - old.counters.slices, 1)
         long = ran >= 4 * _SLICE_S and ran / slices >= _SLICE_S
@@ -145,8 +146,8 @@ class Counting:
 
     def _carried(self, before: Look, after: Look, process: Process) -> int:
         then, now = before.sockets.carried, after.sockets.carried
-        inodes = {file.inode for file in process.files if stat.S_ISSOCK(file.mode)}
-        return sum(abs(now[inode] - then[inode]) for inode in inodes if inode in then and inode in now)
+        # Of a new connection all counts but its first byte, which is its opening and stands for none.
+        return sum(abs(now[inode] - then.get(inode, min(1, now[inode]))) for inode in _sockets(process) if inode in now)
 
     def _unseen(
         self, before: Look, after: Look, old: Process, new: Process, *, ran: float, ticks: float, seconds: float
@@ -165,6 +166,8 @@ class Counting:
                 self.progress.other = self.progress.other or f"process {new.pid} has touched new pages of a file"
                 return ""
             return f"what process {new.pid} does with {one_line(mapped.path, 80)}, which it has mapped, has no counter"
+        if _sockets(old) - _sockets(new):
+            return f"what process {new.pid} moved over a connection that it has closed since has no counter"
         for file in new.files:
             what = self._uncounted(before, after, new, file)
             if what:
@@ -184,8 +187,15 @@ class Counting:
             return ""
         if file.inode in after.sockets.local:
             return f"the local socket of descriptor {file.number}" if file.number >= _STANDARD else ""
+        protocol = protocol_of(process.pid, file.number, file.inode)
+        if protocol in _TCP and after.sockets.known and process.net == after.sockets.own:
+            return ""  # it listens, or is closed
         then, now = (look.sockets.sums.get(process.net) for look in (before, after))
-        return "" if then and then == now else f"the socket of descriptor {file.number}"
+        return "" if then and then == now and protocol in _SUMMED else f"the socket of descriptor {file.number}"
+
+
+def _sockets(process: Process) -> set[int]:
+    return {file.inode for file in process.files if stat.S_ISSOCK(file.mode)}
 
 
 def positions(process: Process, look: Look, session_id: str) -> list[tuple[int, int, int]]:
@@ -212,7 +222,7 @@ def longer_look_s(
     Returns:
         Seconds; those of `most_s` for one that has moved nothing.
     """
-    inodes = {file.inode for process in processes for file in process.files if stat.S_ISSOCK(file.mode)}
+    inodes = {inode for process in processes for inode in _sockets(process)}
     moved = sum(max(one.counters.read, 0) + max(one.counters.written, 0) for one in processes) + files.bytes
     moved += sum(look.sockets.carried.get(inode, 0) for inode in inodes)
     age = max((process.age_s for process in processes), default=0.0)

@@ -40,12 +40,14 @@ class Sockets:
         sums: by network namespace, the datagrams that went in or out there, and the segments of TCP where this is
             another one; empty where not told.
         known: whether TCP was told.
+        own: this network namespace, of which alone TCP is told.
     """
 
     carried: dict[int, int] = field(default_factory=dict)
     local: frozenset[int] = frozenset()
     sums: dict[str, tuple[int, ...]] = field(default_factory=dict)
     known: bool = False
+    own: str = ""
 
 
 def look_at_sockets(namespaces: dict[str, int]) -> Sockets:
@@ -63,7 +65,17 @@ def look_at_sockets(namespaces: dict[str, int]) -> Sockets:
         known = False
     own = os.readlink("/proc/self/ns/net")
     sums = {name: _sums(pid, tcp=name != own) for name, pid in namespaces.items()}
-    return Sockets(carried, _local(), sums, known)
+    return Sockets(carried, _local(), sums, known, own)
+
+
+def protocol_of(pid: int, number: int, inode: int) -> str:
+    """What the kernel calls the protocol of a socket that a process has open, such as ``TCPv6``; empty if not told."""
+    path = f"/proc/{pid}/fd/{number}"
+    with contextlib.suppress(OSError):
+        name = os.getxattr(path, "system.sockprotoname")
+        if os.stat(path).st_ino == inode:
+            return name.rstrip(b"\0").decode("ascii", "replace")
+    return ""
 
 
 def _tcp(family: int) -> dict[int, int]:
