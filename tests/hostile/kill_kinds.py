@@ -265,6 +265,14 @@ def map_write(s: Kill) -> None:
 
 
 @kind("kill", KEEP, 2)
+def shared_memory(s: Kill) -> None:
+    """works: passes on what it does by memory that it shares with others"""
+    ring = s.scene.outside / f"ring{s.number}"
+    ring.write_bytes(bytes(4096))
+    _moving(s, f"mwrite\t{ring}\t{s.rng.choice([20, 100])}")
+
+
+@kind("kill", KEEP, 2)
 def tcp_relay(s: Kill) -> None:
     """works: relays 64 kbit/s from TCP to TCP"""
     _moving(s, f"relay\t{s.port('feed')}\t{s.port('sink')}")

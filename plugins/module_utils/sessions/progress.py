@@ -17,6 +17,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from ..shapes import one_line
+from ..system.proc import MappedFile
 from ..system.processes import TICKS, OpenFile, Process
 from ..system.sockets import protocol_of
 from .files import Listing
@@ -25,6 +26,7 @@ from .look import Look, same_process
 _STARVED = 0.5  # of the time between two looks in wait of a processor
 _SLICE_S = 0.0005  # to look at a source and find nothing takes some ten microseconds at a time
 _TCP = ("TCP", "TCPv6")
+_MEMORY = ("/dev/shm/", "/dev/zero")  # noqa: S108
 _SUMMED = (*_TCP, "UDP", "UDPv6", "UDP-Lite", "UDPLITEv6")  # others, such as raw ones, are in no sum
 _STANDARD = 3  # descriptors of standard input, output and errors, which read() and write() serve, and their counters
 
@@ -158,14 +160,16 @@ class Counting:
         if waited >= _STARVED * seconds or always:
             return f"process {new.pid} wants to run, and gets no processor"
         has_run = ran > 0 or ticks > 0 or new.counters.run_ns < 0
-        if not has_run:
+        return self._without_counter(before, after, old, new) if has_run else ""
+
+    def _without_counter(self, before: Look, after: Look, old: Process, new: Process) -> str:
+        """What a process that has run may have done in a way that has no counter."""
+        if self._maps_ours(after, new) and new.counters.faults > old.counters.faults:
+            self.progress.other = self.progress.other or f"process {new.pid} has touched new pages of a file"
             return ""
-        mapped = next((one for one in new.maps if self._is_ours(after, (one.device, one.inode))), None)
-        if mapped:
-            if new.counters.faults > old.counters.faults:
-                self.progress.other = self.progress.other or f"process {new.pid} has touched new pages of a file"
-                return ""
-            return f"what process {new.pid} does with {one_line(mapped.path, 80)}, which it has mapped, has no counter"
+        shared = next((one for one in new.maps if self._maps_ours(after, new, one) or _is_shared(one)), None)
+        if shared:
+            return f"what process {new.pid} does with {one_line(shared.path, 80)}, which it has mapped, has no counter"
         if _sockets(old) - _sockets(new):
             return f"what process {new.pid} moved over a connection that it has closed since has no counter"
         for file in new.files:
@@ -174,14 +178,15 @@ class Counting:
                 return f"what process {new.pid} sends or takes by {what} has no counter"
         return ""
 
-    def _is_ours(self, look: Look, key: tuple[int, int]) -> bool:
-        return self._session_id in look.places.of(key)
+    def _maps_ours(self, look: Look, process: Process, *which: MappedFile) -> bool:
+        return any(self._session_id in look.places.of((one.device, one.inode)) for one in which or process.maps)
 
     def _uncounted(self, before: Look, after: Look, process: Process, file: OpenFile) -> str:
         if file.path.startswith("anon_inode:[io_uring]"):
             return "io_uring"
         pipes = {one.inode for one in process.files if stat.S_ISFIFO(one.mode)}
-        if stat.S_ISFIFO(file.mode) and file.number >= _STANDARD and len(pipes) > 1:
+        # An ffmpeg with threads of its kind reads and writes, and lets the kernel move nothing.
+        if stat.S_ISFIFO(file.mode) and file.number >= _STANDARD and len(pipes) > 1 and not process.muxes:
             return f"the pipe of descriptor {file.number}"  # to another one, by splice()
         if not stat.S_ISSOCK(file.mode) or file.inode in after.sockets.carried:
             return ""
@@ -192,6 +197,11 @@ class Counting:
             return ""  # it listens, or is closed
         then, now = (look.sockets.sums.get(process.net) for look in (before, after))
         return "" if then and then == now and protocol in _SUMMED else f"the socket of descriptor {file.number}"
+
+
+def _is_shared(one: MappedFile) -> bool:
+    """Whether a process may pass on by a mapping what it does: memory or a file, but not what a device has in it."""
+    return one.writes and (not one.path.startswith("/dev/") or one.path.startswith(_MEMORY))
 
 
 def _sockets(process: Process) -> set[int]:

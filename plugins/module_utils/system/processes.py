@@ -126,6 +126,7 @@ class Process:
         threads: state and, where the kernel tells, place of waiting of each thread.
         counters: what it has done so far.
         net: its network namespace.
+        muxes: whether it is an ffmpeg, also by the names of its threads.
     """
 
     pid: int
@@ -150,6 +151,7 @@ class Process:
     threads: tuple[tuple[str, str], ...] = ()
     counters: Counters = UNCOUNTED
     net: str = ""
+    muxes: bool = False
 
     @property
     def key(self) -> tuple[int, int]:
@@ -275,9 +277,10 @@ def _looked_into(process: Process, directory: int) -> Process:
     if process.state == "Z" and not _tasks(directory)[1:]:
         return Process(**{**plain, "deep": True})
     threads, (run_ns, wait_ns, slices), living, has_muxer = _threads(directory, process.pid)
+    muxes = has_muxer and process.runs({"ffmpeg"})
     try:
         moved = _io(directory, "io")
-        told = _io(directory, f"task/{process.pid}/io")["wchar"] if has_muxer and process.runs({"ffmpeg"}) else 0
+        told = _io(directory, f"task/{process.pid}/io")["wchar"] if muxes else 0
         at = _living(directory, living)
         try:
             facts = os.stat("cwd", dir_fd=at)
@@ -289,6 +292,7 @@ def _looked_into(process: Process, directory: int) -> Process:
                 "maps": tuple(mapped_files(_whole(at, "maps"))),
                 "paths": tuple(_paths(process.argv, at)),
                 "net": os.readlink("ns/net", dir_fd=at),
+                "muxes": muxes,
                 "counters": Counters(
                     run_ns, wait_ns, moved["rchar"], moved["wchar"] - told, _faults(_read(directory, "stat")), slices
                 ),
