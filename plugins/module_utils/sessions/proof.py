@@ -285,5 +285,15 @@ class Proofs:
                 elif lines and self.is_ours(process) and pid != self._service.main:
                     # What only names the file of a process that it started, as timeout does, is explained by that.
                     started = not claims.held and proved and descendants(self._processes, pid) & set(proved.lines)
-                    if not started:
+                    if not started and not (proved and self._waits_for(process, proved)):
                         self.doubts.setdefault(session_id, {})[pid] = f"{lines[0]} of {who}"
+
+    def _waits_for(self, process: Process, proved: Proved) -> bool:
+        """Whether a process is there only for one of the session's, as timeout is: it was given its arguments to run.
+
+        It works in the same directory then, and has nothing open there; it ends with the one that it started.
+        """
+        children = [child for pid in proved.lines if (child := self._processes[pid]).ppid == process.pid and child.argv]
+        return any(
+            process.argv[-len(child.argv) :] == child.argv and len(process.argv) > len(child.argv) for child in children
+        )

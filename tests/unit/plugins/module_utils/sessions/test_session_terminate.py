@@ -177,6 +177,25 @@ def test_what_a_proved_process_started_is_ended_with_it(site: Site) -> None:
     assert alive(bystander)
 
 
+def test_what_only_waits_for_the_ffmpeg_that_it_was_given_keeps_no_session(site: Site) -> None:
+    site.list_session(SESSION)
+    directory = site.directory(SESSION)
+    os.mkfifo(directory / "live.ts")
+    command = [str(site.program), "-nostdin", "-i", str(directory / "live.ts"), "-y", str(directory / "out.mp4")]
+    waits = site.start(["timeout", "3600", *command], executable="/usr/bin/timeout", cwd=directory)
+    works = eventually(
+        "ffmpeg waits",
+        lambda: next(
+            (one for one in snapshot(deep_uid=os.geteuid()).values() if one.ppid == waits.pid and one.name == "ffmpeg"),
+            None,
+        ),
+    )
+    result = terminate(site)
+    assert [row["may_end"] for row in result["sessions"]] == [True], result["sessions"]
+    eventually("both have ended", lambda: not alive(works) and not alive(waits))
+    assert not directory.exists(), result["plan"]
+
+
 def test_a_session_that_goes_on_again_is_left_alone_in_the_last_moment(site: Site) -> None:
     process = site.encoding(SESSION)
     os.kill(process.pid, signal.SIGSTOP)
