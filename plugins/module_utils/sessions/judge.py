@@ -9,7 +9,7 @@ Stuck is "no progress", not "old": age only makes a session a candidate. What co
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 
@@ -139,6 +139,7 @@ class Judge:
             return "progressing", f"{session.progress}; none of it by a process of its own"
         unread = len(self._proofs.unread)
         why = _worked_on(session) or (f"{unread} processes of the service cannot be looked into" if unread else "")
+        why = why or (self._may_be_of(session) if session.listed else "")
         if why:
             return "unknown", why
         dead = session.ended or self._zombies_of(session)
@@ -156,10 +157,20 @@ class Judge:
         """Processes of the service that have ended and can only be this session's: a zombie tells no directory."""
         if self._without_process != [session.session_id]:
             return []
+        return self._after_start(session, self._proofs.zombies)
+
+    def _may_be_of(self, session: Session) -> str:
+        """Which living program of the service may be this session's, though it does not work in its directory."""
+        found = self._after_start(session, self._proofs.unplaced.values())
+        if not found:
+            return ""
+        return f"process {found[0].pid} ({one_line(found[0].name, 20)}) of the service lives, and may be its"
+
+    def _after_start(self, session: Session, processes: Iterable[Process]) -> list[Process]:
         entry = self._entries.get(session.session_id)
         started = entry.started if entry else None
         since = started - timedelta(seconds=2) if started else None
-        return [one for one in self._proofs.zombies if since is None or one.started_at >= since]
+        return [one for one in processes if since is None or one.started_at >= since]
 
     def _unseen(self) -> str:
         """Why nobody can say that a session stands still, "" where it can be said."""

@@ -31,6 +31,7 @@ _FLAGS = frozenset(
     {
         *("-y", "-n", "-an", "-vn", "-sn", "-dn", "-nostdin", "-hide_banner", "-nostats", "-stats", "-shortest", "-re"),
         *("-copyts", "-start_at_zero", "-xerror", "-bitexact", "-accurate_seek", "-autorotate", "-ignore_unknown"),
+        *("-report", "-benchmark", "-noautorotate", "-noaccurate_seek", "-copy_unknown", "-debug_ts", "-intra"),
         *("-o", "--output", "-passlogfile", "-progress", "-vstats_file", "--"),
     }
 )
@@ -149,4 +150,6 @@ def _is_source(process: Process, number: int) -> bool:
     before = process.argv[number - 1]
     if process.runs(_READERS) or before in _SOURCE_OPTIONS:
         return True
-    return process.runs({"ffmpeg"}) and before.startswith("-") and before not in _FLAGS
+    # What begins with a number, such as a negative map, is the value of an option itself.
+    is_option = before.startswith("-") and not before[1:2].isdigit()
+    return process.runs({"ffmpeg"}) and is_option and before not in _FLAGS

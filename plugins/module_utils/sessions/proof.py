@@ -116,6 +116,7 @@ class Proofs:
         unproved: pids of what looks like a session's process, and why it is not one.
         doubts: by session id, the processes that have to do with it and are not proved to be its: who has a file open,
             and what works there for the service; what shows it.
+        unplaced: living programs of the service that work in no session's directory that is known, by pid.
         unread: processes of the service that could not be looked into, or not wholly.
         zombies: processes of the service that have ended, and their parent takes no note.
     """
@@ -136,6 +137,7 @@ class Proofs:
         self._below = descendants(processes, service.main) if service.main else set()
         self.by_session: dict[str, Proved] = {}
         self.unproved: dict[int, str] = {}
+        self.unplaced: dict[int, Process] = {}
         self.unread: list[Process] = []
         self.zombies: list[Process] = []
         self.doubts: dict[str, dict[int, str]] = {}
@@ -173,6 +175,8 @@ class Proofs:
             self.unread.append(process)
         if not ids and not (is_ours and process.runs(self._programs)):
             return
+        if not ids and not self._claims[process.pid].uses:
+            self.unplaced[process.pid] = process
         why, lines, orphan = self._judge(process, ids, is_ours=is_ours)
         if why:
             self.unproved[process.pid] = why
@@ -269,6 +273,7 @@ class Proofs:
                 if pid in proved.orphans:
                     proved.orphans.add(child)
                 self.unproved.pop(child, None)
+                self.unplaced.pop(child, None)
 
     def _doubt(self) -> None:
         """What has to do with a session, and is not proved to be its."""

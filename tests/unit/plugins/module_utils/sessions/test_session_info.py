@@ -149,6 +149,23 @@ def test_age_only_makes_a_candidate(site: Site) -> None:
     assert [row["minutes"] for row in result["sessions"]] == [60, 30, 10, 9]
 
 
+def test_a_program_of_the_service_that_works_elsewhere_may_be_the_sessions_and_is_no_reason_to_restart(
+    site: Site,
+) -> None:
+    site.list_session(SESSION)
+    process = site.python("import time; time.sleep(600)")
+    result = look(site)
+    assert (only(result)["state"], result["restart_needed"]) == ("unknown", [])
+    assert f"process {process.pid} (ffmpeg)" in only(result)["why"]
+
+
+def test_an_output_behind_a_map_that_leaves_out_is_no_value_of_an_option(site: Site) -> None:
+    site.list_session(SESSION)
+    output = str(site.directory(SESSION) / "prepared_00.mp4")
+    site.python("import time; time.sleep(600)", "-i", "tcp://127.0.0.1:1", "-map", "0", "-map", "-0:s", output)
+    assert (only(look(site))["state"], only(look(site))["may_end"]) == ("stuck", True)
+
+
 def test_a_stopped_ffmpeg(site: Site) -> None:
     process = site.encoding(SESSION)
     os.kill(process.pid, signal.SIGSTOP)
