@@ -72,6 +72,21 @@ def child_of_it(s: Kill) -> None:
     s.gone_with(s.spawn("fork", "cd\t/", "ready", "hold", "end", *lines, s.idle(), argv=argv))
 
 
+@kind("kill", KEEP, 3)
+def child_reads_another(s: Kill) -> None:
+    """stuck; a child of it has a file of another, young session open for reading, and lives"""
+    s.enlist()
+    lines, argv = s.bound()
+    other = s.new_id("merge_")
+    s.ids.append(other)
+    s.enlist(other, minutes=5)
+    file = s.dir(other) / "source.mp4"
+    file.write_bytes(b"source")
+    made = s.spawn("fork", "cd\t/", f"open\t{file}\tr", "ready", "hold", "end", *lines, s.idle(), argv=argv)
+    s.must_live(made[1:])
+    s.must_stay(s.dir(other))
+
+
 @kind("kill", END, 2)
 def two_of_them(s: Kill) -> None:
     """two stuck processes of one session"""

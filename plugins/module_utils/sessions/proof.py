@@ -208,6 +208,9 @@ class Proofs:
             why = "works in no session's directory" if not ids else f"works in the directories of {len(ids)} sessions"
             return why, [], False
         why, line = self._after(process, next(iter(ids)))
+        others = self._claims[process.pid].uses.keys() - ids
+        if others:  # who has a file of a session open keeps that alive, and is not signalled for another one
+            why = f"has a file of session {one_line(min(others), 60)} open as well"
         return why, [*lines, line], orphan
 
     def is_ours(self, process: Process) -> bool:
@@ -264,8 +267,10 @@ class Proofs:
             for child, line in sorted(family.items()):
                 process = self._processes[child]
                 known = child in self.pids() or child in self._never or process.cut or child not in self._claims
-                if known or process.uid != self._service.uid or not self._claims[child].ids <= {session_id}:
+                if known or process.uid != self._service.uid:
                     continue
+                if not {*self._claims[child].ids, *self._claims[child].uses} <= {session_id}:
+                    continue  # it also works for another session, or reads a file of one
                 proved = self.by_session[session_id]
                 if self._service.group and not self.is_ours(process) and pid not in proved.orphans:
                     continue  # of another unit by now
