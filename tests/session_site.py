@@ -36,6 +36,8 @@ for line in sys.stdin:
     if order["pipe"]:
         reader, errors = os.pipe()
         held.append(reader)
+    if order["errors"]:
+        errors = open(order["errors"], "wb")
     # A Python that goes by the name of ffmpeg would look for its library beside the ffmpeg of this machine.
     env = {**os.environ, "PYTHONHOME": sys.base_prefix}
     child = subprocess.Popen(
@@ -157,9 +159,18 @@ class Site:
         path.mkdir(exist_ok=True)
         return path
 
-    def start(self, argv: list[str], *, executable: str | None = None, cwd: Path | None = None, **how: bool) -> Process:
+    def start(
+        self,
+        argv: list[str],
+        *,
+        executable: str | None = None,
+        cwd: Path | None = None,
+        errors: Path | None = None,
+        **how: bool,
+    ) -> Process:
         """Let the service start a process; `told`: it prints the pid that is meant; `pipe`: nobody reads its errors."""
-        order = {"argv": argv, "executable": executable, "cwd": str(cwd) if cwd else None, "told": False, "pipe": False}
+        paths = {"executable": executable, "cwd": str(cwd) if cwd else None, "errors": str(errors) if errors else None}
+        order = {"argv": argv, **paths, "told": False, "pipe": False}
         assert self.service.stdin
         assert self.service.stdout
         self.service.stdin.write(json.dumps({**order, **how}) + "\n")

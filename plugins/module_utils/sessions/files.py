@@ -12,7 +12,7 @@ import hashlib
 import os
 import stat
 from collections.abc import Container, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Callable
 
 from ..shapes import one_line
@@ -83,6 +83,12 @@ class Listing:
         ]
         rows += [f"{path}\0{inode}" for path, inode in self.directories.items()]
         return hashlib.sha256("\n".join(sorted(rows)).encode("utf-8", "surrogateescape")).hexdigest()[:12]
+
+
+def without(listing: Listing, inodes: Container[int]) -> Listing:
+    """The same, but for the files with these inodes."""
+    left = {path: entry for path, entry in listing.entries.items() if entry.inode not in inodes}
+    return replace(listing, entries=left)
 
 
 @dataclass

@@ -72,7 +72,11 @@ def _entry(rows: list[Mapping[str, Any]]) -> Entry:
     starts = [found for found in (from_text(row.get("start_time")) for row in rows) if found is not None]
     longest = max(minutes, default=None)
     if len(starts) < len(rows):
-        starts = [] if longest is None else [utc_now() - timedelta(minutes=longest)]
+        # A duration may be told in whole minutes, or seconds, that are over.
+        unit = (
+            timedelta(minutes=1) if any(row.get("duration_seconds") is None for row in rows) else timedelta(seconds=1)
+        )
+        starts = [] if longest is None else [utc_now() - timedelta(minutes=longest) - unit]
     return Entry(
         stages=tuple(one_line(row.get("stage"), 60) for row in rows),
         minutes=None if contradiction else longest,

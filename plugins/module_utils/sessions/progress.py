@@ -28,6 +28,7 @@ _SLICE_S = 0.0005  # to look at a source and find nothing takes some ten microse
 _TCP = ("TCP", "TCPv6")
 _MEMORY = ("/dev/shm/", "/dev/zero")  # noqa: S108
 _SUMMED = (*_TCP, "UDP", "UDPv6", "UDP-Lite", "UDPLITEv6")  # others, such as raw ones, are in no sum
+_ERRORS = 2
 _STANDARD = 3  # descriptors of standard input, output and errors, which read() and write() serve, and their counters
 
 
@@ -208,12 +209,25 @@ def _sockets(process: Process) -> set[int]:
     return {file.inode for file in process.files if stat.S_ISSOCK(file.mode)}
 
 
+def talk(processes: Iterable[Process]) -> set[int]:
+    """Inodes of the files into which an ffmpeg tells how far it has got, twice a second, also where nothing goes on."""
+    found = set()
+    for process in processes:
+        others = {file.inode for file in process.files if file.number != _ERRORS}
+        if process.muxes:
+            found |= {file.inode for file in process.files if file.number == _ERRORS} - others
+    return found
+
+
 def positions(process: Process, look: Look, session_id: str) -> list[tuple[int, int, int]]:
     """How far a process has got in the files of a session: descriptor, inode and offset of each."""
+    told = talk([process])
     return [
         (file.number, file.inode, file.position)
         for file in process.files
-        if stat.S_ISREG(file.mode) and session_id in look.places.of((file.device, file.inode))
+        if stat.S_ISREG(file.mode)
+        and session_id in look.places.of((file.device, file.inode))
+        and file.inode not in told
     ]
 
 

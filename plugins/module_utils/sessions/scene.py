@@ -16,13 +16,13 @@ from ..shapes import one_line
 from ..system.open_files import OpenFiles
 from ..system.processes import TICKS, Process, shown_argv
 from ..times import to_text
-from .files import Listing, held_by_others
+from .files import Listing, held_by_others, without
 from .judge import STATES, Judge, Session
 from .listed import Answer, ask_sessions
 from .log_lines import lines_of, log_tail
 from .look import SESSIONS_MAX, Look, quiet_seconds, same_process, session_directories, take_look
 from .places import WorkDir
-from .progress import Counting, Progress, longer_look_s, positions
+from .progress import Counting, Progress, longer_look_s, positions, talk
 from .proof import Proofs, Service, user_name
 from .settings import SessionSettings
 
@@ -52,7 +52,7 @@ def observe(settings: SessionSettings, api: ApiSettings) -> Scene:
         looks.append(look(looks[-1].files, looks[-1].service))
     scene = Scene(settings, work_dir, [*answers, answers[0]], looks)
     while (more_s := scene.looks_on()) > 0:
-        time.sleep(min(more_s, max(settings.interval, more_s / _LOOKS_ON)))
+        time.sleep(max(settings.interval, more_s / _LOOKS_ON))
         looks.append(look(looks[-1].files, looks[-1].service))
         scene = Scene(settings, work_dir, [*answers, answers[0]], looks)
     answers.append(ask_sessions(api))
@@ -129,20 +129,23 @@ class Scene:
             orphan=bool(proved and proved.orphans) and not listed,
             doubts=doubts,
             ended=[one for old, one in zip(then, now) if one and one.key == old.key and one.state in "ZX"],  # noqa: B905
-            quiet_s=quiet_seconds(processes, files),
+            quiet_s=quiet_seconds(processes, without(files, talk(processes))),
         )
 
     def _progress(self, session_id: str, processes: Sequence[Process], doubts: Mapping[int, str]) -> Progress:
         counting = Counting(session_id, self.looks, self.settings.cpu_percent)
         progress = counting.count(process.key for process in processes)
         progress.log_lines = lines_of(session_id, self._lines)
+        told = talk(processes)
         for before, after in zip(self.looks, self.looks[1:]):  # noqa: B905
             ended = [pid for pid, old in before.processes.items() if same_process(after, old.key) is None]
             if any(session_id in before.places.claims(before.processes[pid]).ids for pid in ended):
                 progress.other = "a process has ended"
             for pid in doubts:
                 progress.other = progress.other or self._moved(pid, session_id, before, after)
-            old_files, new_files = (look.files.get(session_id, Listing("missing")) for look in (before, after))
+            old_files, new_files = (
+                without(look.files.get(session_id, Listing("missing")), told) for look in (before, after)
+            )
             progress.output_bytes += abs(new_files.bytes - old_files.bytes)
             if old_files.fingerprint != new_files.fingerprint:
                 progress.other = progress.other or "its files have changed"

@@ -23,9 +23,10 @@ from ..plan import Action, plan_hash, planned, require_hash
 from ..shapes import one_line
 from ..system.open_files import OpenFiles
 from ..system.processes import Process, Target, end_processes, read_process
-from .files import LEASES_MAX, Listing, differences, kept_closed, remove_session_files
+from .files import LEASES_MAX, Listing, differences, kept_closed, remove_session_files, without
 from .judge import Session
 from .listed import ask_sessions
+from .progress import talk
 from .scene import Scene, observe, own_inodes
 from .settings import session_argument_spec, session_settings
 
@@ -170,6 +171,8 @@ def _terminate(scene: Scene, session: Session, process: Process) -> Action:
 
 def _delete(scene: Scene, session: Session) -> Action:
     files = session.files
+    # What an ffmpeg tells of itself grows until it is ended, and is no drift.
+    steady = without(files, talk(session.processes))
     largest = sorted(files.entries.items(), key=lambda entry: -entry[1].size)[:_SHOWN_MAX]
     return planned(
         "delete",
@@ -181,8 +184,8 @@ def _delete(scene: Scene, session: Session) -> Action:
             "path": f"{scene.work_dir.real}/{session.session_id}",
             "inode": files.inode,
             "files": len(files.entries),
-            "bytes": files.bytes,
-            "fingerprint": files.fingerprint,
+            "bytes": steady.bytes,
+            "fingerprint": steady.fingerprint,
         },
         proof={
             "largest": [{"path": one_line(path), "inode": one.inode, "bytes": one.size} for path, one in largest],
@@ -324,7 +327,7 @@ def _drift(scene: Scene, again: Scene, one: _Work, now: Session | None) -> str:
         return doubts or (f"it has a new process {min(strange)[0]}" if strange else "")
     # Orphans work for nobody, and may go on until they are ended.
     said = [] if then.orphan else [f"pid {pid} {did}" for pid, did in sorted(now.progress.by_pid.items())]
-    said += [] if then.orphan else differences(then.files, now.files)
+    said += [] if then.orphan else differences(then.files, now.files, but=talk(now.processes))
     known, seen = ({process.key for process in session.processes} for session in (then, now))
     said += [f"process {pid} has come" for pid, _start in sorted(seen - known)]
     said += [f"it lists {now.stage or 'no stage'}, and did {then.stage or 'none'}"] if now.stage != then.stage else []
@@ -386,11 +389,15 @@ def _why_not_now(one: _Work, then: Process, now: Process) -> str:
     counted = zip(then.counters[2:4], now.counters[2:4])  # noqa: B905
     moved = any(new != old for old, new in counted) or now.cpu - then.cpu > _CPU_TICKS
     sockets = [file.inode for file in now.files if stat.S_ISSOCK(file.mode)]
-    places = [(file.number, file.inode, file.position) for file in now.files if stat.S_ISREG(file.mode)]
-    before = [(file.number, file.inode, file.position) for file in then.files if stat.S_ISREG(file.mode)]
-    other = sockets != [file.inode for file in then.files if stat.S_ISSOCK(file.mode)] or places != before
+    other = sockets != [file.inode for file in then.files if stat.S_ISSOCK(file.mode)] or _places(now) != _places(then)
     elsewhere = now.cwd_key != then.cwd_key
     return "goes on again, and was left alone" if moved or other or elsewhere else ""
+
+
+def _places(process: Process) -> list[tuple[int, int, int]]:
+    told = talk([process])
+    regular = (file for file in process.files if stat.S_ISREG(file.mode) and file.inode not in told)
+    return [(file.number, file.inode, file.position) for file in regular]
 
 
 def _remove(scene: Scene, work: Sequence[_Work], settings: ApiSettings) -> None:

@@ -95,23 +95,11 @@ def source(video: bytes) -> Iterator[Source]:
         made.close()
 
 
-def relay(site: Site, source: Source, level: str = "error") -> None:
+def relay(site: Site, source: Source, level: str = "error", log: Path | None = None) -> None:
     read, write = source.urls
-    arguments = [
-        "-probesize",
-        "100000",
-        "-f",
-        "mpegts",
-        "-i",
-        read,
-        "-c",
-        "copy",
-        "-f",
-        "mpegts",
-        "-flush_packets",
-        "1",
-    ]
-    site.ffmpeg("-loglevel", level, *arguments, write, cwd=site.directory(SESSION))
+    source_of = ["-probesize", "100000", "-f", "mpegts", "-i", read]
+    copied = ["-c", "copy", "-f", "mpegts", "-flush_packets", "1"]
+    site.ffmpeg("-loglevel", level, *source_of, *copied, write, cwd=site.directory(SESSION), errors=log)
     eventually("it relays", lambda: source.taken > 1000, 60)
 
 
@@ -123,11 +111,12 @@ def test_a_relay_at_64_kbit_is_never_stuck(site: Site, source: Source) -> None:
     assert row["progress"]["socket_bytes"] > 0
 
 
-@pytest.mark.parametrize("level", ["error", "info"])  # by default it tells twice a second that nothing goes on
+# By default it tells twice a second that nothing goes on, here also into a file of the session.
+@pytest.mark.parametrize(("level", "log"), [("error", ""), ("info", ""), ("info", "ffmpeg.log")])
 def test_a_relay_whose_source_is_dead_is_stuck_although_it_asks_again_and_again(
-    site: Site, source: Source, level: str
+    site: Site, source: Source, level: str, log: str
 ) -> None:
-    relay(site, source, level)
+    relay(site, source, level, site.directory(SESSION) / log if log else None)
     source.dead.set()
     sent: list[int] = [-1]
 
