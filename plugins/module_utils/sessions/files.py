@@ -132,13 +132,14 @@ def list_session_files(directory: str) -> Listing:
     return listing
 
 
-def held_by_others(directory: str, open_files: OpenFiles, own: Container[int]) -> str:
+def held_by_others(directory: str, open_files: OpenFiles, own: Container[int], told: Container[int] = ()) -> str:
     """Who has a file of a session open beside its own processes, in words; empty where nobody has.
 
     Args:
         directory: the session's own, by its real path.
         open_files: who has what open, but for the session's own processes.
         own: inodes of the files that these have open, of which no lease can be had.
+        told: inodes of the files into which they tell how far they have got, which who started them has open as well.
     """
     with _opened(directory) as (root, _state):
         if root is None:
@@ -147,7 +148,7 @@ def held_by_others(directory: str, open_files: OpenFiles, own: Container[int]) -
             for other in others:
                 with contextlib.suppress(FileNotFoundError):
                     facts = other.stat(follow_symlinks=False)
-                    if not stat.S_ISREG(facts.st_mode):
+                    if not stat.S_ISREG(facts.st_mode) or facts.st_ino in told:
                         continue
                     why = "open" if open_files.holder(facts) else ""
                     if not why and facts.st_ino not in own:

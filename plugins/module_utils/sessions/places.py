@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from ..shapes import one_line
@@ -22,6 +22,7 @@ from .files import Listing
 ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 
 _EVIDENCE_MAX = 3
+_ERRORS = 2
 _DELETED = " (deleted)"
 # Whose arguments are all sources
 _READERS = frozenset({"ffprobe"})
@@ -153,3 +154,13 @@ def _is_source(process: Process, number: int) -> bool:
     # What begins with a number, such as a negative map, is the value of an option itself.
     is_option = before.startswith("-") and not before[1:2].isdigit()
     return process.runs({"ffmpeg"}) and is_option and before not in _FLAGS
+
+
+def talk(processes: Iterable[Process]) -> set[int]:
+    """Inodes of the files into which an ffmpeg tells how far it has got, twice a second, also where nothing goes on."""
+    found = set()
+    for process in processes:
+        others = {file.inode for file in process.files if file.number != _ERRORS}
+        if process.muxes:
+            found |= {file.inode for file in process.files if file.number == _ERRORS} - others
+    return found

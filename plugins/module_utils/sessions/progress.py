@@ -22,13 +22,13 @@ from ..system.processes import TICKS, OpenFile, Process
 from ..system.sockets import protocol_of
 from .files import Listing
 from .look import Look, same_process
+from .places import talk
 
 _STARVED = 0.5  # of the time between two looks in wait of a processor
 _SLICE_S = 0.0005  # to look at a source and find nothing takes some ten microseconds at a time
 _TCP = ("TCP", "TCPv6")
 _MEMORY = ("/dev/shm/", "/dev/zero")  # noqa: S108
 _SUMMED = (*_TCP, "UDP", "UDPv6", "UDP-Lite", "UDPLITEv6")  # others, such as raw ones, are in no sum
-_ERRORS = 2
 _STANDARD = 3  # descriptors of standard input, output and errors, which read() and write() serve, and their counters
 
 
@@ -207,16 +207,6 @@ def _is_shared(one: MappedFile) -> bool:
 
 def _sockets(process: Process) -> set[int]:
     return {file.inode for file in process.files if stat.S_ISSOCK(file.mode)}
-
-
-def talk(processes: Iterable[Process]) -> set[int]:
-    """Inodes of the files into which an ffmpeg tells how far it has got, twice a second, also where nothing goes on."""
-    found = set()
-    for process in processes:
-        others = {file.inode for file in process.files if file.number != _ERRORS}
-        if process.muxes:
-            found |= {file.inode for file in process.files if file.number == _ERRORS} - others
-    return found
 
 
 def positions(process: Process, look: Look, session_id: str) -> list[tuple[int, int, int]]:

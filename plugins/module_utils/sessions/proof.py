@@ -26,7 +26,7 @@ from ..shapes import one_line
 from ..system.processes import Process, descendants, own_line
 from ..system.systemd import main_pid, unit_name, unit_properties
 from ..times import to_text
-from .places import Places
+from .places import Places, talk
 
 # Starts are compared across two clocks: the service's own note, and ticks since boot.
 _START_SLACK_S = 2.0
@@ -289,7 +289,11 @@ class Proofs:
                 if proved and pid in proved.lines:
                     continue
                 who = f"pid {pid} ({one_line(process.name, 20)})"
-                used, lines = claims.uses.get(session_id), claims.lines(session_id)
+                used, lines = claims.uses.get(session_id, []), claims.lines(session_id)
+                if proved and (told := self._told(proved)) and descendants(self._processes, pid) & set(proved.lines):
+                    # Who started it has the log open that it was given for what it tells of itself.
+                    used = [path for path in used if path not in told]
+                    lines = [line for line in lines if not line.endswith(tuple(told))]
                 if used:
                     self.doubts.setdefault(session_id, {})[pid] = f"{used[0]} is open by {who}"
                 elif lines and self.is_ours(process) and pid != self._service.main:
@@ -297,6 +301,14 @@ class Proofs:
                     started = not claims.held and proved and descendants(self._processes, pid) & set(proved.lines)
                     if not started and not (proved and self._waits_for(process, proved)):
                         self.doubts.setdefault(session_id, {})[pid] = f"{lines[0]} of {who}"
+
+    def _told(self, proved: Proved) -> set[str]:
+        """Paths of the files into which a session's processes tell how far they have got."""
+        processes = [self._processes[pid] for pid in proved.lines]
+        inodes = talk(processes)
+        return {
+            one_line(file.path, 160) for one in processes for file in one.files if file.path and file.inode in inodes
+        }
 
     def _waits_for(self, process: Process, proved: Proved) -> bool:
         """Whether a process is there only for one of the session's, as timeout is: it was given its arguments to run.

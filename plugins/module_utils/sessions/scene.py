@@ -21,8 +21,8 @@ from .judge import STATES, Judge, Session
 from .listed import Answer, ask_sessions
 from .log_lines import lines_of, log_tail
 from .look import SESSIONS_MAX, Look, quiet_seconds, same_process, session_directories, take_look
-from .places import WorkDir
-from .progress import Counting, Progress, longer_look_s, positions, talk
+from .places import WorkDir, talk
+from .progress import Counting, Progress, longer_look_s, positions
 from .proof import Proofs, Service, user_name
 from .settings import SessionSettings
 
@@ -207,7 +207,8 @@ class Scene:
         self.open_files = OpenFiles({session.files.device for session in candidates}, but=own_pids)
         for session in candidates:
             own = own_inodes(session)
-            said = held_by_others(f"{self.work_dir.real}/{session.session_id}", self.open_files, own)
+            directory = f"{self.work_dir.real}/{session.session_id}"
+            said = held_by_others(directory, self.open_files, own, talk(session.processes))
             if said:
                 session.doubts[0] = said
                 self._judge.judge(session)

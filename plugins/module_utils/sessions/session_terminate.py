@@ -26,11 +26,12 @@ from ..system.processes import Process, Target, end_processes, read_process
 from .files import LEASES_MAX, Listing, differences, kept_closed, remove_session_files, without
 from .judge import Session
 from .listed import ask_sessions
-from .progress import talk
+from .places import talk
 from .scene import Scene, observe, own_inodes
 from .settings import session_argument_spec, session_settings
 
 _POLL_S = 1.0
+_CLOSES_S = 3.0
 _LOOK_S = 0.05
 _SHOWN_MAX = 20
 _SHOWN_DRIFT = 5
@@ -406,6 +407,10 @@ def _remove(scene: Scene, work: Sequence[_Work], settings: ApiSettings) -> None:
     if not left:
         return
     again = scene.again(settings)
+    deadline = time.monotonic() + _CLOSES_S
+    while any(_in_use(again, one) for one in left if one.outcome.ended) and time.monotonic() < deadline:
+        time.sleep(_POLL_S)  # who started a process closes its log once he knows of its end
+        again = scene.again(settings)
     open_files = OpenFiles({one.session.files.device for one in left})
     for one in left:
         for action in one.kinds["delete"]:
