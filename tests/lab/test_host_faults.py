@@ -160,7 +160,7 @@ def test_a_hog_is_named_and_left_alone_and_one_restart_is_all_that_is_tried(
     host = incident("media2")
     total_mb = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2**20
     # Ends by itself should the test not end it.
-    hog = f"systemd-run --quiet --uid=nobody -p RuntimeMaxSec=240 -p MemoryMax={total_mb // 10}M"
+    hog = f"systemd-run --quiet --uid=nobody -p RuntimeMaxSec=600 -p MemoryMax={total_mb // 10}M"
     burn = f"held = b'x' * ({total_mb // 20} << 20)\nwhile True: pass"
     with host.settings(PIPELINE_CPU_CRITICAL="85"):
         try:
