@@ -120,8 +120,9 @@ sessions:
       type: dict
     progress:
       description:
-        - What went on in C(seconds). C(cpu_s), C(read_bytes) and C(write_bytes) (by calls, pipes and cache as well),
-          C(socket_bytes) (over TCP), C(output_bytes), C(log_lines), and C(other) in words.
+        - What went on in C(seconds). C(cpu_s), C(read_bytes) and C(write_bytes) (by calls, pipes and cache as well, but
+          not what an ffmpeg tells of its own progress), C(socket_bytes) (over TCP), C(output_bytes), C(log_lines), and
+          C(other) in words.
       type: dict
     log_tail:
       description: Its last log entries, for one that is named or needs attention.
