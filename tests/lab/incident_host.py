@@ -35,7 +35,7 @@ QUICK = {
     "policy_verify_good": 3,
     "policy_service_interval": 0.5,
     "policy_session_interval": 1,
-    "policy_session_look_max": 5,
+    "policy_session_look_max": 2,
     # An emergency's deletions stop once so much is free: not before all of it went that may.
     "policy_emergency_free_percent": 100,
     # The hosts share two processors with other tests: their load is no finding.
