@@ -43,6 +43,7 @@ PLAYBOOK = """
         end_minutes: 0
         quiet_seconds: 0
         interval: 3
+        look_max: 4
         {options}
       become: true
       become_user: media
