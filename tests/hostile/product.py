@@ -7,6 +7,7 @@ is moved: ahead, by days, and what was made just now is days old.
 from __future__ import annotations
 
 import datetime as dt
+import importlib
 import json
 import os
 import select
@@ -15,12 +16,12 @@ import time
 import traceback
 from typing import Any
 
-# The product imports it late; here once for all scenes, and as root, for whom alone it may be readable.
-import requests  # noqa: F401
 from ansible_collections.media_ops.runbook.plugins.module_utils.disk import disk_cleanup
 from ansible_collections.media_ops.runbook.plugins.module_utils.errors import MediaOpsError
 from ansible_collections.media_ops.runbook.plugins.module_utils.sessions import protected, session_terminate
 
+# The product imports it late; here once for all scenes, and as root, for whom alone it may be readable.
+importlib.import_module("requests")
 PACKAGE = "ansible_collections.media_ops.runbook"
 
 

@@ -168,7 +168,7 @@ class Sockets:
     """The other ends of what actors send and receive."""
 
     def __init__(self, directory: Path) -> None:
-        self.sink, self.feed, self.silent = (self._listen() for _ in range(3))
+        self.sink, self.feed, self.silent = (self._listen() for _number in range(3))
         self.datagrams = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.datagrams.bind(("127.0.0.1", 0))
         self.unix_path = directory / "sink.sock"

@@ -98,7 +98,7 @@ def test_files_are_of_the_moment_at_which_they_were_written(clock: MovedClock, t
         clock.move(MARCH + timedelta(days=number))
         # No time passes between the move and the file, nor between it and the next move.
         path.touch()
-        for _ in range(number):
+        for _number in range(number):
             # Since somebody looks, the next change has a date of its own, finer than the kernel's tick.
             path.stat()
             path.write_text("changed")
@@ -117,7 +117,7 @@ def test_files_from_before_the_first_move_keep_their_dates(clock: MovedClock, tm
     (tmp_path / "before").touch()
     real = (tmp_path / "before").stat()
     clock.move(MARCH)
-    (mtime, ctime), *_ = dates(clock, tmp_path / "before")
+    (mtime, ctime), *_others = dates(clock, tmp_path / "before")
     assert (mtime + MARCH.timestamp(), ctime + MARCH.timestamp()) == (real.st_mtime, real.st_ctime)
 
 
@@ -244,7 +244,7 @@ print(json.dumps(sorted(seen)))
         assert process.stdout.readline() == "ready\n"
         for days in range(1, 100):
             clock.move(MARCH + timedelta(days=days))
-        out, _ = process.communicate(timeout=60)
+        out, _errors = process.communicate(timeout=60)
     first = int(MARCH.timestamp()) // 86400
     assert set(json.loads(out)) <= {first + days for days in range(101)}
     assert first + 99 in json.loads(out)

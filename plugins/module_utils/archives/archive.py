@@ -132,17 +132,12 @@ def hashed_unpacked(fd: int, name: str, deadline: Deadline) -> str:
     return sha256.hexdigest()
 
 
-@contextlib.contextmanager
-def _unpacked(fd: int, name: str) -> Iterator[IO[bytes]]:
+def _unpacked(fd: int, name: str) -> contextlib.AbstractContextManager[IO[bytes]]:
     if name.endswith((".gz", ".zst")):
-        with _unpacker(fd, "gzip" if name.endswith(".gz") else "zstd") as stream:
-            yield stream
-        return
+        return _unpacker(fd, "gzip" if name.endswith(".gz") else "zstd")
     os.lseek(fd, 0, os.SEEK_SET)
-    with os.fdopen(fd, "rb", closefd=False) as file:
-        opener = bz2.open if name.endswith(".bz2") else lzma.open
-        with opener(file, "rb") as stream:
-            yield cast("IO[bytes]", stream)
+    opener = bz2.open if name.endswith(".bz2") else lzma.open
+    return cast("contextlib.AbstractContextManager[IO[bytes]]", opener(os.fdopen(fd, "rb", closefd=False), "rb"))
 
 
 def verify_archive(target: int, members: Sequence[Member], compression: str, deadline: Deadline) -> None:

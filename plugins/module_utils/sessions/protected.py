@@ -66,7 +66,7 @@ class Sessions:
         if not self._by_name:
             return ""
         composed = _composed(name)
-        for text in {composed, composed.lstrip(".")}:  # a temporary name is often the name behind a dot
+        for text in (composed, composed.lstrip(".")):  # a temporary name is often the name behind a dot
             for end in _ENDS.finditer(text):
                 session = self._by_name.get(text[: end.start()])
                 if session is not None:

@@ -364,8 +364,9 @@ def _end(again: Scene, work: Sequence[_Work], grace_s: float) -> None:
         def refuse(now: Process) -> str:
             one, then = seen[now.pid]
             why = _why_not_now(one, then, now)
-            wanted = who_wants.get(one.session.session_id)
-            return why or (f"is left alone: {said}" if wanted and (said := wanted()) else "")
+            ask = who_wants.get(one.session.session_id)
+            wanted = "" if why or ask is None else ask()
+            return f"is left alone: {wanted}" if wanted else why
 
         endings = end_processes(targets, grace_s=grace_s, refuse=refuse, signalled=closed.close)
     for (one, action), ending in zip(pairs, endings):  # noqa: B905
