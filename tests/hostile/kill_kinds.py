@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import time
 from collections.abc import Callable
@@ -791,7 +792,8 @@ def program_from_there(s: Kill) -> None:
     """stuck; somebody runs a program that lies in the directory"""
     s.must_live(s.stuck())
     program = s.dir() / "tool"
-    os.link(s.scene.bin / "python3", program)
+    # A link would be the program of all others in the scene as well.
+    shutil.copy(s.scene.bin / "python3", program)
     made = s.spawn("ready", "hold", name="tool", argv=["x"], exe=program, by=s.scene.stranger)
     s.must_live(made)
     s.must_stay(program)
