@@ -147,7 +147,9 @@ def summary(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
             key: counts[key] for key in ("tries", "acted", "kept", "wrong", "missed", "said", "unsaid", "provable")
         }
         share = counts["acted_provable"] / counts["provable"] if counts["provable"] else 1.0
-        bad = bool(counts["wrong"] or counts["missed"] or counts["unsaid"] or share < ACTED_MIN)
+        # Of some ten tries one is more than 1 %, and a busy machine may leave it unknown, which is said.
+        left = counts["provable"] - counts["acted_provable"]
+        bad = bool(counts["wrong"] or counts["missed"] or counts["unsaid"] or (share < ACTED_MIN and left > 1))
         table.append(
             {
                 "kind": name,

@@ -24,7 +24,7 @@ from .files import Listing
 from .look import Look, same_process
 from .places import talk
 
-_STARVED = 0.5  # of the time between two looks in wait of a processor
+_STARVED = 0.5  # of the time between two looks in wait of a processor, of each thread on average
 _SLICE_S = 0.0005  # to look at a source and find nothing takes some ten microseconds at a time
 _TCP = ("TCP", "TCPv6")
 _MEMORY = ("/dev/shm/", "/dev/zero")  # noqa: S108
@@ -158,7 +158,7 @@ class Counting:
         """Why a process without progress that can be counted may have made some all the same."""
         waited = (new.counters.wait_ns - old.counters.wait_ns) / 1e9
         always = all(any(state == "R" for state, _place in one.threads) for one in (old, new))
-        if waited >= _STARVED * seconds or always:
+        if waited >= _STARVED * seconds * max(len(new.threads), 1) or always:
             return f"process {new.pid} wants to run, and gets no processor"
         has_run = ran > 0 or ticks > 0 or new.counters.run_ns < 0
         return self._without_counter(before, after, old, new) if has_run else ""
