@@ -131,10 +131,12 @@ def fifo(s: Kill) -> None:
 
 @kind("kill", END, 2)
 def dead_source(s: Kill) -> None:
-    """asks a dead TCP source again and again, each time with a time limit"""
+    """asks a dead TCP source, or listens for one, again and again, beside others who send datagrams"""
     s.enlist()
     lines, argv = s.bound()
-    s.gone_with(s.spawn(*lines, f"poll\t{s.port('silent')}\t{s.rng.choice([50, 100, 250])}", argv=argv))
+    s.spawn(f"udp\t{s.port('datagrams')}\t50\t16", name="bash", argv=["-c", "x"], by=s.scene.stranger)
+    way = s.rng.choice([f"poll\t{s.port('silent')}\t{s.rng.choice([50, 100, 250])}", "listen\t-\t100"])
+    s.gone_with(s.spawn(*lines, way, argv=argv))
 
 
 @kind("kill", END, 2)
@@ -274,18 +276,10 @@ def write_elsewhere(s: Kill) -> None:
 
 @kind("kill", KEEP, 2)
 def map_write(s: Kill) -> None:
-    """works: writes through a map, without a system call"""
-    out = s.dir() / "mapped.mp4"
+    """works: writes through a map, of its output or of memory that it shares with others, without a system call"""
+    out = s.rng.choice([s.dir() / "mapped.mp4", s.scene.outside / f"ring{s.number}"])
     out.write_bytes(bytes(1 << 20))
     _moving(s, f"mwrite\t{out}\t{s.rng.choice([20, 100])}")
-
-
-@kind("kill", KEEP, 2)
-def shared_memory(s: Kill) -> None:
-    """works: passes on what it does by memory that it shares with others"""
-    ring = s.scene.outside / f"ring{s.number}"
-    ring.write_bytes(bytes(4096))
-    _moving(s, f"mwrite\t{ring}\t{s.rng.choice([20, 100])}")
 
 
 @kind("kill", KEEP, 2)
@@ -296,35 +290,17 @@ def tcp_relay(s: Kill) -> None:
 
 @kind("kill", KEEP, 2)
 def tcp_sender(s: Kill) -> None:
-    """works: sends by TCP, slowly"""
-    _moving(s, f"tcp\t{s.port('sink')}\t{s.rng.choice([50, 300])}\t{s.rng.choice([1, 160])}")
-
-
-@kind("kill", KEEP, 2)
-def tcp_anew(s: Kill) -> None:
-    """works: sends by TCP, by a new connection each time"""
-    _moving(s, f"newtcp\t{s.port('sink')}\t{s.rng.choice([50, 300])}\t{s.rng.choice([1, 160])}")
-
-
-@kind("kill", KEEP, 2)
-def raw_sender(s: Kill) -> None:
-    """works: sends by a raw socket, slowly"""
-    _moving(s, f"raw\t-\t{s.rng.choice([50, 300])}\t{s.rng.choice([1, 160])}")
-
-
-@kind("kill", END, 2)
-def listener(s: Kill) -> None:
-    """listens for somebody who never comes, each time with a time limit, beside others who send datagrams"""
-    s.enlist()
-    lines, argv = s.bound()
-    s.spawn(f"udp\t{s.port('datagrams')}\t50\t16", name="bash", argv=["-c", "x"], by=s.scene.stranger)
-    s.gone_with(s.spawn(*lines, "listen\t-\t100", argv=argv))
+    """works: sends by TCP, slowly, over one connection or by a new one each time"""
+    _moving(
+        s, f"{s.rng.choice(['tcp', 'newtcp'])}\t{s.port('sink')}\t{s.rng.choice([50, 300])}\t{s.rng.choice([1, 160])}"
+    )
 
 
 @kind("kill", KEEP, 2)
 def udp_sender(s: Kill) -> None:
-    """works: sends by UDP, slowly"""
-    _moving(s, f"udp\t{s.port('datagrams')}\t{s.rng.choice([50, 300])}\t{s.rng.choice([1, 160])}")
+    """works: sends by UDP or a raw socket, slowly"""
+    way = s.rng.choice([f"udp\t{s.port('datagrams')}", "raw\t-"])
+    _moving(s, f"{way}\t{s.rng.choice([50, 300])}\t{s.rng.choice([1, 160])}")
 
 
 @kind("kill", KEEP, 2)
