@@ -97,6 +97,7 @@ class Places:
         self._work_dir = work_dir
         self._files: dict[tuple[int, int], tuple[str, ...]] = {}
         self._directories: dict[tuple[int, int], tuple[str, ...]] = {}
+        self._claims: dict[tuple[int, int], Claims] = {}
         for session_id, listing in listings.items():
             if listing.state != "ok":
                 continue
@@ -112,7 +113,12 @@ class Places:
         return self._files.get(key) or self._directories.get(key, ())
 
     def claims(self, process: Process) -> Claims:
-        """The sessions in which a process works, or has files open."""
+        """The sessions in which a process works, or has files open. Asked by many of the same look, and found once."""
+        if process.key not in self._claims:
+            self._claims[process.key] = self._found(process)
+        return self._claims[process.key]
+
+    def _found(self, process: Process) -> Claims:
         found = Claims()
         for session_id in self._directories.get(process.cwd_key, ()):
             found.held.setdefault(session_id, []).append(f"current directory is {one_line(process.cwd, 160)}")
