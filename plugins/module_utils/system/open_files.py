@@ -23,7 +23,7 @@ from typing import Any
 
 from ..opener import open_regular_at
 from ..shapes import one_line
-from .proc import file_tables, mapped_files
+from .proc import file_tables, mapped_files, small
 from .tree import mount_id
 
 _PROCESSES_MAX = 20
@@ -105,7 +105,7 @@ class OpenFiles:
         except OSError:  # it has ended
             return
         try:
-            holder = _Holder(pid, one_line(_bytes(process, "comm").decode("utf-8", "replace")))
+            holder = _Holder(pid, one_line(small(process, "comm").decode("utf-8", "replace")))
             self._look_into(process, holder)
             if holder.deleted:
                 self._holders.append(holder)
@@ -122,7 +122,7 @@ class OpenFiles:
             for task in _names(process, "task"):
                 at = os.open(f"task/{task}", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=process)
                 # A thread that has ended shows nothing any more, and may be the first one.
-                is_dead = _bytes(at, "stat").rpartition(b")")[2].split()[0] in (b"Z", b"X")
+                is_dead = small(at, "stat").rpartition(b")")[2].split()[0] in (b"Z", b"X")
                 if not is_dead:
                     for place in ("cwd", "root"):
                         self._note(os.stat(place, dir_fd=at), holder)
@@ -225,14 +225,6 @@ def _sees_all() -> bool:
         return os.readlink("/proc/self/ns/pid") == _INITIAL_PID_NAMESPACE
     except OSError:
         return False
-
-
-def _bytes(directory: int, name: str) -> bytes:
-    handle = os.open(name, os.O_RDONLY | os.O_CLOEXEC, dir_fd=directory)
-    try:
-        return os.read(handle, 8192)
-    finally:
-        os.close(handle)
 
 
 def _names(directory: int, name: str) -> list[str]:

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator
 from typing import Callable, NamedTuple
 
 _TEXT_MAX = 65536
+SMALL = 1 << 13
 _KCMP = {"x86_64": 312, "aarch64": 272, "ppc64le": 354, "s390x": 343}
 _KCMP_FILES = 2
 
@@ -65,6 +66,15 @@ def kernel_text(name: str) -> str:
     """
     with open(f"/proc/{name}", encoding="ascii") as file:
         return file.read(_TEXT_MAX)
+
+
+def small(directory: int, name: str) -> bytes:
+    """What a file of an open directory in /proc holds, of the small ones that the kernel gives in one piece."""
+    handle = os.open(name, os.O_RDONLY | os.O_CLOEXEC, dir_fd=directory)
+    try:
+        return os.read(handle, SMALL)
+    finally:
+        os.close(handle)
 
 
 def mapped_files(text: bytes) -> Iterator[MappedFile]:

@@ -22,12 +22,11 @@ from typing import Callable, NamedTuple
 
 from ..redact import Redactor
 from ..shapes import one_line
-from .proc import MappedFile, file_tables, mapped_files
+from .proc import SMALL, MappedFile, file_tables, mapped_files, small
 
 TICKS = os.sysconf("SC_CLK_TCK")
 KILL_WAIT_S = 5.0
 
-_SMALL = 1 << 13
 _ARGV_MAX = 1 << 16
 _ARGUMENTS_MAX = 2048
 _PATHS_MAX = 256
@@ -316,16 +315,7 @@ def _arguments(line: bytes) -> tuple[str, ...]:
 
 
 def _read(directory: int, name: str) -> str:
-    return _bytes(directory, name).decode("utf-8", "surrogateescape")
-
-
-def _bytes(directory: int, name: str) -> bytes:
-    """What a file of /proc holds, of the small ones that the kernel gives in one piece."""
-    handle = os.open(name, os.O_RDONLY | os.O_CLOEXEC, dir_fd=directory)
-    try:
-        return os.read(handle, _SMALL)
-    finally:
-        os.close(handle)
+    return small(directory, name).decode("utf-8", "surrogateescape")
 
 
 def _whole(directory: int, name: str) -> bytes:
@@ -369,7 +359,7 @@ def _descriptor(listing: int, infos: int, name: str) -> OpenFile:
     if not (stat.S_ISSOCK(facts.st_mode) or stat.S_ISFIFO(facts.st_mode)):
         path = os.readlink(name, dir_fd=listing)
     if stat.S_ISREG(facts.st_mode):
-        info = dict(line.split(b":", 1) for line in _bytes(infos, name).splitlines() if b":" in line)
+        info = dict(line.split(b":", 1) for line in small(infos, name).splitlines() if b":" in line)
         writes = int(info[b"flags"], 8) & os.O_ACCMODE != os.O_RDONLY
         position = int(info[b"pos"])
     return OpenFile(int(name), facts.st_dev, facts.st_ino, facts.st_mode, path, writes, position)
@@ -447,7 +437,7 @@ def _threads(directory: int, pid: int) -> tuple[tuple[tuple[str, str], ...], tup
 def _with(times: tuple[int, ...], listing: int, name: str) -> tuple[int, ...]:
     """The sums with those of one more thread."""
     try:
-        more = [int(text) for text in _bytes(listing, f"{name}/schedstat").split()]
+        more = [int(text) for text in small(listing, f"{name}/schedstat").split()]
         return times[0] + more[0], times[1] + more[1], times[2] + more[2]
     except (OSError, ValueError, IndexError):  # a kernel that does not keep it
         return -1, -1, -1
@@ -631,7 +621,7 @@ def _io_of(pid: int) -> bytes:
     """What a process has read and written so far, as the kernel words it; empty where that is not told."""
     try:
         with open(f"/proc/{pid}/io", "rb", buffering=0) as file:
-            return file.read(_SMALL)
+            return file.read(SMALL)
     except OSError:
         return b""
 
