@@ -142,21 +142,26 @@ def held_by_others(directory: str, open_files: OpenFiles, own: Container[int], t
         told: inodes of the files into which they tell how far they have got, which who started them has open as well.
     """
     with _opened(directory) as (root, _state):
-        if root is None:
-            return ""
-        for place, others in walk(root, lambda _path, _why: None):
-            for other in others:
-                with contextlib.suppress(FileNotFoundError):
-                    facts = other.stat(follow_symlinks=False)
-                    if not stat.S_ISREG(facts.st_mode) or facts.st_ino in told:
-                        continue
-                    why = "open" if open_files.holder(facts) else ""
-                    if not why and facts.st_ino not in own:
-                        with claimed(place.fd, other.name, facts, open_files) as (_fd, why):
-                            pass
-                    if why in ("open", "unproven"):
-                        return f"{one_line(_path(place, other.name))}: {open_files.says(facts)}"
+        for place, name, facts in _regular_files(root, told):
+            why = "open" if open_files.holder(facts) else ""
+            if not why and facts.st_ino not in own:
+                with claimed(place.fd, name, facts, open_files) as (_fd, why):
+                    pass
+            if why in ("open", "unproven"):
+                return f"{one_line(_path(place, name))}: {open_files.says(facts)}"
     return ""
+
+
+def _regular_files(root: Root | None, but: Container[int]) -> Iterator[tuple[Directory, str, os.stat_result]]:
+    """The files of a session's open directory, with the one that each lies in; not those with the inodes of `but`."""
+    for place, others in walk(root, lambda _path, _why: None) if root else ():
+        for other in others:
+            try:
+                facts = other.stat(follow_symlinks=False)
+            except FileNotFoundError:
+                continue
+            if stat.S_ISREG(facts.st_mode) and facts.st_ino not in but:
+                yield place, other.name, facts
 
 
 @contextlib.contextmanager
@@ -177,16 +182,13 @@ def kept_closed(
     held: list[tuple[str, int]] = []
     wanted: list[str] = []
     with contextlib.ExitStack() as leases, _opened(directory) as (root, _state):
-        for place, others in walk(root, lambda _path, _why: None) if root else ():
-            for other in others:
-                with contextlib.suppress(FileNotFoundError):
-                    facts = other.stat(follow_symlinks=False)
-                    if not stat.S_ISREG(facts.st_mode) or facts.st_ino in own or len(held) >= most:
-                        continue
-                    path = _path(place, other.name)
-                    fd, why = leases.enter_context(claimed(place.fd, other.name, facts, open_files))
-                    wanted += [f"{one_line(path)}: {open_files.says(facts)}"] if why in ("open", "unproven") else []
-                    held += [(path, fd)] if fd is not None else []
+        for place, name, facts in _regular_files(root, own):
+            if len(held) >= most:
+                break
+            path = _path(place, name)
+            fd, why = leases.enter_context(claimed(place.fd, name, facts, open_files))
+            wanted += [f"{one_line(path)}: {open_files.says(facts)}"] if why in ("open", "unproven") else []
+            held += [(path, fd)] if fd is not None else []
 
         def ask() -> str:
             opened = [f"{one_line(path)} is being opened" for path, fd in held if not leased(fd, fcntl.F_WRLCK)]
