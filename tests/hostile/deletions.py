@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import random
 import subprocess
@@ -16,7 +15,7 @@ from tests.unit.plugins.deletion import DEFAULTS
 
 from .actor import One, Spawner
 from .product import Product
-from .stage import EITHER, END, KEEP, Api, Kind, Situation, Try, strings
+from .stage import EITHER, END, KEEP, Api, Kind, Situation, Try, changed, strings
 
 DAY = 86400.0
 NOBODY = 65534
@@ -226,13 +225,3 @@ class Deletion(Situation):
         if self.right == KEEP and self.says and not cut and not self.has_word(self.says, words):
             return "unsaid", f"no word of {self.says!r} in: {words[:400]}"
         return ("acted" if self.go and not left else "kept"), ""
-
-
-def changed(path: Path, before: bytes | None) -> str:
-    """How a path is not as it was; "" where it is."""
-    if not os.path.lexists(path):
-        return "deleted"
-    with contextlib.suppress(OSError):
-        if before is not None and path.read_bytes() != before:
-            return "changed"
-    return ""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import random
 import time
@@ -16,7 +15,7 @@ from tests.session_site import default_params
 
 from .actor import One, Spawner
 from .product import Product
-from .stage import EITHER, END, GROUPS, KEEP, Api, Kind, Situation, Sockets, Try, strings
+from .stage import EITHER, END, GROUPS, KEEP, Api, Kind, Situation, Sockets, Try, changed, strings
 
 PROGRAMS = ("ffmpeg", "ffprobe", "python3", "rsync", "vi", "bash", "ffmpeg-linux-x86_64-v7.0.2", "transcoder")
 NOBODY = 65534
@@ -311,7 +310,7 @@ class Kill(Situation):
             self.notes.append(excuse)
         else:
             wrong = [f"pid {one.pid} was ended" for one in self.live if not one.alive]
-            wrong += [f"{path.name} was {how}" for path, before in self.keep.items() if (how := _changed(path, before))]
+            wrong += [f"{path.name} was {how}" for path, before in self.keep.items() if (how := changed(path, before))]
             wrong += [
                 f"restart asked for {one}, which has a living process"
                 for one in self.working
@@ -334,12 +333,3 @@ class Kill(Situation):
                 return "unsaid", f"no word of {self.says!r} in: {words[:400]}"
         acted = self.right == EITHER and bool(self.dead) and not left
         return ("acted" if acted else "kept"), ""
-
-
-def _changed(path: Path, before: bytes | None) -> str:
-    if not os.path.lexists(path):
-        return "deleted"
-    with contextlib.suppress(OSError):
-        if before is not None and path.read_bytes() != before:
-            return "changed"
-    return ""

@@ -321,3 +321,13 @@ def tidy(base: Path) -> None:
     if base.exists():
         subprocess.run(["chattr", "-R", "-f", "-i", "-a", str(base)], check=False, capture_output=True)
         shutil.rmtree(base, ignore_errors=True)
+
+
+def changed(path: Path, before: bytes | None) -> str:
+    """How a path is not as it was; "" where it is."""
+    if not os.path.lexists(path):
+        return "deleted"
+    with contextlib.suppress(OSError):
+        if before is not None and path.read_bytes() != before:
+            return "changed"
+    return ""
