@@ -489,8 +489,7 @@ class _Run:
                 return "changed", ""
             with claimed(self._archives.fd, archive.name, facts, open_files) as (fd, why):
                 if why:
-                    holder = open_files.holder(facts) if why == "open" else ""
-                    return why, f"open by {holder}" if holder else ""
+                    return why, open_files.said(facts, why)
                 if fd is not None and not leased(fd, fcntl.F_WRLCK):
                     return "open", "a process wants to open it"
                 os.unlink(archive.name, dir_fd=self._archives.fd)

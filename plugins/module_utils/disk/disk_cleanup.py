@@ -424,7 +424,7 @@ class Survey:
         if place.why_not:
             return place.why_not, ""
         with claimed(place.directory.fd, name, facts, self._look.open_files) as (_fd, why):
-            return why, _held_by(self._look.open_files, facts, why)
+            return why, self._look.open_files.said(facts, why)
 
     def _empty(self, place: _Place, root: Root, rules: list[Rule]) -> None:
         directory, parent = place.directory, place.directory.parent
@@ -451,7 +451,7 @@ class Survey:
         elif self._look.is_mount_point(place.root, directory.relative):
             found.skip(directory.path, "mount")
         elif self._look.open_files.holder(directory.facts):
-            found.skip(directory.path, "open", said=_held_by(self._look.open_files, directory.facts, "open"))
+            found.skip(directory.path, "open", said=self._look.open_files.said(directory.facts, "open"))
         elif why_not:
             found.skip(directory.path, why_not)
         else:
@@ -482,12 +482,6 @@ def _note_ahead(found: Findings, path: str, facts: os.stat_result) -> bool:
             found.skip(path, "dated_in_the_future", said=f"{date} is {ahead / 10**9:.3g} s ahead of this host's clock")
             return True
     return False
-
-
-def _held_by(open_files: OpenFiles, facts: os.stat_result, why: str) -> str:
-    """Who has a file open, for people, where that is known."""
-    holder = open_files.holder(facts) if why == "open" else ""
-    return f"open by {holder}" if holder else ""
 
 
 def _flag_of(fd: int) -> str:
@@ -743,7 +737,7 @@ def _delete(
 ) -> Outcome:
     with claimed(directory, file.name, facts, open_files) as (fd, why):
         if why:
-            return Outcome(why, _held_by(open_files, facts, why))
+            return Outcome(why, open_files.said(facts, why))
         if fd is not None and not leased(fd, fcntl.F_WRLCK):
             return Outcome("open", "a process wants to open it")
         if facts.st_nlink == 1:
@@ -787,7 +781,7 @@ def remove_directory(
     if (facts.st_ino, facts.st_mtime_ns, facts.st_ctime_ns) != (file.inode, file.mtime_ns, file.ctime_ns):
         return Outcome("changed")
     if open_files.holder(facts):
-        return Outcome("open", _held_by(open_files, facts, "open"))
+        return Outcome("open", open_files.said(facts, "open"))
     os.rmdir(file.name, dir_fd=directory)
     return Outcome()
 

@@ -42,14 +42,14 @@ def take_look(
 ) -> Look:
     """Look at the service (unless it was found before), its processes and the files of sessions."""
     if service is None and settings.service_pid:
-        service = service_of_pid(settings.service_pid, snapshot(deep_uid=os.geteuid()))
+        service = service_of_pid(settings.service_pid)
     if service is None:
         service = service_of_unit(settings.unit or "")
     processes = snapshot(deep_uid=service.uid)
     wanted = {*session_ids, *settings.session_ids}
     wanted |= {hinted for process in processes.values() for hinted in work_dir.hints(process)}
     files = {
-        session_id: list_session_files(f"{work_dir.real}/{session_id}")
+        session_id: list_session_files(work_dir.directory(session_id))
         for session_id in sorted(wanted)
         if ID.fullmatch(session_id)
     }

@@ -12,11 +12,12 @@ from __future__ import annotations
 
 import os
 import re
+import stat
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from ..shapes import one_line
-from ..system.processes import Argument, Process, shown_argv
+from ..system.processes import Argument, OpenFile, Process, shown_argv
 from .files import Listing
 
 ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
@@ -82,6 +83,10 @@ class WorkDir:
         paths = [process.cwd, *(file.path for file in process.files), *(one.path for one in process.maps)]
         found.update(self.session_of(path) for path in paths)
         return {session_id for session_id in found if ID.fullmatch(session_id)}
+
+    def directory(self, session_id: str) -> str:
+        """A session's own directory, by its real path."""
+        return f"{self.real}/{session_id}"
 
     def session_of(self, path: str) -> str:
         """The session whose directory a path lies in, or is; empty where it is none's."""
@@ -170,3 +175,9 @@ def talk(processes: Iterable[Process]) -> set[int]:
         if process.muxes:
             found |= {file.inode for file in process.files if file.number == _ERRORS} - others
     return found
+
+
+def working_files(process: Process) -> list[OpenFile]:
+    """The files that a process has open for its work: not the one into which it tells how far it has got."""
+    told = talk([process])
+    return [file for file in process.files if stat.S_ISREG(file.mode) and file.inode not in told]

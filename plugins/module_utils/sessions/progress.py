@@ -22,7 +22,7 @@ from ..system.processes import TICKS, OpenFile, Process
 from ..system.sockets import protocol_of
 from .files import Listing
 from .look import Look, same_process
-from .places import talk
+from .places import working_files
 
 _STARVED = 0.5  # of the time between two looks in wait of a processor, of each thread on average
 _SLICE_S = 0.0005  # to look at a source and find nothing takes some ten microseconds at a time
@@ -211,13 +211,10 @@ def _sockets(process: Process) -> set[int]:
 
 def positions(process: Process, look: Look, session_id: str) -> list[tuple[int, int, int]]:
     """How far a process has got in the files of a session: descriptor, inode and offset of each."""
-    told = talk([process])
     return [
         (file.number, file.inode, file.position)
-        for file in process.files
-        if stat.S_ISREG(file.mode)
-        and session_id in look.places.of((file.device, file.inode))
-        and file.inode not in told
+        for file in working_files(process)
+        if session_id in look.places.of((file.device, file.inode))
     ]
 
 

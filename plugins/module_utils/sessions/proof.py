@@ -23,7 +23,7 @@ from datetime import datetime
 
 from ..errors import MediaOpsError
 from ..shapes import one_line
-from ..system.processes import Process, descendants, own_line
+from ..system.processes import Process, descendants, own_line, read_process
 from ..system.systemd import main_pid, unit_name, unit_properties
 from ..times import to_text
 from .places import Places, talk
@@ -78,9 +78,9 @@ def service_of_unit(unit: str) -> Service:
     return Service("running" if pid else "down", reason, pid, group, uid)
 
 
-def service_of_pid(pid: int, processes: Mapping[int, Process]) -> Service:
+def service_of_pid(pid: int) -> Service:
     """A service that no unit knows, by its main process."""
-    main = processes.get(pid)
+    main = read_process(pid, deep=False)
     if main is None or main.state in "ZX":
         return Service("down", f"there is no process {pid}", 0, "", os.geteuid())
     return Service("running", "", pid, "", main.uid)

@@ -207,7 +207,7 @@ class Scene:
         self.open_files = OpenFiles({session.files.device for session in candidates}, but=own_pids)
         for session in candidates:
             own = own_inodes(session)
-            directory = f"{self.work_dir.real}/{session.session_id}"
+            directory = self.work_dir.directory(session.session_id)
             said = held_by_others(directory, self.open_files, own, talk(session.processes))
             if said:
                 session.doubts[0] = said

@@ -26,7 +26,7 @@ from ..system.processes import Process, Target, end_processes, read_process
 from .files import LEASES_MAX, Listing, differences, kept_closed, remove_session_files, without
 from .judge import Session
 from .listed import ask_sessions
-from .places import talk
+from .places import talk, working_files
 from .scene import Scene, observe, own_inodes
 from .settings import session_argument_spec, session_settings
 
@@ -173,16 +173,17 @@ def _terminate(scene: Scene, session: Session, process: Process) -> Action:
 def _delete(scene: Scene, session: Session) -> Action:
     files = session.files
     # What an ffmpeg tells of itself grows until it is ended, and is no drift.
+    directory = scene.work_dir.directory(session.session_id)
     steady = without(files, talk(session.processes))
     largest = sorted(files.entries.items(), key=lambda entry: -entry[1].size)[:_SHOWN_MAX]
     return planned(
         "delete",
-        f"{scene.work_dir.real}/{session.session_id} ({len(files.entries)} files, {files.bytes} bytes)",
+        f"{directory} ({len(files.entries)} files, {files.bytes} bytes)",
         f"the files of session {session.session_id}",
         ["P2S-2C"],
         stable={
             "session": session.session_id,
-            "path": f"{scene.work_dir.real}/{session.session_id}",
+            "path": directory,
             "inode": files.inode,
             "files": len(files.entries),
             "bytes": steady.bytes,
@@ -234,8 +235,9 @@ def act(
             one.refuse(f"the {deadline.seconds:g} s for all sessions are over")
     else:
         _clean(work, settings, orders.grace)
-        again = _prove_again(scene, work, settings)
-        _end(again, work, orders.grace)
+        if any(one.kinds["terminate"] for one in work):
+            again = _prove_again(scene, work, settings)
+            _end(again, work, orders.grace)
         _remove(scene, work, settings)
     for one in work:
         one.outcome.alive = [process.pid for process in one.session.processes if _lives(process)]
@@ -355,7 +357,12 @@ def _end(again: Scene, work: Sequence[_Work], grace_s: float) -> None:
         share = max(1, LEASES_MAX // len(left))
         who_wants = {
             one.session.session_id: closed.enter_context(
-                kept_closed(action_path(again, one), own_inodes(one.proved), again.open_files, most=share)
+                kept_closed(
+                    again.work_dir.directory(one.session.session_id),
+                    own_inodes(one.proved),
+                    again.open_files,
+                    most=share,
+                )
             )
             for one in work
             if one.session.session_id in left and again.open_files
@@ -375,11 +382,6 @@ def _end(again: Scene, work: Sequence[_Work], grace_s: float) -> None:
             one.outcome.ended.append(action["stable"]["pid"])
 
 
-def action_path(scene: Scene, one: _Work) -> str:
-    """The session's own directory, by its real path."""
-    return f"{scene.work_dir.real}/{one.session.session_id}"
-
-
 def _why_not_now(one: _Work, then: Process, now: Process) -> str:
     """A session that goes on after all is left alone, up to the last moment."""
     if now.groups != then.groups or now.uid != then.uid:
@@ -388,8 +390,7 @@ def _why_not_now(one: _Work, then: Process, now: Process) -> str:
         return f"is traced by process {now.tracer}"
     if one.cleaned or one.session.orphan:
         return ""
-    counted = zip(then.counters[2:4], now.counters[2:4])  # noqa: B905
-    moved = any(new != old for old, new in counted) or now.cpu - then.cpu > _CPU_TICKS
+    moved = now.counters.moved != then.counters.moved or now.cpu - then.cpu > _CPU_TICKS
     sockets = [file.inode for file in now.files if stat.S_ISSOCK(file.mode)]
     other = sockets != [file.inode for file in then.files if stat.S_ISSOCK(file.mode)] or _places(now) != _places(then)
     elsewhere = now.cwd_key != then.cwd_key
@@ -397,9 +398,7 @@ def _why_not_now(one: _Work, then: Process, now: Process) -> str:
 
 
 def _places(process: Process) -> list[tuple[int, int, int]]:
-    told = talk([process])
-    regular = (file for file in process.files if stat.S_ISREG(file.mode) and file.inode not in told)
-    return [(file.number, file.inode, file.position) for file in regular]
+    return [(file.number, file.inode, file.position) for file in working_files(process)]
 
 
 def _remove(scene: Scene, work: Sequence[_Work], settings: ApiSettings) -> None:

@@ -175,6 +175,11 @@ class OpenFiles:
         found = self._open.get((facts.st_dev, facts.st_ino))
         return str(found) if found else ""
 
+    def said(self, facts: os.stat_result, why: str) -> str:
+        """Who has a file open, for people, where :func:`claimed` says that it is, and that is known; else empty."""
+        holder = self.holder(facts) if why == "open" else ""
+        return f"open by {holder}" if holder else ""
+
     def is_local(self, fd: int, device: int) -> bool:
         """Whether a lease proves anything: on a file system of this host alone, of which there is one way to open."""
         return self._type(fd, device) in _LOCAL

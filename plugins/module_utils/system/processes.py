@@ -94,6 +94,11 @@ class Counters(NamedTuple):
     faults: int = -1
     slices: int = -1
 
+    @property
+    def moved(self) -> tuple[int, int]:
+        """Bytes read and written, by which it is told whether a process goes on."""
+        return self.read, self.written
+
 
 UNCOUNTED = Counters()
 
@@ -533,7 +538,7 @@ class _Held:
             return "has ended by itself; its pid belongs to another process now, which was left alone"
         if now.argv_hash != self.target.argv_hash:
             return "runs another program by now, and was left alone"
-        self._counted = now.counters[2:4]
+        self._counted = now.counters.moved
         why = refuse(now)
         self.refused = bool(why)
         return why
@@ -543,7 +548,7 @@ class _Held:
         if not self.target.still or self.ending.result or _io_of(self.target.pid) == self._io:
             return False
         now = read_process(self.target.pid)
-        if now is not None and now.start == self.target.start and now.counters[2:4] == self._counted != (-1, -1):
+        if now is not None and now.start == self.target.start and now.counters.moved == self._counted != (-1, -1):
             return False  # it has only told that nothing goes on
         self.ending, self.refused = Ending("skipped", "goes on again, and was left alone"), True
         return True
