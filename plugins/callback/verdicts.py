@@ -64,6 +64,7 @@ from ansible.utils.color import stringc
 
 from ..plugin_utils.report.table import Line, table
 from ..plugin_utils.screen import is_read_by_a_program
+from ..plugin_utils.site.inventory import note_inventory
 
 _WIDTH_MAX = 160
 
@@ -75,6 +76,12 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
     CALLBACK_TYPE = "aggregate"
     CALLBACK_NAME = "media_ops.runbook.verdicts"
     CALLBACK_NEEDS_ENABLED = True
+
+    def v2_playbook_on_start(self, playbook: Any) -> None:
+        """A playbook begins."""
+        plays = playbook.get_plays()
+        manager = plays[0].get_variable_manager() if plays else None
+        note_inventory(getattr(manager, "_inventory", None))
 
     def v2_playbook_on_stats(self, stats: Any) -> None:
         """The run is over."""

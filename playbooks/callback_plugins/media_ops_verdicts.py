@@ -1,0 +1,15 @@
+# Copyright: (c) 2026, media_ops.runbook contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The verdict table without any configuration: Ansible loads what lies beside a playbook by itself."""
+
+from __future__ import annotations
+
+from ansible_collections.media_ops.runbook.plugins.callback.verdicts import DOCUMENTATION as DOCUMENTATION
+from ansible_collections.media_ops.runbook.plugins.callback.verdicts import CallbackModule as Verdicts
+
+
+class CallbackModule(Verdicts):
+    """The same as the collection's callback, which prints once wherever it is enabled as well."""
+
+    CALLBACK_NEEDS_ENABLED = False
