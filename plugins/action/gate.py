@@ -7,9 +7,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..module_utils.shapes import mapping, one_line
 from ..plugin_utils.host_action import HostAction
 from ..plugin_utils.judging.verdict import host_state
 
+# What the tasks of the whole run are registered as
+_OF_RUN = ("__report_written", "__report_sent")
 _NOT_CHECKED = {"state": "unknown", "message": "not checked"}
 
 
@@ -23,6 +26,17 @@ class ActionModule(HostAction):
         verdicts = given["verdicts"] or [_NOT_CHECKED]
         state = host_state(verdicts)
         bad = dict.fromkeys(str(verdict["message"]) for verdict in verdicts if verdict["state"] in given["fail_on"])
+        problems = self._problems()
         if state in given["fail_on"]:
-            return {"failed": True, "state": state, "msg": f"{state}: {'; '.join(bad)}"}
+            return {"failed": True, "state": state, "msg": f"{state}: {'; '.join([*bad, *problems])}"}
+        if problems:
+            return {"failed": True, "state": state, "msg": "; ".join(problems)}
         return {"state": state}
+
+    def _problems(self) -> list[str]:
+        """What could not be told or written of the whole run, which fails one host, since others are judged by theirs."""
+        hosts = self.variables.get("ansible_play_hosts") or []
+        if not hosts or str(hosts[0]) != self.host:
+            return []
+        told = [mapping(self.variables.get(name)).get("problem") for name in _OF_RUN]
+        return [one_line(problem, 500) for problem in told if problem]

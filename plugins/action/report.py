@@ -7,12 +7,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..module_utils.times import to_text, utc_now
+from ..module_utils.times import utc_now
 from ..plugin_utils.arguments import require_arguments
 from ..plugin_utils.host_action import HostAction, plain
-from ..plugin_utils.report.made import news_of, report_of
-from ..plugin_utils.report.report_files import report_files
-from ..plugin_utils.report.result import summarise
+from ..plugin_utils.report.written import broken_off, written_report
 
 _NOT_SHOWN = ("answers", "log", "review")
 
@@ -24,39 +22,27 @@ class ActionModule(HostAction):
 
     def act(self, given: dict[str, Any]) -> dict[str, Any]:
         """Write the reports, or in check mode say what would be written, and hand the summary on."""
-        now = utc_now()
         variables = self.variables
         results = self.of_hosts("healthcheck_result")
         # Here ids and paths are shown, too, which were left as they are to be acted on.
         found = {host: self.redactor.data(plain(result), _NOT_SHOWN) for host, result in results.items()}
-        run = {
-            "id": now.strftime("%Y%m%dT%H%M%SZ"),
-            "check": given["check"],
-            "title": given["title"],
+        for host in set(found) - set(map(str, variables["ansible_play_hosts"])):
+            found[host] = broken_off(found[host], "a task failed on it, or it could not be reached any more")
+        facts = {
             "playbook": str(variables.get("ansible_play_name", "")),
-            "finished_at": to_text(now),
             "check_mode": self._task.check_mode,
             "ansible_version": str(variables["ansible_version"]["full"]),
-            "playbook_prefix": given["command_prefix"],
         }
         require_arguments("report", "main", variables, self._templar.template)
-        news = news_of(found, given["since"])
-        document, files = report_of(news, run, given)
-        if any((host or {}).get("review") for host in news.values()):
-            # Only here: the runs of each day need none of it.
-            from ..plugin_utils.week.made import week_of
-
-            files = {**week_of(news, document["run"], given["contacts"]), **files}
-        wanted = {"directory": given["directory"], "run": run["id"], "files": files, "link": "latest"}
-        written = report_files({**wanted, "keep": given["keep"]}, check_mode=self._task.check_mode)
+        written = written_report(found, given, facts, utc_now())
         for row in written["not_removed"]:
             self._display.warning(f"The old report {row['path']} could not be removed: {row['reason']}")
-        summary = summarise(document, [] if self._task.check_mode else written["files"])
+        if written["problem"]:
+            self._display.warning(f"What could not be said in a report: {written['problem']}")
+        summary = written.pop("summary")
         return {
             **written,
             # Each run has a report of its own: a run's record is no change of what it looks after.
             "changed": False,
-            "page": None if self._task.check_mode else f"{written['path']}/report.html",
-            "made_at": now.timestamp(),
             "ansible_stats": {"data": {"media_ops_summary": summary}, "per_host": False, "aggregate": True},
         }

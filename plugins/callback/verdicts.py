@@ -54,7 +54,10 @@ options:
         key: width
 """
 
+import atexit
+import os
 import shutil
+import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -62,6 +65,9 @@ from ansible import constants as C  # noqa: N812
 from ansible.plugins.callback import CallbackBase
 from ansible.utils.color import stringc
 
+from ..module_utils.shapes import mapping
+from ..plugin_utils.report.ending import EXIT_UNSEEN, End
+from ..plugin_utils.report.owed import REPORT, RESULT, TELL
 from ..plugin_utils.report.table import Line, table
 from ..plugin_utils.screen import is_read_by_a_program
 from ..plugin_utils.site.inventory import note_inventory
@@ -70,28 +76,90 @@ _WIDTH_MAX = 160
 
 
 class CallbackModule(CallbackBase):  # type: ignore[misc]
-    """Prints at the end only."""
+    """Looks on, and does at the end what the run owes."""
 
     CALLBACK_VERSION = 2.0
     CALLBACK_TYPE = "aggregate"
     CALLBACK_NAME = "media_ops.runbook.verdicts"
     CALLBACK_NEEDS_ENABLED = True
+    # What lies beside a playbook of ours is loaded besides the one that a site has enabled: one of them prints.
+    _looking_on: CallbackModule | None = None
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.disabled = CallbackModule._looking_on is not None
+        if not self.disabled:
+            CallbackModule._looking_on = self
+        self._end: End | None = None
 
     def v2_playbook_on_start(self, playbook: Any) -> None:
         """A playbook begins."""
-        plays = playbook.get_plays()
-        manager = plays[0].get_variable_manager() if plays else None
-        note_inventory(getattr(manager, "_inventory", None))
+        self._end = End(playbook)
+        note_inventory(self._end.inventory)
+        # A worker that is killed ends the run without a word to callbacks.
+        atexit.register(self._at_exit, os.getpid(), self._end)
+
+    def v2_playbook_on_play_start(self, play: Any) -> None:
+        """A play begins; the next batch of one is a play that begins, too."""
+        if self._end:
+            self._end.play_begins(play)
+
+    def v2_runner_on_start(self, host: Any, task: Any) -> None:
+        """A task begins on a host."""
+        if self._end:
+            self._end.seen.under_way[str(host.name)] = str(task.get_name())
+
+    def v2_runner_on_ok(self, result: Any) -> None:
+        """A task ended well."""
+        if self._end:
+            register, action = str(result.task.register or ""), str(result.task.action)
+            # A result is copied when it is read: only what is kept is.
+            kept = result.result if register == RESULT or action in (REPORT, TELL) else {}
+            self._end.seen.ok(str(result.host.name), action, register, kept)
+
+    def v2_runner_on_skipped(self, result: Any) -> None:
+        """A task was skipped."""
+        if self._end:
+            self._end.seen.under_way.pop(str(result.host.name), None)
+
+    def v2_runner_on_failed(self, result: Any, ignore_errors: bool = False) -> None:
+        """A task failed."""
+        if self._end and not ignore_errors:
+            self._end.seen.failed(
+                str(result.host.name), str(result.task.action), str(result.task.get_name()), result.result
+            )
+
+    def v2_runner_on_unreachable(self, result: Any) -> None:
+        """A task did not reach its host."""
+        self.v2_runner_on_failed(result)
 
     def v2_playbook_on_stats(self, stats: Any) -> None:
         """The run is over."""
+        end, self._end = self._end, None
+        if end is None:
+            return
+        of_run = mapping(getattr(stats, "custom", {}).get("_run"))
+        left = end.seen.left(lambda host: bool(stats.failures.get(host) or stats.dark.get(host)))
+        summary = end.settled(of_run.get("media_ops_summary"), left)
+        self._print(summary)
+        if summary and summary.get("failed") and not stats.failures and not stats.dark:
+            # Whatever left a host out, no task has failed for it.
+            raise SystemExit(EXIT_UNSEEN)
+
+    def _at_exit(self, pid: int, end: End) -> None:
+        """Of ansible-playbook itself, not of a worker that it forked."""
+        if os.getpid() == pid and self._end is end:
+            self._end = None
+            self._print(end.settled(None, end.seen.cut_off()))
+            sys.stdout.flush()
+
+    def _print(self, summary: Mapping[str, Any] | None) -> None:
         output = self.get_option("output")
-        of_run = getattr(stats, "custom", {}).get("_run", {})
-        if output == "none" or not isinstance(of_run, Mapping):
+        if output == "none" or summary is None:
             return
         stderr = output == "stderr" or (output == "auto" and is_read_by_a_program())
         width = self.get_option("width") or min(shutil.get_terminal_size((80, 24)).columns, _WIDTH_MAX)
-        for line in table(of_run.get("media_ops_summary"), width):
+        for line in table(summary, width):
             # As the recap does it: colours on the screen, none in the log file.
             self._display.display(_coloured(line), stderr=stderr, screen_only=True)
             self._display.display(line.text, log_only=True)

@@ -15,7 +15,8 @@ description:
   - Makes the result document from C(healthcheck_result) of every host of the play, renders it as Markdown and HTML, and
     writes it into O(directory)C(/TIME/). Where a host has a review of the week, its reports are written besides.
   - The reports of a run are seen whole or not at all - they are written out of sight, synchronised to disk, and then
-    renamed. When that fails, the task fails, what was there before is untouched, and nothing half-written is left.
+    renamed. When that fails, RV(problem) says so, what was there before is untouched, and nothing half-written is left;
+    the verdicts stand and are handed on all the same, and M(media_ops.runbook.gate) fails the run.
     Whoever reads through the link C(latest) finds the run before or this one.
   - Where two runs end in the same second, the second gets a name of its own, C(TIME-2).
   - Only directories with the name of a run are ever removed, and only where they hold nothing but files. A symbolic
@@ -91,8 +92,13 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+problem:
+  description: What could not be made or written, in one sentence or several; empty where all was.
+  returned: success
+  type: str
+  sample: ""
 path:
-  description: The directory of the run. In check mode, as it would be.
+  description: The directory of the run. In check mode, as it would be. V(null) where it could not be written.
   returned: success
   type: str
   sample: /var/lib/reports/daily_morning/20261124T060000Z

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure, AnsibleError
 from ansible.plugins.action import ActionBase
 
@@ -110,6 +111,24 @@ def _spec_of(options: Mapping[str, Any]) -> dict[str, Any]:
         }
         for name, option in options.items()
     }
+
+
+def checked_arguments(action: str, given: Mapping[str, Any]) -> dict[str, Any]:
+    """The options of an action that does not run as a task, checked by its documentation, as plain data.
+
+    Raises:
+        MediaOpsError: they are not as it documents them.
+    """
+    checked = ArgumentSpecValidator(_spec(action)).validate(plain(given))
+    if checked.error_messages:
+        raise MediaOpsError(f"{action}: {'; '.join(one_line(message, 300) for message in checked.error_messages)}")
+    found: dict[str, Any] = plain(checked.validated_parameters)
+    return found
+
+
+def redactor_for(arguments: object) -> Redactor:
+    """Takes the secrets of a task's arguments out of what is shown or kept, and what is no text."""
+    return _Cleaner(secrets_in(arguments))
 
 
 def has_fragment(module: str, name: str) -> bool:
@@ -264,7 +283,7 @@ class HostAction(ActionBase):  # type: ignore[misc]
     @cached_property
     def redactor(self) -> Redactor:
         """Takes secrets out of what is shown or kept, those that the task was given among them, and what is no text."""
-        return _Cleaner(secrets_in(self._task.args))
+        return redactor_for(self._task.args)
 
     def _parse_returned_data(self, res: dict[str, Any], profile: str) -> dict[str, Any]:
         """What a module printed, as data, before Ansible's own code looks at it.

@@ -1,17 +1,17 @@
 # Copyright: (c) 2026, media_ops.runbook contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""From what was found on the hosts to the report's files, as texts by their names."""
+"""From what was found on the hosts to the report's files, as texts by their names; and what keeps them from being made."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from ...module_utils.errors import OptionError
-from ...module_utils.shapes import STATES, Json, mapping, number
+from ...module_utils.shapes import STATES, Json, mapping, number, one_line
 from .render import render
 from .result import build
 
@@ -27,8 +27,22 @@ def news_of(found: Mapping[str, Any], since: float) -> dict[str, Any]:
     return {host: one if (number(mapping(one).get("judged_at")) or 0) > since else {} for host, one in found.items()}
 
 
-def report_of(hosts: Mapping[str, Any], run: Json, options: Json) -> tuple[dict[str, Any], dict[str, str]]:
-    """The result document, and the files of the report.
+class Made(NamedTuple):
+    """What a run has to say, and what of it could not be said.
+
+    Attributes:
+        document: the result document.
+        files: the report's files, as texts by their names.
+        problems: what could not be made, each a sentence.
+    """
+
+    document: dict[str, Any]
+    files: dict[str, str]
+    problems: list[str]
+
+
+def report_of(hosts: Mapping[str, Any], run: Json, options: Json) -> Made:
+    """The result document, and the files of the report. A page that cannot be made costs no verdict.
 
     Args:
         hosts: what was found, by host.
@@ -37,16 +51,29 @@ def report_of(hosts: Mapping[str, Any], run: Json, options: Json) -> tuple[dict[
 
     Raises:
         OptionError: a state of ``fail_on`` is none.
-        MediaOpsError: a template fails.
     """
     wrong = [state for state in options["fail_on"] if state not in STATES]
     if wrong:
         raise OptionError("policy_fail_on", wrong[0], f"one of {', '.join(STATES)} is needed")
-    contacts = options["contacts"]
-    previous = _previous(Path(options["directory"]))
-    document = build(hosts, run=run, contacts=contacts, fail_on=options["fail_on"], previous=previous)
-    texts = render(document, *(str(TEMPLATES / f"{name}.j2") for name in _PAGES))
-    return document, {**dict(zip(_PAGES, texts, strict=True)), "result.json": as_json(document)}
+    problems: list[str] = []
+    document = _document(hosts, run, options, problems)
+    files: dict[str, str] = {}
+    try:
+        texts = render(document, *(str(TEMPLATES / f"{name}.j2") for name in _PAGES))
+        files.update(zip(_PAGES, texts, strict=True))
+    except Exception as error:  # noqa: BLE001  whatever a template or a chart raises
+        problems.append(f"the pages of the report could not be made: {one_line(error, 300)}")
+    document = {**document, "failed": document["failed"] or bool(problems)}
+    return Made(document, {**files, "result.json": as_json(document)}, problems)
+
+
+def _document(hosts: Mapping[str, Any], run: Json, options: Json, problems: list[str]) -> dict[str, Any]:
+    given = {"run": run, "contacts": options["contacts"], "fail_on": options["fail_on"]}
+    try:
+        return build(hosts, previous=_previous(Path(options["directory"])), **given)
+    except Exception as error:  # noqa: BLE001  the document of an earlier run may hold anything
+        problems.append(f"the report of the run before cannot be used: {one_line(error, 300)}")
+        return build(hosts, **given)
 
 
 def _previous(directory: Path) -> object:

@@ -51,6 +51,10 @@ def table(summary: object, width: int) -> list[Line]:
     if len(shown) < len(hosts):
         lines.append(Line(f"{_word('ok')}{len(fine)} more hosts", "ok", len("OK")))
     lines += [Line(""), *_verdict(summary, hosts, width)]
+    problems = summary.get("problems")
+    for problem in problems if isinstance(problems, list) else []:
+        first, *more = _wrapped(f"Problem: {one_line(problem, 600)}", width, 6)
+        lines += [Line(first, "unknown", len("Problem")), *(Line(f"  {text}") for text in more)]
     reports = summary.get("reports")
     paths = [_exact(path) for path in reports if isinstance(path, str)] if isinstance(reports, Sequence) else []
     if paths and not isinstance(reports, str):

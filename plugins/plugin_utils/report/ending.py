@@ -1,0 +1,107 @@
+# Copyright: (c) 2026, media_ops.runbook contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The end of a playbook in ansible-playbook itself: what its tasks have left undone is done by their own arguments."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from ansible import context
+from ansible.playbook.block import Block
+from ansible.release import __version__ as core_version
+from ansible.template import Templar
+from ansible.utils.display import Display
+
+from ...module_utils.errors import MediaOpsError
+from ...module_utils.shapes import Json
+from ..host_action import plain
+from .owed import REPORT, TELL, Seen, amended, found_at_the_end, late_report, problem_of, summary_without
+
+EXIT_UNSEEN = 2
+"""As for a host that failed: a host that was asked for has no verdict, and yet no task has failed."""
+
+_display = Display()
+
+
+class End:
+    """One playbook, from its begin."""
+
+    def __init__(self, playbook: Any) -> None:
+        self.seen = Seen()
+        self._plays = list(playbook.get_plays())
+        self._loader = playbook._loader
+        self._manager = self._plays[0].get_variable_manager() if self._plays else None
+        self.inventory = getattr(self._manager, "_inventory", None)
+
+    def play_begins(self, play: Any) -> None:
+        """Which hosts it is for; in batches, all of them."""
+        if self._manager is not None:
+            variables = self._manager.get_vars(play=play, include_hostvars=False)
+            self.seen.hosts.update(dict.fromkeys(map(str, variables.get("ansible_play_hosts_all") or [])))
+
+    def settled(self, summary: Any, left: Mapping[str, str]) -> dict[str, Any] | None:
+        """The summary to be shown, when all that the run owes is done; None where the playbook owes none.
+
+        Args:
+            summary: of action ``report``, where it came so far.
+            left: the hosts that broke off, and why.
+        """
+        report = self._task(REPORT)
+        if report is None or not self.seen.hosts:
+            return None
+        found = found_at_the_end(self.seen, left)
+        if isinstance(summary, Mapping):
+            after = {host: why for host, why in left.items() if host not in self.seen.reported}
+            made = amended(plain(summary), after)
+        else:
+            made = self._reported(found, *report)
+        return made
+
+    def _reported(self, found: Mapping[str, Any], play: Any, task: Any) -> dict[str, Any]:
+        facts = {
+            "playbook": str(play.get_name()),
+            "check_mode": bool(context.CLIARGS.get("check")),
+            "ansible_version": core_version,
+        }
+        title = "Run"
+        try:
+            arguments = self._arguments(play, task)
+            title = str(arguments.get("title") or title)
+            written = late_report(found, arguments, facts)
+        except Exception as error:  # noqa: BLE001  nothing comes after this that could tell the verdicts
+            return summary_without(found, title, f"the report could not be made: {problem_of(error)}")
+        said = "the run ended before its report, which was made afterwards"
+        made: dict[str, Any] = written["summary"]
+        return {**made, "failed": True, "problems": [said, *made["problems"]]}
+
+    def _task(self, action: str) -> tuple[Any, Any] | None:
+        """The last task of an action, with its play."""
+        found = [(play, task) for play in self._plays for task in _tasks(play) if str(task.action) == action]
+        return found[-1] if found else None
+
+    def _arguments(self, play: Any, task: Any) -> dict[str, Any]:
+        """A task's arguments for the first host, as Ansible would have templated them."""
+        inventory: Any = self.inventory
+        host = inventory.get_host(next(iter(self.seen.hosts)))
+        assert self._manager is not None
+        variables = self._manager.get_vars(play=play, host=host, task=task)
+        variables["ansible_play_hosts_all"] = list(self.seen.hosts)
+        found: Json = Templar(loader=self._loader, variables=variables).template(task.args)
+        return dict(plain(found))
+
+
+def _tasks(play: Any) -> Iterator[Any]:
+    """The tasks that stand in a play, those of imported roles among them."""
+    for block in play.compile():
+        yield from _of_block(block)
+
+
+def _of_block(block: Any) -> Iterator[Any]:
+    for part in (block.block, block.rescue, block.always):
+        for one in part or []:
+            if isinstance(one, Block):
+                yield from _of_block(one)
+            else:
+                yield one

@@ -1,0 +1,153 @@
+# Copyright: (c) 2026, media_ops.runbook contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a run owes when it ends, and what of it its tasks have not done: a verdict for each host, a report, an alert.
+
+A task that fails for all hosts, or a worker that is killed, ends a run before its report. The callback, which is in
+ansible-playbook itself and comes last, does then what the tasks of the playbook would have done, by their own arguments.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ...module_utils.errors import MediaOpsError
+from ...module_utils.shapes import STATES, Json, mapping, one_line
+from ...module_utils.times import utc_now
+from ..host_action import checked_arguments, plain, redactor_for
+from .written import broken_off, written_report
+
+NAMESPACE = "media_ops.runbook."
+REPORT, TELL, GATE = (f"{NAMESPACE}{name}" for name in ("report", "tell", "gate"))
+RESULT = "healthcheck_result"
+_NOT_SHOWN = ("answers", "log", "review")
+_SAID_MAX = 10
+_NOT_REACHED = "the run ended before its turn came"
+
+
+@dataclass
+class Seen:
+    """What was seen of a run while it went on.
+
+    Attributes:
+        hosts: that the run is for, in order.
+        found: by host, what was registered last as ``healthcheck_result``.
+        broken: by host, the task that failed on it or could not reach it, and why.
+        under_way: by host, the task that was begun on it and has not ended.
+        done: the actions of this collection that ended well, once for the run.
+        summary: what action ``report`` handed on.
+        reported: the hosts that had broken off already when the report was made.
+    """
+
+    hosts: dict[str, None] = field(default_factory=dict)
+    found: dict[str, dict[str, Any]] = field(default_factory=dict)
+    broken: dict[str, str] = field(default_factory=dict)
+    under_way: dict[str, str] = field(default_factory=dict)
+    done: set[str] = field(default_factory=set)
+    summary: dict[str, Any] | None = None
+    reported: set[str] = field(default_factory=set)
+
+    def ok(self, host: str, action: str, register: str, result: Mapping[str, Any]) -> None:
+        """A task ended well on a host."""
+        self.under_way.pop(host, None)
+        if register == RESULT and "verdicts" in result:
+            self.found[host] = plain(result)
+        if action == REPORT:
+            data = mapping(mapping(result.get("ansible_stats")).get("data"))
+            self.summary = plain(mapping(data.get("media_ops_summary")))
+            self.reported = set(self.broken)
+        self.done.add(action)
+
+    def failed(self, host: str, action: str, task: str, result: Mapping[str, Any]) -> None:
+        """A task failed on a host, or could not reach it. That a host is not well is no failure of the run."""
+        self.under_way.pop(host, None)
+        if action == GATE and "state" in result:
+            return
+        reason = result.get("msg") or result.get("exception") or "no reason given"
+        self.broken[host] = f"task '{task}': {one_line(reason, 300)}"
+
+    def left(self, whether: Callable[[str], bool]) -> dict[str, str]:
+        """The hosts that broke off, and why, of those for which ``whether`` says that they did."""
+        return {host: why for host, why in self.broken.items() if whether(host)}
+
+    def cut_off(self) -> dict[str, str]:
+        """The hosts that broke off where the run itself did: also those with a task that has not ended."""
+        cut = {host: f"task '{task}' had not ended when the run did" for host, task in self.under_way.items()}
+        return {**cut, **self.broken}
+
+
+def found_at_the_end(seen: Seen, left: Mapping[str, str]) -> dict[str, dict[str, Any]]:
+    """By host, what is known of it, for a run that ended before its report."""
+    known, said = {}, next(iter(left.values()), "")
+    for host in seen.hosts:
+        found = seen.found.get(host, {})
+        why = left.get(host) or ("" if found else f"{_NOT_REACHED}: {said}" if said else _NOT_REACHED)
+        known[host] = broken_off(found, why) if why else found
+    return known
+
+
+def late_report(found: Mapping[str, Any], arguments: Json, facts: Json) -> dict[str, Any]:
+    """What action ``report`` would have given.
+
+    Args:
+        found: by host, what is known of it.
+        arguments: of the task, templated.
+        facts: ``playbook``, ``check_mode``, ``ansible_version`` of the run.
+
+    Raises:
+        MediaOpsError: the arguments cannot be used.
+    """
+    redactor = redactor_for(arguments)
+    shown = {host: redactor.data(plain(one), _NOT_SHOWN) for host, one in found.items()}
+    return written_report(shown, checked_arguments("report", arguments), facts, utc_now())
+
+
+def summary_without(found: Mapping[str, Any], title: str, problem: str) -> dict[str, Any]:
+    """The summary of a run whose report cannot be made: each host is unknown, or worse where that was found."""
+    hosts = []
+    for host, one in found.items():
+        verdicts = mapping(one).get("verdicts") or []
+        worst = max(verdicts, key=lambda row: STATES.index(row["state"]), default={})
+        hosts.append(
+            {
+                "host": host,
+                "state": worst.get("state", "unknown"),
+                "check": worst.get("check", "run"),
+                "message": worst.get("message", "not judged"),
+            }
+        )
+    state = max((row["state"] for row in hosts), key=STATES.index, default="unknown")
+    return {
+        "schema_version": 1,
+        "title": title,
+        "state": state,
+        "failed": True,
+        "hosts": hosts,
+        "next": [],
+        "reports": [],
+        "problems": [problem],
+    }
+
+
+def amended(summary: Json, left: Mapping[str, str]) -> dict[str, Any]:
+    """The summary of a report that was made before hosts broke off."""
+    if not left:
+        return dict(summary)
+    rows = [dict(row) for row in summary.get("hosts") or []]
+    for row in rows:
+        if row["host"] in left and STATES.index(row["state"]) < STATES.index("unknown"):
+            row.update(state="unknown", check="run", message=f"After the report the run broke off: {left[row['host']]}")
+    said = [f"on {host} the run broke off after the report: {why}" for host, why in left.items()]
+    problems = [*(summary.get("problems") or []), *said[:_SAID_MAX]]
+    if len(said) > _SAID_MAX:
+        problems.append(f"and on {len(said) - _SAID_MAX} more hosts")
+    return {**summary, "hosts": rows, "failed": True, "problems": problems}
+
+
+
+def problem_of(error: Exception) -> str:
+    """An error as a sentence."""
+    known = isinstance(error, MediaOpsError)
+    return one_line(error if known else f"{type(error).__name__}: {error}", 300)

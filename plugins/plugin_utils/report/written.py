@@ -1,0 +1,93 @@
+# Copyright: (c) 2026, media_ops.runbook contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The reports of a run made and written, by action ``report`` or, where a run ended before it, by the callback.
+
+Nothing here costs a run its verdict: what could not be made or written is told beside it.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from ...module_utils.errors import MediaOpsError
+from ...module_utils.shapes import Json, mapping, one_line
+from ...module_utils.times import to_text
+from ..judging.shapes import verdict
+from .made import Made, news_of, report_of
+from .report_files import report_files
+from .result import summarise
+
+
+def written_report(found: Mapping[str, Any], given: Json, facts: Json, now: datetime) -> dict[str, Any]:
+    """Make the reports and write them; the result of action ``report``, without what Ansible wants of it.
+
+    Args:
+        found: by host, ``healthcheck_result`` as it may be shown.
+        given: options of action ``report``.
+        facts: ``playbook``, ``check_mode``, ``ansible_version`` of the run.
+        now: when the run ended.
+
+    Raises:
+        OptionError: a state of ``fail_on`` is none.
+    """
+    run = {
+        "id": now.strftime("%Y%m%dT%H%M%SZ"),
+        "check": given["check"],
+        "title": given["title"],
+        "finished_at": to_text(now),
+        "playbook_prefix": given["command_prefix"],
+        **facts,
+    }
+    directory = os.path.expanduser(given["directory"])
+    news = news_of(found, given["since"])
+    made = report_of(news, run, {**given, "directory": directory})
+    files = {**_of_week(news, made, given), **made.files}
+    wanted = {"directory": directory, "run": run["id"], "files": files, "link": "latest", "keep": given["keep"]}
+    try:
+        written = report_files(wanted, check_mode=facts["check_mode"])
+    except (MediaOpsError, OSError) as error:
+        made.problems.append(f"the report could not be written: {one_line(error, 300)}")
+        written = {"path": None, "files": [], "link": None, "removed": [], "not_removed": [], "kept": None}
+    there = [] if facts["check_mode"] else written["files"]
+    page = next((file for file in there if file.endswith(".html")), None)
+    summary = {**summarise(made.document, there), "problems": made.problems}
+    return {
+        **written,
+        "page": page,
+        "problem": "; ".join(made.problems),
+        "made_at": now.timestamp(),
+        "summary": {**summary, "failed": summary["failed"] or bool(made.problems)},
+    }
+
+
+def _of_week(news: Mapping[str, Any], made: Made, given: Json) -> dict[str, str]:
+    if not any(mapping(host).get("review") for host in news.values()):
+        return {}
+    # Only here: the runs of each day need none of it.
+    from ..week.made import week_of
+
+    try:
+        return week_of(news, made.document["run"], given["contacts"])
+    except Exception as error:  # noqa: BLE001  whatever a template or a chart raises
+        made.problems.append(f"the pages of the week could not be made: {one_line(error, 300)}")
+        return {}
+
+
+def broken_off(found: object, reason: str) -> dict[str, Any]:
+    """What was found on a host that did not come to the end of the run: from then on nothing is known of it."""
+    known = dict(mapping(found))
+    one = verdict(
+        "run",
+        "Run on the host",
+        "",
+        "unknown",
+        f"Run on the host: it broke off, so what came after is not known: {one_line(reason, 400)}",
+        fault="module_failed",
+        action="Read the failure of this host in the run's output, then run the playbook again",
+    )
+    return {**known, "verdicts": [*(known.get("verdicts") or []), one], "judged_at": time.time()}
