@@ -5,11 +5,13 @@
 
 from __future__ import annotations
 
-from ansible_collections.media_ops.runbook.plugins.callback.verdicts import DOCUMENTATION as DOCUMENTATION
-from ansible_collections.media_ops.runbook.plugins.callback.verdicts import CallbackModule as Verdicts
+from ansible_collections.media_ops.runbook.plugins.callback import verdicts
+
+# By which Ansible knows its options
+DOCUMENTATION = verdicts.DOCUMENTATION
 
 
-class CallbackModule(Verdicts):
+class CallbackModule(verdicts.CallbackModule):  # type: ignore[misc]
     """The same as the collection's callback, which prints once wherever it is enabled as well."""
 
     CALLBACK_NEEDS_ENABLED = False

@@ -34,7 +34,7 @@ class ActionModule(HostAction):
         return {"state": state}
 
     def _problems(self) -> list[str]:
-        """What could not be told or written of the whole run, which fails one host, since others are judged by theirs."""
+        """What could not be told or written of the whole run; it fails one host alone."""
         hosts = self.variables.get("ansible_play_hosts") or []
         if not hosts or str(hosts[0]) != self.host:
             return []

@@ -9,8 +9,9 @@ from typing import Any
 
 from ..module_utils.times import utc_now
 from ..plugin_utils.arguments import require_arguments
+from ..plugin_utils.ending.written import written_report
 from ..plugin_utils.host_action import HostAction, plain
-from ..plugin_utils.report.written import broken_off, written_report
+from ..plugin_utils.judging.checked import broken_off
 
 _NOT_SHOWN = ("answers", "log", "review")
 
@@ -27,7 +28,7 @@ class ActionModule(HostAction):
         # Here ids and paths are shown, too, which were left as they are to be acted on.
         found = {host: self.redactor.data(plain(result), _NOT_SHOWN) for host, result in results.items()}
         for host in set(found) - set(map(str, variables["ansible_play_hosts"])):
-            found[host] = broken_off(found[host], "a task failed on it, or it could not be reached any more")
+            found[host] = broken_off(found[host], "in a task that failed, or did not reach it")
         facts = {
             "playbook": str(variables.get("ansible_play_name", "")),
             "check_mode": self._task.check_mode,

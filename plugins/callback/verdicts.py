@@ -66,8 +66,8 @@ from ansible.plugins.callback import CallbackBase
 from ansible.utils.color import stringc
 
 from ..module_utils.shapes import mapping
-from ..plugin_utils.report.ending import EXIT_UNSEEN, End
-from ..plugin_utils.report.owed import REPORT, RESULT, TELL
+from ..plugin_utils.ending.end import EXIT_UNSEEN, End
+from ..plugin_utils.ending.owed import REPORT, RESULT, TELL
 from ..plugin_utils.report.table import Line, table
 from ..plugin_utils.screen import is_read_by_a_program
 from ..plugin_utils.site.inventory import note_inventory
@@ -107,7 +107,7 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
     def v2_runner_on_start(self, host: Any, task: Any) -> None:
         """A task begins on a host."""
         if self._end:
-            self._end.seen.under_way[str(host.name)] = str(task.get_name())
+            self._end.seen.under_way[str(host.name)] = str(task.name or task.action)
 
     def v2_runner_on_ok(self, result: Any) -> None:
         """A task ended well."""
@@ -126,7 +126,10 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
         """A task failed."""
         if self._end and not ignore_errors:
             self._end.seen.failed(
-                str(result.host.name), str(result.task.action), str(result.task.get_name()), result.result
+                str(result.host.name),
+                str(result.task.action),
+                str(result.task.name or result.task.action),
+                result.result,
             )
 
     def v2_runner_on_unreachable(self, result: Any) -> None:

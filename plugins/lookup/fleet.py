@@ -12,11 +12,12 @@ version_added: 1.0.0
 author:
   - media_ops.runbook contributors (@media-ops)
 description:
-  - Stands in C(hosts) of each playbook of this collection. Ansible ends a play that has no host, or fewer than were meant, as a
-    success; this raises an error instead, before anything is done, and exit code 4.
-  - Refused are a pattern or a C(--limit) that names what the inventory does not have, or leaves no host; an inventory of which
-    a source could not be read to its end; C(--tags), C(--skip-tags) and C(--start-at-task), since a run without some of
-    its tasks says nothing of the hosts; extra variables with names that are the collection's own; an ansible-core that is too old.
+  - Stands in C(hosts) of each playbook of this collection. Ansible ends a play that has no host, or fewer than were
+    meant, as a success; this raises an error instead, before anything is done, and exit code 4.
+  - Refused are a pattern or a C(--limit) that names what the inventory does not have, or leaves no host; an inventory
+    of which a source could not be read to its end; C(--tags), C(--skip-tags) and C(--start-at-task), since a run
+    without some of its tasks says nothing of the hosts; extra variables with names that are the collection's own;
+    an ansible-core that is too old.
   - Hosts that C(--limit) names outside of the pattern are told in a warning.
 options:
   _terms:
@@ -74,9 +75,7 @@ _display = Display()
 class LookupModule(LookupBase):  # type: ignore[misc]
     """Asked before a play begins, in ansible-playbook itself."""
 
-    def run(
-        self, terms: list[Any], variables: Mapping[str, Any] | None = None, **kwargs: Any
-    ) -> list[str]:
+    def run(self, terms: list[Any], variables: Mapping[str, Any] | None = None, **kwargs: Any) -> list[str]:
         """The pattern, or the hosts."""
         self.set_options(var_options=variables, direct=kwargs)
         known = variables or {}
@@ -88,7 +87,7 @@ class LookupModule(LookupBase):  # type: ignore[misc]
             if not context.CLIARGS.get("syntax"):
                 self._require(known, parts)
         except MediaOpsError as error:
-            raise AnsibleError(str(error)) from error
+            raise AnsibleError(str(error)) from None
         return [":".join(parts)]
 
     def _pattern(self, terms: list[Any], variables: Mapping[str, Any]) -> Any:
@@ -99,7 +98,7 @@ class LookupModule(LookupBase):  # type: ignore[misc]
         try:
             return self._templar.template(variables[FLEET_VARIABLE])
         except AnsibleError as error:
-            raise FleetError(f"{FLEET_VARIABLE} cannot be used: {one_line(error, 300)}") from error
+            raise FleetError(f"{FLEET_VARIABLE} cannot be used: {one_line(error, 300)}") from None
 
     def _require(self, variables: Mapping[str, Any], parts: list[str]) -> None:
         problems = run_problems(
@@ -112,7 +111,9 @@ class LookupModule(LookupBase):  # type: ignore[misc]
         read = read_sources()
         unread = unread_sources(sources, read) if read is not None else []
         if unread:
-            problems.append(f"the inventory {', '.join(unread)} could not be read to its end, so that hosts may be missing")
+            problems.append(
+                f"the inventory {', '.join(unread)} could not be read to its end, so that hosts may be missing"
+            )
         if problems:
             raise FleetError(f"nothing was begun: {'; '.join(problems)}")
         limit = context.CLIARGS.get("subset")
@@ -120,7 +121,7 @@ class LookupModule(LookupBase):  # type: ignore[misc]
             _hosts, outside = chosen_hosts(variables.get("groups") or {}, parts, limit)
         except FleetError as error:
             named = ", ".join(map(str, sources)) or "none"
-            raise FleetError(f"nothing was begun: {error}. Inventory: {named}") from error
+            raise FleetError(f"nothing was begun: {error}. Inventory: {named}") from None
         if outside:
             shown = ", ".join(outside[:5]) + (f" and {len(outside) - 5} more" if len(outside) > 5 else "")
             _display.warning(f"--limit names hosts outside of {':'.join(parts)}, which this run leaves out: {shown}")

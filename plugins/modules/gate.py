@@ -15,8 +15,8 @@ description:
   - Fails each host whose state is one of O(fail_on), so that ansible-playbook ends with 2 and the failed hosts of its
     recap are those that are not well.
   - The state of a host is its worst verdict. A host without any was not checked, which is V(unknown).
-  - What could not be told or written for the run as a whole, by M(media_ops.runbook.tell) or M(media_ops.runbook.report),
-    fails the first host of the play.
+  - What could not be told or written for the run as a whole, by M(media_ops.runbook.tell) or
+    M(media_ops.runbook.report), fails the first host of the play.
 extends_documentation_fragment:
   - media_ops.runbook.action.controller
 options:

@@ -10,11 +10,11 @@ from datetime import datetime
 from typing import Any
 
 from ...module_utils.errors import OptionError
-from ...module_utils.shapes import Json, mapping, number
-from ...module_utils.times import to_text
+from ...module_utils.shapes import Json, mapping, number, one_line
+from ...module_utils.times import to_text, utc_now
 from .observations import details, observe, observe_log
 from .routing import route
-from .shapes import Observation
+from .shapes import Observation, verdict
 from .verdict import bound_of, judge
 
 
@@ -85,3 +85,23 @@ def day_report(found: Json, answers: Json, hours: int, now: datetime) -> dict[st
         "metrics": found["details"].get("metrics"),
         "log_errors": found["details"].get("log"),
     }
+
+
+def broken_off(found: object, reason: str) -> dict[str, Any]:
+    """What was found on a host that did not come to the end of the run: from then on nothing is known of it.
+
+    Args:
+        found: what was found before, as :func:`checked` gives it; anything else is nothing.
+        reason: in which task, and why.
+    """
+    known = dict(mapping(found))
+    one = verdict(
+        "run",
+        "Run on the host",
+        "",
+        "unknown",
+        one_line(f"Run on the host: broke off {reason}", 500),
+        fault="module_failed",
+        action="Read the failure of this host in the run's output, then run the playbook again",
+    )
+    return {**known, "verdicts": [*(known.get("verdicts") or []), one], "judged_at": utc_now().timestamp()}

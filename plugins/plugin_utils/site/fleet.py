@@ -119,7 +119,7 @@ def _require_known(inventory: InventoryManager, parts: Sequence[str], said: str)
 
 
 def unread_sources(sources: Iterable[Any], read: Iterable[Any]) -> list[str]:
-    """The sources of an inventory that no plugin could read to its end, whose hosts and variables are lost or half there.
+    """The sources of an inventory that no plugin could read to its end: their hosts are lost or half there.
 
     Args:
         sources: as the command line or the configuration name them.
@@ -159,12 +159,18 @@ def run_problems(options: Mapping[str, Any], extra: Iterable[str], settings: Map
     if left_out:
         problems.append(f"--skip-tags {','.join(left_out)} would leave out what the run is made of")
     if options.get("start_at_task"):
-        problems.append(f"--start-at-task {one_line(options['start_at_task'], 60)} would leave out what comes before it")
+        problems.append(
+            f"--start-at-task {one_line(options['start_at_task'], 60)} would leave out what comes before it"
+        )
     ours = sorted(name for name in map(str, extra) if name.startswith("__") or name in _OURS)
     if ours:
-        problems.append(f"-e {', '.join(ours)}: such names are the collection's own, by which its tasks hand on what they found")
+        problems.append(
+            f"-e {', '.join(ours)}: such names are the collection's own, by which its tasks hand on what they found"
+        )
     if settings.get("hash_behaviour") == "merge":
-        problems.append("hash_behaviour is merge, which would mix the tables of role policy with a site's: set it to replace")
+        problems.append(
+            "hash_behaviour is merge, which would mix the tables of role policy with a site's: set it to replace"
+        )
     return problems
 
 

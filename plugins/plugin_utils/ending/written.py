@@ -9,7 +9,6 @@ Nothing here costs a run its verdict: what could not be made or written is told 
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
@@ -17,10 +16,9 @@ from typing import Any
 from ...module_utils.errors import MediaOpsError
 from ...module_utils.shapes import Json, mapping, one_line
 from ...module_utils.times import to_text
-from ..judging.shapes import verdict
-from .made import Made, news_of, report_of
-from .report_files import report_files
-from .result import summarise
+from ..report.made import Made, news_of, report_of
+from ..report.report_files import report_files
+from ..report.result import summarise
 
 
 def written_report(found: Mapping[str, Any], given: Json, facts: Json, now: datetime) -> dict[str, Any]:
@@ -76,18 +74,3 @@ def _of_week(news: Mapping[str, Any], made: Made, given: Json) -> dict[str, str]
     except Exception as error:  # noqa: BLE001  whatever a template or a chart raises
         made.problems.append(f"the pages of the week could not be made: {one_line(error, 300)}")
         return {}
-
-
-def broken_off(found: object, reason: str) -> dict[str, Any]:
-    """What was found on a host that did not come to the end of the run: from then on nothing is known of it."""
-    known = dict(mapping(found))
-    one = verdict(
-        "run",
-        "Run on the host",
-        "",
-        "unknown",
-        f"Run on the host: it broke off, so what came after is not known: {one_line(reason, 400)}",
-        fault="module_failed",
-        action="Read the failure of this host in the run's output, then run the playbook again",
-    )
-    return {**known, "verdicts": [*(known.get("verdicts") or []), one], "judged_at": time.time()}

@@ -4,7 +4,7 @@
 """What a run owes when it ends, and what of it its tasks have not done: a verdict for each host, a report, an alert.
 
 A task that fails for all hosts, or a worker that is killed, ends a run before its report. The callback, which is in
-ansible-playbook itself and comes last, does then what the tasks of the playbook would have done, by their own arguments.
+ansible-playbook itself and comes last, then does what the tasks would have done, by their own arguments.
 """
 
 from __future__ import annotations
@@ -17,14 +17,15 @@ from ...module_utils.errors import MediaOpsError
 from ...module_utils.shapes import STATES, Json, mapping, one_line
 from ...module_utils.times import utc_now
 from ..host_action import checked_arguments, plain, redactor_for
-from .written import broken_off, written_report
+from ..judging.checked import broken_off
+from .written import written_report
 
 NAMESPACE = "media_ops.runbook."
 REPORT, TELL, GATE = (f"{NAMESPACE}{name}" for name in ("report", "tell", "gate"))
 RESULT = "healthcheck_result"
 _NOT_SHOWN = ("answers", "log", "review")
 _SAID_MAX = 10
-_NOT_REACHED = "the run ended before its turn came"
+_NOT_REACHED = "before it was judged"
 
 
 @dataclass
@@ -66,7 +67,7 @@ class Seen:
         if action == GATE and "state" in result:
             return
         reason = result.get("msg") or result.get("exception") or "no reason given"
-        self.broken[host] = f"task '{task}': {one_line(reason, 300)}"
+        self.broken[host] = f"in task '{task}': {one_line(reason, 300)}"
 
     def left(self, whether: Callable[[str], bool]) -> dict[str, str]:
         """The hosts that broke off, and why, of those for which ``whether`` says that they did."""
@@ -74,7 +75,7 @@ class Seen:
 
     def cut_off(self) -> dict[str, str]:
         """The hosts that broke off where the run itself did: also those with a task that has not ended."""
-        cut = {host: f"task '{task}' had not ended when the run did" for host, task in self.under_way.items()}
+        cut = {host: f"in task '{task}', which had not ended when the run did" for host, task in self.under_way.items()}
         return {**cut, **self.broken}
 
 
@@ -83,7 +84,7 @@ def found_at_the_end(seen: Seen, left: Mapping[str, str]) -> dict[str, dict[str,
     known, said = {}, next(iter(left.values()), "")
     for host in seen.hosts:
         found = seen.found.get(host, {})
-        why = left.get(host) or ("" if found else f"{_NOT_REACHED}: {said}" if said else _NOT_REACHED)
+        why = left.get(host) or ("" if found else f"{_NOT_REACHED}, {said}" if said else _NOT_REACHED)
         known[host] = broken_off(found, why) if why else found
     return known
 
@@ -109,7 +110,7 @@ def summary_without(found: Mapping[str, Any], title: str, problem: str) -> dict[
     hosts = []
     for host, one in found.items():
         verdicts = mapping(one).get("verdicts") or []
-        worst = max(verdicts, key=lambda row: STATES.index(row["state"]), default={})
+        worst: Json = max(verdicts, key=lambda row: STATES.index(row["state"]), default={})
         hosts.append(
             {
                 "host": host,
@@ -138,13 +139,12 @@ def amended(summary: Json, left: Mapping[str, str]) -> dict[str, Any]:
     rows = [dict(row) for row in summary.get("hosts") or []]
     for row in rows:
         if row["host"] in left and STATES.index(row["state"]) < STATES.index("unknown"):
-            row.update(state="unknown", check="run", message=f"After the report the run broke off: {left[row['host']]}")
-    said = [f"on {host} the run broke off after the report: {why}" for host, why in left.items()]
+            row.update(state="unknown", check="run", message=f"After the report the run broke off {left[row['host']]}")
+    said = [f"on {host} the run broke off after the report, {why}" for host, why in left.items()]
     problems = [*(summary.get("problems") or []), *said[:_SAID_MAX]]
     if len(said) > _SAID_MAX:
         problems.append(f"and on {len(said) - _SAID_MAX} more hosts")
     return {**summary, "hosts": rows, "failed": True, "problems": problems}
-
 
 
 def problem_of(error: Exception) -> str:

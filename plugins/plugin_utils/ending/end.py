@@ -14,10 +14,9 @@ from ansible.release import __version__ as core_version
 from ansible.template import Templar
 from ansible.utils.display import Display
 
-from ...module_utils.errors import MediaOpsError
 from ...module_utils.shapes import Json
 from ..host_action import plain
-from .owed import REPORT, TELL, Seen, amended, found_at_the_end, late_report, problem_of, summary_without
+from .owed import REPORT, Seen, amended, found_at_the_end, late_report, problem_of, summary_without
 
 EXIT_UNSEEN = 2
 """As for a host that failed: a host that was asked for has no verdict, and yet no task has failed."""
