@@ -34,6 +34,8 @@ def policy(**changes: Any) -> dict[str, Any]:
 
 def _filled(raw: dict[str, Any]) -> dict[str, Any]:
     environment = NativeEnvironment()
+    # As ansible.builtin.vars does it
+    environment.globals["lookup"] = lambda _vars, name, default: raw.get(name, default)
 
     def fill(value: Any) -> Any:
         if isinstance(value, dict):
