@@ -26,7 +26,7 @@ from ..opener import kind_of, open_regular_at
 from ..options import check_range
 from ..plan import Action, plan_hash, require_hash
 from ..shapes import one_line
-from ..system.mounts import MountPoints
+from ..system.mounts import MountPoint, MountPoints
 from ..system.open_files import OpenFiles, claimed, leased
 from ..system.tree import LOCK, Directory, Root, SymbolicLinkError, is_at, open_root, opened_again, walk
 from .retention import DueFile, Findings, Rule, Totals, lacking, limit_to, make_plan, parse_rules, totals
@@ -308,7 +308,7 @@ class Look(NamedTuple):
 
     open_files: OpenFiles
     mounts: MountPoints
-    points: dict[str, dict[str, bool]]
+    points: dict[str, dict[str, MountPoint]]
 
     @classmethod
     def now(cls, roots: _Roots) -> Look:
@@ -316,19 +316,24 @@ class Look(NamedTuple):
         mounts = MountPoints()
         return cls(OpenFiles(roots.devices), mounts, {path: mounts.below(root) for path, root in roots})
 
-    def is_mount_point(self, root: str, path: str) -> bool:
-        """Whether something is mounted there, in whatever namespace.
+    def mounted_on(self, root: str, path: str) -> str:
+        """What is known where something is mounted on a path, in whatever namespace, for people; else empty.
 
         Args:
             root: path of an open root.
             path: below it.
         """
-        return path in self.points[root]
+        point = self.points[root].get(path)
+        return f"is a mount point {point.where}" if point else ""
 
-    def is_hidden(self, root: str, path: str) -> bool:
-        """Whether a path below a root is, or lies below, a mount point at which something else is seen."""
-        points = self.points[root]
-        return any(hides and (path == point or path.startswith(point + "/")) for point, hides in points.items())
+    def hidden(self, root: str, path: str) -> str:
+        """The same where a path below a root is, or lies below, a mount point at which something else is seen."""
+        for at, point in self.points[root].items():
+            if point.hides and path == at:
+                return f"is a mount point {point.where}"
+            if point.hides and path.startswith(at + "/"):
+                return f"lies below {root}/{at}, which is a mount point {point.where}"
+        return ""
 
 
 # Finding
@@ -362,14 +367,15 @@ class Survey:
         own = [found for found in self.findings if found.rule.root == path]
 
         def skipped(where: str, reason: str) -> None:
+            said = self._look.mounted_on(path, where[len(path) + 1 :]) if reason == "mount" else ""
             for found in own:
-                found.skip(where, reason)
+                found.skip(where, reason, said=said)
 
         for directory, entries in walk(root, skipped):
             # What is due must be known of all before the first file goes.
             self._deadline.require(f"looking through {path}: nothing was deleted")
-            if directory.parent and self._look.is_hidden(path, directory.relative):
-                if self._look.is_mount_point(path, directory.relative):
+            if directory.parent and self._look.hidden(path, directory.relative):
+                if self._look.mounted_on(path, directory.relative):  # what lies below it goes without saying
                     skipped(directory.path, "mount")
                 continue
             rules = [rule for rule in rivals if rule.covers(directory.path)]
@@ -419,8 +425,9 @@ class Survey:
         if session:
             return "session", session
         relative = place.directory.relative
-        if self._look.is_mount_point(place.root, f"{relative}/{name}" if relative else name):
-            return "mount", ""
+        mounted_on = self._look.mounted_on(place.root, f"{relative}/{name}" if relative else name)
+        if mounted_on:
+            return "mount", mounted_on
         if place.why_not:
             return place.why_not, ""
         with claimed(place.directory.fd, name, facts, self._look.open_files) as (_fd, why):
@@ -442,14 +449,15 @@ class Survey:
             return
         found, verdict = self._by_rule[owner[0].name], owner[1]
         why_not = _why_not_from(root, parent)
+        mounted_on = self._look.mounted_on(place.root, directory.relative)
         if verdict == "future":
             _note_ahead(found, directory.path, directory.facts)
         elif verdict:
             found.skip(directory.path, verdict)
         elif place.session:
             found.skip(directory.path, "session", said=place.session)
-        elif self._look.is_mount_point(place.root, directory.relative):
-            found.skip(directory.path, "mount")
+        elif mounted_on:
+            found.skip(directory.path, "mount", said=mounted_on)
         elif self._look.open_files.holder(directory.facts):
             found.skip(directory.path, "open", said=self._look.open_files.said(directory.facts, "open"))
         elif why_not:
@@ -643,11 +651,8 @@ class Sweep:
         session = listed.keeps_directory(directory) or listed.keeps_file(file.name)
         if session:
             return Outcome("session", f"{session}, since the plan was made")
-        if self._look.points[root.path] and (
-            self._look.is_mount_point(root.path, file.path) or self._look.is_hidden(root.path, file.path)
-        ):
-            return Outcome("mount")
-        return Outcome()
+        mounted_on = self._look.mounted_on(root.path, file.path) or self._look.hidden(root.path, file.path)
+        return Outcome("mount", mounted_on) if mounted_on else Outcome()
 
     def result(self, found: Findings, planned: Totals) -> dict[str, Any]:
         """What the module says of one rule."""

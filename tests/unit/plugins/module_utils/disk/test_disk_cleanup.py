@@ -468,9 +468,11 @@ def test_a_mount_point_of_another_namespace_stays_with_what_is_below(top: Path) 
         (top / name).mkdir()
         aged(top / name, 2 * DAY)
     script = ELSEWHERE.replace("echo there", 'mount -t tmpfs none "$1/mounted sp"\necho there')
-    with holding("unshare", "-m", "bash", "-c", script, "bash", str(top)):
+    with holding("unshare", "-m", "bash", "-c", script, "bash", str(top)) as pid:
         found = clean(rule(top, "*.tmp", prune_empty=True))
         assert found["rules"][0]["skipped"] == {"mount": 3}
+        said = f"is a mount point in the mount namespace of pid {pid} (bash)"
+        assert {line["msg"] for line in found["skipped_files"]} == {said}
         assert {line["path"] for line in found["skipped_files"]} == {
             f"{top}/{name}" for name in ("mounted", "file.tmp", "mounted sp")
         }
@@ -704,6 +706,7 @@ def test_a_mount_below_the_root_is_not_crossed(tmp_path: Path, top: Path, kind: 
         make(top / "mounted/precious.tmp")
         found = clean(rule(top, "*.tmp", prune_empty=True))
         assert found["rules"][0]["skipped"] == {"mount": 1}
+        assert [line["msg"] for line in found["skipped_files"]] == ["is a mount point of this mount namespace"]
         assert found["rules"][0]["removed"]["files"] == 1
         assert (top / "mounted/precious.tmp").exists()
         inner = clean(rule(top, "*.tmp", name="outer"), rule(top / "mounted", "*.tmp", name="inner"))
