@@ -28,6 +28,7 @@ from ..plan import Action, plan_hash, require_hash
 from ..shapes import one_line
 from ..system.mounts import MountPoint, MountPoints
 from ..system.open_files import OpenFiles, claimed, leased
+from ..system.stamp import Stamp
 from ..system.tree import LOCK, Directory, Root, SymbolicLinkError, is_at, open_root, opened_again, walk
 from .retention import DueFile, Findings, Rule, Totals, lacking, limit_to, make_plan, parse_rules, totals
 
@@ -61,14 +62,12 @@ _SAID = {
     "moved": "the root was moved away, or something else is in its place",
     "no_date": "has a date that no clock can have given, before 1677 or after 2262",
     "no_regular_file": "is no regular file",
-    "open": "a process has it open, and must not be looked at",
     "read_only": "read-only file system",
     "session": "belongs to a session",
     "symbolic_link": "is a symbolic link",
     "target_reached": "enough is free without it",
     "time_over": "the module's time was over",
     "too_deep": "lies too deep to be looked into",
-    "unproven": "nobody can say whether a process has it open: there is no lease, and not all of /proc could be read",
     "unreadable": "cannot be read",
 }
 # Why a file may stay without anything having failed
@@ -431,7 +430,7 @@ class Survey:
         if place.why_not:
             return place.why_not, ""
         with claimed(place.directory.fd, name, facts, self._look.open_files) as (_fd, why):
-            return why, self._look.open_files.said(facts, why)
+            return why, self._look.open_files.says(facts, why)
 
     def _empty(self, place: _Place, root: Root, rules: list[Rule]) -> None:
         directory, parent = place.directory, place.directory.parent
@@ -459,7 +458,7 @@ class Survey:
         elif mounted_on:
             found.skip(directory.path, "mount", said=mounted_on)
         elif self._look.open_files.holder(directory.facts):
-            found.skip(directory.path, "open", said=self._look.open_files.said(directory.facts, "open"))
+            found.skip(directory.path, "open", said=self._look.open_files.says(directory.facts, "open"))
         elif why_not:
             found.skip(directory.path, why_not)
         else:
@@ -699,20 +698,6 @@ def _shared(directory: int) -> Iterator[bool]:
 Remove = Callable[[int, DueFile, OpenFiles, "dict[tuple[int, int], int]"], Outcome]
 
 
-def changed_how(file: DueFile, facts: os.stat_result) -> str:
-    """What happened to a file since it was planned, for people; empty where it is the same."""
-    if facts.st_ino != file.inode:
-        return f"is another file since it was planned, of {facts.st_size} bytes where {file.size} were"
-    if facts.st_size != file.size:
-        grown = facts.st_size - file.size
-        return f"has {'grown' if grown > 0 else 'shrunk'} by {abs(grown)} bytes since it was planned"
-    if facts.st_mtime_ns != file.mtime_ns:
-        return "was written to, or dated anew, since it was planned"
-    if facts.st_ctime_ns != file.ctime_ns:
-        return "was moved, linked, or given other rights since it was planned"
-    return ""
-
-
 def remove_file(directory: int, file: DueFile, open_files: OpenFiles, relinked: dict[tuple[int, int], int]) -> Outcome:
     """Delete a file by its name in an open directory, if it still is the one that was planned and nobody has it open.
 
@@ -726,9 +711,9 @@ def remove_file(directory: int, file: DueFile, open_files: OpenFiles, relinked: 
     if not stat.S_ISREG(facts.st_mode):
         return Outcome("changed", f"is {kind_of(facts)} since it was planned")
     ctime_ns = relinked.get((facts.st_dev, facts.st_ino), file.ctime_ns)
-    changed = changed_how(file._replace(ctime_ns=ctime_ns), facts)
+    changed = Stamp(file.inode, file.size, file.mtime_ns, ctime_ns).changed_how(Stamp.of(facts))
     if changed:
-        return Outcome("changed", changed)
+        return Outcome("changed", f"{changed} since it was planned")
     with _shared(directory) as ours:
         return _delete(directory, file, facts, open_files, relinked) if ours else Outcome("locked")
 
@@ -742,7 +727,7 @@ def _delete(
 ) -> Outcome:
     with claimed(directory, file.name, facts, open_files) as (fd, why):
         if why:
-            return Outcome(why, open_files.said(facts, why))
+            return Outcome(why, open_files.says(facts, why))
         if fd is not None and not leased(fd, fcntl.F_WRLCK):
             return Outcome("open", "a process wants to open it")
         if facts.st_nlink == 1:
@@ -786,7 +771,7 @@ def remove_directory(
     if (facts.st_ino, facts.st_mtime_ns, facts.st_ctime_ns) != (file.inode, file.mtime_ns, file.ctime_ns):
         return Outcome("changed")
     if open_files.holder(facts):
-        return Outcome("open", open_files.said(facts, "open"))
+        return Outcome("open", open_files.says(facts, "open"))
     os.rmdir(file.name, dir_fd=directory)
     return Outcome()
 
@@ -806,7 +791,7 @@ def _samples(findings: Iterable[Findings], limit: int) -> list[dict[str, str]]:
 
 def _first_held(found: Findings) -> str:
     """The first file that somebody has open, and who."""
-    return next((f"{path}: {said or _SAID['open']}" for path, said in found.samples.get("open", [])), "")
+    return next((f"{path}: {said}" for path, said in found.samples.get("open", [])), "")
 
 
 def _free(

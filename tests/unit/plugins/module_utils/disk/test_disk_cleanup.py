@@ -307,7 +307,7 @@ def test_what_changes_between_the_plan_and_its_deletion_stays(top: Path, monkeyp
     found = clean(rule(top))
     assert found["rules"][0]["removed"]["files"] == 1
     assert found["rules"][0]["skipped"] == {"changed": 5, "gone": 2, "open": 1}
-    assert f"; {top}/opened: a process has it open" in found["plan"][0]["msg"]
+    assert f"; {top}/opened: open" in found["plan"][0]["msg"]
     assert (top.parent / "target").read_bytes() == b"old"
     left = {"changed": b"new", "directory": "/", "link": f"-> {top.parent / 'target'}", "opened": b"old"}
     assert tree(top) == {**left, "replaced": b"old", "sub": "/", "sub/due": b"x", "was_sub": "/", "was_sub/due": b"x"}
@@ -345,7 +345,8 @@ def before_deleting(monkeypatch: pytest.MonkeyPatch, act: Callable[[], object]) 
     [
         (b"x" * 3001, "has grown by 3000 bytes since it was planned"),
         (b"", "has shrunk by 1 bytes since it was planned"),
-        (b"y", "was moved, linked, or given other rights since it was planned"),  # with its old date put back
+        # With its old date put back
+        (b"y", "was moved, linked, given other rights, or written to and dated back since it was planned"),
     ],
 )
 def test_what_changed_is_said_file_by_file(
@@ -471,8 +472,8 @@ def test_a_mount_point_of_another_namespace_stays_with_what_is_below(top: Path) 
     with holding("unshare", "-m", "bash", "-c", script, "bash", str(top)) as pid:
         found = clean(rule(top, "*.tmp", prune_empty=True))
         assert found["rules"][0]["skipped"] == {"mount": 3}
-        said = f"is a mount point in the mount namespace of pid {pid} (bash)"
-        assert {line["msg"] for line in found["skipped_files"]} == {said}
+        said = f"is a mount point in the mount namespace of pid {pid} ("
+        assert all(line["msg"].startswith(said) for line in found["skipped_files"])
         assert {line["path"] for line in found["skipped_files"]} == {
             f"{top}/{name}" for name in ("mounted", "file.tmp", "mounted sp")
         }
