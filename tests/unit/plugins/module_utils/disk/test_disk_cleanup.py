@@ -24,7 +24,7 @@ from typing import Any
 import pytest
 from ansible_collections.media_ops.runbook.plugins.module_utils import deadline
 from ansible_collections.media_ops.runbook.plugins.module_utils.deadline import Deadline, LateError
-from ansible_collections.media_ops.runbook.plugins.module_utils.disk import disk_cleanup
+from ansible_collections.media_ops.runbook.plugins.module_utils.disk import roots, survey, sweep
 from ansible_collections.media_ops.runbook.plugins.module_utils.errors import MediaOpsError, OptionError
 from ansible_collections.media_ops.runbook.plugins.module_utils.sessions import protected
 from ansible_collections.media_ops.runbook.plugins.module_utils.system import open_files as open_files_module
@@ -287,7 +287,7 @@ def test_what_changes_between_the_plan_and_its_deletion_stays(top: Path, monkeyp
         make(top / name, content=b"old")
     make(top / "sub/due")
     make(top / "moved/due")
-    carry_out = disk_cleanup.Sweep.carry_out
+    carry_out = sweep.Sweep.carry_out
 
     def meanwhile(*arguments: Any) -> None:
         (top / "changed").write_bytes(b"new")
@@ -303,7 +303,7 @@ def test_what_changes_between_the_plan_and_its_deletion_stays(top: Path, monkeyp
         with (top / "opened").open():
             carry_out(*arguments)
 
-    monkeypatch.setattr(disk_cleanup.Sweep, "carry_out", meanwhile)
+    monkeypatch.setattr(sweep.Sweep, "carry_out", meanwhile)
     found = clean(rule(top))
     assert found["rules"][0]["removed"]["files"] == 1
     assert found["rules"][0]["skipped"] == {"changed": 5, "gone": 2, "open": 1}
@@ -316,9 +316,9 @@ def test_what_changes_between_the_plan_and_its_deletion_stays(top: Path, monkeyp
 
 def while_deleting(monkeypatch: pytest.MonkeyPatch, act: Callable[[], None], after: int = 0) -> None:
     """Do something in the midst of a run: right after so many files are gone."""
-    remove, removed = disk_cleanup.remove_file, 0
+    remove, removed = sweep.remove_file, 0
 
-    def removing(*arguments: Any) -> disk_cleanup.Outcome:
+    def removing(*arguments: Any) -> sweep.Outcome:
         nonlocal removed
         outcome = remove(*arguments)
         removed += not outcome.why
@@ -326,18 +326,18 @@ def while_deleting(monkeypatch: pytest.MonkeyPatch, act: Callable[[], None], aft
             act()
         return outcome
 
-    monkeypatch.setattr(disk_cleanup, "remove_file", removing)
+    monkeypatch.setattr(sweep, "remove_file", removing)
 
 
 def before_deleting(monkeypatch: pytest.MonkeyPatch, act: Callable[[], object]) -> None:
     """Do something between the plan and the first deletion."""
-    carry_out = disk_cleanup.Sweep.carry_out
+    carry_out = sweep.Sweep.carry_out
 
     def acting(*arguments: Any) -> None:
         act()
         carry_out(*arguments)
 
-    monkeypatch.setattr(disk_cleanup.Sweep, "carry_out", acting)
+    monkeypatch.setattr(sweep.Sweep, "carry_out", acting)
 
 
 @pytest.mark.parametrize(
@@ -444,7 +444,7 @@ def test_a_root_that_is_mounted_over_is_cleaned_no_further_than_the_files_in_han
     while_deleting(monkeypatch, mount, after=5)
     try:
         found = clean(rule(top, "*.tmp"))["rules"][0]
-        assert found["skipped"]["moved"] == 100 - found["removed"]["files"] >= 100 - disk_cleanup._OPENED_AGAIN
+        assert found["skipped"]["moved"] == 100 - found["removed"]["files"] >= 100 - sweep._OPENED_AGAIN
     finally:
         subprocess.run(["umount", "--lazy", top], check=True)
 
@@ -904,7 +904,7 @@ def test_what_takes_too_long_ends_before_or_between_files_and_says_so(
     monkeypatch.setitem(deadline._LONGEST, "disk_cleanup", ({}, lambda _: 0))
     with pytest.raises(LateError, match="nothing was deleted"):
         clean(rule(top, "*.tmp"))
-    monkeypatch.setattr(disk_cleanup.Survey, "_walk", timely(disk_cleanup.Survey._walk))
+    monkeypatch.setattr(survey.Survey, "_walk", timely(survey.Survey._walk))
     found = clean(rule(top, "*.tmp"))
     assert found["rules"][0]["skipped"] == {"time_over": 3}
     assert found["plan"][0]["result"] == "failed"
@@ -1023,7 +1023,7 @@ def test_a_session_that_begins_meanwhile_keeps_its_files(top: Path, monkeypatch:
 def test_a_long_run_asks_again(top: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     make(top / "early/a.tmp", 3 * DAY)
     make(top / "late/a.tmp", 2 * DAY)
-    monkeypatch.setattr(disk_cleanup, "_ASK_AGAIN_S", 0.0)
+    monkeypatch.setattr(sweep, "_ASK_AGAIN_S", 0.0)
     answer = listed()
     while_deleting(monkeypatch, lambda: answer.update(listed("late")), after=1)
     with sessions_api(answer) as url:
@@ -1265,8 +1265,8 @@ def test_a_directory_swapped_for_a_link_reaches_nothing_outside(
     stop = tmp_path / "stop"
     # One look at all processes is enough for a thousand tries.
     once, mounts = OpenFiles({top.stat().st_dev}), MountPoints()
-    monkeypatch.setattr(disk_cleanup, "MountPoints", lambda: mounts)
-    monkeypatch.setattr(disk_cleanup, "OpenFiles", lambda devices: once)
+    monkeypatch.setattr(roots, "MountPoints", lambda: mounts)
+    monkeypatch.setattr(roots, "OpenFiles", lambda devices: once)
     tries = removed = changed = 0
     with holding(*python(SWAPPER, top / "session", tmp_path / "precious", stop)):
         deadline = time.monotonic() + 60
