@@ -8,13 +8,18 @@ says comes when it has ended.
 A stage is a command. It passes with exit code 0 and fails with any other, but 77 says "left out", with the reason on
 its last line; on CI that counts as a failure. The last line counts tests: those of pytest by its own report, every
 other stage as one.
+
+A signal (INT, TERM, HUP) ends the stages that run, with all that they started, and then this program, with exit code
+128 and its number. They have a minute to tidy up; a second signal ends that.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
+import secrets
 import select
+import signal
 import subprocess
 import sys
 import tempfile
@@ -38,6 +43,8 @@ COLLECTIONS = "playbooks/collections"
 FAULTS = ROOT / "build" / "faults"
 PLUGINS = "ansible_collections.media_ops.runbook.plugins"
 WRITING = threading.Lock()
+AT_ONCE = threading.Event()
+"""Somebody will not wait for stages to tidy up."""
 
 
 @dataclass(frozen=True)
@@ -125,10 +132,12 @@ def follow(
     stage: Stage, command: list[str], say: Callable[[bytes], object], given_up: threading.Event
 ) -> tuple[int, str]:
     """Run a command, passing its output on; its exit code and the last line it wrote."""
+    # In the environment of all that it starts; a run of stages within a stage adds another.
+    mark = f"MEDIA_OPS_STAGE_{secrets.token_hex(8)}"
     process = subprocess.Popen(
         command,
         cwd=ROOT / stage.cwd,
-        env=environment(),
+        env={**environment(), mark: stage.name},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -152,28 +161,49 @@ def follow(
     except subprocess.TimeoutExpired:
         return 1, f"no end within {stage.limit_s} s"
     finally:
-        end(process)
+        if given_up.is_set() or process.poll() is None:
+            end(process, mark)
         process.stdout.close()
     return code, tail.decode(errors="replace").strip().rpartition("\n")[2]
 
 
-def end(process: subprocess.Popen[bytes]) -> None:
-    """End a stage that still runs: politely first, so that it can remove what it made.
+def end(process: subprocess.Popen[bytes], mark: str) -> None:
+    """End a stage with all that it started: politely first, so that it can remove what it made.
 
-    What it started may have process groups of its own, as a sandbox and the runs of ansible-runner have.
+    Args:
+        process: of the stage, which may have ended.
+        mark: in the environment of what it started: that may have sessions of its own, as a sandbox and the runs of
+            ansible-runner have, and its parent may be gone.
     """
-    if process.poll() is not None:
-        return
-    with contextlib.suppress(psutil.NoSuchProcess):
-        stage = psutil.Process(process.pid)
-        started = stage.children(recursive=True)
-        for one in (stage, *started):
-            with contextlib.suppress(psutil.NoSuchProcess):
-                one.terminate()
-        for one in psutil.wait_procs([stage, *started], GRACE_S)[1]:
-            with contextlib.suppress(psutil.NoSuchProcess):
-                one.kill()
-    process.wait()
+    told: set[psutil.Process] = set()
+    deadline = time.monotonic() + GRACE_S
+    # What cannot even be killed waits for the kernel.
+    while (left := living(process, mark)) and time.monotonic() < deadline + GRACE_S:
+        late = AT_ONCE.is_set() or time.monotonic() > deadline
+        for one in left if late else left - told:
+            with contextlib.suppress(psutil.Error):
+                one.kill() if late else one.terminate()
+        told |= left
+        psutil.wait_procs(left, 0.2)
+    process.poll()
+
+
+def living(process: subprocess.Popen[bytes], mark: str) -> set[psutil.Process]:
+    """Of a stage the living processes: its own, those that have its mark, and the descendants of these."""
+    found: set[psutil.Process] = set()
+    children: dict[int, list[psutil.Process]] = {}
+    for one in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            if one.status() != psutil.STATUS_ZOMBIE:
+                children.setdefault(one.ppid(), []).append(one)
+                if (one.pid == process.pid and process.returncode is None) or mark in one.environ():
+                    found.add(one)
+    below = list(found)
+    while below:
+        more = set(children.get(below.pop().pid, [])) - found
+        found |= more
+        below += more
+    return found
 
 
 def count_tests(report: Path) -> Counter[str]:
@@ -263,8 +293,18 @@ def main(argv: list[str]) -> int:
     return int(any(outcome.state == "FAILED" for outcome in outcomes))
 
 
+def program(argv: list[str]) -> int:
+    """The same, ended in order by a signal."""
+
+    def interrupted(number: int, _frame: object) -> None:
+        for one in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(one, lambda _number, _frame: AT_ONCE.set())
+        raise SystemExit(128 + number)
+
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, interrupted)
+    return main(argv)
+
+
 if __name__ == "__main__":
-    try:
-        sys.exit(main(sys.argv[1:]))
-    except KeyboardInterrupt:
-        sys.exit(130)
+    sys.exit(program(sys.argv[1:]))

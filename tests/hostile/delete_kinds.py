@@ -591,9 +591,10 @@ def mount_point_elsewhere(s: Deletion) -> None:
     else:
         place = s.file(s.dir() / "place.tmp")
         s.file(target)
-    s.spawn("ownmounts", f"bind\t{target}\t{place}", "ready", "hold")
+    made = s.spawn("ownmounts", f"bind\t{target}\t{place}", "ready", "hold")
     s.dated(place)
     s.must_stay(place)
+    s.says = rf"\b{made[0].pid}\b"
 
 
 @kind("delete", KEEP, 8)

@@ -18,6 +18,7 @@ from tests.hostile.actor import compiled
 from tests.hostile.deletions import DeleteScene
 from tests.hostile.kills import KillScene
 from tests.hostile.stage import KINDS, World, tidy
+from tools import hostile_table
 
 Scene = KillScene | DeleteScene
 root = pytest.mark.skipif(os.geteuid() != 0, reason="namespaces need root")
@@ -137,3 +138,16 @@ def test_the_table_fails_what_has_to_fail() -> None:
     for verdict in ("wrong", "unsaid"):
         assert hostile.summary(rows(*["kept"] * 200, verdict, right="keep"))[0]["bad"]
     assert not hostile.summary(rows("kept", "acted", right="either"))[0]["bad"]
+
+
+def test_the_parts_of_a_long_run_are_summed() -> None:
+    def part(seed: int, *verdicts: str) -> dict[str, Any]:
+        rows = [{"kind": "delete.plain", "right": "end", "verdict": verdict, "detail": ""} for verdict in verdicts]
+        return {"seed": seed, "tries": len(rows), "seconds": 60, "table": hostile.summary(rows)}
+
+    text = "\n".join(hostile_table.lines(hostile_table.summed([part(7, *["acted"] * 3), part(8, "acted", "said")])))
+    assert "5 tries in 120 s, in 2 parts, with seeds 7, 8:" in text
+    assert "Of 5 in which acting was right and provable, 80.00 % were acted on." in text
+    assert "| plain | due and free | end | 6 | 5 | 4 | 0 | 0 | 0 | 1 | 0 |" in text
+    with pytest.raises(ValueError, match="seeds 7, 7: one twice"):
+        hostile_table.summed([part(7, "acted"), part(7, "acted")])

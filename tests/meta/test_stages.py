@@ -8,8 +8,10 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
+import psutil
 import pytest
 
 from tests.session_site import eventually
@@ -129,29 +131,94 @@ def test_neighbours_that_are_paired_run_together_and_say_what_they_say_whole(
     ]
 
 
-@pytest.mark.parametrize("paired", [True, False])
-def test_an_interrupt_ends_what_runs_and_begins_no_more(tmp_path: Path, paired: bool) -> None:
-    endless = f"import os, pathlib, time; pathlib.Path({str(tmp_path)!r}, str(os.getpid())).touch(); time.sleep(600)"
-    own_session = f"[sys.executable, '-c', {endless!r}], start_new_session=True"
-    starts_another = f"import subprocess, sys; subprocess.run({own_session})"
-    made = [python(f"s{n}", starts_another, paired=paired) for n in range(4)]
-    program = f"import sys; from tools import stages; from tools.stages import Stage; stages.STAGES = {made!r}; "
-    running = subprocess.Popen(
-        [sys.executable, "-c", program + "sys.exit(stages.main(['test']))"],
-        cwd=stages.ROOT,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
+# What a stage may start: a process with a session of its own, and one whose parent has ended. Each notes its pid.
+TREE = """
+import os, pathlib, signal, subprocess, sys, time
+def start(*arguments):
+    return subprocess.Popen([sys.executable, __file__, *arguments], start_new_session=True)
+def note(directory):
+    pathlib.Path(directory, str(os.getpid())).touch()
+def test_tree():
+    directory = os.environ["PIDS"]
+    start("leave", directory).wait()
+    start("stay", directory)
+    note(directory)
+    time.sleep(600)
+if __name__ == "__main__":
+    if sys.argv[1] == "leave":
+        start("stay", sys.argv[2])
+        sys.exit()
+    if sys.argv[1] == "deaf":
+        signal.signal(signal.SIGTERM, lambda *_: pathlib.Path(sys.argv[2] + "-told").touch())
+    note(sys.argv[2])
+    while True:
+        time.sleep(600)
+"""
+
+
+class Interrupted:
+    """Stages that run as a program, in which so many processes note their pids."""
+
+    def __init__(self, tmp_path: Path, made: list[Stage], number: int) -> None:
+        self.pids = tmp_path / "pids"
+        self.pids.mkdir()
+        self._number = number
+        code = f"import sys; from tools import stages; from tools.stages import Stage; stages.STAGES = {made!r}; "
+        self.running = subprocess.Popen(
+            [sys.executable, "-c", code + "sys.exit(stages.program(['test']))"],
+            cwd=stages.ROOT,
+            env={**os.environ, "PIDS": str(self.pids)},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+
+    def by(self, *signals: signal.Signals, between: Callable[[], object] = lambda: None) -> tuple[int, list[int]]:
+        """Send signals, one after the other: the exit code, and which of the processes are left."""
+        try:
+            eventually("all run", lambda: len(list(self.pids.iterdir())) == self._number, 60)
+            for one in signals:
+                self.running.send_signal(one)
+                if one is not signals[-1]:
+                    eventually("the first is heard", between)
+            code = self.running.wait(stages.GRACE_S / 2)
+        finally:
+            self.running.kill()
+            self.running.wait()
+            left = [int(path.name) for path in self.pids.iterdir() if _lives(int(path.name))]
+            for pid in left:
+                os.kill(pid, signal.SIGKILL)
+        assert len(list(self.pids.iterdir())) == self._number, "no more stages were begun"
+        return code, left
+
+
+def _lives(pid: int) -> bool:
     try:
-        eventually("stages run", lambda: len(list(tmp_path.iterdir())) == 1 + paired)
-        running.send_signal(signal.SIGINT)
-        assert running.wait(30) != 0
-    finally:
-        running.kill()
-        running.wait()
-    pids = [int(path.name) for path in tmp_path.iterdir()]
-    assert len(pids) == 1 + paired
-    assert not any(Path(f"/proc/{pid}").exists() for pid in pids)
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("paired", [True, False])
+def test_a_signal_ends_what_runs_and_begins_no_more(tmp_path: Path, paired: bool, number: signal.Signals) -> None:
+    (tmp_path / "tree.py").write_text(TREE, encoding="utf-8")
+    code = f"import sys; sys.path.insert(0, {str(tmp_path)!r}); import tree; tree.test_tree()"
+    made = [python(f"s{n}", code, paired=paired) for n in range(4)]
+    assert Interrupted(tmp_path, made, 3 * (1 + paired)).by(number) == (128 + number, [])
+
+
+def test_a_signal_ends_a_stage_of_pytest_with_its_workers(tmp_path: Path) -> None:
+    (tmp_path / "test_tree.py").write_text(TREE, encoding="utf-8")
+    stage = stages.pytest("tree", "-p", "no:cacheprovider", str(tmp_path / "test_tree.py"))
+    assert Interrupted(tmp_path, [stage], 3).by(signal.SIGTERM) == (143, [])
+
+
+def test_a_second_signal_waits_for_nobody(tmp_path: Path) -> None:
+    (tmp_path / "tree.py").write_text(TREE, encoding="utf-8")
+    stage = Stage("deaf", (sys.executable, str(tmp_path / "tree.py"), "deaf", str(tmp_path / "pids")))
+    interrupted = Interrupted(tmp_path, [stage], 1)
+    told = (tmp_path / "pids-told").exists
+    assert interrupted.by(signal.SIGTERM, signal.SIGINT, between=told) == (143, [])
 
 
 def test_tests_of_pytest_are_counted(

@@ -489,7 +489,7 @@ class _Run:
                 return "changed", ""
             with claimed(self._archives.fd, archive.name, facts, open_files) as (fd, why):
                 if why:
-                    return why, open_files.said(facts, why)
+                    return why, open_files.says(facts, why)
                 if fd is not None and not leased(fd, fcntl.F_WRLCK):
                     return "open", "a process wants to open it"
                 os.unlink(archive.name, dir_fd=self._archives.fd)

@@ -17,26 +17,12 @@ from typing import Callable
 
 from ..shapes import one_line
 from ..system.open_files import OpenFiles, claimed, leased
+from ..system.stamp import Stamp
 from ..system.tree import Directory, Root, SymbolicLinkError, open_root, opened_again, walk
 
 _ENTRIES_MAX = 100_000
 _SKIPPED_MAX = 20
 LEASES_MAX = 200  # held at once, of the 1024 descriptors that a process has as a rule
-
-
-@dataclass(frozen=True)
-class Entry:
-    """A file of a session: which one, its size in bytes, and when it was changed last, in nanoseconds since 1970."""
-
-    inode: int
-    size: int
-    mtime_ns: int
-    ctime_ns: int
-
-    @classmethod
-    def of(cls, facts: os.stat_result) -> Entry:
-        """What a look at it tells."""
-        return cls(facts.st_ino, facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns)
 
 
 @dataclass
@@ -55,7 +41,7 @@ class Listing:
     state: str = "ok"
     device: int = 0
     inode: int = 0
-    entries: dict[str, Entry] = field(default_factory=dict)
+    entries: dict[str, Stamp] = field(default_factory=dict)
     directories: dict[str, int] = field(default_factory=dict)
     skipped: list[str] = field(default_factory=list)
 
@@ -128,7 +114,7 @@ def list_session_files(directory: str) -> Listing:
                 with contextlib.suppress(FileNotFoundError):
                     facts = other.stat(follow_symlinks=False)
                     path = _path(place, other.name)
-                    listing.entries[path] = Entry.of(facts)
+                    listing.entries[path] = Stamp.of(facts)
     return listing
 
 
@@ -147,8 +133,9 @@ def held_by_others(directory: str, open_files: OpenFiles, own: Container[int], t
             if not why and facts.st_ino not in own:
                 with claimed(place.fd, name, facts, open_files) as (_fd, why):
                     pass
-            if why in ("open", "unproven"):
-                return f"{one_line(_path(place, name))}: {open_files.says(facts)}"
+            said = open_files.says(facts, why)
+            if said:
+                return f"{one_line(_path(place, name))}: {said}"
     return ""
 
 
@@ -187,7 +174,8 @@ def kept_closed(
                 break
             path = _path(place, name)
             fd, why = leases.enter_context(claimed(place.fd, name, facts, open_files))
-            wanted += [f"{one_line(path)}: {open_files.says(facts)}"] if why in ("open", "unproven") else []
+            said = open_files.says(facts, why)
+            wanted += [f"{one_line(path)}: {said}"] if said else []
             held += [(path, fd)] if fd is not None else []
 
         def ask() -> str:
@@ -210,16 +198,10 @@ def differences(before: Listing, after: Listing, *, but: Container[int] = ()) ->
     return found
 
 
-def _how(then: Entry | None, now: Entry | None) -> str:
+def _how(then: Stamp | None, now: Stamp | None) -> str:
     if now is None:
         return "is gone"
-    if then is None:
-        return f"is new ({now.size} bytes)"
-    if then.inode != now.inode:
-        return "is another file"
-    if then.size != now.size:
-        return f"had {then.size} bytes, and has {now.size}"
-    return "was written to" if then.mtime_ns != now.mtime_ns else "was changed (its owner, mode, name or links)"
+    return then.changed_how(now) if then else f"is new ({now.size} bytes)"
 
 
 def remove_session_files(
@@ -261,7 +243,7 @@ def remove_session_files(
     return removed
 
 
-def _drifted(then: Entry | None, now: Entry | None, written: Container[int]) -> str:
+def _drifted(then: Stamp | None, now: Stamp | None, written: Container[int]) -> str:
     """Why a file is not the one that was planned; its own processes may have written to it up to their end."""
     if then is None:
         return "is new since the plan was made"
@@ -297,19 +279,19 @@ def _path(place: Directory, name: str) -> str:
     return f"{place.relative}/{name}" if place.relative else name
 
 
-def _unlink(place: Directory, name: str, expected: Entry, removed: Removed) -> None:
+def _unlink(place: Directory, name: str, expected: Stamp, removed: Removed) -> None:
     """Delete a file that still is the one that was seen, and that nobody has in use."""
     path = _path(place, name)
     try:
         facts = os.stat(name, dir_fd=place.fd, follow_symlinks=False)
-        if Entry.of(facts) != expected:
-            removed.skip(path, f"{_how(expected, Entry.of(facts))} since its processes ended")
+        if Stamp.of(facts) != expected:
+            removed.skip(path, f"{expected.changed_how(Stamp.of(facts))} since its processes ended")
             return
         if stat.S_ISREG(facts.st_mode):
             with claimed(place.fd, name, facts, removed.open_files) as (fd, claim):
                 why = claim or ("" if fd is None or leased(fd, fcntl.F_WRLCK) else "open")
                 if why:
-                    removed.skip(path, removed.open_files.says(facts) if why in ("open", "unproven") else why)
+                    removed.skip(path, removed.open_files.says(facts, why) or why)
                     return
                 os.unlink(name, dir_fd=place.fd)
         elif removed.open_files.holder(facts):

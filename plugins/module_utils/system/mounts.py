@@ -16,6 +16,7 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from ..shapes import one_line
 from .tree import Root
 
 _Where = tuple[int, tuple[int, int]]
@@ -31,6 +32,26 @@ class _Mount(NamedTuple):
     point: bytes
 
 
+class MountPoint(NamedTuple):
+    """A place on which something is mounted.
+
+    Attributes:
+        hides: whether something else is seen there; a directory that is mounted on itself, as systemd does it for
+            ReadWritePaths=, is only not to be removed.
+        pid: a process in whose mount namespace it is so; 0 for the namespace that is looked from.
+        name: of that process.
+    """
+
+    hides: bool
+    pid: int = 0
+    name: str = ""
+
+    @property
+    def where(self) -> str:
+        """In whose mount namespace, for people."""
+        return f"in the mount namespace of pid {self.pid} ({self.name})" if self.pid else "of this mount namespace"
+
+
 class MountPoints:
     """A look at all mounts, taken once: a table for each mount namespace and each root directory in one.
 
@@ -41,7 +62,7 @@ class MountPoints:
 
     def __init__(self) -> None:
         self.unseen_processes = 0
-        self._covered: dict[tuple[bytes, bytes], bool] = {}
+        self._covered: dict[tuple[bytes, bytes], MountPoint] = {}
         self._own = {mount.number: mount for mount in _table("/proc/self")}
         self._take(list(self._own.values()))
         seen = {_namespace("/proc/self")}
@@ -59,14 +80,14 @@ class MountPoints:
                 with contextlib.suppress(FileNotFoundError, ProcessLookupError):
                     where = _namespace(task)
                     if where not in seen:
-                        self._take(list(_table(task)))
+                        self._take(list(_table(task)), *_who(process))
                         seen.add(where)
         except PermissionError:
             self.unseen_processes += 1
         except OSError:  # it has ended
             return
 
-    def _take(self, mounts: list[_Mount]) -> None:
+    def _take(self, mounts: list[_Mount], pid: int = 0, name: str = "") -> None:
         by_number = {mount.number: mount for mount in mounts}
         for mount in mounts:
             parent = by_number.get(mount.parent)
@@ -75,25 +96,29 @@ class MountPoints:
                 continue
             key = (parent.device, place)
             same = (mount.device, mount.top) == key
-            self._covered[key] = self._covered.get(key, False) or not same
+            known = self._covered.get(key)
+            # The first that hides what is there is told, and this namespace, which is looked at before all others.
+            if known is None or (not same and not known.hides):
+                self._covered[key] = MountPoint(not same, pid, name)
 
-    def below(self, root: Root) -> dict[str, bool]:
-        """Mount points below a root, by their path below it.
-
-        Returns:
-            For each whether something else is seen there; a directory that is mounted on itself, as systemd does it
-            for ReadWritePaths=, is only not to be removed.
-        """
+    def below(self, root: Root) -> dict[str, MountPoint]:
+        """Mount points below a root, by their path below it."""
         mount = self._own.get(b"%d" % root.mount)
         top = _inside(mount, os.fsencode(root.path)) if mount else None
         if mount is None or top is None:
             return {}
         start = top.rstrip(b"/") + b"/"
         return {
-            os.fsdecode(path[len(start) :]): hides
-            for (device, path), hides in self._covered.items()
+            os.fsdecode(path[len(start) :]): point
+            for (device, path), point in self._covered.items()
             if device == mount.device and path.startswith(start) and path != start
         }
+
+
+def _who(process: str) -> tuple[int, str]:
+    """Pid and name of a process, by its directory in /proc."""
+    with open(f"{process}/comm", "rb") as file:
+        return int(os.path.basename(process)), one_line(file.read().decode("utf-8", "replace"))
 
 
 def _namespace(task: str) -> _Where:

@@ -75,7 +75,7 @@ class OpenFiles:
         but: processes that are not looked at.
 
     Attributes:
-        complete: whether every process of the host was seen; only root sees them all.
+        unseen: why not every process of the host was seen, for people; empty where all were, as only root sees them.
     """
 
     def __init__(self, devices: set[int], *, but: Iterable[int] = ()) -> None:
@@ -88,6 +88,7 @@ class OpenFiles:
         self._types: dict[int, str] = {}
         self._in_flight: str | None = None
         seen = {str(pid) for pid in (os.getpid(), *but)}
+        restless = False
         for _round in range(_ROUNDS_MAX):
             # Who starts while others are looked at may have been given a file by one that has ended since.
             new = [name for name in os.listdir("/proc") if name.isdecimal() and name not in seen]
@@ -96,8 +97,23 @@ class OpenFiles:
             for name in new:
                 self._look(int(name))
             seen.update(new)
+        else:
+            restless = True
         self._look_at_kernel()
-        self.complete = os.geteuid() == 0 and not self._unseen and _sees_all()
+        self.unseen = self._why_unseen(restless=restless)
+
+    def _why_unseen(self, *, restless: bool) -> str:
+        reasons = ["processes started faster than they could be looked at"] if restless else []
+        if os.geteuid() or self._unseen:
+            reasons.append(f"this user must not look into {self._unseen} of the processes")
+        elif not _sees_all():
+            reasons.append("from within a container only its own processes are seen")
+        return ", and ".join(reasons)
+
+    @property
+    def complete(self) -> bool:
+        """Whether every process of the host was seen."""
+        return not self.unseen
 
     def _look(self, pid: int) -> None:
         try:
@@ -175,11 +191,6 @@ class OpenFiles:
         found = self._open.get((facts.st_dev, facts.st_ino))
         return str(found) if found else ""
 
-    def said(self, facts: os.stat_result, why: str) -> str:
-        """Who has a file open, for people, where :func:`claimed` says that it is, and that is known; else empty."""
-        holder = self.holder(facts) if why == "open" else ""
-        return f"open by {holder}" if holder else ""
-
     def is_local(self, fd: int, device: int) -> bool:
         """Whether a lease proves anything: on a file system of this host alone, of which there is one way to open."""
         return self._type(fd, device) in _LOCAL
@@ -195,18 +206,31 @@ class OpenFiles:
             self._in_flight = _in_flight()
         return "unproven" if self._in_flight else ""
 
-    def says(self, facts: os.stat_result) -> str:
-        """Who has a file in use that is open or unproven, in words."""
+    def says(self, facts: os.stat_result, why: str = "open") -> str:
+        """For people, of a file that is open or unproven: who has it open, or why nobody can say.
+
+        Args:
+            facts: of the file.
+            why: what :func:`claimed` says of it.
+
+        Returns:
+            Empty for any other reason, and for none.
+        """
+        if why not in ("open", "unproven"):
+            return ""
+        kind = self._types.get(facts.st_dev, "")
         who = self.holder(facts)
-        if not who and self._types.get(facts.st_dev) in _LAYERED:
+        if not who and kind in _LAYERED:
             who = str(self._inodes.get(facts.st_ino & _INODE_OF_LAYER, ""))
         if who:
             return f"open by {who}"
-        if self._in_flight:
-            return f"who has it open is not known: {self._in_flight}"
-        if not self.complete:
-            return "open by a process that cannot be seen, or nobody can say"
-        return "open by the kernel, or on its way from one process to another"
+        if why == "open":
+            return f"open, by whom cannot be told: {self.unseen or 'it may be in a queue, or in the kernel'}"
+        if kind and kind not in _LOCAL | _LAYERED:
+            doubt = f"a file of {kind} may be open elsewhere, too"
+        else:
+            doubt = self.unseen or self._in_flight or "it must not be opened"
+        return f"nobody can say whether a process has it open: {doubt}"
 
     def _type(self, fd: int, device: int) -> str:
         if device not in self._types:

@@ -142,7 +142,7 @@ ALLOWED = {
     ("archives/archive.py", 'tarfile.open(fileobj=unpacked, mode="r|", bufsize=_CHUNK)'),
     ("archives/log_archive.py", "os.open(self._temp_name, _NEW, 0o600, dir_fd=self._archives.fd)"),
     # By O_PATH nothing is opened, which could hold anybody up.
-    ("disk/disk_cleanup.py", "os.open(file.name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=directory)"),
+    ("disk/sweep.py", "os.open(file.name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=directory)"),
     ("evidence/bundles.py", 'tarfile.open(fileobj=buffer, mode="w", format=tarfile.PAX_FORMAT)'),
     ("evidence/bundles.py", "os.open(BUNDLES, flags, dir_fd=state_dir)"),
     ("storage/client.py", "os.open(os.devnull, os.O_RDWR)"),

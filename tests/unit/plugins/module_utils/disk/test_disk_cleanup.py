@@ -24,7 +24,7 @@ from typing import Any
 import pytest
 from ansible_collections.media_ops.runbook.plugins.module_utils import deadline
 from ansible_collections.media_ops.runbook.plugins.module_utils.deadline import Deadline, LateError
-from ansible_collections.media_ops.runbook.plugins.module_utils.disk import disk_cleanup
+from ansible_collections.media_ops.runbook.plugins.module_utils.disk import roots, survey, sweep
 from ansible_collections.media_ops.runbook.plugins.module_utils.errors import MediaOpsError, OptionError
 from ansible_collections.media_ops.runbook.plugins.module_utils.sessions import protected
 from ansible_collections.media_ops.runbook.plugins.module_utils.system import open_files as open_files_module
@@ -287,7 +287,7 @@ def test_what_changes_between_the_plan_and_its_deletion_stays(top: Path, monkeyp
         make(top / name, content=b"old")
     make(top / "sub/due")
     make(top / "moved/due")
-    carry_out = disk_cleanup.Sweep.carry_out
+    carry_out = sweep.Sweep.carry_out
 
     def meanwhile(*arguments: Any) -> None:
         (top / "changed").write_bytes(b"new")
@@ -303,11 +303,11 @@ def test_what_changes_between_the_plan_and_its_deletion_stays(top: Path, monkeyp
         with (top / "opened").open():
             carry_out(*arguments)
 
-    monkeypatch.setattr(disk_cleanup.Sweep, "carry_out", meanwhile)
+    monkeypatch.setattr(sweep.Sweep, "carry_out", meanwhile)
     found = clean(rule(top))
     assert found["rules"][0]["removed"]["files"] == 1
     assert found["rules"][0]["skipped"] == {"changed": 5, "gone": 2, "open": 1}
-    assert f"; {top}/opened: a process has it open" in found["plan"][0]["msg"]
+    assert f"; {top}/opened: open" in found["plan"][0]["msg"]
     assert (top.parent / "target").read_bytes() == b"old"
     left = {"changed": b"new", "directory": "/", "link": f"-> {top.parent / 'target'}", "opened": b"old"}
     assert tree(top) == {**left, "replaced": b"old", "sub": "/", "sub/due": b"x", "was_sub": "/", "was_sub/due": b"x"}
@@ -316,9 +316,9 @@ def test_what_changes_between_the_plan_and_its_deletion_stays(top: Path, monkeyp
 
 def while_deleting(monkeypatch: pytest.MonkeyPatch, act: Callable[[], None], after: int = 0) -> None:
     """Do something in the midst of a run: right after so many files are gone."""
-    remove, removed = disk_cleanup.remove_file, 0
+    remove, removed = sweep.remove_file, 0
 
-    def removing(*arguments: Any) -> disk_cleanup.Outcome:
+    def removing(*arguments: Any) -> sweep.Outcome:
         nonlocal removed
         outcome = remove(*arguments)
         removed += not outcome.why
@@ -326,18 +326,18 @@ def while_deleting(monkeypatch: pytest.MonkeyPatch, act: Callable[[], None], aft
             act()
         return outcome
 
-    monkeypatch.setattr(disk_cleanup, "remove_file", removing)
+    monkeypatch.setattr(sweep, "remove_file", removing)
 
 
 def before_deleting(monkeypatch: pytest.MonkeyPatch, act: Callable[[], object]) -> None:
     """Do something between the plan and the first deletion."""
-    carry_out = disk_cleanup.Sweep.carry_out
+    carry_out = sweep.Sweep.carry_out
 
     def acting(*arguments: Any) -> None:
         act()
         carry_out(*arguments)
 
-    monkeypatch.setattr(disk_cleanup.Sweep, "carry_out", acting)
+    monkeypatch.setattr(sweep.Sweep, "carry_out", acting)
 
 
 @pytest.mark.parametrize(
@@ -345,7 +345,8 @@ def before_deleting(monkeypatch: pytest.MonkeyPatch, act: Callable[[], object]) 
     [
         (b"x" * 3001, "has grown by 3000 bytes since it was planned"),
         (b"", "has shrunk by 1 bytes since it was planned"),
-        (b"y", "was moved, linked, or given other rights since it was planned"),  # with its old date put back
+        # With its old date put back
+        (b"y", "was moved, linked, given other rights, or written to and dated back since it was planned"),
     ],
 )
 def test_what_changed_is_said_file_by_file(
@@ -443,7 +444,7 @@ def test_a_root_that_is_mounted_over_is_cleaned_no_further_than_the_files_in_han
     while_deleting(monkeypatch, mount, after=5)
     try:
         found = clean(rule(top, "*.tmp"))["rules"][0]
-        assert found["skipped"]["moved"] == 100 - found["removed"]["files"] >= 100 - disk_cleanup._OPENED_AGAIN
+        assert found["skipped"]["moved"] == 100 - found["removed"]["files"] >= 100 - sweep._OPENED_AGAIN
     finally:
         subprocess.run(["umount", "--lazy", top], check=True)
 
@@ -468,9 +469,11 @@ def test_a_mount_point_of_another_namespace_stays_with_what_is_below(top: Path) 
         (top / name).mkdir()
         aged(top / name, 2 * DAY)
     script = ELSEWHERE.replace("echo there", 'mount -t tmpfs none "$1/mounted sp"\necho there')
-    with holding("unshare", "-m", "bash", "-c", script, "bash", str(top)):
+    with holding("unshare", "-m", "bash", "-c", script, "bash", str(top)) as pid:
         found = clean(rule(top, "*.tmp", prune_empty=True))
         assert found["rules"][0]["skipped"] == {"mount": 3}
+        said = f"is a mount point in the mount namespace of pid {pid} ("
+        assert all(line["msg"].startswith(said) for line in found["skipped_files"])
         assert {line["path"] for line in found["skipped_files"]} == {
             f"{top}/{name}" for name in ("mounted", "file.tmp", "mounted sp")
         }
@@ -704,6 +707,7 @@ def test_a_mount_below_the_root_is_not_crossed(tmp_path: Path, top: Path, kind: 
         make(top / "mounted/precious.tmp")
         found = clean(rule(top, "*.tmp", prune_empty=True))
         assert found["rules"][0]["skipped"] == {"mount": 1}
+        assert [line["msg"] for line in found["skipped_files"]] == ["is a mount point of this mount namespace"]
         assert found["rules"][0]["removed"]["files"] == 1
         assert (top / "mounted/precious.tmp").exists()
         inner = clean(rule(top, "*.tmp", name="outer"), rule(top / "mounted", "*.tmp", name="inner"))
@@ -900,7 +904,7 @@ def test_what_takes_too_long_ends_before_or_between_files_and_says_so(
     monkeypatch.setitem(deadline._LONGEST, "disk_cleanup", ({}, lambda _: 0))
     with pytest.raises(LateError, match="nothing was deleted"):
         clean(rule(top, "*.tmp"))
-    monkeypatch.setattr(disk_cleanup.Survey, "_walk", timely(disk_cleanup.Survey._walk))
+    monkeypatch.setattr(survey.Survey, "_walk", timely(survey.Survey._walk))
     found = clean(rule(top, "*.tmp"))
     assert found["rules"][0]["skipped"] == {"time_over": 3}
     assert found["plan"][0]["result"] == "failed"
@@ -1019,7 +1023,7 @@ def test_a_session_that_begins_meanwhile_keeps_its_files(top: Path, monkeypatch:
 def test_a_long_run_asks_again(top: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     make(top / "early/a.tmp", 3 * DAY)
     make(top / "late/a.tmp", 2 * DAY)
-    monkeypatch.setattr(disk_cleanup, "_ASK_AGAIN_S", 0.0)
+    monkeypatch.setattr(sweep, "_ASK_AGAIN_S", 0.0)
     answer = listed()
     while_deleting(monkeypatch, lambda: answer.update(listed("late")), after=1)
     with sessions_api(answer) as url:
@@ -1261,8 +1265,8 @@ def test_a_directory_swapped_for_a_link_reaches_nothing_outside(
     stop = tmp_path / "stop"
     # One look at all processes is enough for a thousand tries.
     once, mounts = OpenFiles({top.stat().st_dev}), MountPoints()
-    monkeypatch.setattr(disk_cleanup, "MountPoints", lambda: mounts)
-    monkeypatch.setattr(disk_cleanup, "OpenFiles", lambda devices: once)
+    monkeypatch.setattr(roots, "MountPoints", lambda: mounts)
+    monkeypatch.setattr(roots, "OpenFiles", lambda devices: once)
     tries = removed = changed = 0
     with holding(*python(SWAPPER, top / "session", tmp_path / "precious", stop)):
         deadline = time.monotonic() + 60

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from ansible_collections.media_ops.runbook.plugins.module_utils.system.mounts import MountPoints
+from ansible_collections.media_ops.runbook.plugins.module_utils.system.mounts import MountPoint, MountPoints
 from ansible_collections.media_ops.runbook.plugins.module_utils.system.tree import open_root
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: mounts")
@@ -34,12 +34,12 @@ if sys.argv[2] == "dead":
 
 
 @contextlib.contextmanager
-def running(*command: str) -> Iterator[None]:
+def running(*command: str) -> Iterator[int]:
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     try:
         assert process.stdout
         assert process.stdout.readline()
-        yield
+        yield process.pid
     finally:
         process.kill()
         process.communicate()
@@ -50,9 +50,11 @@ def test_a_mount_of_one_thread_is_seen(tmp_path: Path, first: str) -> None:
     (tmp_path / "a/b").mkdir(parents=True)
     with contextlib.closing(open_root(str(tmp_path))) as root:
         assert MountPoints().below(root) == {}
-        with running(sys.executable, "-c", THREAD, str(tmp_path / "a/b"), first):
+        with running(sys.executable, "-c", THREAD, str(tmp_path / "a/b"), first) as pid:
             found = MountPoints()
-            assert found.below(root) == {"a/b": True}
+            name = Path(f"/proc/{pid}/comm").read_text(encoding="utf-8").strip()
+            assert found.below(root) == {"a/b": MountPoint(True, pid, name)}
+            assert found.below(root)["a/b"].where == f"in the mount namespace of pid {pid} ({name})"
             assert found.namespaces >= 2
         assert MountPoints().below(root) == {}
 
@@ -65,9 +67,27 @@ def test_a_mount_point_is_seen_through_a_bind_mount_of_it(tmp_path: Path) -> Non
         for arguments in (("-t", "tmpfs", "none", "real/sub/point \\x"), ("--bind", "real", "elsewhere")):
             subprocess.run(["mount", *arguments], check=True, cwd=tmp_path)
             mounted.append(tmp_path / arguments[-1])
-        for path, expected in (("elsewhere", {"sub/point \\x": True}), ("elsewhere/sub", {"point \\x": True})):
+        for path, expected in (
+            ("elsewhere", {"sub/point \\x": MountPoint(True)}),
+            ("elsewhere/sub", {"point \\x": MountPoint(True)}),
+        ):
             with contextlib.closing(open_root(str(tmp_path / path))) as root:
                 assert MountPoints().below(root) == expected
     finally:
         for point in reversed(mounted):
             subprocess.run(["umount", "--lazy", point], check=True)
+
+
+OWN = 'mount --make-rprivate / && mount --bind "$1" "$1" && echo there && exec sleep 600'
+OTHER = 'mount --make-rprivate / && mount -t tmpfs none "$1" && echo there && exec sleep 600'
+
+
+def test_who_hides_what_is_there_is_told_before_who_shows_the_same(tmp_path: Path) -> None:
+    place = tmp_path / "a"
+    place.mkdir()
+    pids = []
+    with contextlib.closing(open_root(str(tmp_path))) as root, contextlib.ExitStack() as stack:
+        for script, told in ((OWN, 0), (OTHER, 1), (OWN, 1)):
+            pids.append(stack.enter_context(running("unshare", "-m", "sh", "-c", script, "sh", str(place))))
+            found = MountPoints().below(root)["a"]
+            assert (found.hides, found.pid) == (bool(told), pids[told])

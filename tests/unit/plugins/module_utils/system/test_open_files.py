@@ -81,7 +81,7 @@ def claim(path: Path) -> tuple[str, str]:
     directory = os.open(path.parent, os.O_RDONLY)
     try:
         with claimed(directory, path.name, facts, open_files) as (_fd, why):
-            return why, open_files.says(facts)
+            return why, open_files.says(facts, why)
     finally:
         os.close(directory)
 
@@ -184,7 +184,7 @@ def as_nobody(path: Path) -> list[str]:
             facts = os.stat(path.name, dir_fd=directory)
             open_files = OpenFiles({facts.st_dev})
             with claimed(directory, path.name, facts, open_files) as (_fd, why):
-                os.write(write_end, f"{why}\n{open_files.says(facts)}".encode())
+                os.write(write_end, f"{why}\n{open_files.says(facts, why)}".encode())
         finally:
             os._exit(0)
     os.close(write_end)
@@ -210,3 +210,28 @@ def test_what_is_mounted_by_a_loop_device_is_open(tmp_path: Path) -> None:
         assert "the kernel" in said
     finally:
         subprocess.run(["umount", "--lazy", str(place)], check=True)
+
+
+@root_only
+@pytest.mark.parametrize("starts", [3, 5])
+def test_where_processes_start_faster_than_they_are_looked_at_not_all_were_seen(file: Path, starts: int) -> None:
+    started: list[subprocess.Popen[bytes]] = []
+
+    class Restless(OpenFiles):
+        """Whoever is looked at has started another one meanwhile, so many times."""
+
+        def _look(self, pid: int) -> None:
+            super()._look(pid)
+            if len(started) < starts and (not started or pid == started[-1].pid):
+                started.append(subprocess.Popen(["sleep", "600"]))
+
+    try:
+        seen = Restless({file.stat().st_dev})
+    finally:
+        for process in started:
+            process.kill()
+            process.wait()
+    assert len(started) == starts
+    assert ("started faster" in seen.unseen) == (starts == 5)
+    assert seen.complete == (not seen.unseen), "in a container not even a quiet look sees all"
+    assert ("started faster" in seen.says(file.stat(), "unproven")) == (starts == 5)

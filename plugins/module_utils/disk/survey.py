@@ -1,0 +1,201 @@
+# Copyright: (c) 2026, media_ops.runbook contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What is due: found by a walk through all roots, with the reason why anything else stays."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import stat
+import sys
+import time
+from typing import NamedTuple, Protocol
+
+from ..deadline import Deadline
+from ..opener import kind_of
+from ..system.open_files import claimed
+from ..system.tree import Directory, Root, walk
+from .retention import Findings, Rule
+from .roots import Look, Roots
+
+_FLAGS = 0x80086601  # FS_IOC_GETFLAGS of Linux's fs.h
+_IMMUTABLE, _APPEND_ONLY = 0x10, 0x20
+
+
+class Protected(Protocol):
+    """Whose files stay: sessions by their ``ids``, or all below their directory, and how that is known."""
+
+    state: str
+    reason: str
+    ids: frozenset[str]
+    all_of: bool
+
+    def keeps_directory(self, path: str) -> str:
+        """Why a directory stays, with all that is in it; else empty."""
+
+    def keeps_file(self, name: str) -> str:
+        """Why a file stays, by its name; else empty."""
+
+
+class Survey:
+    """What is due by each rule. A file that is due by several goes by the first of them."""
+
+    def __init__(self, roots: Roots, sessions: Protected, look: Look, now_ns: int, deadline: Deadline) -> None:
+        self._deadline = deadline
+        self._sessions = sessions
+        self._look = look
+        self._now_ns = now_ns
+        self._by_rule = {}
+        for rule in roots.rules:
+            state, reason = roots.state(rule)
+            self._by_rule[rule.name] = Findings(rule, state, reason)
+        for path, root in roots:
+            self._walk(path, root, roots.rivals(root))
+
+    @property
+    def findings(self) -> list[Findings]:
+        """One for each rule, in their order."""
+        return list(self._by_rule.values())
+
+    def of(self, rule: str) -> Findings:
+        """What was found by a rule."""
+        return self._by_rule[rule]
+
+    def _walk(self, path: str, root: Root, rivals: list[Rule]) -> None:
+        own = [found for found in self.findings if found.rule.root == path]
+
+        def skipped(where: str, reason: str) -> None:
+            said = self._look.mounted_on(path, where[len(path) + 1 :]) if reason == "mount" else ""
+            for found in own:
+                found.skip(where, reason, said=said)
+
+        for directory, entries in walk(root, skipped):
+            # What is due must be known of all before the first file goes.
+            self._deadline.require(f"looking through {path}: nothing was deleted")
+            if directory.parent and self._look.hidden(path, directory.relative):
+                if self._look.mounted_on(path, directory.relative):  # what lies below it goes without saying
+                    skipped(directory.path, "mount")
+                continue
+            rules = [rule for rule in rivals if rule.covers(directory.path)]
+            place = _Place(
+                path, directory, self._sessions.keeps_directory(directory.path), _why_not_from(root, directory)
+            )
+            for entry in entries:
+                self._entry(place, rules, entry)
+            if not directory.entries and directory.parent:
+                self._empty(place, root, rules)
+
+    def _entry(self, place: _Place, rules: list[Rule], entry: os.DirEntry[str]) -> None:
+        fitting = [rule for rule in rules if rule.names.match(entry.name)]
+        if not fitting:
+            return
+        try:
+            facts = entry.stat(follow_symlinks=False)
+        except OSError:  # gone
+            return
+        verdicts = [(rule, self._judge(rule, entry.name, facts)) for rule in fitting]
+        where = f"{place.directory.path}/{entry.name}"
+        for rule, verdict in verdicts:
+            if rule.root == place.root:
+                found = self._by_rule[rule.name]
+                found.matched += 1
+                if verdict == "future" and not _note_ahead(found, where, facts):
+                    found.note_newer(where, facts, self._now_ns)
+        owner, verdict = next((pair for pair in verdicts if pair[1] in ("", "no_date")), (None, ""))
+        if owner is None or owner.root != place.root:
+            return
+        found = self._by_rule[owner.name]
+        reason, said = (verdict, "") if verdict else self._why_not(place, entry.name, facts)
+        if reason:
+            found.skip(where, reason, said=said)
+        else:
+            found.due.add(place.directory.relative, place.directory.facts.st_ino, entry.name, facts)
+
+    def _judge(self, rule: Rule, name: str, facts: os.stat_result) -> str:
+        verdict = rule.judge(name, facts, self._now_ns)
+        # By whatever date a rule goes: where the other one is ahead, the clock was set, and no age is to be trusted.
+        return "future" if not verdict and facts.st_ctime_ns > time.time_ns() else verdict
+
+    def _why_not(self, place: _Place, name: str, facts: os.stat_result) -> tuple[str, str]:
+        if not stat.S_ISREG(facts.st_mode):
+            return "symbolic_link" if stat.S_ISLNK(facts.st_mode) else "no_regular_file", f"is {kind_of(facts)}"
+        session = place.session or self._sessions.keeps_file(name)
+        if session:
+            return "session", session
+        relative = place.directory.relative
+        mounted_on = self._look.mounted_on(place.root, f"{relative}/{name}" if relative else name)
+        if mounted_on:
+            return "mount", mounted_on
+        if place.why_not:
+            return place.why_not, ""
+        with claimed(place.directory.fd, name, facts, self._look.open_files) as (_fd, why):
+            return why, self._look.open_files.says(facts, why)
+
+    def _empty(self, place: _Place, root: Root, rules: list[Rule]) -> None:
+        directory, parent = place.directory, place.directory.parent
+        owner = next(
+            (
+                (rule, verdict)
+                for rule in rules
+                if rule.prune_empty
+                for verdict in [rule.judge_age(directory.facts, self._now_ns)]
+                if verdict != "young"
+            ),
+            None,
+        )
+        if owner is None or parent is None or owner[0].root != place.root:
+            return
+        found, verdict = self._by_rule[owner[0].name], owner[1]
+        why_not = _why_not_from(root, parent)
+        mounted_on = self._look.mounted_on(place.root, directory.relative)
+        if verdict == "future":
+            _note_ahead(found, directory.path, directory.facts)
+        elif verdict:
+            found.skip(directory.path, verdict)
+        elif place.session:
+            found.skip(directory.path, "session", said=place.session)
+        elif mounted_on:
+            found.skip(directory.path, "mount", said=mounted_on)
+        elif self._look.open_files.holder(directory.facts):
+            found.skip(directory.path, "open", said=self._look.open_files.says(directory.facts, "open"))
+        elif why_not:
+            found.skip(directory.path, why_not)
+        else:
+            found.due_directories.add(parent.relative, parent.facts.st_ino, directory.name, directory.facts)
+
+
+class _Place(NamedTuple):
+    """A directory of a walk: what holds for all that is in it."""
+
+    root: str
+    directory: Directory
+    session: str
+    why_not: str
+
+
+def _why_not_from(root: Root, directory: Directory) -> str:
+    """Why nothing can be deleted from a directory; empty where it can."""
+    if os.access(".", os.W_OK | os.X_OK, dir_fd=directory.fd, effective_ids=True):
+        return ""
+    return "read_only" if root.statvfs().f_flag & os.ST_RDONLY else flag_of(directory.fd) or "denied"
+
+
+def _note_ahead(found: Findings, path: str, facts: os.stat_result) -> bool:
+    """Note what one of its dates says to be of the future, and tell whether one does."""
+    for date, moment in (("mtime", facts.st_mtime_ns), ("ctime", facts.st_ctime_ns)):
+        ahead = moment - time.time_ns()
+        if ahead > 0:
+            found.skip(path, "dated_in_the_future", said=f"{date} is {ahead / 10**9:.3g} s ahead of this host's clock")
+            return True
+    return False
+
+
+def flag_of(fd: int) -> str:
+    """What chattr has made of an open file or directory that keeps it from being deleted: immutable, append_only."""
+    with contextlib.suppress(OSError):
+        flags = int.from_bytes(fcntl.ioctl(fd, _FLAGS, bytes(8))[:4], sys.byteorder)
+        return "immutable" if flags & _IMMUTABLE else "append_only" if flags & _APPEND_ONLY else ""
+    return ""
