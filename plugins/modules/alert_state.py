@@ -95,7 +95,7 @@ options:
   hold:
     description:
       - How many seconds the messages of RV(messages) are this run's alone, with O(state=recorded), unless it
-        acknowledges them before. So one of two runs at once tells, and what a run that broke off left, a later one does.
+        acknowledges them before. So one of two runs at once tells, and a later one what a run that broke off left.
       - Less than from one run of the source to the next.
     type: float
     default: 240
