@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..module_utils.shapes import one_line
 from ..plugin_utils.host_action import HostAction
 from ..plugin_utils.judging.verdict import host_state
 
@@ -23,6 +24,15 @@ class ActionModule(HostAction):
         verdicts = given["verdicts"] or [_NOT_CHECKED]
         state = host_state(verdicts)
         bad = dict.fromkeys(str(verdict["message"]) for verdict in verdicts if verdict["state"] in given["fail_on"])
-        if state in given["fail_on"]:
-            return {"failed": True, "state": state, "msg": f"{state}: {'; '.join(bad)}"}
-        return {"state": state}
+        said = [f"{state}: {'; '.join(bad)}"] if state in given["fail_on"] else []
+        said += self._not_told(given["sent"], given["noted"])
+        return {"failed": True, "state": state, "msg": "; ".join(said)} if said else {"state": state}
+
+    def _not_told(self, sent: dict[str, Any], noted: dict[str, Any]) -> list[str]:
+        """What people do not know, on one host for all, and what a host could not note of what they do."""
+        first = next(iter(self.variables.get("ansible_play_hosts") or [self.host]))
+        said = [str(sent["problem"])] if sent.get("problem") and self.host == first else []
+        if noted and not noted.get("skipped") and "acked" not in noted:
+            why = one_line(noted.get("msg") or "no answer", 300)
+            said.append(f"What was told of the host cannot be noted, and may be told again: {why}")
+        return said

@@ -242,7 +242,7 @@ deliveries:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils.alerts.notify import channel_spec, notify
+from ..module_utils.alerts.notify import COMMAND_PREFIX, LIMITS, channel_spec, notify
 from ..module_utils.errors import run_module
 
 
@@ -257,12 +257,11 @@ def main() -> None:
             "title": {"type": "str", "default": "Media processing"},
             "report_path": {"type": "str"},
             "notes": {"type": "list", "elements": "str", "default": []},
-            "command_prefix": {"type": "str", "default": "ansible-playbook media_ops.runbook."},
-            "connect_timeout": {"type": "float", "default": 5},
-            "read_timeout": {"type": "float", "default": 10},
-            "total_timeout": {"type": "float", "default": 30},
-            "retries": {"type": "int", "default": 2},
-            "retry_after_max": {"type": "float", "default": 15},
+            "command_prefix": {"type": "str", "default": COMMAND_PREFIX},
+            **{
+                name: {"type": "int" if name == "retries" else "float", "default": limit}
+                for name, limit in LIMITS.items()
+            },
             "fail": {"type": "bool", "default": False},
         },
         supports_check_mode=True,

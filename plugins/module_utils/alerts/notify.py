@@ -38,6 +38,16 @@ _HIDDEN = "(hidden)"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 _ADDRESS = re.compile(r"[^\s@<>,;\"]+@[^\s@<>,;\"]+")
 _HEADLINES_MAX = 50
+LIMITS: dict[str, Any] = {
+    "connect_timeout": 5.0,
+    "read_timeout": 10.0,
+    "total_timeout": 30.0,
+    "retries": 2,
+    "retry_after_max": 15.0,
+}
+"""The bounds of each channel's delivery, unless others are given; seconds, but for ``retries``."""
+COMMAND_PREFIX = "ansible-playbook media_ops.runbook."
+"""How the reader calls a playbook, unless it is given."""
 _GRACE_S = 0.5
 
 

@@ -460,7 +460,7 @@ def _tell(entry: Entry, event: str, verdict: Mapping[str, str], run: Run, *, was
     message: Message = {
         "id": "",
         "event": event,
-        "source": run.source,
+        "source": entry["source"],
         "run_id": run.run_id,
         "host": entry["host"],
         "check": entry["check"],
