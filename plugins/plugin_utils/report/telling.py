@@ -103,7 +103,7 @@ def way_of(given: Json) -> tuple[Way, list[str]]:
         command_prefix=str(given.get("command_prefix") or ""),
         alert_from=usable("alert_from", least["alert_from"], lambda value: value in ("warning", "unknown")),
         reminder_after_s=min(
-            usable("reminder_after", least["reminder_after_s"], lambda value: (number(value) or 0) >= 0),
+            usable("reminder_after", least["reminder_after_s"], lambda value: number(value) is not None and value >= 0),
             _REMINDER_MAX_S,
         ),
         settle=usable("settle", least["settle"], lambda value: number(value) is not None and 1 <= value <= 100),
@@ -363,7 +363,7 @@ def _departed(
 
 def kept_by(answers: Mapping[str, Json]) -> list[str]:
     """The hosts that keep their alert state, which speak of themselves alone."""
-    return [host for host, answer in answers.items() if _is_sound(answer, host)]
+    return [host for host, answer in answers.items() if _is_sound(mapping(answer), host)]
 
 
 def _is_sound(answer: Json, host: str) -> bool:
@@ -442,8 +442,10 @@ def sound_channels(given: Iterable[Any]) -> tuple[list[Json], list[Json]]:
             failures.append({"channel": name, "reason": "is not a dictionary"})
             continue
         checked = ArgumentSpecValidator(channel_spec()).validate(dict(channel))
+        unknown = ", ".join(sorted(map(str, checked.unsupported_parameters)))
         if checked.error_messages:
-            failures.append({"channel": name, "reason": one_line("; ".join(checked.error_messages), 300)})
+            why = f"has no option {unknown}" if unknown else "; ".join(checked.error_messages)
+            failures.append({"channel": name, "reason": one_line(why, 300)})
         else:
             sound.append(checked.validated_parameters)
     return sound, failures
