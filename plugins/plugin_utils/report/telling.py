@@ -185,7 +185,7 @@ class _ToTell(NamedTuple):
 def _told(way: Way, change: Callable[[Kept, bool], tuple[Kept, _ToTell]], *, check_mode: bool) -> Told:
     to_tell, kept_problems = moved(way.state_dir, change, check_mode=check_mode)
     channels, unusable = sound_channels(way.channels)
-    redactor = Redactor(_secrets_of(way.channels))
+    redactor = Redactor(secrets_of(way.channels))
     notes = [redactor.text(problem) for problem in [*kept_problems, *to_tell.problems]]
     sent = _sent(to_tell, way, channels, notes, check_mode=check_mode)
     rows = [mapping(row) for row in sent.get("deliveries") or []]
@@ -392,11 +392,11 @@ def host_states(verdicts: Mapping[str, Sequence[Json]], answers: Mapping[str, Js
         verdicts: by host.
         answers: by host, of module alert_state; None where none was asked, and so nothing is said of that.
     """
-    known = answers or {}
+    known = {host: mapping(answer) for host, answer in (answers or {}).items()}
     keeping = kept_by(known)
     found = []
     for host, judged in verdicts.items():
-        answer = mapping(known.get(host))
+        answer = known.get(host) or {}
         said = one_line(answer.get("msg") or "no answer", 160)
         if host in keeping:
             row = _host_state("ok", "State of the host: kept")
@@ -451,8 +451,10 @@ def sound_channels(given: Iterable[Any]) -> tuple[list[Json], list[Json]]:
     return sound, failures
 
 
-def _secrets_of(channels: Iterable[Any]) -> set[str]:
-    return {str(mapping(channel)[name]) for channel in channels for name in _SECRET if mapping(channel).get(name)}
+def secrets_of(channels: object) -> set[str]:
+    """What of channels must be seen nowhere, the addresses of webhooks among them."""
+    given = channels if isinstance(channels, (list, tuple)) else []
+    return {str(mapping(channel)[name]) for channel in given for name in _SECRET if mapping(channel).get(name)}
 
 
 def problem_of(sent: Json) -> str:
