@@ -7,12 +7,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..module_utils.shapes import mapping, one_line
+from ..module_utils.shapes import one_line
 from ..plugin_utils.host_action import HostAction
 from ..plugin_utils.judging.verdict import host_state
 
-# What the tasks of the whole run are registered as
-_OF_RUN = ("__report_written", "__report_sent")
 _NOT_CHECKED = {"state": "unknown", "message": "not checked"}
 
 
@@ -26,17 +24,15 @@ class ActionModule(HostAction):
         verdicts = given["verdicts"] or [_NOT_CHECKED]
         state = host_state(verdicts)
         bad = dict.fromkeys(str(verdict["message"]) for verdict in verdicts if verdict["state"] in given["fail_on"])
-        problems = self._problems()
-        if state in given["fail_on"]:
-            return {"failed": True, "state": state, "msg": f"{state}: {'; '.join([*bad, *problems])}"}
-        if problems:
-            return {"failed": True, "state": state, "msg": "; ".join(problems)}
-        return {"state": state}
+        said = [f"{state}: {'; '.join(bad)}"] if state in given["fail_on"] else []
+        said += self._not_told(given["sent"], given["noted"], given["written"])
+        return {"failed": True, "state": state, "msg": "; ".join(said)} if said else {"state": state}
 
-    def _problems(self) -> list[str]:
-        """What could not be told or written of the whole run; it fails one host alone."""
-        hosts = self.variables.get("ansible_play_hosts") or []
-        if not hosts or str(hosts[0]) != self.host:
-            return []
-        told = [mapping(self.variables.get(name)).get("problem") for name in _OF_RUN]
-        return [one_line(problem, 500) for problem in told if problem]
+    def _not_told(self, sent: dict[str, Any], noted: dict[str, Any], written: dict[str, Any]) -> list[str]:
+        """What people do not know or have not in writing, on one host for all, and what a host could not note of it."""
+        first = next(iter(self.variables.get("ansible_play_hosts") or [self.host]))
+        said = [str(one["problem"]) for one in (sent, written) if one.get("problem") and self.host == first]
+        if noted and not noted.get("skipped") and "acked" not in noted:
+            why = one_line(noted.get("msg") or "no answer", 300)
+            said.append(f"What was told of the host cannot be noted, and may be told again: {why}")
+        return said

@@ -5,68 +5,67 @@
 
 from __future__ import annotations
 
-import os
-from datetime import datetime, timezone
 from typing import Any
 
-from ansible.errors import AnsibleActionFail
+from ansible.errors import AnsibleError
 
+from ..module_utils.errors import MediaOpsError
+from ..module_utils.redact import Redactor
+from ..module_utils.shapes import mapping, one_line
+from ..module_utils.times import utc_now
+from ..plugin_utils.arguments import require_arguments
 from ..plugin_utils.host_action import HostAction, plain
-from ..plugin_utils.report.telling import delivered, host_states, joined, kept_by, problem_of
+from ..plugin_utils.report.report_files import place_of
+from ..plugin_utils.report.telling import Findings, Told, secrets_of, tell_all, tell_of_report, way_of
+
+# A job of AWX may be a slice, which sees its own hosts alone and is not told so.
+_PERHAPS_A_PART = ("ansible_limit", "awx_job_id", "tower_job_id")
 
 
 class ActionModule(HostAction):
-    """Once, delegated to the controller, which keeps what is to be told of hosts that cannot."""
+    """Once, in ansible-playbook itself: no host, become, connection or home is in the way of what is to be told."""
+
+    _requires_connection = False
 
     def act(self, given: dict[str, Any]) -> dict[str, Any]:
-        """What was sent. A channel that fails is a value: the hosts learn first what was delivered."""
-        answers = {host: plain(answer or {}) for host, answer in self.of_hosts("__report_alerts").items()}
-        keeping = kept_by(answers)
-        kept = {"state_dir": given["state_dir"], "create": True}
-        self._make(os.path.dirname(given["state_dir"]))
-        fleet = self.ask(
-            "alert_state",
-            {
-                **kept,
-                "run_id": datetime.now(timezone.utc).strftime("%Y%m%dT%H%M%S.%fZ"),
-                "host": "localhost",
-                # Whichever source finds a host gone: it is told once.
-                "source": "hosts",
-                "verdicts": host_states(answers, keeping),
-                "reminder_after": given["reminder_after"],
-                "settle": given["settle"],
-            },
-        )
-        if fleet.get("failed") or fleet.get("unreachable"):
-            raise AnsibleActionFail(f"what is to be told of hosts that cannot keep it is not kept: {fleet.get('msg')}")
-        told = [answers[host] for host in keeping]
-        options = {key: given[key] for key in ("channels", "title", "contacts", "command_prefix")}
-        sent = self.ask(
-            "notify",
-            {
-                **options,
-                "messages": joined(told, fleet, "messages"),
-                "open_alerts": joined(told, fleet, "open"),
-                "report_path": given["report"],
-            },
-        )
-        if fleet.get("messages") and isinstance(sent.get("deliveries"), list):
-            acked = {**kept, "state": "acked", "deliveries": sent["deliveries"]}
-            noted = self.ask("alert_state", acked)
-            if noted.get("failed") or noted.get("unreachable"):
-                raise AnsibleActionFail(f"what was delivered cannot be noted: {noted.get('msg')}")
-        return {
-            "changed": bool(fleet.get("changed") or sent.get("changed")),
-            "headlines": sent.get("headlines") or [],
-            "delivered": delivered(sent),
-            "problem": problem_of(sent),
-        }
-
-    def _make(self, path: str) -> None:
-        """The directory of the reports, where no report has made it yet."""
-        if self._task.check_mode or os.path.isdir(path):
-            return
+        """What was sent, and why not all of it; never a failure, so that the hosts learn what was delivered."""
+        problems = self._wrongly_set()
+        directory = given["report_directory"]
+        place, page = place_of(directory, utc_now()) if directory and not self._task.check_mode else ("", "")
         try:
-            os.makedirs(path, mode=0o750, exist_ok=True)
-        except OSError as error:
-            raise AnsibleActionFail(f"cannot make the directory {path}: {error.strerror}") from error
+            told = self._told({**given, "report": page}, problems)
+        except Exception as error:  # noqa: BLE001  whatever it is, verdicts, reports and the gate follow
+            told = {"headlines": [], "delivered": {}, "late": False, "changed": False, "problem": ""}
+            problems.append(f"Not notified: {type(error).__name__}: {one_line(error, 300)}")
+        said = "; ".join(filter(None, [told["problem"], *problems]))
+        problem = self.redactor.text(Redactor(secrets_of(given["channels"])).text(said))
+        if problem:
+            self._display.warning(problem)
+        return {**told, "problem": problem, "place": place}
+
+    def _told(self, given: dict[str, Any], problems: list[str]) -> Told:
+        way, wrong = way_of(given)
+        problems += wrong
+        check_mode = bool(self._task.check_mode)
+        if given["report_problem"] is not None:
+            return tell_of_report(way, self.redactor.text(given["report_problem"]), check_mode=check_mode)
+        return tell_all(self._findings(), way, check_mode=check_mode)
+
+    def _findings(self) -> Findings:
+        variables = self.variables
+        limited = any(variables.get(name) for name in _PERHAPS_A_PART)
+        judged = {host: mapping(plain(found)) for host, found in self.of_hosts("healthcheck_result").items()}
+        return Findings(
+            verdicts={host: self.redactor.data(list(found.get("verdicts") or [])) for host, found in judged.items()},
+            answers={host: mapping(plain(answer)) for host, answer in self.of_hosts("__report_alerts").items()},
+            inventory=" ".join(str(source) for source in variables.get("ansible_inventory_sources") or []),
+            everyone=None if limited else [str(host) for host in mapping(variables.get("groups")).get("all") or []],
+        )
+
+    def _wrongly_set(self) -> list[str]:
+        """What a site has set wrong of how it is told: said beside what is told all the same."""
+        try:
+            require_arguments("report", "notify", self.variables, self._templar.template)
+        except (AnsibleError, MediaOpsError) as error:
+            return [f"Not as it should be: {one_line(error, 500)}"]
+        return []

@@ -92,6 +92,13 @@ options:
     description: How many messages may wait for delivery. Beyond, the oldest are dropped, and RV(dropped) counts them.
     type: int
     default: 500
+  hold:
+    description:
+      - How many seconds the messages of RV(messages) are this run's alone, with O(state=recorded), unless it
+        acknowledges them before. So one of two runs at once tells, and a later one what a run that broke off left.
+      - Less than from one run of the source to the next.
+    type: float
+    default: 240
   deliveries:
     description: For O(state=acked), what RV(media_ops.runbook.notify#module:deliveries) says of this host's messages.
     type: list
@@ -103,7 +110,7 @@ options:
         type: str
         required: true
       host:
-        description: Host of the message; for the reader.
+        description: Host of the message. The delivery of another host's message is none.
         type: str
       channels:
         description: Names of the channels that have it.
@@ -140,7 +147,7 @@ EXAMPLES = r"""
 RETURN = r"""
 messages:
   description:
-    - All messages that wait, oldest first.
+    - All messages that wait, oldest first; with O(state=recorded) but those that another run is sending, see O(hold).
     - C(event) is began, changed, ended, reminder or flapping; C(severity) the worst state since the trouble began, by
       which it is routed, and C(severity_was) that before; C(state) and C(was) the state now and before.
     - C(began_at) is when the trouble began, C(since) when the present state did, C(duration_s) how long the trouble
@@ -227,6 +234,7 @@ def main() -> None:
             **{name: {"type": "int", "default": size} for name, size in (("settle", 1), ("flap_changes", 4))},
             "keep": {"type": "int", "default": 500},
             "reminder_after": {"type": "float", "default": 14400},
+            "hold": {"type": "float", "default": 240},
             "flap_window": {"type": "float", "default": 3600},
             "flap_quiet": {"type": "float", "default": 1800},
             "deliveries": {"type": "list", "elements": "dict", "default": [], "options": delivery},

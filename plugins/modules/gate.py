@@ -15,8 +15,8 @@ description:
   - Fails each host whose state is one of O(fail_on), so that ansible-playbook ends with 2 and the failed hosts of its
     recap are those that are not well.
   - The state of a host is its worst verdict. A host without any was not checked, which is V(unknown).
-  - What could not be told or written for the run as a whole, by M(media_ops.runbook.tell) or
-    M(media_ops.runbook.report), fails the first host of the play.
+  - What people could not be told, or what could not be kept or written of it, fails the first host of the play whatever
+    its state.
 extends_documentation_fragment:
   - media_ops.runbook.action.controller
 options:
@@ -31,6 +31,18 @@ options:
     elements: str
     choices: [ok, warning, unknown, critical]
     default: [critical, unknown]
+  sent:
+    description: Of M(media_ops.runbook.tell). Its C(problem) fails the first host of the play.
+    type: dict
+    default: {}
+  written:
+    description: Of M(media_ops.runbook.report). Its C(problem) fails the first host of the play.
+    type: dict
+    default: {}
+  noted:
+    description: Of M(media_ops.runbook.alert_state), taking note of what was delivered. Its failure fails the host.
+    type: dict
+    default: {}
 seealso:
   - module: media_ops.runbook.check
   - module: media_ops.runbook.report

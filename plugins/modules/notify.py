@@ -114,7 +114,9 @@ options:
         description: From whom the mail is.
         type: str
       recipients:
-        description: To whom it goes. It counts as sent when all are accepted.
+        description:
+          - To whom it goes. It counts as sent when all are accepted. Who is refused is named, and gets it with the next
+            run, the others not once more.
         type: list
         elements: str
         default: []
@@ -143,6 +145,11 @@ options:
   report_path:
     description: Where the report of the run is.
     type: str
+  notes:
+    description: What else the reader is to know, the first five are shown.
+    type: list
+    elements: str
+    default: []
   command_prefix:
     description: How the reader calls a playbook. The commands in messages begin with it.
     type: str
@@ -225,7 +232,9 @@ headlines:
   returned: success
   sample: ["CRITICAL: Overall status on media1.example.com"]
 deliveries:
-  description: For each message its C(id), C(host), the C(channels) that have it, C(complete) and C(dedup_key).
+  description:
+    - For each message its C(id), C(host), the C(channels) that have it, C(complete) and C(dedup_key).
+    - Where only some of a mail's recipients have it, these stand in C(channels) as CHANNEL/RECIPIENT.
   type: list
   elements: dict
   returned: success
@@ -233,7 +242,7 @@ deliveries:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils.alerts.notify import channel_spec, notify
+from ..module_utils.alerts.notify import COMMAND_PREFIX, LIMITS, channel_spec, notify
 from ..module_utils.errors import run_module
 
 
@@ -247,12 +256,12 @@ def main() -> None:
             "channels": {"type": "list", "elements": "dict", "default": [], "options": channel_spec()},
             "title": {"type": "str", "default": "Media processing"},
             "report_path": {"type": "str"},
-            "command_prefix": {"type": "str", "default": "ansible-playbook media_ops.runbook."},
-            "connect_timeout": {"type": "float", "default": 5},
-            "read_timeout": {"type": "float", "default": 10},
-            "total_timeout": {"type": "float", "default": 30},
-            "retries": {"type": "int", "default": 2},
-            "retry_after_max": {"type": "float", "default": 15},
+            "notes": {"type": "list", "elements": "str", "default": []},
+            "command_prefix": {"type": "str", "default": COMMAND_PREFIX},
+            **{
+                name: {"type": "int" if name == "retries" else "float", "default": limit}
+                for name, limit in LIMITS.items()
+            },
             "fail": {"type": "bool", "default": False},
         },
         supports_check_mode=True,

@@ -69,6 +69,10 @@ options:
         that has been silent since.
     type: float
     default: 0
+  place:
+    description: RV(media_ops.runbook.tell#module:place), the name in O(directory) that people were told before.
+    type: str
+    default: ""
 seealso:
   - module: media_ops.runbook.check
   - module: media_ops.runbook.gate

@@ -14,19 +14,29 @@ author:
 description:
   - Takes what each host of the play keeps to be told, C(__report_alerts) of M(media_ops.runbook.alert_state), and
     sends it through every channel (M(media_ops.runbook.notify)).
-  - Of hosts that cannot be reached, or that cannot keep their state, the controller keeps it in O(state_dir).
-  - For use with C(run_once=true), delegated to the controller, and with C(no_log=true), since channels hold secrets.
+  - Of hosts that cannot be reached, were not judged, or cannot keep their state, the controller keeps it in
+    O(state_dir), by the verdicts of C(healthcheck_result).
+  - Works in ansible-playbook itself and asks no host. Where what it keeps cannot be read or written, it tells all the
+    same, perhaps again, and says so in the message and in RV(problem).
+  - A run over the whole inventory ends the alerts of hosts that left it. A run with C(--limit), and one of AWX, which
+    may be a slice, does not.
+  - For use with C(run_once=true), and with C(no_log=true), since channels hold secrets.
 extends_documentation_fragment:
-  - media_ops.runbook.action
+  - media_ops.runbook.action.controller
 options:
   state_dir:
-    description: Where the controller keeps the state of hosts that cannot. Made with its parents.
+    description: Where the controller keeps what it tells. Made with its parents.
     type: path
     required: true
+  source:
+    description: The source that looked, as option O(media_ops.runbook.alert_state#module:source).
+    type: raw
+    default: check
   channels:
-    description: As option O(media_ops.runbook.notify#module:channels).
-    type: list
-    elements: dict
+    description:
+      - As option O(media_ops.runbook.notify#module:channels).
+      - What cannot be used of this and of the next options is named in RV(problem), and the rest is told.
+    type: raw
     default: []
   title:
     description: What the alerts are called.
@@ -34,21 +44,31 @@ options:
     required: true
   contacts:
     description: Whom to call.
-    type: list
-    elements: dict
+    type: raw
     default: []
-  report:
-    description: The page that the alerts lead to.
+  report_directory:
+    description:
+      - Option O(media_ops.runbook.report#module:directory) of the report that this run writes afterwards. Its place there
+        is taken now, so that the alerts lead to it. Without it, or where no place can be taken, they lead to none.
     type: path
+  report_problem:
+    description:
+      - Why the report of this run could not be written; then only this is told, once until it could be written again,
+        which an empty text says.
+      - For a second task, where the report failed or RV(late) is true.
+    type: str
   command_prefix:
     description: How the reader calls a playbook.
     type: str
+  alert_from:
+    description: As option O(media_ops.runbook.alert_state#module:alert_from).
+    type: raw
   reminder_after:
     description: As option O(media_ops.runbook.alert_state#module:reminder_after).
-    type: float
+    type: raw
   settle:
     description: As option O(media_ops.runbook.alert_state#module:settle).
-    type: int
+    type: raw
 seealso:
   - module: media_ops.runbook.alert_state
   - module: media_ops.runbook.notify
@@ -60,7 +80,6 @@ EXAMPLES = r"""
     state_dir: /var/lib/reports/alerts
     title: Health watch
   run_once: true
-  delegate_to: localhost
   no_log: true
 """
 
@@ -76,8 +95,18 @@ delivered:
   returned: success
   type: dict
   sample: {}
+place:
+  description: The name in O(report_directory) that was taken; empty where none was.
+  returned: success
+  type: str
+  sample: 20261124T060000Z
+late:
+  description: Whether people were told that a report could not be written, and not yet that one could again.
+  returned: success
+  type: bool
+  sample: false
 problem:
-  description: Why not everything was told. Empty where it was.
+  description: Why not everything was told, or what could not be kept of it. Empty where all is well.
   returned: success
   type: str
   sample: ""

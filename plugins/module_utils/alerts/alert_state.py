@@ -12,13 +12,24 @@ import math
 import os
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..errors import OptionError
 from ..shapes import json_object, one_line
 from ..state.directory import alone, failing, open_state_dir, read_file, replace_file
 from ..times import utc_now
-from .transition import AlertPolicy, Alerts, Run, acknowledge, load, nothing_known, open_alerts, transition
+from .transition import (
+    AlertPolicy,
+    Alerts,
+    Message,
+    Run,
+    acknowledge,
+    claim,
+    load,
+    nothing_known,
+    open_alerts,
+    transition,
+)
 
 _FILE, _BROKEN, _FLOCK = "alerts.json", "alerts.json.broken", "alerts.flock"
 _MAX_BYTES = 64 << 20
@@ -33,49 +44,52 @@ def alert_state(params: Mapping[str, Any], *, check_mode: bool = False) -> dict[
         _require_run(params)
     path = params["state_dir"]
     if check_mode and params["create"] and not os.path.lexists(path):
-        return _result(*_moved(nothing_known(), params, policy), reset="")
+        return _result(_moved(nothing_known(), params, policy), reset="")
     opened = open_state_dir(path, create=params["create"], check_mode=check_mode)
     directory = opened[0] if opened else -1
     try:
         with contextlib.nullcontext() if check_mode else alone(directory, _FLOCK, path):
-            known, reset = _read(directory, path)
-            state, new, acked = _moved(known, params, policy)
+            known, reset = read_alerts(directory, path)
+            moved = _moved(known, params, policy)
             if not check_mode:
-                if reset:
-                    with failing(f"cannot set {path}/{_FILE} aside"):
-                        os.rename(_FILE, _BROKEN, src_dir_fd=directory, dst_dir_fd=directory)
-                if state != known or reset:
-                    data = json.dumps(state, sort_keys=True, separators=(",", ":")).encode("utf-8") + b"\n"
-                    replace_file(directory, _FILE, data, 0o600, f"{path}/{_FILE}")
+                write_alerts(directory, path, moved.state, known, reset=bool(reset))
     finally:
         if opened:
             os.close(directory)
-    return _result(state, new, acked, reset=reset)
+    return _result(moved, reset=reset)
 
 
-def _moved(known: Alerts, params: Mapping[str, Any], policy: AlertPolicy) -> tuple[Alerts, int, int]:
+class _Moved(NamedTuple):
+    state: Alerts
+    messages: list[Message]  # that this run may send
+    new: int = 0
+    acked: int = 0
+
+
+def _moved(known: Alerts, params: Mapping[str, Any], policy: AlertPolicy) -> _Moved:
     if params["state"] == "acked":
         state, acked = acknowledge(known, params["deliveries"])
-        return state, 0, acked
+        return _Moved(state, state["pending"], acked=acked)
     if params["state"] == "observed":
-        return known, 0, 0
+        return _Moved(known, known["pending"])
     run = Run(params["source"], params["run_id"], params["host"], utc_now())
     state, messages = transition(known, params["verdicts"], run, policy)
-    return state, len(messages), 0
+    state, mine = claim(state, run, params["hold"])
+    return _Moved(state, mine, new=len(messages))
 
 
-def _result(state: Alerts, new: int, acked: int, *, reset: str) -> dict[str, Any]:
+def _result(moved: _Moved, *, reset: str) -> dict[str, Any]:
     suppressed: dict[str, int] = {}
-    for entry in state["entries"].values():
+    for entry in moved.state["entries"].values():
         suppressed[entry["source"]] = suppressed.get(entry["source"], 0) + entry["suppressed"]
     return {
         "changed": False,
-        "messages": state["pending"],
-        "new": new,
-        "acked": acked,
-        "open": open_alerts(state),
+        "messages": moved.messages,
+        "new": moved.new,
+        "acked": moved.acked,
+        "open": open_alerts(moved.state),
         "suppressed": suppressed,
-        "dropped": state["dropped"],
+        "dropped": moved.state["dropped"],
         "reset": reset,
     }
 
@@ -86,6 +100,7 @@ def _policy(params: Mapping[str, Any]) -> AlertPolicy:
         "flap_changes": (2, 100),
         "keep": (10, 10000),
         "reminder_after": (0, math.inf),
+        "hold": (0, 86400),
         "flap_window": (1, 7 * 86400),
         "flap_quiet": (1, 7 * 86400),
     }
@@ -121,7 +136,7 @@ def _require_run(params: Mapping[str, Any]) -> None:
             raise OptionError("verdicts", one_line(verdict, 80), "each needs a check")
 
 
-def _read(directory: int, path: str) -> tuple[Alerts, str]:
+def read_alerts(directory: int, path: str) -> tuple[Alerts, str]:
     """What is known, and why it is not what the file says; a file that cannot be read starts all over."""
     data, mode = read_file(directory, _FILE, f"{path}/{_FILE}", _MAX_BYTES)
     if mode is None:
@@ -134,6 +149,16 @@ def _read(directory: int, path: str) -> tuple[Alerts, str]:
     if state is None:
         return nothing_known(), f"{path}/{_FILE} could not be understood: every bad state is told anew"
     return state, ""
+
+
+def write_alerts(directory: int, path: str, state: Alerts, known: Alerts, *, reset: bool) -> None:
+    """Write the state where it is another than the one known; one that began anew leaves what was there aside."""
+    if reset:
+        with failing(f"cannot set {path}/{_FILE} aside"):
+            os.rename(_FILE, _BROKEN, src_dir_fd=directory, dst_dir_fd=directory)
+    if state != known or reset:
+        data = json.dumps(state, sort_keys=True, separators=(",", ":")).encode("utf-8") + b"\n"
+        replace_file(directory, _FILE, data, 0o600, f"{path}/{_FILE}")
 
 
 def _lexists(directory: int) -> bool:

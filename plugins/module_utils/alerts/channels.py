@@ -12,6 +12,7 @@ import smtplib
 import socket
 import ssl
 import time
+from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from email.message import EmailMessage
@@ -52,17 +53,18 @@ class Delivery:
     channel: Json
     messages: list[Json]
     done: set[str] = field(default_factory=set)
+    partly: dict[str, set[str]] = field(default_factory=dict)  # by a message's id, those of the channel who have it
     folded: int = 0
     deferred: int = 0
     reason: str = ""
 
 
-def _shown(delivery: Delivery, most: int) -> tuple[list[Group], int]:
+def _shown(delivery: Delivery, most: int, messages: Sequence[Json] | None = None) -> tuple[list[Group], int]:
     """The groups that are shown, and how many messages are folded into "and N more"."""
-    groups = grouped(latest(delivery.messages))
+    groups = grouped(latest(delivery.messages if messages is None else messages))
     kept = groups[:most]
     folded = sum(len(group.messages) for group in groups[most:])
-    delivery.folded = folded
+    delivery.folded += folded
     return kept, folded
 
 
@@ -175,18 +177,56 @@ def _syslog_socket(address: tuple[str, int] | str | None) -> socket.socket:
 
 
 def _to_email(delivery: Delivery, _open_keys: AbstractSet[str], frame: Frame, line: Line) -> None:
+    """One mail, and one more for what only some of the recipients were refused before."""
+    refused: dict[str, str] = {}
+    for recipients, messages in _lacking(delivery).items():
+        fresh = _mail(delivery, recipients, messages, frame, line)
+        refused.update(fresh)
+        for message in messages:
+            has = delivery.partly.setdefault(message["id"], set())
+            has |= {_of_recipient(delivery, recipient) for recipient in recipients if recipient not in fresh}
+            if not fresh:
+                delivery.done.add(message["id"])
+    if refused:
+        said = ", ".join(f"{recipient} ({code})" for recipient, code in sorted(refused.items()))
+        raise ChannelError(f"{delivery.channel['host']}:{delivery.channel['port']} refused {said}")
+
+
+def _of_recipient(delivery: Delivery, recipient: str) -> str:
+    """How a message that not all recipients have says who has it; no channel's name has a slash."""
+    return f"{delivery.channel['name']}/{recipient}"
+
+
+def _lacking(delivery: Delivery) -> dict[tuple[str, ...], list[Json]]:
+    """The messages by those who have not got them."""
+    found: dict[tuple[str, ...], list[Json]] = {}
+    for message in delivery.messages:
+        to = [one for one in delivery.channel["recipients"] if _of_recipient(delivery, one) not in message["sent_to"]]
+        if to:
+            found.setdefault(tuple(dict.fromkeys(to)), []).append(message)
+        else:
+            # Whoever was refused is no recipient any more.
+            delivery.done.add(message["id"])
+    return found
+
+
+def _mail(
+    delivery: Delivery, recipients: Sequence[str], messages: Sequence[Json], frame: Frame, line: Line
+) -> dict[str, str]:
+    """Send one mail; the recipients that were refused, with the code of the refusal."""
     channel = delivery.channel
-    groups, folded = _shown(delivery, channel["max_messages"])
+    groups, folded = _shown(delivery, channel["max_messages"], messages)
     mail = EmailMessage()
     more = f" (+{len(groups) - 1 + folded} more)" if len(groups) + folded > 1 else ""
     mail["Subject"] = one_line(f"[media-ops] {headline(groups[0])}", 150) + more
     mail["From"] = channel["sender"]
-    mail["To"] = ", ".join(channel["recipients"])
+    mail["To"] = ", ".join(recipients)
     mail["Date"] = formatdate(frame.now.timestamp())
     mail["Message-ID"] = make_msgid(domain=channel["sender"].rpartition("@")[2])
     mail["Auto-Submitted"] = "auto-generated"
     mail.set_content(f"{summary(groups, frame)}\n\n{plain_text(groups, frame, folded=folded)}")
     where = f"{channel['host']}:{channel['port']}"
+    answers: dict[str, tuple[int, bytes]] | None = None
     try:
         timeout = line.left(line.limits.connect_timeout)
         with smtplib.SMTP(channel["host"], channel["port"], timeout=timeout) as server:
@@ -196,12 +236,20 @@ def _to_email(delivery: Delivery, _open_keys: AbstractSet[str], frame: Frame, li
                 server.starttls(context=_tls(channel["ca_path"]))
             if channel["username"]:
                 server.login(channel["username"], channel["password"])
-            refused = server.send_message(mail)
+            answers = _taken(server, mail)
     except (smtplib.SMTPException, OSError, ValueError) as error:
-        raise ChannelError(_mail_fault(error, where)) from error
-    if refused:
-        raise ChannelError(f"{where} refused {len(refused)} of {len(channel['recipients'])} recipients")
-    _all_done(delivery)
+        # Once the mail is taken, how the server says good-bye counts for nothing.
+        if answers is None:
+            raise ChannelError(_mail_fault(error, where)) from error
+    return {recipient: str(code) for recipient, (code, _words) in (answers or {}).items()}
+
+
+def _taken(server: smtplib.SMTP, mail: EmailMessage) -> dict[str, tuple[int, bytes]]:
+    """Who was refused: none, some or all."""
+    try:
+        return server.send_message(mail)
+    except smtplib.SMTPRecipientsRefused as error:
+        return error.recipients
 
 
 def _tls(ca_path: str | None) -> ssl.SSLContext:
@@ -214,8 +262,6 @@ def _tls(ca_path: str | None) -> ssl.SSLContext:
 def _mail_fault(error: Exception, where: str) -> str:
     if isinstance(error, smtplib.SMTPAuthenticationError):
         return f"{where} does not accept user and password ({error.smtp_code})"
-    if isinstance(error, smtplib.SMTPRecipientsRefused):
-        return f"{where} refused all recipients"
     if isinstance(error, smtplib.SMTPNotSupportedError):
         return f"{where} offers no STARTTLS, or no login"
     if isinstance(error, smtplib.SMTPResponseException):

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import queue
 import re
@@ -37,6 +38,16 @@ _HIDDEN = "(hidden)"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 _ADDRESS = re.compile(r"[^\s@<>,;\"]+@[^\s@<>,;\"]+")
 _HEADLINES_MAX = 50
+LIMITS: dict[str, Any] = {
+    "connect_timeout": 5.0,
+    "read_timeout": 10.0,
+    "total_timeout": 30.0,
+    "retries": 2,
+    "retry_after_max": 15.0,
+}
+"""The bounds of each channel's delivery, unless others are given; seconds, but for ``retries``."""
+COMMAND_PREFIX = "ansible-playbook media_ops.runbook."
+"""How the reader calls a playbook, unless it is given."""
 _GRACE_S = 0.5
 
 
@@ -67,17 +78,16 @@ def notify(params: Mapping[str, Any], *, check_mode: bool = False) -> dict[str, 
         MediaOpsError: with option ``fail``, when a channel failed; after all were tried, and with the whole result.
     """
     limits = _limits(params)
-    channels = _channels(params["channels"])
     messages, alerts = _messages(params)
-    deliveries = [_delivery(channel, messages) for channel in channels]
+    deliveries = _deliveries(params["channels"], messages)
     if check_mode:
         deliveries = [replace(d, done=set() if d.reason else {m["id"] for m in d.messages}) for d in deliveries]
     else:
         deliveries = _send_all(deliveries, {alert["dedup_key"] for alert in alerts}, _frame(params), limits)
-    result = _result(messages, deliveries)
+    result = _result(messages, deliveries, _own_ids(params["messages"]))
     if params["fail"] and result["failures"]:
         said = "; ".join(f"{failure['channel']}: {failure['reason']}" for failure in result["failures"])
-        raise MediaOpsError(f"{len(result['failures'])} of {len(channels)} channels failed: {said}", **result)
+        raise MediaOpsError(f"{len(result['failures'])} of {len(deliveries)} channels failed: {said}", **result)
     return result
 
 
@@ -89,8 +99,18 @@ def _messages(params: Mapping[str, Any]) -> tuple[list[Json], list[Json]]:
     for alert in params["open_alerts"]:
         if not is_alert(alert):
             raise OptionError("open_alerts", one_line(alert, 80), "is not an open alert of alert_state")
-    bounded = [_bounded(message) for message in params["messages"]]
+    bounded = [{**_bounded(message), "id": _bound_id(message)} for message in params["messages"]]
     return share_keys(sorted(bounded, key=lambda message: message["at"]), params["open_alerts"])
+
+
+def _bound_id(message: Json) -> str:
+    """What names a message of all hosts': a host that gives its own the id of another's is not taken for that one."""
+    return hashlib.sha256(f"{message['host']}\n{message['id']}".encode()).hexdigest()[:20]
+
+
+def _own_ids(messages: Sequence[Json]) -> dict[str, tuple[str, str]]:
+    """By the ids under which messages go out, the host and the id under which it knows them."""
+    return {_bound_id(message): (message["host"], message["id"]) for message in messages}
 
 
 def _bounded(message: Json) -> Json:
@@ -102,13 +122,24 @@ def _bounded(message: Json) -> Json:
     }
 
 
-def _delivery(channel: Json, messages: Sequence[Json]) -> Delivery:
-    """What the channel is to be sent. One that is set up wrongly fails at each run, not only when it is needed."""
-    wanted = [m for m in messages if m["severity"] in channel["severities"] and channel["name"] not in m["sent_to"]]
-    return Delivery(channel, wanted, reason=next(_problems(channel), ""))
+def _deliveries(channels: Sequence[Json], messages: Sequence[Json]) -> list[Delivery]:
+    """What each channel that is on is to be sent.
+
+    One that is set up wrongly fails at each run, not only when it is needed, and costs the others nothing.
+    """
+    found, names = [], set()
+    for channel in channels:
+        wanted = [m for m in messages if m["severity"] in channel["severities"] and channel["name"] not in m["sent_to"]]
+        twice = "is the name of two channels" if channel["name"] in names else ""
+        names.add(channel["name"])
+        reason = str(OptionError("channels[].name", channel["name"], twice)) if twice else next(_problems(channel), "")
+        found += [Delivery(channel, wanted, reason=reason)] if channel["enabled"] else []
+    return found
 
 
-def _result(messages: Sequence[Json], deliveries: Sequence[Delivery]) -> dict[str, Any]:
+def _result(
+    messages: Sequence[Json], deliveries: Sequence[Delivery], own: Mapping[str, tuple[str, str]]
+) -> dict[str, Any]:
     has: dict[str, set[str]] = {message["id"]: set(message["sent_to"]) for message in messages}
     lacking: set[str] = set()
     for delivery in deliveries:
@@ -116,6 +147,7 @@ def _result(messages: Sequence[Json], deliveries: Sequence[Delivery]) -> dict[st
             if message["id"] in delivery.done:
                 has[message["id"]].add(delivery.channel["name"])
             else:
+                has[message["id"]] |= delivery.partly.get(message["id"], set())
                 lacking.add(message["id"])
     return {
         "changed": any(delivery.done for delivery in deliveries),
@@ -130,8 +162,8 @@ def _result(messages: Sequence[Json], deliveries: Sequence[Delivery]) -> dict[st
         "headlines": [one_line(headline(group), 300) for group in grouped(latest(messages))[:_HEADLINES_MAX]],
         "deliveries": [
             {
-                "id": message["id"],
-                "host": message["host"],
+                "id": own[message["id"]][1],
+                "host": own[message["id"]][0],
                 "channels": sorted(has[message["id"]]),
                 "complete": message["id"] not in lacking,
                 "dedup_key": message["dedup_key"],
@@ -174,25 +206,20 @@ def _send_all(
         waiting.discard(index)
         reasons[index] = reason
     # What a thread does from now on does not count: it is sent again.
-    return [replace(d, done=set(d.done), reason=reasons.get(i, d.reason)) for i, d in enumerate(deliveries)]
+    return [
+        replace(d, done=set(d.done), partly=dict(d.partly), reason=reasons.get(i, d.reason))
+        for i, d in enumerate(deliveries)
+    ]
 
 
 # --- options
 
 
-def _channels(given: Sequence[Json]) -> list[Json]:
-    """The channels that are on."""
-    names = [channel["name"] for channel in given]
-    for name in names:
-        if not _NAME.fullmatch(name):
-            raise OptionError("channels[].name", one_line(name, 80), "must be letters, digits, _ . and -, 64 at most")
-        if names.count(name) > 1:
-            raise OptionError("channels[].name", name, "is the name of two channels")
-    return [channel for channel in given if channel["enabled"]]
-
-
 def _problems(channel: Json) -> Iterator[str]:
     """What is wrong with the options of a channel, each with its name and value."""
+    if not _NAME.fullmatch(channel["name"]):
+        why = "must be letters, digits, _ . and -, 64 at most"
+        yield str(OptionError("channels[].name", one_line(channel["name"], 80), why))
     for option, shown, why in (*_lacking(channel), *_bad_url(channel), *_bad_secrets(channel), *_bad_texts(channel)):
         yield str(OptionError(f"channels[{channel['name']}].{option}", shown, why))
 
@@ -271,6 +298,7 @@ def _frame(params: Mapping[str, Any]) -> Frame:
         title=one_line(params["title"], 80),
         contacts=tuple(contacts),
         report=one_line(params["report_path"] or "", 300),
+        notes=tuple(one_line(note, 300) for note in params["notes"][:5]),
         command_prefix=params["command_prefix"],
         now=utc_now(),
     )

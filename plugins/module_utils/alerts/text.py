@@ -49,6 +49,7 @@ class Frame:
         report: where the report of the run is, or "".
         command_prefix: how the reader calls a playbook.
         now: when this is sent.
+        notes: what else the reader is to know, such as what could not be kept.
     """
 
     title: str
@@ -56,6 +57,13 @@ class Frame:
     report: str
     command_prefix: str
     now: datetime
+    notes: tuple[str, ...] = ()
+
+    @property
+    def around(self) -> list[str]:
+        """The lines that follow the messages."""
+        report = [f"Report: {self.report}"] if self.report else []
+        return [*self.notes, *report, *(f"Call: {contact}" for contact in self.contacts)]
 
 
 @dataclass(frozen=True)
@@ -220,9 +228,7 @@ def plain_text(groups: Sequence[Group], frame: Frame, *, folded: int) -> str:
     blocks = [[headline(group), *(f"  {line}" for line in details(group, frame))] for group in groups]
     if folded:
         blocks.append([_more(folded)])
-    around = [f"Report: {frame.report}"] if frame.report else []
-    around += [f"Call: {contact}" for contact in frame.contacts]
-    return "\n\n".join("\n".join(block) for block in [*blocks, around] if block) + "\n"
+    return "\n\n".join("\n".join(block) for block in [*blocks, frame.around] if block) + "\n"
 
 
 def _more(folded: int) -> str:
@@ -242,9 +248,8 @@ def slack(groups: Sequence[Group], frame: Frame, *, folded: int) -> dict[str, An
     blocks += [_section(_slack_group(group, frame, room)) for group in groups]
     if folded:
         blocks.append(_context(_more(folded)))
-    around = ([f"Report: {frame.report}"] if frame.report else []) + [f"Call: {contact}" for contact in frame.contacts]
-    if around:
-        blocks.append(_context("\n".join(around)))
+    if frame.around:
+        blocks.append(_context("\n".join(frame.around)))
     return {"text": _escaped("\n".join(lines), _SLACK_FALLBACK), "blocks": blocks}
 
 
@@ -313,6 +318,7 @@ def _trigger(key: str, group: Group, frame: Frame) -> dict[str, Any]:
                 "details": details(group, frame),
                 "report": frame.report,
                 "contacts": list(frame.contacts),
+                "notes": list(frame.notes),
             },
         },
     }
@@ -346,6 +352,7 @@ def _add(alerts: dict[str, dict[str, Any]], message: Json, frame: Frame, severit
         "action": message["action"],
         "command": command_for(group, frame),
         "report": frame.report,
+        "notes": "; ".join(frame.notes),
     }
     begins, ends = from_text(message["began_at"]) or frame.now, from_text(ends_at) or frame.now
     alerts["\n".join(labels.values())] = {
@@ -380,6 +387,7 @@ def webhook(messages: Sequence[Json], frame: Frame, *, folded: int) -> dict[str,
         "sent_at": to_text(frame.now),
         "report": frame.report,
         "contacts": list(frame.contacts),
+        "notes": list(frame.notes),
         "messages": [{k: v for k, v in message.items() if k != "sent_to"} for message in messages],
         "omitted": folded,
     }

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, TypedDict
@@ -94,6 +94,7 @@ class Alerts(TypedDict):
     runs: dict[str, str]
     entries: dict[str, Entry]
     pending: list[Message]
+    claims: dict[str, list[str]]  # by a message's id, the run that sends it now, and since when
     dropped: int
 
 
@@ -132,11 +133,11 @@ class Run:
 
 def nothing_known() -> Alerts:
     """The state before the first run."""
-    return {"version": VERSION, "sequence": 0, "runs": {}, "entries": {}, "pending": [], "dropped": 0}
+    return {"version": VERSION, "sequence": 0, "runs": {}, "entries": {}, "pending": [], "claims": {}, "dropped": 0}
 
 
 def transition(
-    previous: Alerts, verdicts: Sequence[Json], run: Run, policy: AlertPolicy
+    previous: Alerts, verdicts: Sequence[Json], run: Run, policy: AlertPolicy, partly: Collection[str] = ()
 ) -> tuple[Alerts, list[Message]]:
     """The state after a run, and the messages that it adds to those that wait.
 
@@ -146,6 +147,7 @@ def transition(
             among them is no longer checked, and a bad state of it ends.
         run: a run that was counted already changes nothing.
         policy: when to tell.
+        partly: hosts of which not all checks are among the verdicts; what is not, stays as it is.
     """
     state = _copy(previous)
     if state["runs"].get(run.source) == run.run_id:
@@ -158,7 +160,7 @@ def transition(
         found = _observe(entry, verdict, run, policy)
         if found:
             messages.append(_numbered(found, state))
-    hosts = {verdict["host"] for verdict in judged.values()}
+    hosts = {verdict["host"] for verdict in judged.values()} - {one_line(host) for host in partly}
     for key, entry in list(state["entries"].items()):
         if entry["source"] == run.source and entry["host"] in hosts and key not in judged:
             if entry["state"] != _OK or entry["flapping"]:
@@ -175,20 +177,105 @@ def acknowledge(previous: Alerts, deliveries: Sequence[Json]) -> tuple[Alerts, i
     Args:
         previous: left as it is.
         deliveries: for each message its ``id``, the ``channels`` that have it, whether these are all (``complete``),
-            and the ``dedup_key`` under which it went out.
+            and the ``dedup_key`` under which it went out. One that names a ``host`` is of no other's message.
     """
     state = _copy(previous)
     told = {str(delivery.get("id")): delivery for delivery in deliveries}
     waiting = len(state["pending"])
     for message in list(state["pending"]):
         delivery = told.get(message["id"])
-        if delivery is None:
+        if delivery is None or delivery.get("host") not in (None, message["host"]):
             continue
+        state["claims"].pop(message["id"], None)
         message["sent_to"] = sorted({*message["sent_to"], *(str(name) for name in delivery.get("channels") or [])})
         _rekey(state, message, str(delivery.get("dedup_key") or message["dedup_key"]))
         if delivery.get("complete"):
             state["pending"].remove(message)
     return state, waiting - len(state["pending"])
+
+
+def claim(previous: Alerts, run: Run, hold_s: float) -> tuple[Alerts, list[Message]]:
+    """The state, and the messages that this run may send: those that no other run is sending.
+
+    Args:
+        previous: left as it is.
+        run: what it takes is its own until it is acknowledged, delivered or not.
+        hold_s: how long, where that never comes. Another run then sends what may so be told twice, and is never lost.
+    """
+    state = _copy(previous)
+    since = to_text(run.now)
+    mine, waiting = [], {message["id"] for message in state["pending"]}
+    state["claims"] = {key: claimed for key, claimed in state["claims"].items() if key in waiting}
+    for message in state["pending"]:
+        by, at = state["claims"].get(message["id"], ("", ""))
+        # A clock that was set back holds nothing for ever: what lies ahead is over as well.
+        held = by not in ("", run.run_id) and timedelta(0) <= run.now - (from_text(at) or run.now) < timedelta(
+            seconds=hold_s
+        )
+        if not held:
+            state["claims"][message["id"]] = [run.run_id, since]
+            mine.append(message)
+    return state, mine
+
+
+def adopt(previous: Alerts, alerts: Sequence[Json], run: Run) -> Alerts:
+    """The state with the open alerts that others told of and that it does not know, as if they had been told by it.
+
+    Args:
+        previous: left as it is.
+        alerts: as :func:`open_alerts` has them, of whoever says so.
+        run: the run that takes them over.
+    """
+    state = _copy(previous)
+    for alert in alerts:
+        texts = {name: one_line(alert.get(name) or "", 255) for name in ("source", "host", "check", "dedup_key")}
+        key = _key(texts["source"], texts["host"], texts["check"])
+        if key in state["entries"] or alert.get("state") not in STATES or alert.get("severity") not in STATES:
+            continue
+        since, began_at = (to_text(_time(alert.get(name), run.now)) for name in ("since", "began_at"))
+        entry = _new_entry({**texts, "title": one_line(alert.get("title") or texts["check"], 100)}, run)
+        state["entries"][key] = {
+            **entry,
+            "state": alert["state"],
+            "seen": alert["state"],
+            "since": since,
+            "seen_since": since,
+            "seen_times": 1,
+            "began_at": began_at,
+            "severity": alert["severity"],
+            "flapping": alert.get("flapping") is True,
+            "told_at": to_text(run.now),
+            "dedup_key": texts["dedup_key"],
+        }
+    return state
+
+
+def leave(previous: Alerts, host: str, why: str, run: Run, keep: int) -> tuple[Alerts, list[Message]]:
+    """The state after a host that will not be seen again: what is bad of it ends for that reason, in words.
+
+    Args:
+        previous: left as it is.
+        host: whose entries go.
+        why: what has become of it, such as "media9 left the inventory".
+        run: whose messages these are.
+        keep: how many messages may wait.
+    """
+    state = _copy(previous)
+    messages = []
+    for key, entry in list(state["entries"].items()):
+        if entry["host"] == host:
+            if entry["state"] != _OK or entry["flapping"]:
+                messages.append(_numbered(_gone(entry, run, why), state))
+            del state["entries"][key]
+    _queue(state, messages, keep)
+    return state, messages
+
+
+def hand_back(previous: Alerts, host: str, source: str, check: str) -> tuple[Alerts, str]:
+    """The state without a check that its host keeps itself again, and the key under which that was told, or ""."""
+    state = _copy(previous)
+    entry = state["entries"].pop(_key(source, host, check), None)
+    return state, entry["dedup_key"] if entry else ""
 
 
 def open_alerts(state: Alerts) -> list[dict[str, Any]]:
@@ -205,9 +292,12 @@ def load(document: object) -> Alerts | None:
     """The state of a document that was read, or None where it is none."""
     if not isinstance(document, dict) or document.get("version") != VERSION:
         return None
+    document.setdefault("claims", {})  # those of earlier versions have none
     if {name: type(value) for name, value in document.items()} != {n: type(v) for n, v in nothing_known().items()}:
         return None
-    sound = all(fits(entry, Entry) for entry in document["entries"].values())
+    sound = all(fits(entry, Entry) for entry in document["entries"].values()) and all(
+        isinstance(by, list) and [type(part) for part in by] == [str, str] for by in document["claims"].values()
+    )
     return document if sound and all(fits(message, Message) for message in document["pending"]) else None  # type: ignore[return-value]
 
 
@@ -239,7 +329,8 @@ def _copy(state: Alerts) -> Alerts:
         for key, entry in state["entries"].items()
     }
     pending = [{**message, "sent_to": list(message["sent_to"])} for message in state["pending"]]
-    return {**state, "runs": dict(state["runs"]), "entries": entries, "pending": pending}  # type: ignore[typeddict-item]
+    claims = {key: list(claimed) for key, claimed in state["claims"].items()}
+    return {**state, "runs": dict(state["runs"]), "entries": entries, "pending": pending, "claims": claims}  # type: ignore[typeddict-item]
 
 
 def _by_key(verdicts: Iterable[Json], run: Run) -> dict[str, dict[str, str]]:
@@ -253,13 +344,19 @@ def _by_key(verdicts: Iterable[Json], run: Run) -> dict[str, dict[str, str]]:
             "title": one_line(verdict.get("title") or verdict.get("check"), 100),
             "message": one_line(verdict.get("message") or "", 300),
             "action": one_line(verdict.get("action") or "", 300),
-            "playbook": one_line(verdict.get("playbook") or "", 100),
+            "playbook": _playbook(verdict.get("playbook")),
         }
         for host in verdict["hosts"] if isinstance(verdict.get("hosts"), list) else [run.host]:
             key = _key(run.source, one_line(host), texts["check"])
             if key not in found or worst_state([found[key]["state"], texts["state"]]) != found[key]["state"]:
                 found[key] = {**texts, "host": one_line(host)}
     return found
+
+
+def _playbook(name: object) -> str:
+    """The name of a playbook; none for what is no name of one, since whoever sends would refuse the whole message."""
+    text = one_line(name or "", 100)
+    return text if _PLAYBOOK.match(text) else ""
 
 
 def _key(source: str, host: str, check: str) -> str:
@@ -349,7 +446,7 @@ def _reminder_due(entry: Entry, run: Run, policy: AlertPolicy) -> bool:
     return policy.reminder_after_s > 0 and run.now >= due
 
 
-def _time(text: str, now: datetime) -> datetime:
+def _time(text: object, now: datetime) -> datetime:
     """A time that was kept; one that lies ahead, since the clock was set back, is now."""
     return min(from_text(text) or now, now)
 
@@ -363,7 +460,7 @@ def _tell(entry: Entry, event: str, verdict: Mapping[str, str], run: Run, *, was
     message: Message = {
         "id": "",
         "event": event,
-        "source": run.source,
+        "source": entry["source"],
         "run_id": run.run_id,
         "host": entry["host"],
         "check": entry["check"],
@@ -389,9 +486,9 @@ def _tell(entry: Entry, event: str, verdict: Mapping[str, str], run: Run, *, was
     return message
 
 
-def _gone(entry: Entry, run: Run) -> Message:
+def _gone(entry: Entry, run: Run, why: str = "no longer checked") -> Message:
     """The end of a bad state whose check is no longer made: not the same as well, and so it is said."""
-    text = f"{entry['title']}: no longer checked; the last state was {entry['seen']}"
+    text = f"{entry['title']}: {why}; the last state was {entry['seen']}"
     verdict = {"state": "unknown", "message": text, "action": "", "playbook": ""}
     entry["seen_since"] = to_text(run.now)
     return _tell(entry, "ended", verdict, run, was=_standing(entry), severity_was=entry["severity"])
@@ -408,7 +505,15 @@ def dedup_key(entry: Json) -> str:
 def _numbered(message: Message, state: Alerts) -> Message:
     """An id that no other message has, on any host."""
     state["sequence"] += 1
-    parts = [message["dedup_key"], message["event"], message["at"], message["run_id"], str(state["sequence"])]
+    # The key alone may be one that several hosts share.
+    parts = [
+        message["host"],
+        message["dedup_key"],
+        message["event"],
+        message["at"],
+        message["run_id"],
+        str(state["sequence"]),
+    ]
     message["id"] = hashlib.sha256("\n".join(parts).encode()).hexdigest()[:20]
     return message
 

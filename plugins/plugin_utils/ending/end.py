@@ -16,7 +16,7 @@ from ansible.utils.display import Display
 
 from ...module_utils.shapes import Json
 from ..host_action import plain
-from .owed import REPORT, Seen, amended, found_at_the_end, late_report, problem_of, summary_without
+from .owed import REPORT, TELL, Seen, amended, found_at_the_end, late_message, late_report, problem_of, summary_without
 
 EXIT_UNSEEN = 2
 """As for a host that failed: a host that was asked for has no verdict, and yet no task has failed."""
@@ -51,14 +51,28 @@ class End:
         if report is None or not self.seen.hosts:
             return None
         found = found_at_the_end(self.seen, left)
+        place, problems = self._told(found, left)
         if isinstance(summary, Mapping):
             after = {host: why for host, why in left.items() if host not in self.seen.reported}
             made = amended(plain(summary), after)
         else:
-            made = self._reported(found, *report)
-        return made
+            made = self._reported(found, *report, place)
+        return {**made, "problems": [*made["problems"], *problems]} if problems else made
 
-    def _reported(self, found: Mapping[str, Any], play: Any, task: Any) -> dict[str, Any]:
+    def _told(self, found: Mapping[str, Any], left: Mapping[str, str]) -> tuple[str, list[str]]:
+        """What people were to be told by now; the place that the report has for it, and what could not be told."""
+        tell = self._task(TELL)
+        if tell is None or TELL in self.seen.done or context.CLIARGS.get("check"):
+            return "", []
+        lost = next(iter(left.values()), "before people were told")
+        try:
+            inventory = " ".join(map(str, context.CLIARGS.get("inventory") or []))
+            place, problems = late_message(found, self._arguments(*tell), f"it broke off {lost}", inventory)
+        except Exception as error:  # noqa: BLE001  nothing comes after this that could tell the verdicts
+            return "", [f"people could not be told: {problem_of(error)}"]
+        return place, ["the run broke off before people were told, which was done at its end", *problems]
+
+    def _reported(self, found: Mapping[str, Any], play: Any, task: Any, place: str) -> dict[str, Any]:
         facts = {
             "playbook": str(play.get_name()),
             "check_mode": bool(context.CLIARGS.get("check")),
@@ -68,17 +82,17 @@ class End:
         try:
             arguments = self._arguments(play, task)
             title = str(arguments.get("title") or title)
-            written = late_report(found, arguments, facts)
+            written = late_report(found, {**arguments, "place": place}, facts)
         except Exception as error:  # noqa: BLE001  nothing comes after this that could tell the verdicts
             return summary_without(found, title, f"the report could not be made: {problem_of(error)}")
-        said = "the run ended before its report, which was made afterwards"
+        said = "the run broke off before its report, which was made at its end"
         made: dict[str, Any] = written["summary"]
         return {**made, "failed": True, "problems": [said, *made["problems"]]}
 
     def _task(self, action: str) -> tuple[Any, Any] | None:
-        """The last task of an action, with its play."""
+        """The first task of an action, with its play."""
         found = [(play, task) for play in self._plays for task in _tasks(play) if str(task.action) == action]
-        return found[-1] if found else None
+        return found[0] if found else None
 
     def _arguments(self, play: Any, task: Any) -> dict[str, Any]:
         """A task's arguments for the first host, as Ansible would have templated them."""

@@ -14,10 +14,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ...module_utils.errors import MediaOpsError
+from ...module_utils.redact import Redactor
 from ...module_utils.shapes import STATES, Json, mapping, one_line
 from ...module_utils.times import utc_now
 from ..host_action import checked_arguments, plain, redactor_for
 from ..judging.checked import broken_off
+from ..report.report_files import place_of
+from ..report.telling import Findings, secrets_of, tell_all, way_of
 from .written import written_report
 
 NAMESPACE = "media_ops.runbook."
@@ -103,6 +106,28 @@ def late_report(found: Mapping[str, Any], arguments: Json, facts: Json) -> dict[
     redactor = redactor_for(arguments)
     shown = {host: redactor.data(plain(one), _NOT_SHOWN) for host, one in found.items()}
     return written_report(shown, checked_arguments("report", arguments), facts, utc_now())
+
+
+def late_message(found: Mapping[str, Any], arguments: Json, lost: str, inventory: str) -> tuple[str, list[str]]:
+    """Tell what action ``tell`` would have told.
+
+    Args:
+        found: by host, what is known of it.
+        arguments: of the task, templated.
+        lost: why the run ended before it.
+        inventory: its name, as :class:`Findings` wants it.
+
+    Returns:
+        The name that was taken for the report, and what could not be told.
+    """
+    redactor = redactor_for(arguments)
+    given = checked_arguments("tell", arguments)
+    place, page = place_of(given["report_directory"], utc_now()) if given["report_directory"] else ("", "")
+    way, wrong = way_of({**given, "report": page})
+    verdicts = {host: redactor.data(list(mapping(one).get("verdicts") or [])) for host, one in found.items()}
+    told = tell_all(Findings(verdicts=verdicts, answers=None, lost=lost, inventory=inventory), way)
+    hide = Redactor(secrets_of(given["channels"]))
+    return place, [redactor.text(hide.text(text)) for text in (*wrong, told["problem"]) if text]
 
 
 def summary_without(found: Mapping[str, Any], title: str, problem: str) -> dict[str, Any]:

@@ -46,6 +46,7 @@ def written_report(found: Mapping[str, Any], given: Json, facts: Json, now: date
     made = report_of(news, run, {**given, "directory": directory})
     files = {**_of_week(news, made, given), **made.files}
     wanted = {"directory": directory, "run": run["id"], "files": files, "link": "latest", "keep": given["keep"]}
+    wanted["place"] = given["place"]
     try:
         written = report_files(wanted, check_mode=facts["check_mode"])
     except (MediaOpsError, OSError) as error:

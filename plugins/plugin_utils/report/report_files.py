@@ -16,6 +16,7 @@ import re
 import secrets
 import time
 from collections.abc import Iterator, Mapping
+from datetime import datetime
 from typing import Any, NamedTuple
 
 from ...module_utils.errors import MediaOpsError, OptionError
@@ -37,6 +38,7 @@ class _Wanted(NamedTuple):
     files: Mapping[str, bytes]
     link: str
     keep: int
+    place: str
 
 
 def report_files(params: Mapping[str, Any], *, check_mode: bool = False) -> dict[str, Any]:
@@ -67,11 +69,51 @@ def report_files(params: Mapping[str, Any], *, check_mode: bool = False) -> dict
     }
 
 
+def reserve(directory: str, run: str) -> str:
+    """Take a name for the reports of a run before they are made, so that people can be told where they will be.
+
+    Returns:
+        The name, an empty directory by now, which :func:`report_files` fills by its option ``place``.
+
+    Raises:
+        MediaOpsError: it cannot be made.
+    """
+    path = os.path.abspath(directory)
+    opened = _open(path, check_mode=False)
+    assert opened is not None
+    try:
+        with failing(f"cannot write the reports of {run} in {path}", path=path):
+            for name in _names(run):
+                try:
+                    os.mkdir(name, _DIRECTORY_MODE, dir_fd=opened)
+                except FileExistsError:
+                    continue
+                return name
+    finally:
+        os.close(opened)
+    raise MediaOpsError(f"there are {_SAME_SECOND_MAX} reports of {run} already")
+
+
+def place_of(directory: str, now: datetime) -> tuple[str, str]:
+    """The name that :func:`reserve` took for a run that ends now, and its page; empty texts where none can be taken.
+
+    That the report cannot be written is told when that is tried.
+    """
+    try:
+        name = reserve(directory, now.strftime("%Y%m%dT%H%M%SZ"))
+    except (MediaOpsError, OSError):
+        return "", ""
+    return name, os.path.join(os.path.abspath(directory), name, "report.html")
+
+
 def _wanted(params: Mapping[str, Any]) -> _Wanted:
     run, link, files = params["run"], params["link"], params["files"]
     found = _RUN.fullmatch(run)
     if not found or found[2]:
         raise OptionError("run", run, "must be a time as 20261124T060000Z")
+    place = params.get("place") or ""
+    if place and not _RUN.fullmatch(place):
+        raise OptionError("place", place, "must be the name that was taken for this run")
     if not _NAME.fullmatch(link) or _RUN.fullmatch(link):
         raise OptionError("link", link, "must be a plain file name, and not that of a run")
     if params["keep"] < 1:
@@ -84,6 +126,7 @@ def _wanted(params: Mapping[str, Any]) -> _Wanted:
         {name: _content(name, content) for name, content in files.items()},
         link,
         params["keep"],
+        place,
     )
 
 
@@ -156,7 +199,7 @@ def _write(directory: int, wanted: _Wanted) -> str:
                 os.fsync(opened)
             finally:
                 os.close(opened)
-            name = _rename(directory, temp, wanted.run)
+            name = _rename(directory, temp, wanted)
         except BaseException:
             with contextlib.suppress(OSError):
                 _remove(directory, temp)
@@ -165,9 +208,16 @@ def _write(directory: int, wanted: _Wanted) -> str:
     return name
 
 
-def _rename(directory: int, temp: str, run: str) -> str:
-    """Rename to the first name that nobody has; a run that ends in the same second has the same one in mind."""
-    there = set(os.listdir(directory))
+def _rename(directory: int, temp: str, wanted: _Wanted) -> str:
+    """Rename to the name that was taken, which is an empty directory, or to the first that nobody has.
+
+    A run that ends in the same second has the same one in mind.
+    """
+    if wanted.place:
+        with contextlib.suppress(OSError):
+            os.rename(temp, wanted.place, src_dir_fd=directory, dst_dir_fd=directory)
+            return wanted.place
+    run, there = wanted.run, set(os.listdir(directory))
     for name in _names(run):
         if name in there:
             continue

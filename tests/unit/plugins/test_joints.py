@@ -59,7 +59,7 @@ DIAGNOSED, WATCHED = "plugin_utils/response/diagnosis.py", "plugin_utils/respons
 COURSE = "plugin_utils/response/course.py"
 WORDS, LEDGER = "plugin_utils/response/lines.py", "plugin_utils/response/ledger.py"
 RESULT, VIEW = "plugin_utils/report/result.py", "plugin_utils/report/response_view.py"
-TELLING, TELL = "plugin_utils/report/telling.py", "action/tell.py"
+TELLING = "plugin_utils/report/telling.py"
 ALERTS, TEXT = "module_utils/alerts/transition.py", "module_utils/alerts/text.py"
 METRICS, WEEK = "module_utils/state/metrics_textfile.py", "plugin_utils/week/review.py"
 
@@ -224,11 +224,11 @@ JOINTS: dict[str, Joint] = {
     ),
     "an open alert, for what is sent": lambda: (set(_OF_ALERT), told("alert_state", "open")),
     "an answer of alert_state, for what is told": lambda: (
-        read_by(TELLING, "answer") | read_by(TELL, "fleet", "noted"),
+        read_by(TELLING, "answer", "answers[host]"),
         returned("alert_state") | FAILURE | {"changed"},
     ),
     "what was sent": lambda: (
-        read_by(TELL, "sent") | read_by(TELLING, "sent"),
+        read_by(TELLING, "sent"),
         returned("notify") | FAILURE | {"changed"},
     ),
     "a channel that failed": lambda: (
@@ -236,7 +236,7 @@ JOINTS: dict[str, Joint] = {
         sampled("notify", "failures", 0),
     ),
     "a delivery, by its host": lambda: (
-        read_by(TELLING, "row", functions=("delivered",)),
+        read_by(TELLING, "row", functions=("delivered", "_told")),
         told("notify", "deliveries"),
     ),
     "a delivery, for the alert state": lambda: (
@@ -389,12 +389,12 @@ def test_a_response_that_is_judged_by_twice_adds_its_probes_once() -> None:
 
 
 def test_what_is_told_of_a_host_is_a_verdict() -> None:
-    for row in host_states({"media1": {"unreachable": True}}, []):
+    for row in host_states({"media1": []}, {"media1": {"unreachable": True}}):
         assert set(row) == keys_of(Verdict) | {"hosts"}
 
 
 def test_the_failure_that_a_message_sends_people_to_is_of_a_task_that_there_is() -> None:
-    named = [re.findall('the task "(.+?)"', row["action"]) for row in host_states({}, [])]
+    named = [re.findall('the task "(.+?)"', row["action"]) for row in host_states({"media1": [{}]}, {"media1": {}})]
     tasks = yaml.safe_load((ROOT / "roles/report/tasks/notify.yml").read_text(encoding="utf-8"))
     assert [name for names in named for name in names] != []
     assert {name for names in named for name in names} <= {task["name"] for task in tasks}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -56,3 +57,32 @@ def test_it_says_each_reason_once_and_no_other() -> None:
 def test_misuse_names_the_option(options: dict[str, Any], said: str) -> None:
     with pytest.raises(AnsibleActionFail, match=said):
         act("gate", options)
+
+
+@pytest.mark.parametrize(
+    ("host", "options", "said"),
+    [
+        ("media1", {"sent": {"problem": "Not notified: chat: no answer"}}, "Not notified: chat: no answer"),
+        ("media2", {"sent": {"problem": "Not notified: chat: no answer"}}, ""),
+        ("media1", {"sent": {"problem": ""}, "noted": {"acked": 1}}, ""),
+        ("media2", {"noted": {"skipped": True}}, ""),
+        (
+            "media2",
+            {"noted": {"msg": "No space left on device", "failed": False}},
+            "What was told of the host cannot be noted, and may be told again: No space left on device",
+        ),
+        ("media2", {"noted": {"unreachable": True, "msg": "gone"}}, "What was told .*: gone"),
+    ],
+)
+def test_what_people_do_not_know_fails_one_host_and_what_a_host_cannot_note_that_host(
+    host: str, options: dict[str, Any], said: str
+) -> None:
+    variables = {"inventory_hostname": host, "ansible_play_hosts": ["media1", "media2"]}
+    result = act("gate", {"verdicts": [row("ok")], "fail_on": [], **options}, variables=variables).result
+    assert re.fullmatch(said, result.get("msg", ""))
+    assert (result["state"], result.get("failed", False)) == ("ok", bool(said))
+
+
+def test_what_people_do_not_know_is_said_beside_the_verdict() -> None:
+    options = {"verdicts": [row("critical", "disk full")], "sent": {"problem": "Not notified: chat: no answer"}}
+    assert act("gate", options).result["msg"] == "critical: disk full; Not notified: chat: no answer"

@@ -26,6 +26,7 @@ DEFAULTS: dict[str, Any] = {
     "settle": 1,
     "flap_changes": 4,
     "flap_window": 3600.0,
+    "hold": 240.0,
     "flap_quiet": 1800.0,
     "keep": 500,
     "deliveries": [],
