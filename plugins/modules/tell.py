@@ -48,8 +48,8 @@ options:
     default: []
   report_directory:
     description:
-      - Option O(media_ops.runbook.report#module:directory) of the report that this run writes afterwards. Its place there
-        is taken now, so that the alerts lead to it. Without it, or where no place can be taken, they lead to none.
+      - Option O(media_ops.runbook.report#module:directory) of the report that this run writes afterwards. Its place
+        there is taken now, so that the alerts lead to it. Without it, or where none can be taken, they lead to none.
     type: path
   report_problem:
     description:
