@@ -44,7 +44,7 @@ class ActionModule(HostAction):
             {str(host): known.raw_get(host) for host in hosts}, lambda host, name: plain(known[host][name])
         )
         now = f"{utc_now():%Y%m%dT%H%M%SZ}-{secrets.randbelow(10000):04d}"
-        return {"run": {"run_id": now, **this_run()}}
+        return {"run": {"run_id": now, **this_run(variables, template)}}
 
     def _look_at_injection(self, given: dict[str, Any], mode: Any) -> None:
         """What acts refuses where an answer's facts would become variables; what looks asks through actions of ours."""

@@ -50,7 +50,7 @@ class ActionModule(HostAction):
             "run_id": run["run_id"],
             "owner": run["user"],
             "controller": run["controller"],
-            "controller_pid": run["pid"],
+            "controller_process": run["process"],
             "reason": response["title"] or ", ".join(dict.fromkeys(titles)),
             "ttl": given["ttl"],
             "actions": list(dict.fromkeys(action["action"] for action in rung.get("actions", []))),

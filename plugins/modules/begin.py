@@ -48,10 +48,14 @@ EXAMPLES = r"""
 
 RETURN = r"""
 run:
-  description: What names the run, C(run_id), and who runs it, C(controller) (a host name), C(pid) and C(user).
+  description:
+    - What names the run, C(run_id), and who runs it, C(controller) (a host name), C(user) and C(process)
+      (C(machine_id), C(boot_id), C(namespaces), C(pid) and C(start), in clock ticks since the boot).
+    - C(user) is that of a job of AWX, or its schedule, and names the job (C(awx_job_id), C(awx_user_name),
+      C(awx_schedule_name), or the same with C(tower_)); under ansible-runner it names the run's ident.
   returned: success
   type: dict
-  sample: {run_id: 20261129T060000Z-0001, controller: ops1, pid: 4711, user: alice}
+  sample: {run_id: 20261129T060000Z-0001, controller: ops1, user: "alice, AWX job 42"}
 msg:
   description: Which variables are wrong, and why.
   returned: failure

@@ -24,7 +24,7 @@ def begin(changes: dict[str, Any] | None = None, **arguments: Any) -> dict[str, 
 def test_the_policy_as_it_is_shipped_is_sound_and_nobody_is_asked() -> None:
     made = begin()
     assert set(made) == {"changed", "run"}
-    assert set(made["run"]) == {"run_id", "controller", "pid", "user"}
+    assert set(made["run"]) == {"run_id", "controller", "process", "user"}
     assert begin()["run"]["run_id"] != made["run"]["run_id"]
 
 

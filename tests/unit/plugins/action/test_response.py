@@ -11,7 +11,7 @@ from ansible_collections.media_ops.runbook.plugins.plugin_utils.response.course 
 
 from tests.unit.plugins.action.acting import INTRUDER, Run, act
 
-RUN = {"run_id": "r1", "controller": "ops1", "pid": 7, "user": "alice"}
+RUN = {"run_id": "r1", "controller": "ops1", "process": {"pid": 7}, "user": "alice"}
 STATE = {"state_dir": "/var/lib/media-ops"}
 ROW = {"rung": "Free", "act": "disk_cleanup", "steps": ["EM-D1"], "cured": {"disk": ["ok"]}, "cause": "temp_directory"}
 ACTION: Any = {
