@@ -16,6 +16,7 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
 from ..module_utils.errors import MediaOpsError
 from ..module_utils.shapes import Json, one_line
+from .fleet_hosts import fleet_size
 from .host_action import plain
 from .judging.verdict import PolicyError, bound_of, require_sound
 from .site.prepare import prepare_problems
@@ -33,7 +34,19 @@ _MEANT = {
 }
 _PROBLEMS = {"prepare": prepare_problems, "schedule": schedule_problems}
 _ACTING = {("automation", "carry_out"), ("automation", "pause"), ("automation", "resume"), ("prepare", "main")}
-_OF_FLEET = ("policy_fail_on", "policy_breaker_at_least", "policy_breaker_share", "policy_breaker_within")
+_OF_FLEET = (
+    "incident_breaker_reset",
+    "incident_fleet",
+    "incident_partial_fleet",
+    "media_ops_fleet_size",
+    "media_ops_hosts",
+    "policy_breaker_ask_within",
+    "policy_breaker_at_least",
+    "policy_breaker_share",
+    "policy_breaker_unseen_share",
+    "policy_breaker_within",
+    "policy_fail_on",
+)
 _NAME = re.compile(r"[A-Za-z_]\w*")
 _OF_EACH_HOST = ("report_textfile_dir",)
 
@@ -183,6 +196,8 @@ def require_meant(role: str, entry: str, variables: Mapping[str, Any], template:
     def value(name: str) -> Any:
         return plain(template(variables[name])) if name in variables else None
 
+    if role == "incident":
+        fleet_size(variables, template)
     require = _MEANT.get((role, entry))
     if require:
         require(value)

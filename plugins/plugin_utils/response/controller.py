@@ -45,8 +45,8 @@ def dead_run(lease: object) -> str:
     process, here = mapping(holder.get("controller_process")), _process()
     if not all(_is_known(process.get(key)) and process[key] == here[key] for key in _WHERE):
         return ""
-    pid, start = process.get("pid"), process.get("start")
-    if not _is_count(pid) or not _is_count(start) or pid <= 1:
+    pid, start = _count(process.get("pid")), _count(process.get("start"))
+    if not pid or pid == 1 or not start:
         return ""
     return str(holder.get("run_id") or "") if _is_gone(pid, start) else ""
 
@@ -55,8 +55,9 @@ def _is_known(value: object) -> bool:
     return isinstance(value, str) and bool(value)
 
 
-def _is_count(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
+def _count(value: object) -> int:
+    """The number, 0 where it is none above 0."""
+    return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else 0
 
 
 def _is_gone(pid: int, start: int) -> bool:

@@ -11,11 +11,9 @@ host may still be at work on a rung that gave no answer), ``began`` and ``ended`
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from typing import Any
 
 from ...module_utils.shapes import Json, mapping
-from ...module_utils.times import to_text
 from ..judging.shapes import Mode, Response, Rung, response
 from .breaker import breaker_refusals
 from .diagnosis import LOOKED_AT_AS, classify
@@ -32,27 +30,27 @@ def planned(
     mode: Mode,
     breaker: Json,
     approved: str,
-    now: datetime,
 ) -> Response:
     """The response to the incidents of a host, before anything was done.
 
     Args:
-        diagnosis: ``incidents``, ``classes``, ``findings``, ``advice``, ``noted``, and of the guard ``recent`` and
+        diagnosis: ``incidents``, ``classes``, ``findings``, ``advice``, ``noted``, and of the guard
             ``refusals``.
         rungs: planned.
         run_id: what names the run.
         mode: ``plan`` or ``apply``.
-        breaker: ``open``, the causes for which no host may be touched, and ``hash``, of all hosts' plans.
+        breaker: ``open``, the causes for which no host may be touched, ``refusals`` for whatever cause, ``findings`` on
+            the fleet, and ``hash``, of all hosts' plans.
         approved: hash of the plan that a person approved, "" where none is asked for.
-        now: when it was planned.
     """
     found = _hash(rungs)
     drift = drifted(found, approved, breaker["hash"]) if mode == "apply" else []
-    told: dict[str, Any] = {
-        key: diagnosis[key] for key in ("incidents", "classes", "findings", "advice", "noted", "recent")
-    }
-    refusals = [*diagnosis["refusals"], *breaker_refusals(diagnosis["incidents"], breaker["open"]), *drift]
-    made = response(run_id, mode, **told, now=to_text(now), refusals=refusals)
+    told: dict[str, Any] = {key: diagnosis[key] for key in ("incidents", "classes", "findings", "advice", "noted")}
+    of_fleet = [*breaker_refusals(diagnosis["incidents"], breaker["open"]), *breaker["refusals"]]
+    refusals = [*diagnosis["refusals"], *(of_fleet if diagnosis["incidents"] else []), *drift]
+    if diagnosis["incidents"]:
+        told["findings"] = [*told["findings"], *breaker["findings"]]
+    made = response(run_id, mode, **told, refusals=refusals)
     return {**made, "plan": list(rungs), "hash": found}
 
 
