@@ -73,4 +73,5 @@ class ActionModule(HostAction):
         if not asked.get("permitted"):
             why = asked.get("refusals") or [f"the lease could not be taken: {asked.get('msg') or 'no answer'}"]
             return refused(course, why)
-        return {**course, "leased": True, "permitted": True}
+        until = str(mapping(asked.get("lease")).get("expires_at") or "")
+        return {**course, "leased": True, "leased_until": until, "permitted": True}

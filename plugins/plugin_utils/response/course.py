@@ -3,7 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """How the response to a host goes, from its plan to its end. Pure.
 
-The course is what passes from one task to the next: ``run``, ``response`` as it stands, ``leased``, ``permitted``
+The course is what passes from one task to the next: ``run``, ``response`` as it stands, ``leased`` and
+``leased_until`` (when the lease ends by itself, by the host's clock, "" where that is not known), ``permitted``
 (whether the next rung may be carried out), ``state`` (watching, recovered or not_recovered), ``unsettled`` (whether the
 host may still be at work on a rung that gave no answer), ``began`` and ``ended`` (seconds since 1970).
 """
@@ -14,6 +15,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ...module_utils.shapes import Json, mapping
+from ...module_utils.times import from_text
 from ..judging.shapes import Mode, Response, Rung, response
 from .breaker import breaker_refusals
 from .diagnosis import LOOKED_AT_AS, classify
@@ -131,6 +133,7 @@ def begun(whole: Json, run: Json, now: float) -> dict[str, Any]:
         "run": dict(run),
         "response": dict(whole),
         "leased": False,
+        "leased_until": "",
         "permitted": True,
         "unsettled": False,
         "state": "watching",
@@ -169,9 +172,22 @@ def acted(course: Json, rung: Json, answer: Json) -> dict[str, Any]:
         return made
     why = f"the host gave no answer while '{rung['rung']}' was carried out, and may still be at work on it"
     return {
-        **refused(made, [f"{why}: nothing more is done there, and its lease stays until its time"]),
+        **refused(made, [f"{why}: nothing more is done there, and its lease stays until {_end_of_lease(course)}"]),
         "unsettled": True,
     }
+
+
+def _end_of_lease(course: Json) -> str:
+    ends = from_text(course.get("leased_until"))
+    return f"{ends:%Y-%m-%d %H:%M:%S} UTC" if ends else "its time"
+
+
+def lease_left(course: Json, *, given_back: bool) -> str:
+    """Until when nobody else may act on the host, in a sentence; "" where the lease was given back, or never taken."""
+    if given_back or not course["leased"]:
+        return ""
+    why = "was not given back" if course["unsettled"] else "could not be given back"
+    return f"The lease of the host {why} and stands until {_end_of_lease(course)}"
 
 
 def watched(course: Json, state: str, samples: Sequence[Json], now: float) -> dict[str, Any]:
