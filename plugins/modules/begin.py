@@ -20,7 +20,8 @@ description:
     as a hash of another form, a procedure that is none, a path that could not be written safely, or a time of no clock.
   - Fails with a message that names every variable that is wrong, with its value where that is a text or a number.
   - For use instead of the validation that Ansible does for each host and each role, which C(rolespec_validate=false)
-    leaves out. With C(run_once=true), what one host sets otherwise is seen by M(media_ops.runbook.check) there.
+    leaves out. With C(run_once=true), what of the policy is not the same for all hosts is looked at by
+    M(media_ops.runbook.check) for each host - one that is set wrong there is not asked, and is unknown.
   - Role P(media_ops.runbook.schedule#role) does not depend on the policy, which is not looked at for it.
 extends_documentation_fragment:
   - media_ops.runbook.action.controller
