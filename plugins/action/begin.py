@@ -14,7 +14,9 @@ from ..module_utils.errors import MediaOpsError
 from ..module_utils.times import utc_now
 from ..plugin_utils.arguments import (
     acts,
+    are_judged_alike,
     goes_by_policy,
+    own_settings,
     policy_ages,
     require_arguments,
     require_meant,
@@ -34,17 +36,16 @@ class ActionModule(HostAction):
         """What names the run, where all is well; else the failure names every variable that is wrong."""
         variables, template = self.variables, self._templar.template
         self._look_at_injection(given, template(variables.get("incident_mode")))
-        require_arguments(given["role"], given["entry"], variables, template)
-        if goes_by_policy(given["role"]):
+        known: Any = variables.get("hostvars")
+        raw = {str(host): known.raw_get(host) for host in variables.get("ansible_play_hosts_all") or []}
+        of_each_host = own_settings(given["role"], raw)
+        require_arguments(given["role"], given["entry"], variables, template, of_each_host)
+        if goes_by_policy(given["role"]) and are_judged_alike(variables, of_each_host):
             require_sound_policy(plain(template(variables.get("policy_checks"))), policy_ages(variables, template))
         require_meant(given["role"], given["entry"], variables, template)
-        known: Any = variables.get("hostvars")
-        hosts = variables.get("ansible_play_hosts_all") or []
-        require_one_fleet(
-            {str(host): known.raw_get(host) for host in hosts}, lambda host, name: plain(known[host][name])
-        )
+        require_one_fleet(raw, lambda host, name: plain(known[host][name]))
         now = f"{utc_now():%Y%m%dT%H%M%SZ}-{secrets.randbelow(10000):04d}"
-        return {"run": {"run_id": now, **this_run()}}
+        return {"run": {"run_id": now, **this_run(variables, template)}}
 
     def _look_at_injection(self, given: dict[str, Any], mode: Any) -> None:
         """What acts refuses where an answer's facts would become variables; what looks asks through actions of ours."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..module_utils.times import to_text, utc_now
-from ..plugin_utils.arguments import require_sound_policy
+from ..plugin_utils.arguments import own_problems, require_sound_policy
 from ..plugin_utils.host_action import HostAction
 from ..plugin_utils.judging.checked import checked, day_report
 from ..plugin_utils.week.observations import observe_review
@@ -27,9 +27,11 @@ class ActionModule(HostAction):
         require_sound_policy(policy.get("checks"), {f"policy_{key}": policy.get(key) for key in _AGES})
         connection, now = self.connection(), utc_now()
         asked = {key: given[key] for key in ("gather", "stats_hours", "metrics_hours", "alerts_level", "state_dir")}
-        kept = self.ask("daily_reports_info", {"state_dir": given["state_dir"]}) if given["week"] else {}
-        answer = self.ask("pipeline_info", {**connection, **asked, "controller_time": to_text(now)})
-        reached, more, log = not answer.get("unreachable"), {}, None
+        wrong = self._wrong()
+        kept = self.ask("daily_reports_info", {"state_dir": given["state_dir"]}) if given["week"] and not wrong else {}
+        asked["controller_time"] = to_text(now)
+        answer = wrong or self.ask("pipeline_info", {**connection, **asked})
+        reached, more, log = not (wrong or answer.get("unreachable")), {}, None
         if given["week"]:
             week = {**connection, "gather": ["stats"], "stats_hours": _WEEK_H}
             of_week = self.ask("pipeline_info", week) if reached else None
@@ -49,3 +51,14 @@ class ActionModule(HostAction):
             **({"review": reviewed} if given["week"] else {}),
             **({"day": day_report(found, answers, given["stats_hours"], now)} if given["day"] else {}),
         }
+
+    def _wrong(self) -> dict[str, Any]:
+        """What stands for the answer of a host that its own variables set wrong; nothing where they do not.
+
+        It is not asked, so that nothing is judged, or done later, by what cannot be meant.
+        """
+        if "hostvars" not in self.variables:
+            return {}
+        raw = self.variables["hostvars"].raw_get(self.variables["inventory_hostname"])
+        problems = own_problems(raw, self.variables, self._templar.template)
+        return {"failed": True, "msg": f"not asked, since it is set wrong: {'; '.join(problems)}"} if problems else {}

@@ -11,7 +11,7 @@ from typing import Any
 
 from ..module_utils.shapes import one_line
 from ..plugin_utils.host_action import HostAction
-from ..plugin_utils.response.course import acted, begun, concluded, decision_of, refused
+from ..plugin_utils.response.course import acted, begun, concluded, decision_of, lease_left, refused
 from ..plugin_utils.response.ledger import decision
 from ..plugin_utils.response.lines import response_lines
 from ..plugin_utils.response.recovery import amended
@@ -40,10 +40,11 @@ class ActionModule(HostAction):
         made = decision(
             decision_of(response, course["state"]), response, controller=run["controller"], user=run["user"]
         )
+        gives_back = course["leased"] and not course["unsettled"]
         released = self.ask(
             "guard",
             {
-                "state": "released" if course["leased"] and not course["unsettled"] else "recorded",
+                "state": "released" if gives_back else "recorded",
                 "state_dir": given["state_dir"],
                 "run_id": run["run_id"],
                 "entries": [made],
@@ -52,6 +53,10 @@ class ActionModule(HostAction):
         if "recent" not in released:
             why = one_line(released.get("msg") or "no answer")
             self._display.warning(f"{self.host}: how the response ended could not be recorded on the host: {why}")
+        # Nobody acts on the host before that, and so whoever is called has to know it.
+        left = lease_left(course, given_back=gives_back and "recent" in released)
+        if left:
+            response = {**response, "msg": f"{response['msg']}. {left}"}
         # Where the host could not be looked at anew, what was found before stands.
         newest = given["result"] if "verdicts" in given["result"] else found
         result = amended(newest, response, given["policy"])

@@ -8,7 +8,6 @@ from __future__ import annotations
 from typing import Any
 
 from ..module_utils.shapes import mapping
-from ..module_utils.times import to_text, utc_now
 from ..plugin_utils.host_action import HostAction
 from ..plugin_utils.response.diagnosis import diagnose, guard_refusals
 from ..plugin_utils.response.ladder import ladder
@@ -34,7 +33,6 @@ class ActionModule(HostAction):
             **found,
             "incidents": chosen["incidents"],
             "rungs": rungs if chosen["reached"] else [],
-            "refusals": guard_refusals(guard["answer"]) if "answer" in guard else [],
-            "recent": mapping(guard.get("answer")).get("recent") or [],
-            "now": to_text(utc_now()),
+            "refusals": guard_refusals(guard["answer"]) if "answer" in guard and chosen["incidents"] else [],
+            "acted_for": mapping(guard.get("answer")).get("acted_for"),
         }

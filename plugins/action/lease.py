@@ -50,7 +50,7 @@ class ActionModule(HostAction):
             "run_id": run["run_id"],
             "owner": run["user"],
             "controller": run["controller"],
-            "controller_pid": run["pid"],
+            "controller_process": run["process"],
             "reason": response["title"] or ", ".join(dict.fromkeys(titles)),
             "ttl": given["ttl"],
             "actions": list(dict.fromkeys(action["action"] for action in rung.get("actions", []))),
@@ -73,4 +73,5 @@ class ActionModule(HostAction):
         if not asked.get("permitted"):
             why = asked.get("refusals") or [f"the lease could not be taken: {asked.get('msg') or 'no answer'}"]
             return refused(course, why)
-        return {**course, "leased": True, "permitted": True}
+        until = str(mapping(asked.get("lease")).get("expires_at") or "")
+        return {**course, "leased": True, "leased_until": until, "permitted": True}

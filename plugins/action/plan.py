@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..module_utils.times import utc_now
 from ..plugin_utils.host_action import HostAction
 from ..plugin_utils.response.choice import is_reached
 from ..plugin_utils.response.course import planned, planned_procedure, to_be_acted_upon
@@ -31,7 +30,7 @@ class ActionModule(HostAction):
         if given["procedure"]:
             response = planned_procedure(given["procedure"], given["title"], rungs, **run)
         else:
-            response = planned(given["diagnosis"], rungs, breaker=given["breaker"], now=utc_now(), **run)
+            response = planned(given["diagnosis"], rungs, breaker=given["breaker"], **run)
         found = amended(given["result"], response, given["policy"])
         if is_reached(found):
             self.tell(response_lines(response))

@@ -26,10 +26,6 @@ options:
         An undefined name inside of that variable is an error.
     type: list
     elements: str
-  whole:
-    description: Give the hosts one by one, those that C(--limit) leaves out among them.
-    type: bool
-    default: false
 """
 
 EXAMPLES = r"""
@@ -40,7 +36,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 _raw:
-  description: The host pattern for C(hosts), or with O(whole) the names of all its hosts.
+  description: The host pattern for C(hosts).
   type: list
   elements: str
 """
@@ -65,7 +61,6 @@ from ..plugin_utils.site.fleet import (
     pattern_parts,
     run_problems,
     unread_sources,
-    whole_fleet,
 )
 from ..plugin_utils.site.inventory import read_sources
 
@@ -76,13 +71,11 @@ class LookupModule(LookupBase):  # type: ignore[misc]
     """Asked before a play begins, in ansible-playbook itself."""
 
     def run(self, terms: list[Any], variables: Mapping[str, Any] | None = None, **kwargs: Any) -> list[str]:
-        """The pattern, or the hosts."""
+        """The pattern."""
         self.set_options(var_options=variables, direct=kwargs)
         known = variables or {}
         try:
             parts = pattern_parts(self._pattern(terms, known))
-            if self.get_option("whole"):
-                return whole_fleet(known.get("groups") or {}, parts)
             # Where only the syntax is looked at, an inventory need not be there.
             if not context.CLIARGS.get("syntax"):
                 self._require(known, parts)

@@ -20,7 +20,8 @@ description:
     as a hash of another form, a procedure that is none, a path that could not be written safely, or a time of no clock.
   - Fails with a message that names every variable that is wrong, with its value where that is a text or a number.
   - For use instead of the validation that Ansible does for each host and each role, which C(rolespec_validate=false)
-    leaves out. With C(run_once=true), what one host sets otherwise is seen by M(media_ops.runbook.check) there.
+    leaves out. With C(run_once=true), what of the policy is not the same for all hosts is looked at by
+    M(media_ops.runbook.check) for each host - one that is set wrong there is not asked, and is unknown.
   - Role P(media_ops.runbook.schedule#role) does not depend on the policy, which is not looked at for it.
 extends_documentation_fragment:
   - media_ops.runbook.action.controller
@@ -48,10 +49,14 @@ EXAMPLES = r"""
 
 RETURN = r"""
 run:
-  description: What names the run, C(run_id), and who runs it, C(controller) (a host name), C(pid) and C(user).
+  description:
+    - What names the run, C(run_id), and who runs it, C(controller) (a host name), C(user) and C(process)
+      (C(machine_id), C(boot_id), C(namespaces), C(pid) and C(start), in clock ticks since the boot).
+    - C(user) is that of a job of AWX, or its schedule, and names the job (C(awx_job_id), C(awx_user_name),
+      C(awx_schedule_name), or the same with C(tower_)); under ansible-runner it names the run's ident.
   returned: success
   type: dict
-  sample: {run_id: 20261129T060000Z-0001, controller: ops1, pid: 4711, user: alice}
+  sample: {run_id: 20261129T060000Z-0001, controller: ops1, user: "alice, AWX job 42"}
 msg:
   description: Which variables are wrong, and why.
   returned: failure

@@ -104,14 +104,9 @@ refusals:
   type: list
   elements: str
   returned: success
-recent:
-  description: What was done to the host lately, by its ledger.
-  type: list
-  elements: dict
-  returned: success
-now:
-  description: When it was diagnosed.
-  type: str
+acted_for:
+  description: As RV(media_ops.runbook.guard#module:acted_for). Null where the host's ledger could not be read.
+  type: dict
   returned: success
 """
 

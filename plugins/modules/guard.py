@@ -59,9 +59,11 @@ options:
   controller:
     description: Host name of the controller.
     type: str
-  controller_pid:
-    description: Process id of the run on the controller.
-    type: int
+  controller_process:
+    description:
+      - The run's process on the controller, with C(machine_id), C(boot_id), C(namespaces), C(pid) and C(start). It is
+        kept in the lease, so that only a run that is known to be dead loses it before its time.
+    type: dict
   ttl:
     description: Seconds until the lease ends by itself, unless it is renewed.
     type: int
@@ -165,8 +167,8 @@ cleared:
   returned: with O(state=resumed)
 lease:
   description:
-    - The lease, with C(run_id), C(owner), C(controller), C(controller_pid), C(reason), C(taken_at), C(expires_at) and
-      C(expired). Null when there is none.
+    - The lease, with C(run_id), C(owner), C(controller), C(controller_process), C(reason), C(taken_at), C(expires_at)
+      and C(expired). Null when there is none.
     - Of one that cannot be read C(run_id) is C(?), and C(reason) says why.
   type: dict
   returned: success
@@ -181,6 +183,13 @@ recent:
   type: list
   elements: dict
   returned: success
+acted_for:
+  description:
+    - By cause, how many seconds ago by this host's clock something was done for it last, or begun. Of the last
+      O(hours), and however many entries there are; the newest 50 causes. 0 where the entry's time lies ahead.
+  type: dict
+  returned: success
+  sample: {"service": 620}
 counts:
   description: Number of recent entries by action and result.
   type: dict
@@ -219,7 +228,8 @@ def main() -> None:
                 name: {"type": "str"}
                 for name in ("run_id", "reason", "owner", "controller", "take_over", "scheduled_for")
             },
-            **{name: {"type": "int"} for name in ("controller_pid", "pause_for")},
+            "controller_process": {"type": "dict"},
+            "pause_for": {"type": "int"},
             "ttl": {"type": "int", "default": 900},
             "actions": {"type": "list", "elements": "str", "default": []},
             "caps": {"type": "list", "elements": "dict", "default": [], "options": cap},

@@ -13,7 +13,9 @@ author:
   - media_ops.runbook contributors (@media-ops)
 description:
   - Takes the lease of the host (M(media_ops.runbook.guard)), within the caps of what O(rung) does, and notes in the
-    host's ledger what is about to be done. The lease of a run of this controller that has died is taken over.
+    host's ledger what is about to be done. The lease of a run that is known to be dead is taken over - one of this
+    machine, since it was started last, in this namespace of processes, whose process is gone. Any other stands until
+    its time.
   - What speaks against it goes into the response, and C(permitted) is false; the task ends well. So it does where a
     host before it in this run did not recover.
 extends_documentation_fragment:
@@ -83,10 +85,10 @@ EXAMPLES = r"""
 RETURN = r"""
 course:
   description:
-    - How the response to the host goes, C(run) (C(run_id), C(controller), C(pid) and C(user)), C(response) as it
-      stands (docs/architecture.md), C(leased), C(permitted) (whether the next thing may be done), C(unsettled) (whether
-      the host may still be at work on a rung that gave no answer), C(state) (V(watching), V(recovered) or
-      V(not_recovered)), and C(began) and C(ended) in seconds since 1970.
+    - How the response to the host goes, C(run) (C(run_id), C(controller), C(process) and C(user)), C(response) as it
+      stands (docs/architecture.md), C(leased), C(leased_until) (when the lease ends by itself), C(permitted) (whether
+      the next thing may be done), C(unsettled) (whether the host may still be at work on a rung that gave no answer),
+      C(state) (V(watching), V(recovered) or V(not_recovered)), and C(began) and C(ended) in seconds since 1970.
   type: dict
   returned: success
 """

@@ -6,16 +6,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import yaml
+from ansible.errors import AnsibleError
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
 from ..module_utils.errors import MediaOpsError
 from ..module_utils.shapes import Json, one_line
+from .fleet_hosts import fleet_size
 from .host_action import plain
 from .judging.verdict import PolicyError, bound_of, require_sound
 from .site.prepare import prepare_problems
@@ -33,7 +35,21 @@ _MEANT = {
 }
 _PROBLEMS = {"prepare": prepare_problems, "schedule": schedule_problems}
 _ACTING = {("automation", "carry_out"), ("automation", "pause"), ("automation", "resume"), ("prepare", "main")}
-_OF_FLEET = ("policy_fail_on", "policy_breaker_at_least", "policy_breaker_share", "policy_breaker_within")
+_OF_FLEET = (
+    "incident_breaker_reset",
+    "incident_fleet",
+    "incident_partial_fleet",
+    "media_ops_fleet_size",
+    "media_ops_hosts",
+    "policy_breaker_ask_within",
+    "policy_breaker_at_least",
+    "policy_breaker_share",
+    "policy_breaker_unseen_share",
+    "policy_breaker_within",
+    "policy_fail_on",
+)
+# By action check, in the roles that ask hosts by it, and in those that follow.
+_LOOKED_AT_BY_HOSTS = ("healthcheck", "incident", "automation", "report")
 _NAME = re.compile(r"[A-Za-z_]\w*")
 _OF_EACH_HOST = ("report_textfile_dir",)
 
@@ -72,7 +88,13 @@ def _meta(role: str, name: str) -> Json:
     return found
 
 
-def argument_problems(role: str, entry: str, variables: Mapping[str, Any], template: Callable[[Any], Any]) -> list[str]:
+def argument_problems(
+    role: str,
+    entry: str,
+    variables: Mapping[str, Any],
+    template: Callable[[Any], Any],
+    left_out: Container[str] = (),
+) -> list[str]:
     """What of the variables is not as the role's entry point documents it.
 
     Args:
@@ -80,15 +102,22 @@ def argument_problems(role: str, entry: str, variables: Mapping[str, Any], templ
         entry: its entry point.
         variables: of the task.
         template: gives a variable's value.
+        left_out: options that are not looked at.
     """
-    problems = []
-    for name, spec in documented_options(role, entry).items():
-        given = {name: plain(template(variables[name]))} if name in variables else {}
-        found = ArgumentSpecValidator({name: spec}).validate(given, validate_role_argument_spec=True)
-        # A list or dictionary may hold a secret, so that only what is wrong in it is told, by Ansible's own words.
-        shown = f" is {one_line(repr(given[name]), 80)}" if isinstance(given.get(name), (str, int, float)) else ""
-        problems += [f"{name}{shown}: {one_line(message, 300)}" for message in found.error_messages]
-    return problems
+    return [
+        problem
+        for name, spec in documented_options(role, entry).items()
+        if name not in left_out
+        for problem in _option_problems(name, spec, variables, template)
+    ]
+
+
+def _option_problems(name: str, spec: Json, variables: Mapping[str, Any], template: Callable[[Any], Any]) -> list[str]:
+    given = {name: plain(template(variables[name]))} if name in variables else {}
+    found = ArgumentSpecValidator({name: spec}).validate(given, validate_role_argument_spec=True)
+    # A list or dictionary may hold a secret, so that only what is wrong in it is told, by Ansible's own words.
+    shown = f" is {one_line(repr(given[name]), 80)}" if isinstance(given.get(name), (str, int, float)) else ""
+    return [f"{name}{shown}: {one_line(message, 300)}" for message in found.error_messages]
 
 
 def require_rising_ages(ages: Mapping[str, Any]) -> None:
@@ -109,13 +138,71 @@ def require_sound_policy(checks: Any, ages: Mapping[str, Any]) -> None:
     require_rising_ages(ages)
 
 
-def require_arguments(role: str, entry: str, variables: Mapping[str, Any], template: Callable[[Any], Any]) -> None:
-    """Raise ArgumentsError where the variables are not as this role's entry point, and role policy, document them."""
-    problems = argument_problems("policy", "variables", variables, template) if goes_by_policy(role) else []
+def require_arguments(
+    role: str,
+    entry: str,
+    variables: Mapping[str, Any],
+    template: Callable[[Any], Any],
+    of_each_host: Container[str] = (),
+) -> None:
+    """Raise ArgumentsError where the variables are not as this role's entry point, and role policy, document them.
+
+    Args:
+        role: of this collection.
+        entry: its entry point.
+        variables: of the task.
+        template: gives a variable's value.
+        of_each_host: what of the policy each host has as its own, and looks at for itself.
+    """
+    of_policy = goes_by_policy(role)
+    problems = argument_problems("policy", "variables", variables, template, of_each_host) if of_policy else []
     if role != "policy":
         problems += argument_problems(role, entry, variables, template)
     if problems:
         raise ArgumentsError(problems)
+
+
+def own_settings(role: str, raw: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """What of the policy is not the same for all hosts, where the role's hosts look at it for themselves.
+
+    One host that is set wrong is that host's matter, whether it is the first of the run or not.
+
+    Args:
+        role: of this collection.
+        raw: by host, its variables as inventory and command line have them.
+    """
+    if role not in _LOOKED_AT_BY_HOSTS or len(raw) < 2:
+        return []
+    return [name for name in documented_options("policy", "variables") if _may_differ(name, raw, set())]
+
+
+def are_judged_alike(variables: Mapping[str, Any], of_each_host: Sequence[str]) -> bool:
+    """Whether the check table and the ages of a session are the same for all hosts.
+
+    Args:
+        variables: of the task, not templated.
+        of_each_host: what of the policy is not.
+    """
+    named = {"policy_checks", *_AGES, *_NAME.findall(str(variables.get("policy_checks")))}
+    return not named & set(of_each_host)
+
+
+def own_problems(raw: Mapping[str, Any], variables: Mapping[str, Any], template: Callable[[Any], Any]) -> list[str]:
+    """What of the policy is wrong as inventory and command line have it for one host.
+
+    Args:
+        raw: the host's variables, of inventory and command line.
+        variables: of the task, on that host.
+        template: gives a variable's value.
+    """
+    problems = []
+    for name, spec in documented_options("policy", "variables").items():
+        if name in raw:
+            try:
+                problems += _option_problems(name, spec, variables, template)
+            except AnsibleError as error:  # such as a name in it that is not defined
+                problems.append(f"{name}: {one_line(error, 300)}")
+    return problems
 
 
 def fleet_settings() -> list[str]:
@@ -183,6 +270,8 @@ def require_meant(role: str, entry: str, variables: Mapping[str, Any], template:
     def value(name: str) -> Any:
         return plain(template(variables[name])) if name in variables else None
 
+    if role == "incident":
+        fleet_size(variables, template)
     require = _MEANT.get((role, entry))
     if require:
         require(value)

@@ -27,6 +27,7 @@ _FLOCK, _LEASE, _PAUSE, _LEDGER = "guard.flock", "lease.json", "pause.json", "le
 _SMALL = 65536
 _NOBODY = "?"
 _LEDGER_FILES = 5
+_CAUSES_MAX = 50
 LEDGER_MAX_BYTES = 1048576
 _LEDGER_READ_MAX = 16 << 20  # one from before its bound was lowered is read still
 ATTEMPTED = ("started", "done", "failed")  # a run that died after it had started may have done it
@@ -131,11 +132,18 @@ def _leased(host: _Host, params: Mapping[str, Any]) -> dict[str, Any]:
     of_whom = {
         "owner": params.get("owner") or "",
         "controller": params.get("controller") or "",
-        "controller_pid": params.get("controller_pid"),
+        "controller_process": _process(params.get("controller_process")),
         "reason": one_line(params["reason"]),
     }
     host.lease.take(run_id, of_whom)
     return {"permitted": True, "refusals": [], "took_over": took_over, **_recorded(host, params)}
+
+
+def _process(given: object) -> dict[str, Any]:
+    """What tells the run's process from every other, in bounded texts and whole numbers."""
+    found = given if isinstance(given, Mapping) else {}
+    texts = {key: one_line(found.get(key) or "", 100) for key in ("machine_id", "boot_id", "namespaces")}
+    return {**texts, **{key: value for key in ("pid", "start") if type(value := found.get(key)) is int}}
 
 
 def _late(params: Mapping[str, Any], now: datetime) -> list[str]:
@@ -199,6 +207,7 @@ def _status(host: _Host, seconds: float) -> dict[str, Any]:
         "lease": host.lease.holder(),
         "pause": host.pause.holds(),
         "recent": recent[-200:],
+        "acted_for": host.ledger.acted_for(seconds),
         "counts": dict(sorted(counts.items())),
         "repeated": {action: len(ids) for action, ids in sorted(runs.items()) if len(ids) > 1},
         "bad_lines": host.ledger.bad_lines,
@@ -362,6 +371,18 @@ class Ledger:
             for entry in self.within(seconds)
             if entry["action"] == action and entry.get("result") in ATTEMPTED
         }
+
+    def acted_for(self, seconds: float) -> dict[str, float]:
+        """By cause, how many seconds ago it was last acted for; the newest come first, and no more than 50."""
+        ages: dict[str, float] = {}
+        for entry in self.within(seconds):
+            cause = entry.get("cause")
+            if entry.get("result") not in ATTEMPTED or not isinstance(cause, str) or not cause:
+                continue
+            age = max(0.0, (self._now - (from_text(entry.get("at")) or self._now)).total_seconds())
+            name = one_line(cause, 100)
+            ages[name] = min(age, ages.get(name, age))
+        return dict(sorted(ages.items(), key=lambda one: one[1])[:_CAUSES_MAX])
 
     def record(self, run_id: str, entries: Sequence[Mapping[str, Any]]) -> int:
         """Append entries, on disk before this returns; return how many."""

@@ -243,8 +243,6 @@ class Response(ShownResponse):
     title: str
     incidents: list[Incident]
     noted: dict[str, Any]
-    recent: list[dict[str, Any]]
-    now: str
 
 
 def response(
@@ -258,8 +256,6 @@ def response(
     findings: Sequence[Finding] = (),
     advice: Sequence[str] = (),
     noted: Json | None = None,
-    recent: Sequence[Json] = (),
-    now: str = "",
     refusals: Sequence[str] = (),
 ) -> Response:
     """A response that begins: nothing of it is planned or done yet.
@@ -274,8 +270,6 @@ def response(
         findings: what the probes found.
         advice: on scaling.
         noted: what was found that calls for a person.
-        recent: entries of the host's ledger.
-        now: the moment to which these count.
         refusals: why nothing may be done.
     """
     return {
@@ -288,8 +282,6 @@ def response(
         "findings": list(findings),
         "advice": list(advice),
         "noted": dict(noted or {}),
-        "recent": [dict(entry) for entry in recent],
-        "now": now,
         "plan": [],
         "hash": "",
         "refusals": list(refusals),

@@ -3,7 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """How the response to a host goes, from its plan to its end. Pure.
 
-The course is what passes from one task to the next: ``run``, ``response`` as it stands, ``leased``, ``permitted``
+The course is what passes from one task to the next: ``run``, ``response`` as it stands, ``leased`` and
+``leased_until`` (when the lease ends by itself, by the host's clock, "" where that is not known), ``permitted``
 (whether the next rung may be carried out), ``state`` (watching, recovered or not_recovered), ``unsettled`` (whether the
 host may still be at work on a rung that gave no answer), ``began`` and ``ended`` (seconds since 1970).
 """
@@ -11,11 +12,10 @@ host may still be at work on a rung that gave no answer), ``began`` and ``ended`
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from typing import Any
 
 from ...module_utils.shapes import Json, mapping
-from ...module_utils.times import to_text
+from ...module_utils.times import from_text
 from ..judging.shapes import Mode, Response, Rung, response
 from .breaker import breaker_refusals
 from .diagnosis import LOOKED_AT_AS, classify
@@ -32,27 +32,27 @@ def planned(
     mode: Mode,
     breaker: Json,
     approved: str,
-    now: datetime,
 ) -> Response:
     """The response to the incidents of a host, before anything was done.
 
     Args:
-        diagnosis: ``incidents``, ``classes``, ``findings``, ``advice``, ``noted``, and of the guard ``recent`` and
+        diagnosis: ``incidents``, ``classes``, ``findings``, ``advice``, ``noted``, and of the guard
             ``refusals``.
         rungs: planned.
         run_id: what names the run.
         mode: ``plan`` or ``apply``.
-        breaker: ``open``, the causes for which no host may be touched, and ``hash``, of all hosts' plans.
+        breaker: ``open``, the causes for which no host may be touched, ``refusals`` for whatever cause, ``findings`` on
+            the fleet, and ``hash``, of all hosts' plans.
         approved: hash of the plan that a person approved, "" where none is asked for.
-        now: when it was planned.
     """
     found = _hash(rungs)
     drift = drifted(found, approved, breaker["hash"]) if mode == "apply" else []
-    told: dict[str, Any] = {
-        key: diagnosis[key] for key in ("incidents", "classes", "findings", "advice", "noted", "recent")
-    }
-    refusals = [*diagnosis["refusals"], *breaker_refusals(diagnosis["incidents"], breaker["open"]), *drift]
-    made = response(run_id, mode, **told, now=to_text(now), refusals=refusals)
+    told: dict[str, Any] = {key: diagnosis[key] for key in ("incidents", "classes", "findings", "advice", "noted")}
+    of_fleet = [*breaker_refusals(diagnosis["incidents"], breaker["open"]), *breaker["refusals"]]
+    refusals = [*diagnosis["refusals"], *(of_fleet if diagnosis["incidents"] else []), *drift]
+    if diagnosis["incidents"]:
+        told["findings"] = [*told["findings"], *breaker["findings"]]
+    made = response(run_id, mode, **told, refusals=refusals)
     return {**made, "plan": list(rungs), "hash": found}
 
 
@@ -133,6 +133,7 @@ def begun(whole: Json, run: Json, now: float) -> dict[str, Any]:
         "run": dict(run),
         "response": dict(whole),
         "leased": False,
+        "leased_until": "",
         "permitted": True,
         "unsettled": False,
         "state": "watching",
@@ -171,9 +172,22 @@ def acted(course: Json, rung: Json, answer: Json) -> dict[str, Any]:
         return made
     why = f"the host gave no answer while '{rung['rung']}' was carried out, and may still be at work on it"
     return {
-        **refused(made, [f"{why}: nothing more is done there, and its lease stays until its time"]),
+        **refused(made, [f"{why}: nothing more is done there, and its lease stays until {_end_of_lease(course)}"]),
         "unsettled": True,
     }
+
+
+def _end_of_lease(course: Json) -> str:
+    ends = from_text(course.get("leased_until"))
+    return f"{ends:%Y-%m-%d %H:%M:%S} UTC" if ends else "its time"
+
+
+def lease_left(course: Json, *, given_back: bool) -> str:
+    """Until when nobody else may act on the host, in a sentence; "" where the lease was given back, or never taken."""
+    if given_back or not course["leased"]:
+        return ""
+    why = "was not given back" if course["unsettled"] else "could not be given back"
+    return f"The lease of the host {why} and stands until {_end_of_lease(course)}"
 
 
 def watched(course: Json, state: str, samples: Sequence[Json], now: float) -> dict[str, Any]:

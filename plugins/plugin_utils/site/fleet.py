@@ -41,7 +41,7 @@ def pattern_parts(pattern: Any, option: str = FLEET_VARIABLE) -> list[str]:
     return parts
 
 
-def whole_fleet(groups: Groups, parts: Sequence[str]) -> list[str]:
+def hosts_of(groups: Groups, parts: Sequence[str]) -> list[str]:
     """The hosts of a pattern, whatever ``--limit`` leaves of them.
 
     Args:
@@ -65,7 +65,7 @@ def chosen_hosts(groups: Groups, parts: Sequence[str], limit: str | None) -> tup
     Raises:
         FleetError: nothing is left, or a part of pattern or limit names nothing of the inventory.
     """
-    fleet = whole_fleet(groups, parts)
+    fleet = hosts_of(groups, parts)
     if not limit:
         return fleet, []
     inventory = _inventory(groups)

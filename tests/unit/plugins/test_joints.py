@@ -202,9 +202,9 @@ JOINTS: dict[str, Joint] = {
         keys_of(Incident),
     ),
     "a response, in words": lambda: (read_by(WORDS, "response"), keys_of(Response)),
-    "a response, for the breaker": lambda: (
+    "a diagnosis or a guard's answer, for the breaker": lambda: (
         read_by("plugin_utils/response/breaker.py", "found", functions=("fleet_breaker",)),
-        keys_of(Response),
+        (returned("diagnose") & {"incidents", "acted_for"}) | {"msg"},
     ),
     "a response, for the verdicts": lambda: (read_by(WATCHED, "response"), keys_of(Response)),
     "a response, for what to do next": lambda: (
@@ -309,7 +309,7 @@ def test_the_course_is_what_its_actions_document_and_conclude_reads() -> None:
 
 def test_each_part_of_a_response_is_read() -> None:
     read = in_tasks("response") | FOR_PROGRAMS
-    for of in ("for the page", "for the breaker", "for the verdicts", "for what to do next", "in words"):
+    for of in ("for the page", "for the verdicts", "for what to do next", "in words"):
         read |= JOINTS[f"a response, {of}"]()[0]
     assert sorted(keys_of(Response) - read) == []
 

@@ -24,7 +24,7 @@ def begin(changes: dict[str, Any] | None = None, **arguments: Any) -> dict[str, 
 def test_the_policy_as_it_is_shipped_is_sound_and_nobody_is_asked() -> None:
     made = begin()
     assert set(made) == {"changed", "run"}
-    assert set(made["run"]) == {"run_id", "controller", "pid", "user"}
+    assert set(made["run"]) == {"run_id", "controller", "process", "user"}
     assert begin()["run"]["run_id"] != made["run"]["run_id"]
 
 
@@ -89,6 +89,26 @@ def test_what_is_wrong_is_named(changes: dict[str, Any], said: str) -> None:
     with pytest.raises(AnsibleActionFail) as failure:
         begin(changes)
     assert said in str(failure.value)
+
+
+class Vars(dict[str, Any]):
+    """Variables of hosts, as inventory and command line have them."""
+
+    def raw_get(self, host: str) -> Any:
+        return self[host]
+
+
+@pytest.mark.parametrize(
+    "own", [{"policy_lease_ttl": "soon"}, {"policy_session_end_minutes": 5}, {"policy_disk_critical": "much"}]
+)
+def test_one_host_that_is_set_wrong_ends_no_run_also_where_it_is_the_first(own: dict[str, Any]) -> None:
+    """It is seen by action check on that host."""
+    hosts = {"media1": own, "media2": {}}
+    of_run = {"hostvars": Vars(hosts), "ansible_play_hosts_all": list(hosts)}
+    assert begin({**own, **of_run}, role="healthcheck", entry="morning")["changed"] is False
+    alike = {"hostvars": Vars(dict.fromkeys(hosts, own)), "ansible_play_hosts_all": list(hosts)}
+    with pytest.raises(AnsibleActionFail):
+        begin({**own, **alike}, role="healthcheck", entry="morning")
 
 
 def test_all_that_is_wrong_is_named_at_once() -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure, AnsibleError
+from ansible.template import trust_as_template
 from ansible_collections.media_ops.runbook.plugins.module_utils.times import from_text, to_text
 from ansible_collections.media_ops.runbook.plugins.plugin_utils.judging.shapes import Observation, Verdict
 
@@ -68,6 +69,37 @@ def test_a_host_that_is_well_is_asked_once_and_judged() -> None:
     assert set(run.result["observations"]["host"]) == keys_of(Observation)
     assert (run.result["changed"], run.result["incidents"], run.result["log"]) == (False, [], {})
     assert abs(run.result["judged_at"] - datetime.now(UTC).timestamp()) < 60
+
+
+class Vars:
+    """Variables of hosts, as inventory and command line have them."""
+
+    def __init__(self, **of_host: Any) -> None:
+        self.of_host = of_host
+
+    def raw_get(self, host: str) -> Any:
+        return self.of_host[host]
+
+
+@pytest.mark.parametrize(
+    ("own", "said"),
+    [
+        ({"policy_lease_ttl": "soon"}, "policy_lease_ttl is 'soon'"),
+        ({"policy_verify_samples": [1]}, "policy_verify_samples"),
+        ({"policy_state_dir": trust_as_template("{{ misspelt }}/x")}, "'misspelt' is undefined"),
+        ({"lent": "x", "policy_kill_after": trust_as_template("{{ lent }}")}, "policy_kill_after is 'x'"),
+    ],
+)
+def test_a_host_that_is_set_wrong_is_not_asked_and_is_unknown(own: dict[str, Any], said: str) -> None:
+    variables = {**_ALL, **own, "hostvars": Vars(media1=own)}
+    run = act("check", {**MORNING, "week": True, "log": {"path": "/a"}}, variables=variables)
+    assert run.modules == []
+    assert {state for state, _fault in states(run).values()} == {"unknown"}
+    assert said in run.result["observations"]["host"]["reason"]
+    well = act(
+        "check", MORNING, answers={"pipeline_info": whole()}, variables={**variables, "hostvars": Vars(media1={})}
+    )
+    assert well.modules == ["pipeline_info"]
 
 
 def test_a_day_and_a_week_are_what_the_module_documents() -> None:

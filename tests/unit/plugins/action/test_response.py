@@ -11,7 +11,7 @@ from ansible_collections.media_ops.runbook.plugins.plugin_utils.response.course 
 
 from tests.unit.plugins.action.acting import INTRUDER, Run, act
 
-RUN = {"run_id": "r1", "controller": "ops1", "pid": 7, "user": "alice"}
+RUN = {"run_id": "r1", "controller": "ops1", "process": {"pid": 7}, "user": "alice"}
 STATE = {"state_dir": "/var/lib/media-ops"}
 ROW = {"rung": "Free", "act": "disk_cleanup", "steps": ["EM-D1"], "cured": {"disk": ["ok"]}, "cause": "temp_directory"}
 ACTION: Any = {
@@ -62,7 +62,11 @@ class TestLease:
         assert run.result["course"]["response"]["refusals"] == ["the lease could not be taken: ssh"]
 
     def test_it_is_given_and_says_for_what(self) -> None:
-        run = lease(planned(), {**STANDS, "permitted": True, "refusals": [], "took_over": None, **INTRUDER})
+        held = {"run_id": "r1", "expires_at": "2026-11-29T06:15:00Z"}
+        given = {**STANDS, "lease": held, "permitted": True, "refusals": [], "took_over": None}
+        run = lease(planned(), {**given, **INTRUDER})
+        assert run.result["course"]["leased_until"] == "2026-11-29T06:15:00Z"
+        assert run.arguments("guard")["controller_process"] == RUN["process"]
         assert (run.result["course"]["permitted"], run.result["course"]["leased"]) == (True, True)
         assert run.arguments("guard")["reason"] == "Full"
         assert "made_up" not in run.result
@@ -123,12 +127,26 @@ class TestVerify:
         assert run.result["looks"] == []
 
 
-def conclude(**options: Any) -> Run:
+def conclude(answer: Any = None, **options: Any) -> Run:
     given = {"result": planned(), "found": planned(), **STATE, "policy": ROUTING, **options}
-    return act("conclude", given, answers={"guard": {**STANDS, "recorded": 1}})
+    return act("conclude", given, answers={"guard": answer or {**STANDS, "recorded": 1}})
 
 
 class TestConclude:
+    def test_until_when_the_lease_of_a_host_that_was_lost_stands_is_told(self) -> None:
+        course = {**begun(planned()["response"], RUN, 1.0), "leased": True, "leased_until": "2026-11-29T06:15:00Z"}
+        lost = conclude({"unreachable": True, "msg": "ssh"}, course=course).result
+        assert lost["response"]["msg"].endswith(
+            "The lease of the host could not be given back and stands until 2026-11-29 06:15:00 UTC"
+        )
+        assert lost["verdicts"][0]["message"] == lost["response"]["msg"]
+        unsettled = conclude(course={**course, "unsettled": True}).result["response"]["msg"]
+        assert unsettled.endswith("was not given back and stands until 2026-11-29 06:15:00 UTC")
+        unknown = {**course, "leased_until": "soon"}
+        assert conclude({"unreachable": True}, course=unknown).result["response"]["msg"].endswith("until its time")
+        for well in (conclude(course=course), conclude({"unreachable": True}, course={**course, "leased": False})):
+            assert "lease" not in well.result["response"]["msg"]
+
     def test_what_was_carried_out_when_it_broke_off_is_told_and_a_person_called(self) -> None:
         course = {**begun(planned()["response"], RUN, 1.0), "leased": True}
         run = conclude(course=course, carried_out={"rung": rung(ROW, [ACTION], changed=True)}, broken="Timed out")

@@ -104,6 +104,45 @@ def test_what_is_about_to_be_done_is_recorded_with_the_lease_and_the_outcome_wit
     assert [entry["action"] for entry in ended["recent"]] == ["restart", "recovered"]
 
 
+def test_the_lease_keeps_what_tells_the_run_s_process_from_every_other(call: Any) -> None:
+    process = {"machine_id": "m1", "boot_id": "b1", "namespaces": "pid:[1]", "pid": 4711, "start": 99}
+    assert take(call, controller_process=process)["lease"]["controller_process"] == process
+    # What is not known, or is of another kind, is left out, and so proves nothing.
+    odd = {"machine_id": None, "pid": "4711", "start": True, "boot_id": "x" * 500, "more": 1}
+    kept = take(call, controller_process=odd)["lease"]["controller_process"]
+    assert (kept["machine_id"], kept["namespaces"], len(kept["boot_id"])) == ("", "", 100)
+    assert set(kept) == {"machine_id", "boot_id", "namespaces"}
+    assert take(call)["lease"]["controller_process"] == dict.fromkeys(kept, "")
+
+
+def test_for_what_the_host_was_acted_upon_is_counted_over_all_entries_by_the_host_s_clock(
+    call: Any, clock: Any
+) -> None:
+    def record(**entry: Any) -> None:
+        call("recorded", run_id="a", entries=[{"action": "restart", **entry}])
+
+    record(cause="service", result="done")
+    clock(600)
+    # However many entries come after it.
+    call("recorded", run_id="b", entries=[{"action": "delete", "cause": "disk", "result": "started"}] * 500)
+    record(cause="refused", result="refused")
+    record(cause="", result="done")
+    record(cause=["made", "up"], result="done")
+    record(cause="ahead", result="failed", at="2099-01-01T00:00:00Z")
+    assert call("observed")["acted_for"] == {"disk": 0, "ahead": 0, "service": 600}
+    clock(86400 - 600)
+    assert "service" not in call("observed")["acted_for"]
+
+
+def test_a_ledger_of_many_causes_is_bounded(call: Any, clock: Any) -> None:
+    call("recorded", run_id="a", entries=[{"action": "x", "cause": f"old{n}", "result": "done"} for n in range(60)])
+    clock(1)
+    call("recorded", run_id="a", entries=[{"action": "x", "cause": "c" * 5000, "result": "done"}])
+    causes = list(call("observed")["acted_for"])
+    assert len(causes) == 50
+    assert len(causes[0]) == 100, "the newest comes first"
+
+
 def test_a_ledger_that_cannot_be_written_keeps_no_host(call: Any) -> None:
     take(call)
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)

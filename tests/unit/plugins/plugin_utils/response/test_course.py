@@ -140,13 +140,13 @@ def rung(name: str = "Restart", **more: Any) -> Any:
 
 
 def diagnosis(*causes: str, **more: Any) -> dict[str, Any]:
-    empty: dict[str, Any] = {"classes": {}, "findings": [], "advice": [], "noted": {}, "recent": [], "refusals": []}
+    empty: dict[str, Any] = {"classes": {}, "findings": [], "advice": [], "noted": {}, "refusals": []}
     return {**empty, "incidents": [{"incident": "i", "cause": cause, "title": cause} for cause in causes], **more}
 
 
 def plan_of(approved: str = "", mode: str = "apply", **more: Any) -> dict[str, Any]:
-    breaker: dict[str, Any] = {"open": {}, "hash": "b" * 12}
-    given: dict[str, Any] = {"run_id": "r1", "mode": mode, "breaker": breaker, "approved": approved, "now": NOW}
+    breaker: dict[str, Any] = {"open": {}, "hash": "b" * 12, "refusals": [], "findings": []}
+    given: dict[str, Any] = {"run_id": "r1", "mode": mode, "breaker": breaker, "approved": approved}
     return {**planned(diagnosis("service"), [rung()], **{**given, **more})}
 
 
@@ -163,9 +163,8 @@ class TestPlan:
             [],
             run_id="r1",
             mode="apply",
-            breaker={"open": opened, "hash": ""},
+            breaker={"open": opened, "hash": "", "refusals": [], "findings": []},
             approved="",
-            now=NOW,
         )
         assert made["refusals"][0] == "paused"
         assert "the breaker is open" in made["refusals"][1]

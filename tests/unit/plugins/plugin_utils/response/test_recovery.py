@@ -8,7 +8,6 @@ import pytest
 from ansible_collections.media_ops.runbook.plugins.module_utils.errors import OptionError
 from ansible_collections.media_ops.runbook.plugins.plugin_utils.judging.shapes import Verdict, verdict
 from ansible_collections.media_ops.runbook.plugins.plugin_utils.response.advice import advise
-from ansible_collections.media_ops.runbook.plugins.plugin_utils.response.breaker import breaker_refusals, fleet_breaker
 from ansible_collections.media_ops.runbook.plugins.plugin_utils.response.diagnosis import (
     classify,
     ranked_stages,
@@ -206,49 +205,6 @@ class TestLadder:
         assert (refused["failed"], refused["msg"]) == (True, "sudo does not allow it")
         made = planned_rung(rung, {"plan": [action()], "hash": "0123456789ab", "changed": True})
         assert (made["hash"], made["changed"], made["failed"], len(made["actions"])) == ("0123456789ab", True, False, 1)
-
-
-class TestBreaker:
-    def fleet(self, size: int, ill: int, cause: str = "cloud_storage") -> dict[str, Any]:
-        return {
-            f"media{n:02}": {
-                "incidents": [incident(cause)] if n < ill else [],
-                "recent": [],
-                "now": "2026-11-24T06:00:00Z",
-            }
-            for n in range(size)
-        }
-
-    def test_a_cause_of_many_hosts_opens_it(self) -> None:
-        assert fleet_breaker(self.fleet(10, 2), [], 10, POLICY, NOW) == {}
-        opened = fleet_breaker(self.fleet(10, 3), [], 10, POLICY, NOW)
-        assert opened["cloud_storage"]["allowed"] == 2
-        lines = breaker_refusals([incident("cloud_storage")], opened)
-        assert len(lines) == 1
-        assert "3 of 10 hosts" in lines[0]
-        assert "cloud_storage" in lines[0]
-        assert breaker_refusals([incident("ffmpeg")], opened) == []
-
-    def test_one_host_may_always_be_acted_upon(self) -> None:
-        assert fleet_breaker(self.fleet(1, 1), [], 1, POLICY, NOW) == {}
-
-    def test_what_was_done_within_the_hour_counts_also_on_hosts_left_out(self) -> None:
-        hosts = self.fleet(1, 1, "ffmpeg")
-
-        def left_out(name: str, at: str, result: str = "done", cause: str = "ffmpeg") -> dict[str, Any]:
-            recent = [{"at": at, "action": "reinstall", "cause": cause, "result": result}]
-            return {"item": name, "answer": {"recent": recent}}
-
-        late = left_out("b", "2026-11-24T05:30:00Z")
-        assert "ffmpeg" in fleet_breaker(hosts, [late], 3, POLICY, NOW)
-        assert fleet_breaker(hosts, [left_out("b", "2026-11-24T04:30:00Z")], 3, POLICY, NOW) == {}
-        assert fleet_breaker(hosts, [left_out("b", "2026-11-24T05:30:00Z", "planned")], 3, POLICY, NOW) == {}
-        assert fleet_breaker(hosts, [left_out("b", "2026-11-24T05:30:00Z", cause="service")], 3, POLICY, NOW) == {}
-
-    @pytest.mark.parametrize("share", [-0.1, 1.1, "many", None])
-    def test_a_share_that_is_none_is_refused(self, share: Any) -> None:
-        with pytest.raises(OptionError, match="policy_breaker_share"):
-            fleet_breaker(self.fleet(2, 1), [], 2, {**POLICY, "share": share}, NOW)
 
 
 class TestWatch:
