@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..module_utils.plan import fleet_hash
 from ..module_utils.shapes import mapping
 from ..module_utils.times import to_text, utc_now
 from ..plugin_utils.host_action import HostAction, plain
 from ..plugin_utils.response.breaker import fleet_breaker
-from ..plugin_utils.response.ladder import joined_hash
+from ..plugin_utils.response.course import plan_hash_of
 
 
 class ActionModule(HostAction):
@@ -20,18 +21,17 @@ class ActionModule(HostAction):
     _requires_connection = False
 
     def act(self, given: dict[str, Any]) -> dict[str, Any]:
-        """The causes for which no host may be touched, and one hash over the plans of all hosts."""
+        """The causes for which no host may be touched, and one hash over all hosts and their plans."""
         diagnoses = self.of_hosts(given["diagnoses"])
         found = {
             host: {key: plain(mapping(diagnosis).get(key)) for key in ("incidents", "recent", "now")}
             for host, diagnosis in diagnoses.items()
         }
-        hashes = []
-        for plan in self.of_hosts(given["plans"]).values():
-            rows = mapping(plan).get("results") or []
-            parts = [str(mapping(row.get("rung")).get("hash") or "") for row in rows]
-            hashes.append(joined_hash([part for part in parts if part]))
+        plans = {
+            host: plan_hash_of(host, [mapping(row.get("rung")) for row in mapping(plan).get("results") or []])
+            for host, plan in self.of_hosts(given["plans"]).items()
+        }
         size = len({*given["fleet"], *diagnoses})
         policy = {key: given[key] for key in ("share", "at_least", "within")}
         opened = {} if given["reset"] else fleet_breaker(found, given["others"], size, policy, to_text(utc_now()))
-        return {"open": opened, "hash": joined_hash([one for one in hashes if one])}
+        return {"open": opened, "hash": fleet_hash(plans)}

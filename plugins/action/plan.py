@@ -24,6 +24,7 @@ class ActionModule(HostAction):
         """The result of the check with the plan in it, which is shown where the host was reached."""
         rungs = [row["rung"] for row in given["rungs"] if "rung" in row]
         run: dict[str, Any] = {
+            "host": str(self.variables["inventory_hostname"]),
             "run_id": given["run"]["run_id"],
             "mode": "plan" if self._task.check_mode else given["mode"],
             "approved": given["approved"],

@@ -74,7 +74,7 @@ open:
   type: dict
   returned: success
 hash:
-  description: One hash over the plans of all hosts.
+  description: One hash over all hosts that have a plan, and their plans; of one host, its own.
   type: str
   returned: success
 """

@@ -14,12 +14,13 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from ...module_utils.plan import host_hash
 from ...module_utils.shapes import Json, mapping
 from ...module_utils.times import to_text
 from ..judging.shapes import Mode, Response, Rung, response
 from .breaker import breaker_refusals
 from .diagnosis import LOOKED_AT_AS, classify
-from .ladder import cured, drifted, joined_hash
+from .ladder import cured, drifted
 
 _DISRUPTIVE = ("service_control", "session_terminate")
 
@@ -28,6 +29,7 @@ def planned(
     diagnosis: Json,
     rungs: Sequence[Rung],
     *,
+    host: str,
     run_id: str,
     mode: Mode,
     breaker: Json,
@@ -40,13 +42,14 @@ def planned(
         diagnosis: ``incidents``, ``classes``, ``findings``, ``advice``, ``noted``, and of the guard ``recent`` and
             ``refusals``.
         rungs: planned.
+        host: its name, of which the plan's hash is a part.
         run_id: what names the run.
         mode: ``plan`` or ``apply``.
         breaker: ``open``, the causes for which no host may be touched, and ``hash``, of all hosts' plans.
         approved: hash of the plan that a person approved, "" where none is asked for.
         now: when it was planned.
     """
-    found = _hash(rungs)
+    found = plan_hash_of(host, rungs)
     drift = drifted(found, approved, breaker["hash"]) if mode == "apply" else []
     told: dict[str, Any] = {
         key: diagnosis[key] for key in ("incidents", "classes", "findings", "advice", "noted", "recent")
@@ -57,7 +60,7 @@ def planned(
 
 
 def planned_procedure(
-    name: str, title: str, rungs: Sequence[Rung], *, run_id: str, mode: Mode, approved: str
+    name: str, title: str, rungs: Sequence[Rung], *, host: str, run_id: str, mode: Mode, approved: str
 ) -> Response:
     """A procedure as a response, before anything was done. What cannot be planned, or is not what was approved, is not
     begun.
@@ -66,11 +69,12 @@ def planned_procedure(
         name: of the procedure.
         title: of the procedure, for people.
         rungs: planned, in its order.
+        host: as for ``planned``.
         run_id: what names the run.
         mode: ``plan`` or ``apply``.
         approved: as for ``planned``.
     """
-    found = _hash(rungs)
+    found = plan_hash_of(host, rungs)
     unplanned = _failures(rungs)
     drift = [] if unplanned else drifted(found, approved)
     made = response(run_id, mode, procedure=name, title=title, refusals=[*unplanned, *drift])
@@ -78,8 +82,9 @@ def planned_procedure(
     return {**made, "plan": list(rungs), "hash": found, "recovered": False if told else None, "msg": told}
 
 
-def _hash(rungs: Sequence[Json]) -> str:
-    return joined_hash([rung["hash"] for rung in rungs if rung["hash"]])
+def plan_hash_of(host: str, rungs: Sequence[Json]) -> str:
+    """The hash of a host's plan, "" where nothing was planned."""
+    return host_hash(host, [str(rung["hash"]) for rung in rungs if rung.get("hash")])
 
 
 def _failures(rungs: Sequence[Json]) -> list[str]:
