@@ -10,6 +10,7 @@ from typing import Any
 from ..module_utils.times import to_text, utc_now
 from ..plugin_utils.arguments import require_arguments
 from ..plugin_utils.host_action import HostAction, plain
+from ..plugin_utils.invocation import call_of
 from ..plugin_utils.report.made import news_of, report_of
 from ..plugin_utils.report.report_files import report_files
 from ..plugin_utils.report.result import summarise
@@ -37,11 +38,10 @@ class ActionModule(HostAction):
             "finished_at": to_text(now),
             "check_mode": self._task.check_mode,
             "ansible_version": str(variables["ansible_version"]["full"]),
-            "playbook_prefix": given["command_prefix"],
         }
         require_arguments("report", "main", variables, self._templar.template)
         news = news_of(found, given["since"])
-        document, files = report_of(news, run, given)
+        document, files = report_of(news, run, given, call_of(variables, given["command_prefix"]))
         if any((host or {}).get("review") for host in news.values()):
             # Only here: the runs of each day need none of it.
             from ..plugin_utils.week.made import week_of

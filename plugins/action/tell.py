@@ -12,6 +12,7 @@ from typing import Any
 from ansible.errors import AnsibleActionFail
 
 from ..plugin_utils.host_action import HostAction, plain
+from ..plugin_utils.invocation import call_of
 from ..plugin_utils.report.telling import delivered, host_states, joined, kept_by, problem_of
 
 
@@ -40,7 +41,8 @@ class ActionModule(HostAction):
         if fleet.get("failed") or fleet.get("unreachable"):
             raise AnsibleActionFail(f"what is to be told of hosts that cannot keep it is not kept: {fleet.get('msg')}")
         told = [answers[host] for host in keeping]
-        options = {key: given[key] for key in ("channels", "title", "contacts", "command_prefix")}
+        options = {key: given[key] for key in ("channels", "title", "contacts")}
+        options["command_prefix"] = call_of(self.variables, given["command_prefix"] or "")["prefix"]
         sent = self.ask(
             "notify",
             {

@@ -41,7 +41,7 @@ options:
     description: The page that the alerts lead to.
     type: path
   command_prefix:
-    description: How the reader calls a playbook.
+    description: How the reader calls a playbook. Empty for how this run was called.
     type: str
   reminder_after:
     description: As option O(media_ops.runbook.alert_state#module:reminder_after).

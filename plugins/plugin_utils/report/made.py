@@ -12,6 +12,7 @@ from typing import Any
 
 from ...module_utils.errors import OptionError
 from ...module_utils.shapes import STATES, Json, mapping, number
+from .commands import Commands
 from .render import render
 from .result import build
 
@@ -27,13 +28,14 @@ def news_of(found: Mapping[str, Any], since: float) -> dict[str, Any]:
     return {host: one if (number(mapping(one).get("judged_at")) or 0) > since else {} for host, one in found.items()}
 
 
-def report_of(hosts: Mapping[str, Any], run: Json, options: Json) -> tuple[dict[str, Any], dict[str, str]]:
+def report_of(hosts: Mapping[str, Any], run: Json, options: Json, call: Json) -> tuple[dict[str, Any], dict[str, str]]:
     """The result document, and the files of the report.
 
     Args:
         hosts: what was found, by host.
         run: facts of the run, as ``result.build`` wants them.
         options: ``contacts``, ``fail_on``, and the ``directory`` with the reports of the runs before.
+        call: how the run was called, as ``commands.Commands`` wants it.
 
     Raises:
         OptionError: a state of ``fail_on`` is none.
@@ -44,9 +46,13 @@ def report_of(hosts: Mapping[str, Any], run: Json, options: Json) -> tuple[dict[
         raise OptionError("policy_fail_on", wrong[0], f"one of {', '.join(STATES)} is needed")
     contacts = options["contacts"]
     previous = _previous(Path(options["directory"]))
-    document = build(hosts, run=run, contacts=contacts, fail_on=options["fail_on"], previous=previous)
+    # In check mode nothing is written that a command could name.
+    place = "" if run.get("check_mode") else f"{options['directory']}/{run['id']}"
+    commands = Commands(call, hosts, place)
+    known = {"contacts": contacts, "fail_on": options["fail_on"], "previous": previous, "commands": commands}
+    document = build(hosts, run=run, **known)
     texts = render(document, *(str(TEMPLATES / f"{name}.j2") for name in _PAGES))
-    return document, {**dict(zip(_PAGES, texts, strict=True)), "result.json": as_json(document)}
+    return document, {**dict(zip(_PAGES, texts, strict=True)), "result.json": as_json(document), **commands.files}
 
 
 def _previous(directory: Path) -> object:
