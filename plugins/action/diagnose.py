@@ -10,7 +10,7 @@ from typing import Any
 from ..module_utils.shapes import mapping
 from ..module_utils.times import to_text, utc_now
 from ..plugin_utils.host_action import HostAction
-from ..plugin_utils.response.diagnosis import diagnose, guard_refusals
+from ..plugin_utils.response.diagnosis import diagnose, guard_refusals, looked
 from ..plugin_utils.response.ladder import ladder
 
 
@@ -24,7 +24,7 @@ class ActionModule(HostAction):
         chosen, guard = given["chosen"], given["guard"]
         stats = mapping(mapping(given["result"].get("answers")).get("stats"))
         found = diagnose(
-            [{**row["item"], "answer": row["answer"]} for row in given["seen"] if "answer" in row],
+            looked(given["seen"]),
             stats.get("data") if stats.get("state") == "ok" else None,
             limits=given["limits"],
             advice=given["advice"],
@@ -34,7 +34,8 @@ class ActionModule(HostAction):
             **found,
             "incidents": chosen["incidents"],
             "rungs": rungs if chosen["reached"] else [],
-            "refusals": guard_refusals(guard["answer"]) if "answer" in guard else [],
+            # Who is not looked into is not asked for its guard; one that did not answer may be paused.
+            "refusals": [] if guard.get("skipped") else guard_refusals(guard.get("answer") or guard),
             "recent": mapping(guard.get("answer")).get("recent") or [],
             "now": to_text(utc_now()),
         }

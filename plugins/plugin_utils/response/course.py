@@ -22,6 +22,7 @@ from .breaker import breaker_refusals
 from .diagnosis import LOOKED_AT_AS, classify
 from .ladder import cured, drifted
 
+_UNSEEN_MAX = 3
 _DISRUPTIVE = ("service_control", "session_terminate")
 
 
@@ -89,6 +90,11 @@ def plan_hash_of(host: str, rungs: Sequence[Json]) -> str:
 
 def _failures(rungs: Sequence[Json]) -> list[str]:
     return [f"{rung['rung']}: {rung['msg']}" for rung in rungs if rung["failed"]]
+
+
+def unseen(rungs: Sequence[Json]) -> list[str]:
+    """What rungs could not look at, in lines."""
+    return [f"{rung['rung']}: {line}" for rung in rungs for line in rung.get("unseen") or []]
 
 
 def fleet_gate(fleet: Mapping[str, Any], host: str) -> list[str]:
@@ -201,32 +207,52 @@ def concluded(course: Json, *, evidence: str, contacts: Sequence[Json]) -> dict[
     """
     whole = course["response"]
     is_procedure = bool(whole["procedure"])
-    failed = _failures(whole["acted"])
-    if is_procedure:
-        recovered = course["state"] in ("watching", "recovered") and not failed and not whole["refusals"]
-    else:
-        recovered = course["state"] == "recovered" and not whole["refusals"]
+    failed, not_seen = _failures(whole["acted"]), unseen(whole["acted"])
+    carried_out = [rung["rung"] for rung in whole["acted"] if rung["changed"]]
+    well = not whole["refusals"] and (
+        course["state"] == "recovered" or (is_procedure and course["state"] == "watching")
+    )
+    recovered: bool | None = well and not (is_procedure and failed)
+    if recovered and is_procedure and not_seen and not carried_out:
+        recovered = None
     seconds = int(course["ended"] - course["began"])
-    tried = "; ".join(rung["rung"] for rung in whole["acted"] if rung["changed"]) or "nothing"
-    if recovered:
-        said = f"Done in {seconds} s: {tried}" if is_procedure else f"Recovered after {seconds} s by: {tried}"
-    else:
+    said = _said(whole, recovered, seconds, carried_out)
+    if recovered is not True:
         whom = ", ".join(f"{one.get('name', '?')} {one.get('contact', '')}".strip() for one in contacts)
-        lines = [
-            f"NOT done. Carried out: {tried}" if is_procedure else f"NOT recovered. Tried: {tried}",
+        said += [
+            *whole["refusals"],
             *failed,
+            *_not_seen(not_seen),
             f"Page {whom or 'the person on call (no report_contacts are set)'}",
             *([f"Evidence on the host: {evidence}"] if evidence else []),
         ]
-        said = ". ".join(lines)
+    elif is_procedure:
+        said += _not_seen(not_seen)
     return {
         **whole,
         "evidence": evidence,
         "recovered": recovered,
         "recovered_after_s": seconds if recovered else None,
-        "page": not recovered,
-        "msg": said,
+        "page": recovered is not True,
+        "msg": ". ".join(said),
     }
+
+
+def _said(whole: Json, recovered: bool | None, seconds: int, carried_out: Sequence[str]) -> list[str]:
+    """How it ended, in the first sentence: acted, looked and found nothing, could not look, or failed."""
+    is_procedure, tried = bool(whole["procedure"]), "; ".join(carried_out)
+    if recovered is None:
+        return ["Nothing was done, and nobody can say whether there was anything to do"]
+    if not recovered:
+        how = "NOT done. Carried out" if is_procedure else "NOT recovered. Tried"
+        return [f"{how}: {tried or 'nothing'}"]
+    if not is_procedure:
+        return [f"Recovered after {seconds} s by: {tried or 'nothing'}"]
+    return [f"Done in {seconds} s: {tried}" if tried else f"Looked in {seconds} s: there was nothing to do"]
+
+
+def _not_seen(lines: Sequence[str]) -> list[str]:
+    return [f"Could not look: {'; '.join(lines[:_UNSEEN_MAX])}"] if lines else []
 
 
 def looks_for(course: Json, looks: Mapping[str, Json]) -> list[dict[str, Any]]:

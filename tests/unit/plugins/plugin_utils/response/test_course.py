@@ -92,7 +92,7 @@ class TestDiagnosis:
             "stage_breakdown": {"merging": {"average_duration": 250.0}, "upload": {"average_duration": 3.0}},
         }
         rows = [{"active_sessions": 0}, {"active_sessions": 2, "cpu_percent": 97, "memory_percent": 10}, "x"]
-        answer = {"endpoints": {"stats": {"data": stats}, "metrics": {"data": {"metrics": rows}}}}
+        answer = {"endpoints": {"stats": {"state": "ok", "data": stats}, "metrics": {"data": {"metrics": rows}}}}
         host = {"cpu": {"used_percent": 97}, "memory": {"used_percent": 10}, "disks": [], "io": [{"busy_percent": 9}]}
         rule = {
             "when": {
@@ -104,7 +104,11 @@ class TestDiagnosis:
         }
         made = diagnose(
             [
-                self.look("last_slow", "log_digest_info", {"last": [{"a": 1}], "counts": {"extra.error_code": []}}),
+                self.look(
+                    "last_slow",
+                    "log_digest_info",
+                    {"state": "ok", "last": [{"a": 1}], "counts": {"extra.error_code": []}},
+                ),
                 self.look("over_limit", "log_digest_info", {"failed": True, "msg": "no such file"}),
                 self.look("stats", "pipeline_info", answer),
                 self.look("host", "host_info", host),
