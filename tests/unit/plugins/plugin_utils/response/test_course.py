@@ -130,7 +130,9 @@ class TestDiagnosis:
         given: dict[str, Any] = {"limits": LIMITS, "advice": []}
         made = diagnose([failed], {"total_operations": 4, "average_duration": 1.0}, **given)
         assert made["classes"] == {"performance": "ok"}
-        assert diagnose([failed], None, **given)["classes"] == {}
+        without = diagnose([failed], None, **given)
+        assert without["classes"] == {"performance": "unknown"}, "what was not seen is not nothing"
+        assert without["findings"][0]["finding"] == "no answer: no answer: ssh"
 
     def test_what_the_guard_says(self) -> None:
         assert guard_refusals({"recent": [], "pause": None}) == []
