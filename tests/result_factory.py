@@ -11,6 +11,7 @@ from typing import Any
 from ansible_collections.media_ops.runbook.plugins.plugin_utils.judging.observations import details, observe
 from ansible_collections.media_ops.runbook.plugins.plugin_utils.judging.routing import route
 from ansible_collections.media_ops.runbook.plugins.plugin_utils.judging.verdict import judge
+from ansible_collections.media_ops.runbook.plugins.plugin_utils.report.commands import Commands
 from ansible_collections.media_ops.runbook.plugins.plugin_utils.report.result import build
 
 from tests.unit.plugins import factories as f
@@ -33,8 +34,8 @@ RUN = {
     "check_mode": False,
     "collection_version": "0.1.0",
     "ansible_version": "2.19.14",
-    "playbook_prefix": "ansible-playbook playbooks/",
 }
+CALL = {"prefix": "ansible-playbook playbooks/"}
 
 
 def metrics(seed: int = 0, gap: range = range(0)) -> dict[str, Any]:
@@ -131,7 +132,8 @@ def found(registered: Any, procedure: str = "morning") -> dict[str, Any]:
 
 def document(hosts: dict[str, Any], **more: Any) -> dict[str, Any]:
     options = {"run": RUN, "contacts": CONTACTS, "fail_on": ["critical", "unknown"], **more}
-    return build({name: found(raw) if raw else {} for name, raw in hosts.items()}, **options)
+    made = {name: found(raw) if raw else {} for name, raw in hosts.items()}
+    return build(made, commands=Commands(CALL, made), **options)
 
 
 def one_ok() -> dict[str, Any]:
@@ -166,7 +168,8 @@ def fleet(count: int = 300) -> dict[str, Any]:
         return kind(state, at // 10 % 6)
 
     hosts = {f"media{at:03d}.eu.example.com": one(at) for at in range(count)}
-    return build(hosts, run=RUN, contacts=CONTACTS, fail_on=["critical", "unknown"])
+    commands = Commands(CALL, hosts, "/srv/reports/watch/1")
+    return build(hosts, run=RUN, contacts=CONTACTS, fail_on=["critical", "unknown"], commands=commands)
 
 
 def nothing() -> dict[str, Any]:

@@ -8,12 +8,13 @@ from __future__ import annotations
 from typing import Any
 
 from ..module_utils.errors import MediaOpsError
+from ..module_utils.plan import fleet_hash
 from ..module_utils.shapes import mapping
 from ..plugin_utils.fleet_hosts import fleet_size, whole_fleet
 from ..plugin_utils.host_action import HostAction, plain
 from ..plugin_utils.other_hosts import OtherHosts
 from ..plugin_utils.response.breaker import fleet_breaker
-from ..plugin_utils.response.ladder import joined_hash
+from ..plugin_utils.response.course import plan_hash_of
 
 
 class ActionModule(HostAction):
@@ -22,7 +23,7 @@ class ActionModule(HostAction):
     _requires_connection = False
 
     def act(self, given: dict[str, Any]) -> dict[str, Any]:
-        """The causes for which no host may be touched, what was not seen, and one hash over the plans of all hosts."""
+        """The causes for which no host may be touched, what was not seen, one hash over all plans."""
         diagnoses = self.of_hosts(given["diagnoses"])
         found = {
             host: {
@@ -30,11 +31,10 @@ class ActionModule(HostAction):
             }
             for host, diagnosis in diagnoses.items()
         }
-        hashes = []
-        for plan in self.of_hosts(given["plans"]).values():
-            rows = mapping(plan).get("results") or []
-            parts = [str(mapping(row.get("rung")).get("hash") or "") for row in rows]
-            hashes.append(joined_hash([part for part in parts if part]))
+        plans = {
+            host: plan_hash_of(host, [mapping(row.get("rung")) for row in mapping(plan).get("results") or []])
+            for host, plan in self.of_hosts(given["plans"]).items()
+        }
         # Nothing is asked of others where nothing is to be done.
         others = self._others(given, found) if any(one.get("incidents") for one in found.values()) else {}
         policy = {key: given[key] for key in ("share", "at_least", "within", "unseen_share", "partial")}
@@ -42,7 +42,7 @@ class ActionModule(HostAction):
         seen = fleet_breaker(found, others, policy, size=size)
         if not any(one.get("incidents") for one in found.values()):
             seen = {**seen, "refusals": [], "findings": [], "unseen": {}}
-        return {**seen, **({"open": {}} if given["reset"] else {}), "hash": joined_hash([one for one in hashes if one])}
+        return {**seen, **({"open": {}} if given["reset"] else {}), "hash": fleet_hash(plans)}
 
     def _others(self, given: dict[str, Any], hosts: dict[str, Any]) -> dict[str, Any]:
         """What module guard answers on the hosts that the run leaves out."""

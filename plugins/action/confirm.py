@@ -9,6 +9,7 @@ from typing import Any
 
 from ..plugin_utils.host_action import HostAction
 from ..plugin_utils.response.course import confirmed
+from ..plugin_utils.response.diagnosis import looked
 
 
 class ActionModule(HostAction):
@@ -18,5 +19,4 @@ class ActionModule(HostAction):
 
     def act(self, given: dict[str, Any]) -> dict[str, Any]:
         """The course, recovered where the cause itself is gone."""
-        seen = [{**row["item"], "answer": row["answer"]} for row in given["seen"] if "answer" in row]
-        return {"course": confirmed(given["course"], seen, given["limits"])}
+        return {"course": confirmed(given["course"], looked(given["seen"]), given["limits"])}

@@ -9,7 +9,7 @@ from typing import Any
 
 from ..module_utils.shapes import mapping
 from ..plugin_utils.host_action import HostAction
-from ..plugin_utils.response.diagnosis import diagnose, guard_refusals
+from ..plugin_utils.response.diagnosis import diagnose, guard_refusals, looked
 from ..plugin_utils.response.ladder import ladder
 
 
@@ -21,9 +21,10 @@ class ActionModule(HostAction):
     def act(self, given: dict[str, Any]) -> dict[str, Any]:
         """Classes, findings and rungs, and what the guard of the host says."""
         chosen, guard = given["chosen"], given["guard"]
+        asked = not guard.get("skipped")
         stats = mapping(mapping(given["result"].get("answers")).get("stats"))
         found = diagnose(
-            [{**row["item"], "answer": row["answer"]} for row in given["seen"] if "answer" in row],
+            looked(given["seen"]),
             stats.get("data") if stats.get("state") == "ok" else None,
             limits=given["limits"],
             advice=given["advice"],
@@ -33,6 +34,7 @@ class ActionModule(HostAction):
             **found,
             "incidents": chosen["incidents"],
             "rungs": rungs if chosen["reached"] else [],
-            "refusals": guard_refusals(guard["answer"]) if "answer" in guard and chosen["incidents"] else [],
+            # One that did not answer may be paused.
+            "refusals": guard_refusals(guard.get("answer") or guard) if asked and chosen["incidents"] else [],
             "acted_for": mapping(guard.get("answer")).get("acted_for"),
         }

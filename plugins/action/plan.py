@@ -10,6 +10,7 @@ from typing import Any
 from ..plugin_utils.host_action import HostAction
 from ..plugin_utils.response.choice import is_reached
 from ..plugin_utils.response.course import planned, planned_procedure, to_be_acted_upon
+from ..plugin_utils.response.ledger import planned_rungs
 from ..plugin_utils.response.lines import response_lines
 from ..plugin_utils.response.recovery import amended
 
@@ -21,8 +22,9 @@ class ActionModule(HostAction):
 
     def act(self, given: dict[str, Any]) -> dict[str, Any]:
         """The result of the check with the plan in it, which is shown where the host was reached."""
-        rungs = [row["rung"] for row in given["rungs"] if "rung" in row]
+        rungs = planned_rungs(given["rungs"])
         run: dict[str, Any] = {
+            "host": str(self.variables["inventory_hostname"]),
             "run_id": given["run"]["run_id"],
             "mode": "plan" if self._task.check_mode else given["mode"],
             "approved": given["approved"],
@@ -33,7 +35,7 @@ class ActionModule(HostAction):
             response = planned(given["diagnosis"], rungs, breaker=given["breaker"], **run)
         found = amended(given["result"], response, given["policy"])
         if is_reached(found):
-            self.tell(response_lines(response))
+            self.tell(response_lines(response, (given["breaker"] or {}).get("hash") or ""))
         more = {
             "run": given["run"],
             "probes": (given["diagnosis"] or {}).get("probes", {}),

@@ -11,6 +11,7 @@ from ..module_utils.times import utc_now
 from ..plugin_utils.arguments import require_arguments
 from ..plugin_utils.ending.written import written_report
 from ..plugin_utils.host_action import HostAction, plain
+from ..plugin_utils.invocation import call_of
 from ..plugin_utils.judging.checked import broken_off
 
 _NOT_SHOWN = ("answers", "log", "review")
@@ -35,7 +36,7 @@ class ActionModule(HostAction):
             "ansible_version": str(variables["ansible_version"]["full"]),
         }
         require_arguments("report", "main", variables, self._templar.template)
-        written = written_report(found, given, facts, utc_now())
+        written = written_report(found, given, facts, call_of(variables, given["command_prefix"]), utc_now())
         for row in written["not_removed"]:
             self._display.warning(f"The old report {row['path']} could not be removed: {row['reason']}")
         if written["problem"]:

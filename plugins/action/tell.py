@@ -15,6 +15,7 @@ from ..module_utils.shapes import mapping, one_line
 from ..module_utils.times import utc_now
 from ..plugin_utils.arguments import require_arguments
 from ..plugin_utils.host_action import HostAction, plain
+from ..plugin_utils.invocation import call_of
 from ..plugin_utils.report.report_files import place_of
 from ..plugin_utils.report.telling import Findings, Told, secrets_of, tell_all, tell_of_report, way_of
 
@@ -33,7 +34,8 @@ class ActionModule(HostAction):
         directory = given["report_directory"]
         place, page = place_of(directory, utc_now()) if directory and not self._task.check_mode else ("", "")
         try:
-            told = self._told({**given, "report": page}, problems)
+            prefix = call_of(self.variables, given["command_prefix"] or "")["prefix"]
+            told = self._told({**given, "report": page, "command_prefix": prefix}, problems)
         except Exception as error:  # noqa: BLE001  whatever it is, verdicts, reports and the gate follow
             told = {"headlines": [], "delivered": {}, "late": False, "changed": False, "problem": ""}
             problems.append(f"Not notified: {type(error).__name__}: {one_line(error, 300)}")

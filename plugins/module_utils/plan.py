@@ -60,6 +60,25 @@ def plan_hash(plan: Sequence[Action]) -> str:
     return hashlib.sha256(text.encode("ascii")).hexdigest()[:12]
 
 
+def host_hash(host: str, parts: Sequence[str]) -> str:
+    """One hash over the plans of a host, in their order, and its name: it approves them there alone; of none, ""."""
+    return _hashed([host, *parts]) if parts else ""
+
+
+def fleet_hash(plans: Mapping[str, str]) -> str:
+    """One hash over hosts and their plans, which approves these on exactly those hosts; of one host, its own.
+
+    Args:
+        plans: by host the hash of its plan; one without any is none of those.
+    """
+    pairs = sorted([host, plan] for host, plan in plans.items() if plan)
+    return pairs[0][1] if len(pairs) == 1 else _hashed(pairs) if pairs else ""
+
+
+def _hashed(data: object) -> str:
+    return hashlib.sha256(json.dumps(data, ensure_ascii=True).encode("ascii")).hexdigest()[:12]
+
+
 def drift(approved: str, found: str) -> str:
     """What is said where a plan that was approved is another now."""
     return f"the plan has drifted: approved was {approved}, now it is {found}; nothing was done. Read the new plan"

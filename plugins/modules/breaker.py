@@ -109,7 +109,7 @@ refusals:
   elements: str
   returned: success
 hash:
-  description: One hash over the plans of all hosts.
+  description: One hash over all hosts that have a plan, and their plans; of one host, its own.
   type: str
   returned: success
 """

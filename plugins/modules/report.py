@@ -50,9 +50,10 @@ options:
     elements: dict
     default: []
   command_prefix:
-    description: How the reader calls a playbook. The commands in reports begin with it.
+    description:
+      - How the reader calls a playbook. The commands in reports begin with it. Empty for how this run was called.
     type: str
-    default: "ansible-playbook "
+    default: ""
   fail_on:
     description: States of a host that fail the run.
     type: list

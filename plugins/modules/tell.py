@@ -58,7 +58,7 @@ options:
       - For a second task, where the report failed or RV(late) is true.
     type: str
   command_prefix:
-    description: How the reader calls a playbook.
+    description: How the reader calls a playbook. Empty for how this run was called.
     type: str
   alert_from:
     description: As option O(media_ops.runbook.alert_state#module:alert_from).

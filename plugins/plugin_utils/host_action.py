@@ -194,6 +194,30 @@ def readable(text: str, limit: int) -> str:
     return shown if len(text) <= limit else f"{shown}…"
 
 
+def why_failed(data: Mapping[str, Any], *, spoke: bool) -> str:
+    """Why a module failed, in one line, also where it did not say so: it raised, was killed, or broke off.
+
+    Args:
+        data: as Ansible read it of what the module printed.
+        spoke: whether it printed anything.
+    """
+    said, rc = str(data.get("msg") or ""), data.get("rc")
+    # ansible-core 2.19 and newer give an error object, and no msg; a text is a traceback, whose last line tells.
+    raised = data.get("exception")
+    event = getattr(raised, "event", None)
+    last = (str(raised or "").strip().splitlines() or [""])[-1]
+    said = said or str(getattr(event, "msg", "") or last)
+    if data.get("_ansible_parsed"):
+        return said or "it failed without a word"
+    stderr = (str(data.get("module_stderr") or "").strip().splitlines() or [""])[-1]
+    signal_ = rc - 128 if isinstance(rc, int) and rc > 128 else -rc if isinstance(rc, int) and rc < 0 else 0
+    if signal_:
+        said = f"the module was killed by signal {signal_} (rc {rc}). {said}"
+    elif spoke:
+        said = f"the module's answer is cut off, or is none (rc {rc}). {said}"
+    return f"{said} {one_line(stderr, 200)}".strip()
+
+
 class _Cleaner(Redactor):
     """Redacts, and takes out what steers a terminal."""
 
@@ -297,6 +321,8 @@ class HostAction(ActionBase):  # type: ignore[misc]
         begin = 0 if said.startswith("{") else said.find("\n{") + 1
         answer = {**res, "stdout": said[begin : said.rfind("}") + 1]}
         data: dict[str, Any] = super()._parse_returned_data(answer, profile)
+        if data.get("failed"):
+            data["msg"] = why_failed(data, spoke=bool(said.strip()))
         known = {*documented(self._asked, "RETURN"), *_FAILURE, "changed", "diff", "warnings", "_ansible_parsed"}
         return {key: value for key, value in data.items() if key in known}
 

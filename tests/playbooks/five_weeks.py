@@ -120,7 +120,7 @@ class Site:
             "policy_weekly_reports_keep": 4,
             # Seven operations a day do.
             "policy_review": {
-                "coverage_min": 0.8, "days_min": 5, "operations_min": 5,
+                "coverage_known": 0.5, "coverage_min": 0.8, "days_min": 5, "operations_min": 5,
                 "change_min": 0.10, "p_max": 0.01, "operations_cap": 1000,
             },
             "report_dir": str(self.base / "reports"),

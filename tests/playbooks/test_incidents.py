@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import pwd
+import shlex
+import subprocess
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -12,6 +14,7 @@ from typing import Any
 
 import jsonschema
 import pytest
+import yaml
 from media_pipeline.launcher import Pipeline, running_pipeline
 
 from tests.fault_server import Exchange, document, fault_server
@@ -206,3 +209,84 @@ def test_a_pause_that_cannot_be_read_holds_the_host_until_a_person_resumes(
     assert resumed.code == 0, resumed.output
     assert "pause.json" in resumed.output
     assert "Not paused" in play("playbooks/automation_status.yml", {"media1": on(broken)}).output
+
+
+def lines_of(output: str) -> list[str]:
+    return [line.strip() for line in output.splitlines()]
+
+
+# runbook: EM-S1, WL-1, WL-5
+def test_what_could_not_be_looked_at_is_not_nothing(play: Play, broken: Pipeline, state: Path, tmp_path: Path) -> None:
+    """There is no systemd to be asked here, so whose the processes are is not known: "Done: nothing" was a lie."""
+    hosts = {"media1": on(broken)}
+    run = play("playbooks/emergency_clear_stuck_processes.yml", hosts)
+    assert run.code == 2, run.output
+    response = run.result("emergency_clear_stuck_processes")["hosts"][0]["response"]
+    unseen = [line for rung in response["acted"] for line in rung["unseen"]]
+    assert any("whose processes there are is not known" in line for line in unseen), response
+    verdict = run.verdict("media1", "could_not_look", "emergency_clear_stuck_processes")
+    assert verdict["state"] == "unknown"
+    assert "could not look: whose processes there are is not known" in run.output
+    page = (run.report_dir / "emergency_clear_stuck_processes" / "latest" / "report.html").read_text(encoding="utf-8")
+    assert "could not look" in page
+
+    logs = play("playbooks/weekly_log_management.yml", hosts, policy_archive_dir=str(state))
+    found = logs.result("weekly_log_management")["hosts"][0]
+    noted = [line for rung in found["response"]["acted"] for line in rung["noted"]]
+    assert "application.log is not there" in noted, noted
+    assert "found beside it: application.log is not there" in logs.output
+    assert logs.verdict("media1", "found_beside", "weekly_log_management")["state"] == "warning"
+    for name in ("report.html", "report.md"):
+        text = (logs.report_dir / "weekly_log_management" / "latest" / name).read_text(encoding="utf-8")
+        assert "application.log is not there" in text.replace("\\", "")
+
+
+def test_the_suggested_command_does_what_was_planned_when_it_is_pasted(
+    broken: Pipeline, state: Path, tmp_path: Path
+) -> None:
+    """On hosts with names that mean something to a shell or to Ansible, with the options of the run."""
+    names = ["büro 1", "it's 2", "media3"]
+    site = tmp_path / "my site"
+    site.mkdir()
+    more = {"report_dir": str(tmp_path / "reports"), "policy_average_duration_critical": 0.001}
+    more |= {
+        "policy_breaker_share": 1,
+        "policy_verify_samples": 1,
+        "policy_verify_good": 1,
+        "policy_verify_interval": 0,
+    }
+    (site / "more.yml").write_text(json.dumps(more), encoding="utf-8")
+    hosts = {}
+    for at, name in enumerate(names):
+        (state / str(at)).mkdir(mode=0o750)
+        hosts[name] = on(broken, policy_state_dir=str(state / str(at)))
+    (site / "hosts.yml").write_text(yaml.safe_dump({"eu": {"hosts": hosts}}, allow_unicode=True), encoding="utf-8")
+    environment = {**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "COLUMNS": "100"}
+
+    def ran(command: str) -> tuple[str, dict[str, Any]]:
+        done = subprocess.run(
+            command, shell=True, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300, check=False
+        )
+        path = tmp_path / "reports" / "incident_response" / "latest" / "result.json"
+        return done.stdout + done.stderr, json.loads(path.read_text(encoding="utf-8"))
+
+    options = f"-i '{site}/hosts.yml' -e media_ops_hosts=eu -e '@{site}/more.yml' -e media_ops_api_token=s3cret-canary"
+    said, planned = ran(f"ansible-playbook playbooks/incident_performance_degradation.yml {options}")
+    steps = [step["command"] for step in planned["next"] if step["command"]]
+    assert len(steps) == 1, planned["next"]
+    assert "s3cret-canary" not in json.dumps(planned)
+    assert steps[0] in lines_of(said), "it is on the screen, whole"
+    said, applied = ran(steps[0])
+    assert {host["host"] for host in applied["hosts"]} == set(names), said
+    for host in applied["hosts"]:
+        assert not any("drifted" in line for line in host["response"]["refusals"]), host["response"]["refusals"]
+        assert host["response"]["mode"] == "apply"
+    # Neither a hash of one host for another, nor that of all for some.
+    one = next(host["response"]["hash"] for host in planned["hosts"] if host["host"] == "media3")
+    for limit, approved in (("~^büro", one), ("media3", steps[0].rpartition("=")[2])):
+        again = f"{steps[0].partition(' --limit')[0]} --limit {shlex.quote(limit)} -e incident_mode=apply"
+        said, refused = ran(f"{again} -e incident_plan={approved}")
+        assert "the plan has drifted" in refused["hosts"][0]["response"]["refusals"][0], said
+        assert "the plan has drifted" in refused["refused"][0]["why"]
+        assert "Not done on" in said
+        assert not any(step["command"] for step in refused["next"])

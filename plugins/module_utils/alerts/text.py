@@ -11,9 +11,9 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from shlex import quote
 from typing import Any
 
+from ..commands import command, limit_of
 from ..shapes import STATES, one_line, worst_state
 from ..times import from_text, to_text
 from .transition import EVENTS, FLEET_PREFIX
@@ -199,8 +199,8 @@ def details(group: Group, frame: Frame) -> list[str]:
         lines.append(f"Before: {', '.join(first['earlier'])}")
     if first["action"]:
         lines.append(f"To do: {first['action']}")
-    command = command_for(group, frame)
-    return [*lines, f"Run: {command}"] if command else lines
+    to_run = command_for(group, frame)
+    return [*lines, f"Run: {to_run}"] if to_run else lines
 
 
 def command_for(group: Group, frame: Frame) -> str:
@@ -209,9 +209,7 @@ def command_for(group: Group, frame: Frame) -> str:
     if not playbook:
         return ""
     hosts = group.hosts if len(group.hosts) <= _LIMIT_HOSTS else group.hosts[:1]
-    prefix = frame.command_prefix
-    suffix = "" if prefix.endswith("media_ops.runbook.") else ".yml"
-    return f"{prefix}{playbook}{suffix} --limit {quote(','.join(hosts))}"
+    return command(frame.command_prefix, playbook, limit_of(hosts))
 
 
 def summary(groups: Sequence[Group], frame: Frame) -> str:

@@ -132,7 +132,7 @@ def root_refusal(argv: Sequence[str]) -> str:
         return ""
     return (
         f"sudo does not allow '{shown}' to this user ({asked.msg or 'no rule'}): "
-        "run the playbook media_ops.runbook.prepare_hosts, or add it to prepare_root_commands"
+        "the playbook media_ops.runbook.prepare_hosts allows what prepare_root_commands lists, and nothing more"
     )
 
 

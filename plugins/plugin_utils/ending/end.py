@@ -16,6 +16,7 @@ from ansible.utils.display import Display
 
 from ...module_utils.shapes import Json
 from ..host_action import plain
+from ..invocation import Call, call_of
 from .owed import REPORT, TELL, Seen, amended, found_at_the_end, late_message, late_report, problem_of, summary_without
 
 EXIT_UNSEEN = 2
@@ -67,7 +68,8 @@ class End:
         lost = next(iter(left.values()), "before people were told")
         try:
             inventory = " ".join(map(str, context.CLIARGS.get("inventory") or []))
-            place, problems = late_message(found, self._arguments(*tell), f"it broke off {lost}", inventory)
+            arguments, call = self._arguments(*tell)
+            place, problems = late_message(found, arguments, f"it broke off {lost}", inventory, call["prefix"])
         except Exception as error:  # noqa: BLE001  nothing comes after this that could tell the verdicts
             return "", [f"people could not be told: {problem_of(error)}"]
         return place, ["the run broke off before people were told, which was done at its end", *problems]
@@ -80,9 +82,9 @@ class End:
         }
         title = "Run"
         try:
-            arguments = self._arguments(play, task)
+            arguments, call = self._arguments(play, task)
             title = str(arguments.get("title") or title)
-            written = late_report(found, {**arguments, "place": place}, facts)
+            written = late_report(found, {**arguments, "place": place}, facts, call)
         except Exception as error:  # noqa: BLE001  nothing comes after this that could tell the verdicts
             return summary_without(found, title, f"the report could not be made: {problem_of(error)}")
         said = "the run broke off before its report, which was made at its end"
@@ -94,15 +96,15 @@ class End:
         found = [(play, task) for play in self._plays for task in _tasks(play) if str(task.action) == action]
         return found[0] if found else None
 
-    def _arguments(self, play: Any, task: Any) -> dict[str, Any]:
-        """A task's arguments for the first host, as Ansible would have templated them."""
+    def _arguments(self, play: Any, task: Any) -> tuple[dict[str, Any], Call]:
+        """A task's arguments for the first host, as Ansible would have templated them, and how the run was called."""
         inventory: Any = self.inventory
         host = inventory.get_host(next(iter(self.seen.hosts)))
         assert self._manager is not None
         variables = self._manager.get_vars(play=play, host=host, task=task)
         variables["ansible_play_hosts_all"] = list(self.seen.hosts)
         found: Json = Templar(loader=self._loader, variables=variables).template(task.args)
-        return dict(plain(found))
+        return dict(plain(found)), call_of(variables, str(found.get("command_prefix") or ""))
 
 
 def _tasks(play: Any) -> Iterator[Any]:

@@ -92,23 +92,26 @@ def found_at_the_end(seen: Seen, left: Mapping[str, str]) -> dict[str, dict[str,
     return known
 
 
-def late_report(found: Mapping[str, Any], arguments: Json, facts: Json) -> dict[str, Any]:
+def late_report(found: Mapping[str, Any], arguments: Json, facts: Json, call: Json) -> dict[str, Any]:
     """What action ``report`` would have given.
 
     Args:
         found: by host, what is known of it.
         arguments: of the task, templated.
         facts: ``playbook``, ``check_mode``, ``ansible_version`` of the run.
+        call: how the run was called.
 
     Raises:
         MediaOpsError: the arguments cannot be used.
     """
     redactor = redactor_for(arguments)
     shown = {host: redactor.data(plain(one), _NOT_SHOWN) for host, one in found.items()}
-    return written_report(shown, checked_arguments("report", arguments), facts, utc_now())
+    return written_report(shown, checked_arguments("report", arguments), facts, call, utc_now())
 
 
-def late_message(found: Mapping[str, Any], arguments: Json, lost: str, inventory: str) -> tuple[str, list[str]]:
+def late_message(
+    found: Mapping[str, Any], arguments: Json, lost: str, inventory: str, prefix: str
+) -> tuple[str, list[str]]:
     """Tell what action ``tell`` would have told.
 
     Args:
@@ -116,6 +119,7 @@ def late_message(found: Mapping[str, Any], arguments: Json, lost: str, inventory
         arguments: of the task, templated.
         lost: why the run ended before it.
         inventory: its name, as :class:`Findings` wants it.
+        prefix: how the reader calls a playbook.
 
     Returns:
         The name that was taken for the report, and what could not be told.
@@ -123,7 +127,7 @@ def late_message(found: Mapping[str, Any], arguments: Json, lost: str, inventory
     redactor = redactor_for(arguments)
     given = checked_arguments("tell", arguments)
     place, page = place_of(given["report_directory"], utc_now()) if given["report_directory"] else ("", "")
-    way, wrong = way_of({**given, "report": page})
+    way, wrong = way_of({**given, "report": page, "command_prefix": prefix})
     verdicts = {host: redactor.data(list(mapping(one).get("verdicts") or [])) for host, one in found.items()}
     told = tell_all(Findings(verdicts=verdicts, answers=None, lost=lost, inventory=inventory), way)
     hide = Redactor(secrets_of(given["channels"]))

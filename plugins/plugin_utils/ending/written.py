@@ -21,13 +21,14 @@ from ..report.report_files import report_files
 from ..report.result import summarise
 
 
-def written_report(found: Mapping[str, Any], given: Json, facts: Json, now: datetime) -> dict[str, Any]:
+def written_report(found: Mapping[str, Any], given: Json, facts: Json, call: Json, now: datetime) -> dict[str, Any]:
     """Make the reports and write them; the result of action ``report``, without what Ansible wants of it.
 
     Args:
         found: by host, ``healthcheck_result`` as it may be shown.
         given: options of action ``report``.
         facts: ``playbook``, ``check_mode``, ``ansible_version`` of the run.
+        call: how the run was called, as ``invocation.call_of`` gives it.
         now: when the run ended.
 
     Raises:
@@ -38,12 +39,11 @@ def written_report(found: Mapping[str, Any], given: Json, facts: Json, now: date
         "check": given["check"],
         "title": given["title"],
         "finished_at": to_text(now),
-        "playbook_prefix": given["command_prefix"],
         **facts,
     }
     directory = os.path.expanduser(given["directory"])
     news = news_of(found, given["since"])
-    made = report_of(news, run, {**given, "directory": directory})
+    made = report_of(news, run, {**given, "directory": directory}, call)
     files = {**_of_week(news, made, given), **made.files}
     wanted = {"directory": directory, "run": run["id"], "files": files, "link": "latest", "keep": given["keep"]}
     wanted["place"] = given["place"]

@@ -561,6 +561,26 @@ def _details_log(log: Json) -> dict[str, Any]:
     }
 
 
+def unread(answer: Json) -> str:
+    """Why a log tells nothing, "" where it does: it was not read, or most of it has no time or is no entry.
+
+    Args:
+        answer: of log_digest_info.
+    """
+    if answer.get("failed") or answer.get("unreachable") or "state" not in answer:
+        return f"no answer: {answer.get('msg') or 'the log was not read'}"
+    if answer["state"] != "ok":
+        return str(answer.get("reason") or f"the log is {answer['state']}")
+    lines, bad, matched, undated = (
+        number(answer.get(key)) or 0 for key in ("lines", "bad_lines", "matched", "undated")
+    )
+    if bad > lines - bad:
+        return f"{bad:g} of {lines:g} lines are no entries that could be read"
+    if undated > matched:
+        return f"{undated:g} of {matched + undated:g} entries have no time that could be read"
+    return ""
+
+
 def observe_log(result: object) -> Observation:
     """The number of matching log entries, with the most frequent codes as a note.
 
@@ -575,8 +595,10 @@ def observe_log(result: object) -> Observation:
         return observation(
             None, "count", fault="host_unreachable" if raw.get("unreachable") else "module_failed", reason=reason
         )
-    if state != "ok" or matched is None:
-        return observation(None, "count", fault="missing", reason=one_line(raw.get("reason") or f"the log is {state}"))
+    if why := unread(raw):
+        return observation(None, "count", fault="missing", reason=one_line(why))
+    if matched is None:
+        return observation(None, "count", fault="missing", reason="the log was read, and its entries were not counted")
     counts = mapping(raw.get("counts"))
     rows = [row for rows in counts.values() if isinstance(rows, list) for row in rows[:5] if isinstance(row, Mapping)]
     codes = ", ".join(f"{one_line(row.get('value'), 40)} {row.get('count')}" for row in rows)

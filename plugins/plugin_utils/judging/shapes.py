@@ -151,6 +151,9 @@ class Rung(TypedDict):
     changed: bool
     failed: bool
     msg: str
+    unseen: list[str]
+    noted: list[str]
+    noted_left: int
     as_of: NotRequired[float]
 
 
@@ -162,6 +165,9 @@ def rung(
     changed: bool = False,
     failed: bool = False,
     msg: str = "",
+    unseen: Sequence[str] = (),
+    noted: Sequence[str] = (),
+    noted_left: int = 0,
     as_of: float | None = None,
 ) -> Rung:
     """A rung with what its module would do or did.
@@ -173,6 +179,9 @@ def rung(
         changed: whether it changes or changed anything.
         failed: whether it could not be planned or carried out.
         msg: one line of the module.
+        unseen: what it could not look at, so that there may be more to do than it knows.
+        noted: what it found beside its work, which calls for a person.
+        noted_left: how many of these are left out.
         as_of: the moment to which the plan counts ages, where it counts any.
     """
     made: Rung = {
@@ -187,6 +196,9 @@ def rung(
         "changed": changed,
         "failed": failed,
         "msg": msg,
+        "unseen": list(unseen),
+        "noted": list(noted),
+        "noted_left": noted_left,
     }
     if "incident" in row:
         made["incident"] = row["incident"]
@@ -221,6 +233,8 @@ class ShownResponse(TypedDict):
 
     run_id: str
     mode: Mode
+    procedure: str
+    title: str
     classes: dict[str, str]
     findings: list[Finding]
     advice: list[str]
@@ -239,8 +253,6 @@ class ShownResponse(TypedDict):
 class Response(ShownResponse):
     """What is planned for a host and done to it; ``procedure`` is empty where it answers incidents."""
 
-    procedure: str
-    title: str
     incidents: list[Incident]
     noted: dict[str, Any]
 

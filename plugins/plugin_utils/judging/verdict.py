@@ -72,8 +72,8 @@ def _judge_row(observations: Mapping[str, Observation], row: Json) -> Verdict:
 _FIND_OUT = "Find out why the answer cannot be trusted, then run the check again"
 _ACTIONS = {
     "host_unreachable": "Check that the host is up and that ssh reaches it",
-    "no_python": "Install python3 on the host (playbook prepare_hosts)",
-    "module_failed": "Read the message; a missing library is installed by playbook prepare_hosts",
+    "no_python": "Install python3 on the host by hand: without it no playbook works there, prepare_hosts neither",
+    "module_failed": "Read the message. Playbook prepare_hosts installs a missing library, and cannot mend sudo or ssh",
     "unreachable": "Check that the service runs and listens: systemctl status, then playbook incident_critical_system",
     "timeout": "The service hangs or the host is overloaded: playbook incident_critical_system",
     "auth": "Renew the API token (media_ops_api_token): it is missing, expired or not accepted",

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from ...module_utils.errors import OptionError
 from ...module_utils.shapes import STATES, Json, mapping, number, one_line
+from .commands import Commands
 from .render import render
 from .result import build
 
@@ -41,13 +42,14 @@ class Made(NamedTuple):
     problems: list[str]
 
 
-def report_of(hosts: Mapping[str, Any], run: Json, options: Json) -> Made:
+def report_of(hosts: Mapping[str, Any], run: Json, options: Json, call: Json) -> Made:
     """The result document, and the files of the report. A page that cannot be made costs no verdict.
 
     Args:
         hosts: what was found, by host.
         run: facts of the run, as ``result.build`` wants them.
         options: ``contacts``, ``fail_on``, and the ``directory`` with the reports of the runs before.
+        call: how the run was called, as ``commands.Commands`` wants it.
 
     Raises:
         OptionError: a state of ``fail_on`` is none.
@@ -56,7 +58,10 @@ def report_of(hosts: Mapping[str, Any], run: Json, options: Json) -> Made:
     if wrong:
         raise OptionError("policy_fail_on", wrong[0], f"one of {', '.join(STATES)} is needed")
     problems: list[str] = []
-    document = _document(hosts, run, options)
+    # In check mode nothing is written that a command could name.
+    place = "" if run.get("check_mode") else f"{options['directory']}/{options.get('place') or run['id']}"
+    commands = Commands(call, hosts, place)
+    document = _document(hosts, run, options, commands)
     files: dict[str, str] = {}
     try:
         texts = render(document, *(str(TEMPLATES / f"{name}.j2") for name in _PAGES))
@@ -64,11 +69,11 @@ def report_of(hosts: Mapping[str, Any], run: Json, options: Json) -> Made:
     except Exception as error:  # noqa: BLE001  whatever a template or a chart raises
         problems.append(f"the pages of the report could not be made: {one_line(error, 300)}")
     document = {**document, "failed": document["failed"] or bool(problems)}
-    return Made(document, {**files, "result.json": as_json(document)}, problems)
+    return Made(document, {**files, "result.json": as_json(document), **commands.files}, problems)
 
 
-def _document(hosts: Mapping[str, Any], run: Json, options: Json) -> dict[str, Any]:
-    given = {"run": run, "contacts": options["contacts"], "fail_on": options["fail_on"]}
+def _document(hosts: Mapping[str, Any], run: Json, options: Json, commands: Commands) -> dict[str, Any]:
+    given = {"run": run, "contacts": options["contacts"], "fail_on": options["fail_on"], "commands": commands}
     try:
         return build(hosts, previous=_previous(Path(options["directory"])), **given)
     except Exception:  # noqa: BLE001  the document of an earlier run may hold anything, and says only since when

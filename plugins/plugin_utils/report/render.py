@@ -37,6 +37,7 @@ FAULTS = {
 _ALL_CHARTED = 8  # a fleet up to this size gets charts of each host
 _CHARTED_MAX = 20  # of a larger one, so many of the hosts that are not ok
 _ROWS_MAX = 30
+_REASONS_MAX = 5
 
 
 def render(document: object, *template_paths: str) -> list[str]:
@@ -74,7 +75,8 @@ def view_of(document: Json) -> dict[str, Any]:
         "troubled": [host for host in hosts if host["state"] != "ok"],
         "fine": [host for host in hosts if host["state"] == "ok"],
         "incidents": list(document.get("incidents") or []),
-        "steps": [step for step in document.get("next") or [] if not step.get("command")],
+        "steps": _steps(document),
+        "refused": list(document.get("refused") or [])[:_REASONS_MAX],
         "responses": responses(document.get("hosts") or []),
         "unknowns": _unknowns(hosts),
         **_fleet_rows(hosts),
@@ -84,6 +86,12 @@ def view_of(document: Json) -> dict[str, Any]:
         "facts": facts_of(run, document),
         "coverage": [note for host in hosts for note in _coverage(host)],
     }
+
+
+def _steps(document: Json) -> list[Json]:
+    """What is to be done beside the commands of the incidents, which stand with these."""
+    shown = [incident.get("command") for incident in document.get("incidents") or []]
+    return [step for step in document.get("next") or [] if not step.get("command") or step["command"] not in shown]
 
 
 def _host_view(host: Json, at: int) -> dict[str, Any]:

@@ -49,7 +49,9 @@ def _outcome(raw: Json) -> tuple[str, str]:
     if raw.get("recovered") is False:
         return "critical", raw.get("msg") or "Not recovered"
     if raw.get("refusals"):
-        return "unknown", "Nothing was done"
+        return "unknown", f"Nothing was done: {raw['refusals'][0]}"
+    if raw.get("msg"):
+        return "unknown", raw["msg"]
     return "warning", "Planned, nothing was done" if raw.get("plan") else "Nothing that automation may do"
 
 
@@ -61,6 +63,10 @@ def _rung(rung: Json, acted: bool) -> dict[str, Any]:
         "msg": rung.get("msg") or "",
         "actions": [_action(action, acted) for action in actions[:_ACTIONS]],
         "left": max(0, len(actions) - _ACTIONS),
+        "nothing": "nothing was done" if rung.get("failed") or rung.get("unseen") else "nothing to do",
+        "unseen": list(rung.get("unseen") or []),
+        "noted": list(rung.get("noted") or []),
+        "noted_left": rung.get("noted_left") or 0,
     }
 
 

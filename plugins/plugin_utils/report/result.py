@@ -7,16 +7,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from shlex import quote
 from typing import Any, cast
 
-from ...module_utils.plan import differences
+from ...module_utils.plan import differences, fleet_hash
 from ...module_utils.shapes import STATES, Json, mapping, worst_state
 from ..judging.shapes import Verdict, shown, verdict
 from ..judging.verdict import host_state
+from .commands import Commands
+from .follows import fleet_incidents, next_steps, refused
 
 SCHEMA_VERSION = 1
 _SHOWN_MAX = 10
+_REASONS_MAX = 5
 
 
 def build(
@@ -26,25 +28,27 @@ def build(
     contacts: Sequence[Json],
     fail_on: Sequence[str],
     previous: object = None,
+    commands: Commands | None = None,
 ) -> dict[str, Any]:
     """The result document (docs/architecture.md, roles/report/files/result.schema.json).
 
     Args:
         hosts: by name what role healthcheck found; a host without anything gets the state unknown.
-        run: facts of the run; ``playbook_prefix`` is how the user calls a playbook and leaves the document.
+        run: facts of the run.
         contacts: whom to call.
         fail_on: states that fail the run.
         previous: the document of the run before, for since when a state lasts; anything else is ignored.
+        commands: makes the commands that lead on.
     """
+    commands = commands or Commands({}, hosts)
     since, approved = _since(previous), _plans(previous)
     judged = [_host(name, found, since, approved) for name, found in hosts.items()]
     judged.sort(key=lambda host: (-STATES.index(host["state"]), host["host"]))
     state = worst_state(host["state"] for host in judged)
-    prefix = str(run.get("playbook_prefix", "ansible-playbook "))
-    incidents = _fleet_incidents(judged, prefix)
+    incidents = fleet_incidents(judged, commands)
     return {
         "schema_version": SCHEMA_VERSION,
-        "run": {key: value for key, value in run.items() if key != "playbook_prefix"},
+        "run": dict(run),
         "state": state,
         "fail_on": list(fail_on),
         "failed": any(host["state"] in fail_on for host in judged) or not judged,
@@ -52,7 +56,8 @@ def build(
         "contacts": [dict(contact) for contact in contacts],
         "hosts": judged,
         "incidents": incidents,
-        "next": _next(judged, incidents),
+        "refused": [{"why": why, "hosts": names} for why, names in refused(judged).items()],
+        "next": next_steps(judged, incidents, commands),
     }
 
 
@@ -68,14 +73,19 @@ def _since(previous: object) -> dict[tuple[str, str], tuple[str, str | None]]:
 
 
 def _plans(previous: object) -> dict[str, list[Json]]:
-    """By host and hash of its plan, what an earlier document says that was planned."""
+    """By host and hash of its plan, or of all hosts' plans, what an earlier document says that was planned."""
     known: dict[str, list[Json]] = {}
     if isinstance(previous, Mapping) and previous.get("schema_version") == SCHEMA_VERSION:
+        hashes = {
+            str(host.get("host")): mapping(host.get("response")).get("hash") for host in previous.get("hosts", [])
+        }
+        of_all = fleet_hash({host: str(one or "") for host, one in hashes.items()})
         for host in previous.get("hosts", []):
             response = mapping(host.get("response"))
             rungs = [mapping(rung) for rung in response.get("plan") or []]
             actions = [mapping(action) for rung in rungs for action in rung.get("actions") or []]
-            known[f"{host.get('host')} {response.get('hash')}"] = [one for one in actions if "stable" in one]
+            for hash_ in (response.get("hash"), of_all):
+                known[f"{host.get('host')} {hash_}"] = [one for one in actions if "stable" in one]
     return known
 
 
@@ -126,63 +136,6 @@ def _no_verdict() -> Verdict:
     )
 
 
-def _fleet_incidents(hosts: Sequence[Json], prefix: str) -> list[dict[str, Any]]:
-    """Incidents of the same kind and cause over all hosts, with the command that leads there."""
-    merged: dict[tuple[str, str], dict[str, Any]] = {}
-    for host in hosts:
-        for incident in host["incidents"]:
-            entry = merged.setdefault(
-                (incident["incident"], incident["cause"]), {**incident, "evidence": [], "hosts": []}
-            )
-            entry["hosts"].append(host["host"])
-            entry["evidence"] += [f"{host['host']}: {line}" for line in incident["evidence"]]
-    for entry in merged.values():
-        entry["command"] = f"{prefix}{_file(entry['playbook'], prefix)} --limit {quote(','.join(entry['hosts']))}"
-    return sorted(merged.values(), key=lambda entry: (entry["priority"], -len(entry["hosts"])))
-
-
-def _file(playbook: str, prefix: str) -> str:
-    return playbook if prefix.endswith("media_ops.runbook.") else f"{playbook}.yml"
-
-
-def _next(hosts: Sequence[Json], incidents: Sequence[Json]) -> list[dict[str, str]]:
-    """What to run or do, most urgent first: the incidents' commands, then what each other unknown needs, once."""
-    steps: dict[tuple[str, str], None] = {}
-    responses = {host["host"]: host.get("response") for host in hosts}
-    for incident in incidents:
-        why = f"{incident['priority']} {incident['title'].lower()} ({incident['cause']}) on {_some(incident['hosts'])}"
-        steps[_after_response(why, incident, [responses[name] for name in incident["hosts"]])] = None
-    todo: dict[str, list[str]] = {}
-    for host in hosts:
-        led_to = {check for incident in host["incidents"] for check in incident["checks"]}
-        told = {one["fault"] for one in host["verdicts"] if one["check"] in led_to}
-        for one in host["verdicts"]:
-            wanted = one["state"] == "unknown" and one["action"] and one["fault"] not in told
-            if wanted and host["host"] not in todo.setdefault(one["action"], []):
-                todo[one["action"]].append(host["host"])
-    for action, names in todo.items():
-        steps[f"{action} ({_some(names)})", ""] = None
-    return [{"why": why, "command": command} for why, command in steps]
-
-
-def _after_response(why: str, incident: Json, responses: Sequence[Json | None]) -> tuple[str, str]:
-    """What follows for an incident: its playbook, the approval of a plan that is there, or a person."""
-    found = [response for response in responses if response]
-    if not found:
-        return why, incident["command"]
-    if any(response["acted"] for response in found):
-        return f"{why}: not recovered, call whom the report names", ""
-    planned = [response for response in found if any(rung["actions"] for rung in response["plan"])]
-    if any(response["refusals"] for response in found) or not planned:
-        return f"{why}: automation may do nothing, a person must look", ""
-    approved = f" -e incident_plan={planned[0]['hash']}" if len(responses) == 1 else ""
-    return f"{why}: do what was planned", f"{incident['command']} -e incident_mode=apply{approved}"
-
-
-def _some(names: Sequence[str]) -> str:
-    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
-
-
 def summarise(document: Json, reports: Sequence[str]) -> dict[str, Any]:
     """What of a result document goes to set_stats: for the verdict table, AWX workflows and Event-Driven Ansible."""
 
@@ -203,6 +156,7 @@ def summarise(document: Json, reports: Sequence[str]) -> dict[str, Any]:
             {key: i[key] for key in ("incident", "priority", "cause", "hosts", "playbook", "respond_within_s")}
             for i in document["incidents"]
         ],
+        "refused": document["refused"][:_REASONS_MAX],
         "next": document["next"],
         "reports": list(reports),
     }

@@ -110,7 +110,18 @@ def _verdict(summary: Json, hosts: Sequence[_Host], width: int) -> list[Line]:
     failed = summary.get("failed")
     end = " The run fails." if failed is True else "" if failed is False else " Whether the run fails is not known."
     first, *more = _wrapped(f"{_WORDS[state]}: {title}: {found}.{end}", width, 4)
-    return [Line(first, state, len(_WORDS[state])), *(Line(text) for text in more)]
+    return [Line(first, state, len(_WORDS[state])), *(Line(text) for text in [*more, *_refused(summary, width)])]
+
+
+def _refused(summary: Json, width: int) -> list[str]:
+    """Why nothing, or no more, was done: a line or two for each reason."""
+    lines: list[str] = []
+    for row in _rows(summary, "refused")[:_LINES_MAX]:
+        names = row.get("hosts") if isinstance(row.get("hosts"), Sequence) else []
+        on = ", ".join(one_line(name, 80) for name in list(names or [])[:_LINES_MAX])
+        more = f" and {len(names) - _LINES_MAX} more" if names and len(names) > _LINES_MAX else ""
+        lines += _wrapped(f"Not done on {on}{more}: {one_line(row.get('why') or '', 300)}", width, _LINES_MAX)
+    return lines
 
 
 def _next(summary: Json, width: int) -> list[Line]:

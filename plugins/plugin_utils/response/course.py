@@ -14,13 +14,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ...module_utils.plan import host_hash
 from ...module_utils.shapes import Json, mapping
 from ...module_utils.times import from_text
 from ..judging.shapes import Mode, Response, Rung, response
 from .breaker import breaker_refusals
 from .diagnosis import LOOKED_AT_AS, classify
-from .ladder import cured, drifted, joined_hash
+from .ladder import cured, drifted
 
+_UNSEEN_MAX = 3
 _DISRUPTIVE = ("service_control", "session_terminate")
 
 
@@ -28,6 +30,7 @@ def planned(
     diagnosis: Json,
     rungs: Sequence[Rung],
     *,
+    host: str,
     run_id: str,
     mode: Mode,
     breaker: Json,
@@ -39,13 +42,14 @@ def planned(
         diagnosis: ``incidents``, ``classes``, ``findings``, ``advice``, ``noted``, and of the guard
             ``refusals``.
         rungs: planned.
+        host: its name, of which the plan's hash is a part.
         run_id: what names the run.
         mode: ``plan`` or ``apply``.
         breaker: ``open``, the causes for which no host may be touched, ``refusals`` for whatever cause, ``findings`` on
             the fleet, and ``hash``, of all hosts' plans.
         approved: hash of the plan that a person approved, "" where none is asked for.
     """
-    found = _hash(rungs)
+    found = plan_hash_of(host, rungs)
     drift = drifted(found, approved, breaker["hash"]) if mode == "apply" else []
     told: dict[str, Any] = {key: diagnosis[key] for key in ("incidents", "classes", "findings", "advice", "noted")}
     of_fleet = [*breaker_refusals(diagnosis["incidents"], breaker["open"]), *breaker["refusals"]]
@@ -57,7 +61,7 @@ def planned(
 
 
 def planned_procedure(
-    name: str, title: str, rungs: Sequence[Rung], *, run_id: str, mode: Mode, approved: str
+    name: str, title: str, rungs: Sequence[Rung], *, host: str, run_id: str, mode: Mode, approved: str
 ) -> Response:
     """A procedure as a response, before anything was done. What cannot be planned, or is not what was approved, is not
     begun.
@@ -66,11 +70,12 @@ def planned_procedure(
         name: of the procedure.
         title: of the procedure, for people.
         rungs: planned, in its order.
+        host: as for ``planned``.
         run_id: what names the run.
         mode: ``plan`` or ``apply``.
         approved: as for ``planned``.
     """
-    found = _hash(rungs)
+    found = plan_hash_of(host, rungs)
     unplanned = _failures(rungs)
     drift = [] if unplanned else drifted(found, approved)
     made = response(run_id, mode, procedure=name, title=title, refusals=[*unplanned, *drift])
@@ -78,12 +83,18 @@ def planned_procedure(
     return {**made, "plan": list(rungs), "hash": found, "recovered": False if told else None, "msg": told}
 
 
-def _hash(rungs: Sequence[Json]) -> str:
-    return joined_hash([rung["hash"] for rung in rungs if rung["hash"]])
+def plan_hash_of(host: str, rungs: Sequence[Json]) -> str:
+    """The hash of a host's plan, "" where nothing was planned."""
+    return host_hash(host, [str(rung["hash"]) for rung in rungs if rung.get("hash")])
 
 
 def _failures(rungs: Sequence[Json]) -> list[str]:
     return [f"{rung['rung']}: {rung['msg']}" for rung in rungs if rung["failed"]]
+
+
+def unseen(rungs: Sequence[Json]) -> list[str]:
+    """What rungs could not look at, in lines."""
+    return [f"{rung['rung']}: {line}" for rung in rungs for line in rung.get("unseen") or []]
 
 
 def fleet_gate(fleet: Mapping[str, Any], host: str) -> list[str]:
@@ -210,32 +221,52 @@ def concluded(course: Json, *, evidence: str, contacts: Sequence[Json]) -> dict[
     """
     whole = course["response"]
     is_procedure = bool(whole["procedure"])
-    failed = _failures(whole["acted"])
-    if is_procedure:
-        recovered = course["state"] in ("watching", "recovered") and not failed and not whole["refusals"]
-    else:
-        recovered = course["state"] == "recovered" and not whole["refusals"]
+    failed, not_seen = _failures(whole["acted"]), unseen(whole["acted"])
+    carried_out = [rung["rung"] for rung in whole["acted"] if rung["changed"]]
+    well = not whole["refusals"] and (
+        course["state"] == "recovered" or (is_procedure and course["state"] == "watching")
+    )
+    recovered: bool | None = well and not (is_procedure and failed)
+    if recovered and is_procedure and not_seen and not carried_out:
+        recovered = None
     seconds = int(course["ended"] - course["began"])
-    tried = "; ".join(rung["rung"] for rung in whole["acted"] if rung["changed"]) or "nothing"
-    if recovered:
-        said = f"Done in {seconds} s: {tried}" if is_procedure else f"Recovered after {seconds} s by: {tried}"
-    else:
+    said = _said(whole, recovered, seconds, carried_out)
+    if recovered is not True:
         whom = ", ".join(f"{one.get('name', '?')} {one.get('contact', '')}".strip() for one in contacts)
-        lines = [
-            f"NOT done. Carried out: {tried}" if is_procedure else f"NOT recovered. Tried: {tried}",
+        said += [
+            *whole["refusals"],
             *failed,
+            *_not_seen(not_seen),
             f"Page {whom or 'the person on call (no report_contacts are set)'}",
             *([f"Evidence on the host: {evidence}"] if evidence else []),
         ]
-        said = ". ".join(lines)
+    elif is_procedure:
+        said += _not_seen(not_seen)
     return {
         **whole,
         "evidence": evidence,
         "recovered": recovered,
         "recovered_after_s": seconds if recovered else None,
-        "page": not recovered,
-        "msg": said,
+        "page": recovered is not True,
+        "msg": ". ".join(said),
     }
+
+
+def _said(whole: Json, recovered: bool | None, seconds: int, carried_out: Sequence[str]) -> list[str]:
+    """How it ended, in the first sentence: acted, looked and found nothing, could not look, or failed."""
+    is_procedure, tried = bool(whole["procedure"]), "; ".join(carried_out)
+    if recovered is None:
+        return ["Nothing was done, and nobody can say whether there was anything to do"]
+    if not recovered:
+        how = "NOT done. Carried out" if is_procedure else "NOT recovered. Tried"
+        return [f"{how}: {tried or 'nothing'}"]
+    if not is_procedure:
+        return [f"Recovered after {seconds} s by: {tried or 'nothing'}"]
+    return [f"Done in {seconds} s: {tried}" if tried else f"Looked in {seconds} s: there was nothing to do"]
+
+
+def _not_seen(lines: Sequence[str]) -> list[str]:
+    return [f"Could not look: {'; '.join(lines[:_UNSEEN_MAX])}"] if lines else []
 
 
 def looks_for(course: Json, looks: Mapping[str, Json]) -> list[dict[str, Any]]:

@@ -9,7 +9,9 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ...module_utils.shapes import Json, mapping, number, one_line
+from ..judging.observations import unread
 from .advice import advise
+from .beside import unjudged
 from .noted import noted_findings
 
 LOOKED_AT_AS = {"disk": "host", "resources": "host"}
@@ -32,10 +34,14 @@ def diagnose(seen: Sequence[Json], stats: object, *, limits: Json, advice: Seque
     """
     found: dict[str, Any] = {look["subject"]: look["answer"] for look in seen if look["module"] != "log_digest_info"}
     logs = {look["subject"]: mapping(look["answer"]) for look in seen if look["module"] == "log_digest_info"}
-    looked_at_stats = "stats" in found
-    endpoints = mapping(mapping(found.pop("stats", None)).get("endpoints"))
-    if endpoints:
-        stats = mapping(endpoints.get("stats")).get("data") or {}
+    looked_at_stats, why = "stats" in found, ""
+    asked = mapping(found.pop("stats", None))
+    endpoints = mapping(asked.get("endpoints"))
+    if looked_at_stats:
+        why = failure_of(asked, "endpoints") or _failure_of_answer(mapping(endpoints.get("stats")))
+        # Where the newer look failed, what the check has of them stands.
+        stats = stats if why else mapping(endpoints.get("stats")).get("data")
+        found["stats"] = {"failed": True, "msg": why or "the statistics are empty"}
     if stats is not None:
         found["stats"] = mapping(stats)
     noted: dict[str, Any] = {name: answer.get("last") or [] for name, answer in logs.items()}
@@ -50,9 +56,27 @@ def diagnose(seen: Sequence[Json], stats: object, *, limits: Json, advice: Seque
             busy_metrics=busy(mapping(mapping(endpoints.get("metrics")).get("data")).get("metrics")),
             advice=advise(measured(stages, mapping(found.get("host"))), advice),
         )
-    made = classify({**found, "noted": noted}, limits)
-    asked = {"metrics": mapping(endpoints.get("metrics")).get("data")} if endpoints else {}
-    return {**made, "noted": noted, "advice": noted.get("advice", []), "probes": {**found, **asked}}
+    made = classify({**found, "noted": noted, "logs": logs}, limits)
+    more = {"metrics": mapping(endpoints.get("metrics")).get("data")} if endpoints else {}
+    return {**made, "noted": noted, "advice": noted.get("advice", []), "probes": {**found, **more}}
+
+
+def looked(rows: Sequence[Json]) -> list[dict[str, Any]]:
+    """The looks of a loop of action probe, each with its answer; one that gave none is a look that failed.
+
+    Args:
+        rows: the loop's results.
+    """
+    return [
+        {**row["item"], "answer": row.get("answer") or {"failed": True, "msg": row.get("msg") or "no answer"}}
+        for row in rows
+        if not row.get("skipped")
+    ]
+
+
+def _failure_of_answer(answer: Json) -> str:
+    """Why an endpoint gave no document, or "" where it did."""
+    return "" if answer.get("state") == "ok" else str(answer.get("reason") or answer.get("state") or "no answer")
 
 
 def guard_refusals(guard: Json) -> list[str]:
@@ -126,7 +150,11 @@ def classify(found: Mapping[str, Any], limits: Json) -> dict[str, Any]:
         add("disk", *(("unknown", failure) if failure else _disk(host, limits)))
         add("resources", *(("unknown", failure) if failure else _resources(host, limits)))
     if "stats" in found:
-        add("performance", *_performance(mapping(found["stats"]), limits))
+        failure = failure_of(mapping(found["stats"]))
+        add("performance", *(("unknown", failure) if failure else _performance(mapping(found["stats"]), limits)))
+    for name, answer in mapping(found.get("logs")).items():
+        if why := unread(mapping(answer)):
+            add(name, "missing" if mapping(answer).get("state") == "missing" else "unknown", why)
     findings += noted_findings(mapping(found.get("noted")))
     return {"classes": classes, "findings": findings}
 
@@ -172,9 +200,24 @@ def _sessions(result: Json) -> tuple[str, str]:
             f"{len(lost)} are listed without a process, such as {lost[0].get('session_id')}: only a restart of the "
             "service ends those"
         )
+    return _long_running(result, sessions, orphans)
+
+
+def _long_running(result: Json, sessions: Sequence[Json], orphans: Sequence[Json]) -> tuple[str, str]:
+    """The class where no session is known to be due."""
+    doubtful = unjudged(result)
+    service = mapping(result.get("service"))
+    if doubtful or service.get("state") == "unknown":
+        listed = "; ".join(f"{row.get('session_id')} ({row.get('state')}: {row.get('why')})" for row in doubtful[:5])
+        return "unknown", f"{len(doubtful)} of {len(sessions) + len(orphans)} cannot be judged: " + (
+            listed or str(service.get("reason") or "nothing is known of the service")
+        )
     wanting = [row for row in sessions if row.get("attention") in ("investigate", "end")]
     if wanting:
-        listed = ", ".join(f"{row.get('session_id')} ({row.get('state')})" for row in wanting[:5])
+        listed = ", ".join(
+            f"{row.get('session_id')} ({row.get('state')}: {row.get('why') or 'no reason given'})"
+            for row in wanting[:5]
+        )
         return "attention", f"{len(wanting)} run long and are not to be ended: {listed}"
     if orphans:
         return "orphans", f"{len(orphans)} processes without a session"
@@ -223,8 +266,10 @@ def _resources(host: Json, limits: Json) -> tuple[str, str]:
 def _performance(stats: Json, limits: Json) -> tuple[str, str]:
     average = number(stats.get("average_duration"))
     operations = number(stats.get("total_operations"))
-    if not operations or average is None:
-        return "unknown", "no operation in the window"
+    if operations == 0:
+        return "idle", "no operation in the window"
+    if operations is None or average is None:
+        return "unknown", "the statistics do not tell the number of operations and their average duration"
     rows = {name: number(mapping(row).get("average_duration")) for name, row in _stages(stats)}
     slow = sorted(((value, name) for name, value in rows.items() if value is not None), reverse=True)
     line = f"{average:.0f} s an operation on average" + (

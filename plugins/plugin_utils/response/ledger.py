@@ -5,11 +5,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ...module_utils.shapes import Json, mapping, number, one_line
 from ..judging.shapes import Rung, rung
+from .beside import noted_by, unseen_by
 from .diagnosis import failure_of
 from .ladder import is_hash
 
@@ -27,6 +28,7 @@ def planned_rung(row: Json, result: object) -> Rung:
     failed = [action for action in actions if action.get("result") == "failed"]
     refusals = "; ".join(one_line(line) for line in acted.get("refusals") or [])
     as_of = number(acted.get("as_of"))
+    noted, left = ([], 0) if failure else noted_by(row["act"], acted)
     return rung(
         row,
         actions,
@@ -34,8 +36,28 @@ def planned_rung(row: Json, result: object) -> Rung:
         changed=bool(acted.get("changed")),
         failed=bool(failure or failed or refusals),
         msg=failure or one_line(refusals or acted.get("msg") or _space(acted), 300),
+        unseen=[] if failure else unseen_by(row["act"], mapping(row.get("args")), acted),
+        noted=noted,
+        noted_left=left,
         as_of=None if as_of is None else float(as_of),
     )
+
+
+def planned_rungs(rows: Sequence[Json]) -> list[Rung]:
+    """The rungs of a loop of action rung; one that gave none could not be planned, and is not left out for it.
+
+    Args:
+        rows: the loop's results. Those that were skipped are not enabled.
+    """
+    made: list[Any] = []
+    for row in rows:
+        if "rung" in row:
+            made.append(row["rung"])
+        elif not row.get("skipped"):
+            made.append(
+                rung(row["item"], failed=True, msg=f"could not be planned: {one_line(row.get('msg') or 'no answer')}")
+            )
+    return made
 
 
 def _space(acted: Json) -> str:

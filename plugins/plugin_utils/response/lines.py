@@ -13,8 +13,13 @@ from .ledger import bounded
 _SHOWN = 20
 
 
-def response_lines(response: Json) -> list[str]:
-    """A response for people: what is wrong, what was found, what would be done or was done."""
+def response_lines(response: Json, of_all: str = "") -> list[str]:
+    """A response for people: what is wrong, what was found, what would be done or was done.
+
+    Args:
+        response: as it stands.
+        of_all: hash of the plans of all hosts of the run, "" where it is not known.
+    """
     shown: list[str] = []
     incidents = response.get("incidents") or []
     for incident in incidents:
@@ -29,14 +34,14 @@ def response_lines(response: Json) -> list[str]:
         shown += [f"  {row['subject']}: {row['class']} - {row['finding']}" for row in response["findings"]]
     for advice in response.get("advice") or []:
         shown.append(f"Advice: {advice}")
-    shown += _plan_lines(response)
+    shown += _plan_lines(response, of_all)
     shown += [f"Not touched: {line}" for line in response.get("refusals") or []]
     if response.get("msg"):
         shown.append(response["msg"])
     return shown
 
 
-def _plan_lines(response: Json) -> list[str]:
+def _plan_lines(response: Json, of_all: str) -> list[str]:
     plan = response.get("plan") or []
     if response.get("acted"):
         return ["Done:", *_rung_lines(response["acted"], result=True)]
@@ -45,7 +50,12 @@ def _plan_lines(response: Json) -> list[str]:
     shown = [f"Plan {response.get('hash') or ''}:".replace(" :", ":"), *_rung_lines(plan, result=False)]
     doable = any(rung.get("actions") for rung in plan)
     if response.get("mode") == "plan" and response.get("incidents") and doable and not response.get("refusals"):
-        shown.append(f"To do it: the same command with -e incident_mode=apply -e incident_plan={response.get('hash')}")
+        own = response.get("hash")
+        limited = f"--limit to this host and -e incident_mode=apply -e incident_plan={own}"
+        alone = f"-e incident_mode=apply -e incident_plan={own}"
+        together = f", or for all hosts of this run at once with -e incident_mode=apply -e incident_plan={of_all}"
+        several = of_all not in ("", own)
+        shown.append(f"To do it: the same command with {limited + together if several else alone}")
     return shown
 
 
@@ -61,8 +71,13 @@ def _rung_lines(plan: Sequence[Json], *, result: bool) -> list[str]:
             shown.append(f"     {what}{_proof(action)}{ended}")
         if len(actions) > _SHOWN:
             shown.append(f"     and {len(actions) - _SHOWN} more")
+        unseen, noted = rung.get("unseen") or [], rung.get("noted") or []
         if not actions:
-            shown.append("     nothing to do")
+            shown.append(f"     {'nothing was done' if unseen or rung.get('failed') else 'nothing to do'}")
+        shown += [f"     could not look: {line}" for line in unseen]
+        shown += [f"     found beside it: {line}" for line in noted]
+        if rung.get("noted_left"):
+            shown.append(f"     and {rung['noted_left']} more findings")
     return shown
 
 

@@ -13,6 +13,8 @@ from ...module_utils.shapes import STATES, Json, mapping, one_line
 from ..judging.observations import components
 from ..judging.routing import route
 from ..judging.shapes import Verdict, verdict
+from .beside import CALLS
+from .course import unseen
 
 
 def sample(answer: object, observations: Mapping[str, Any], cause: str, index: int) -> dict[str, Any]:
@@ -74,6 +76,11 @@ _PROBED: dict[str, tuple[str, dict[str, str]]] = {
 }
 
 
+# Of these the service itself tells, but for a fault of the look.
+_LOOKED_AT = {"service": "P0-3C", "sessions": "P0-3B", "performance": "P2P-1A"}
+_OF_RESPONSE = ("probed_", "could_not_look", "found_beside")
+
+
 def _diagnosed(response: Json) -> list[Verdict]:
     """Verdicts for what the probes found and the service did not tell."""
     findings = {row["subject"]: row["finding"] for row in response.get("findings") or []}
@@ -93,7 +100,63 @@ def _diagnosed(response: Json) -> list[Verdict]:
                     fault="missing" if state == "unknown" else "",
                 )
             )
-    return found
+    return [*found, *_not_looked_at(response, findings)]
+
+
+def _not_looked_at(response: Json, findings: Mapping[str, str]) -> list[Verdict]:
+    """A verdict for each other look that failed: logs, sessions, the service, statistics."""
+    unknown = [
+        name for name, kind in mapping(response.get("classes")).items() if kind == "unknown" and name not in _PROBED
+    ]
+    return [
+        verdict(
+            f"probed_{name}",
+            f"Look at {name.replace('_', ' ')}",
+            _LOOKED_AT.get(name, ""),
+            "unknown",
+            one_line(f"unknown: {findings.get(name, '')}", 300),
+            observed="unknown",
+            fault="missing",
+        )
+        for name in unknown
+    ]
+
+
+def _carried_out(response: Json) -> list[Verdict]:
+    """Verdicts for what the rungs could not look at, and for what they found beside their work."""
+    rungs = [mapping(rung) for rung in response.get("acted") or response.get("plan") or []]
+    made = []
+    not_seen = [] if response.get("recovered") and not response.get("procedure") else unseen(rungs)
+    if not_seen:
+        made.append(
+            verdict(
+                "could_not_look",
+                "What could not be looked at",
+                _step(rungs, "unseen"),
+                "unknown",
+                _first(not_seen),
+                fault="missing",
+                action="Mend why it could not be looked at, and run it again",
+            )
+        )
+    beside = [line for rung in rungs if rung.get("act") in CALLS for line in rung.get("noted") or []]
+    if beside:
+        left = sum(rung.get("noted_left") or 0 for rung in rungs if rung.get("act") in CALLS)
+        action = "Read them in the report, below the response"
+        step = _step(rungs, "noted")
+        made.append(
+            verdict("found_beside", "Found beside the work", step, "warning", _first(beside, left), action=action)
+        )
+    return made
+
+
+def _step(rungs: Sequence[Json], key: str) -> str:
+    return next((str(rung["steps"][0]) for rung in rungs if rung.get(key) and rung.get("steps")), "")
+
+
+def _first(lines: Sequence[str], left: int = 0) -> str:
+    more = len(lines) - 1 + left
+    return one_line(lines[0], 240) + (f" (and {more} more)" if more else "")
 
 
 def amended(found: Json, response: Json, policy: Json) -> dict[str, Any]:
@@ -112,7 +175,8 @@ def amended(found: Json, response: Json, policy: Json) -> dict[str, Any]:
 def final_verdicts(verdicts: Sequence[Verdict], response: Json) -> list[Verdict]:
     """The verdicts after the response, with its outcome; what a window of the past still shows is a warning."""
     outcome = response.get("recovered")
-    known: list[Verdict] = [{**one} for one in verdicts if not str(one["check"]).startswith("probed_")]
+    known: list[Verdict] = [{**one} for one in verdicts if not str(one["check"]).startswith(_OF_RESPONSE)]
+    known += _carried_out(response)
     if outcome is None:
         return sorted([*_diagnosed(response), *known], key=lambda one: -STATES.index(one["state"]))
     stale = {check for incident in response.get("incidents", []) for check in incident["checks"]}

@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from ...module_utils.shapes import mapping, number, one_line
+from ...module_utils.shapes import Json, mapping, number, one_line
 from ..judging.shapes import Observation, observation
 
 _FIGURES = {
@@ -19,6 +19,18 @@ _FIGURES = {
 _WORDS = {"worse": 3, "better": 2, "noise": 1, "not_enough_data": 0}
 
 
+def _lost(review: Json) -> str:
+    """Why nothing is known of a week, though some of it was seen; "" where enough of it was."""
+    coverage = mapping(review.get("coverage"))
+    share = number(coverage.get("share"))
+    if share is None or coverage.get("known", True):
+        return ""
+    notes = one_line("; ".join(map(str, coverage.get("notes") or [])), 200)
+    return f"the data cover {share:.1%} of the week, too little to know it{': ' + notes if notes else ''}".replace(
+        "%", " %"
+    )
+
+
 def observe_review(review: object) -> dict[str, Observation]:
     """The figures of the week, the share of it that they cover, and whether something got worse by more than noise.
 
@@ -26,6 +38,7 @@ def observe_review(review: object) -> dict[str, Observation]:
         review: as ``review.review`` gives it.
     """
     found = mapping(review)
+    lost = _lost(found)
     figures, coverage = mapping(found.get("figures")), mapping(found.get("coverage"))
     at = mapping(found.get("period")).get("to")
     notes = coverage.get("notes") or ["there is no review"]
@@ -35,6 +48,8 @@ def observe_review(review: object) -> dict[str, Observation]:
         value = number(figures.get(figure))
         if value is None and known == 0 and figure != "peak_active_sessions":
             observed[name] = observation(None, unit, at=at, applicable=False, note="no operations in the week")
+        elif lost:
+            observed[name] = observation(None, unit, at=at, fault="missing", reason=lost)
         elif value is None:
             observed[name] = observation(None, unit, at=at, fault="missing", reason=one_line("; ".join(notes), 300))
         else:
@@ -50,7 +65,8 @@ def observe_review(review: object) -> dict[str, Observation]:
     if rows:
         worst = max(rows, key=lambda row: _WORDS[row["verdict"]])
         said = "; ".join(f"{row['figure']}: {row['why']}" for row in rows)
-        observed["week_degradation"] = observation(worst["verdict"], "state", at=at, note=one_line(said, 300))
+        seen = observation(worst["verdict"], "state", at=at, note=one_line(said, 300))
+        observed["week_degradation"] = observation(None, "state", at=at, fault="missing", reason=lost) if lost else seen
     else:
         observed["week_degradation"] = observation(None, "state", at=at, fault="missing", reason="there is no review")
     return observed

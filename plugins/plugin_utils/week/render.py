@@ -91,14 +91,24 @@ def _unchanged(document: Json) -> str:
 def _state(document: Json) -> str:
     if _count(document, "worse"):
         return "warning"
-    known = document["figures"]["total_operations"] is not None
+    known = document["figures"]["total_operations"] is not None and not _lost(document)
     return "ok" if known and not _count(document, "no_review") else "unknown"
 
 
 def _word(document: Json) -> str:
     if document["figures"]["total_operations"] is None:
         return "No figures"
-    return "Slower or more errors" if _count(document, "worse") else "No degradation seen"
+    if _count(document, "worse"):
+        return "Slower or more errors"
+    if _count(document, "no_review") or _lost(document):
+        return "Too little is known"
+    return "No degradation seen"
+
+
+def _lost(document: Json) -> list[str]:
+    """Hosts of whose week the data cover too little."""
+    reviews = {host["host"]: host["review"] or {} for host in document["hosts"]}
+    return [host for host, review in reviews.items() if not (review.get("coverage") or {}).get("known", True)]
 
 
 def _sentence(document: Json) -> str:
@@ -123,6 +133,10 @@ def _sentence(document: Json) -> str:
     died = len(document["automation"]["interrupted"]) + document["automation"]["interrupted_left"]
     if died:
         said += f" {died} {'action of automation was' if died == 1 else 'actions of automation were'} interrupted."
+    lost = _lost(document)
+    if lost:
+        more = f" and {len(lost) - 3} more" if len(lost) > 3 else ""
+        said += f" Too little is known of the week of {', '.join(lost[:3])}{more}."
     share = figures["coverage_share"]
     return said + (f" The data cover {percent(share)} of the week." if share is not None else "")
 

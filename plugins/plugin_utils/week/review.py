@@ -55,6 +55,7 @@ from ..judging.observations import metrics
 _NOTES_MAX = 20
 
 THRESHOLDS: dict[str, tuple[float, float]] = {
+    "coverage_known": (0, 1),
     "coverage_min": (0, 1),
     "days_min": (2, 28),
     "operations_min": (1, 1e9),
@@ -239,6 +240,7 @@ def _coverage(
         "covered_h": round(covered / HOUR_S, 2),
         "proved_h": round(length_of(proved) / HOUR_S, 2),
         "share": round(covered / WEEK_S, 4),
+        "known": covered / WEEK_S >= limits["coverage_known"],
         "enough": covered / WEEK_S >= limits["coverage_min"],
         "gaps": [{"from": _text(left), "to": _text(right)} for left, right in gaps[:_NOTES_MAX]],
         "gaps_left": max(0, len(gaps) - _NOTES_MAX),

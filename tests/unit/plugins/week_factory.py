@@ -17,6 +17,7 @@ from ansible_collections.media_ops.runbook.plugins.module_utils.times import to_
 
 NOW = datetime(2026, 11, 27, 17, 0, tzinfo=UTC)  # a Friday
 LIMITS: dict[str, Any] = {
+    "coverage_known": 0.5,
     "coverage_min": 0.8,
     "days_min": 5,
     "operations_min": 20,

@@ -101,7 +101,7 @@ def test_an_installed_collection_is_called_by_name() -> None:
     frame = Frame("Watch", (), "", "ansible-playbook media_ops.runbook.", NOW)
     (group,) = grouped([message("media 1")])
     assert text.command_for(group, frame) == (
-        "ansible-playbook media_ops.runbook.incident_critical_system --limit 'media 1'"
+        "ansible-playbook media_ops.runbook.incident_critical_system --limit '~^media\\x201\\Z'"
     )
 
 

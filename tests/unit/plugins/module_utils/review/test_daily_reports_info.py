@@ -172,5 +172,5 @@ def test_misuse_is_named(state: Path, option: str, value: Any) -> None:
 
 
 def test_the_review_names_a_threshold_that_is_missing() -> None:
-    with pytest.raises(MediaOpsError, match=r"thresholds\.coverage_min"):
+    with pytest.raises(MediaOpsError, match=r"thresholds\.coverage_known"):
         review({}, now=NOW, thresholds={})

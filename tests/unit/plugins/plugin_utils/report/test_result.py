@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from ansible_collections.media_ops.runbook.plugins.module_utils.plan import Action, drift, planned
+from ansible_collections.media_ops.runbook.plugins.module_utils.plan import Action, drift, fleet_hash, planned
 from ansible_collections.media_ops.runbook.plugins.plugin_utils.judging.observations import details, observe
 from ansible_collections.media_ops.runbook.plugins.plugin_utils.judging.routing import route
 from ansible_collections.media_ops.runbook.plugins.plugin_utils.judging.verdict import judge
+from ansible_collections.media_ops.runbook.plugins.plugin_utils.report.commands import Commands
 from ansible_collections.media_ops.runbook.plugins.plugin_utils.report.result import build, summarise
 
 from tests.unit.plugins import factories as f
@@ -20,8 +21,8 @@ RUN = {
     "check": "daily_morning",
     "title": "Daily morning health check",
     "finished_at": "2026-11-24T06:00:10Z",
-    "playbook_prefix": "ansible-playbook playbooks/",
 }
+CALL = {"prefix": "ansible-playbook playbooks/", "again": "ansible-playbook -i hosts mine.yml", "limit": "eu"}
 
 
 def checked(registered: Any) -> dict[str, Any]:
@@ -37,7 +38,10 @@ def checked(registered: Any) -> dict[str, Any]:
 
 
 def document(hosts: dict[str, Any], **more: Any) -> dict[str, Any]:
-    return build(hosts, **{"run": RUN, "contacts": CONTACTS, "fail_on": ["critical", "unknown"], **more})
+    commands = Commands(CALL, hosts, "/r/1")
+    return build(
+        hosts, **{"run": RUN, "commands": commands, "contacts": CONTACTS, "fail_on": ["critical", "unknown"], **more}
+    )
 
 
 BROKEN = f.result(health=f.answer(f.health("critical", ffmpeg="critical")))
@@ -72,7 +76,8 @@ def test_incidents_of_the_fleet_are_merged_by_cause_with_a_command() -> None:
 
 
 def test_an_installed_collection_is_called_by_its_full_name() -> None:
-    made = document({"a": checked(BROKEN)}, run={**RUN, "playbook_prefix": "ansible-playbook media_ops.runbook."})
+    installed = Commands({"prefix": "ansible-playbook media_ops.runbook."}, ["a"])
+    made = document({"a": checked(BROKEN)}, commands=installed)
     assert made["incidents"][0]["command"] == "ansible-playbook media_ops.runbook.incident_critical_system --limit a"
 
 
@@ -127,17 +132,25 @@ def responded(**more: Any) -> dict[str, Any]:
     }
 
 
-RUNG = {"rung": "Restart the service", "actions": [{"action": "restart"}]}
+RUNG = {"rung": "Restart the service", "actions": [{"action": "restart"}], "failed": False, "msg": "", "unseen": []}
+UNKNOWN = [{"subject": "service", "class": "unknown", "finding": "no answer: systemd"}]
 
 
 @pytest.mark.parametrize(
     ("response", "why", "command"),
     [
         (responded(plan=[RUNG], hash="0123456789ab"), "do what was planned", "-e incident_plan=0123456789ab"),
-        (responded(), "a person must look", ""),
+        (responded(), "nothing that automation may do: a person must look", ""),
+        (responded(findings=UNKNOWN), "(service: no answer: systemd): a person must look", ""),
         (responded(plan=[{**RUNG, "actions": []}]), "a person must look", ""),
-        (responded(plan=[RUNG], refusals=["the breaker is open"]), "a person must look", ""),
-        (responded(plan=[RUNG], acted=[RUNG], recovered=False), "not recovered", ""),
+        (responded(plan=[{**RUNG, "actions": [], "unseen": ["API dead"]}]), "(API dead): a person must look", ""),
+        (
+            responded(plan=[RUNG], refusals=["the breaker is open"]),
+            "may do nothing (the breaker is open): a person",
+            "",
+        ),
+        (responded(plan=[RUNG], acted=[RUNG], recovered=False), "not recovered, call", ""),
+        (responded(plan=[RUNG], acted=[RUNG], recovered=False, refusals=["cap"]), "not recovered (cap), call", ""),
     ],
 )
 def test_what_follows_on_a_response(response: dict[str, Any], why: str, command: str) -> None:
@@ -146,6 +159,47 @@ def test_what_follows_on_a_response(response: dict[str, Any], why: str, command:
     first = made["next"][0]
     assert why in first["why"]
     assert first["command"].endswith(command) if command else first["command"] == ""
+
+
+def test_one_command_approves_the_plans_of_all_hosts_and_of_no_other() -> None:
+    host = checked(f.result(health=f.answer(f.health("critical", ffmpeg="critical", storage="critical"))))
+    found = {
+        "a": {**host, "response": responded(plan=[RUNG], hash="a" * 12)},
+        "b c": {**host, "response": responded(plan=[RUNG], hash="b" * 12)},
+        "paused": {**host, "response": responded(plan=[RUNG], hash="c" * 12, refusals=["automation is paused"])},
+        "well": checked(f.result()),
+    }
+    made = document(found)
+    of_both = fleet_hash({"a": "a" * 12, "b c": "b" * 12})
+    steps = [step for step in made["next"] if step["command"]]
+    assert [step["command"] for step in steps] == [
+        f"ansible-playbook -i hosts mine.yml --limit 'a,~^b\\x20c\\Z' -e incident_mode=apply -e incident_plan={of_both}"
+    ]
+    assert {incident["command"] for incident in made["incidents"]} == {""}
+    assert made["refused"] == [{"why": "automation is paused", "hosts": ["paused"]}]
+    assert any("on paused: automation may do nothing (automation is paused)" in step["why"] for step in made["next"])
+    assert summarise(made, [])["refused"] == made["refused"]
+
+
+def test_a_procedure_answers_no_incident_and_its_refusal_is_told() -> None:
+    response = responded(procedure="weekly", title="Weekly", plan=[RUNG], refusals=["another run acts"], msg="x")
+    made = document({"a": {**checked(BROKEN), "response": response}})
+    assert made["incidents"][0]["command"].endswith("incident_critical_system.yml --limit a")
+    assert {"why": "Not done on a: another run acts", "command": ""} in made["next"]
+
+
+def test_many_hosts_are_named_by_a_file_or_by_the_limit_of_the_run() -> None:
+    hosts = [f"media{at}" for at in range(300)]
+    commands = Commands(CALL, hosts, "/r/1")
+    assert commands.of("x", hosts) == "ansible-playbook playbooks/x.yml --limit eu"
+    for _twice in range(2):
+        assert commands.of("x", hosts[1:]) == "ansible-playbook playbooks/x.yml --limit @/r/1/hosts-1.txt"
+    assert commands.files == {"hosts-1.txt": "".join(f"{name}\n" for name in hosts[1:])}
+    assert Commands(CALL, hosts, "/my r/1").of("x", hosts[1:]).endswith("--limit '@/my r/1/hosts-1.txt,'")
+    of_awx = {"prefix": "AWX: the job template of ", "again": "AWX: the job template 'Respond'", "limit": ""}
+    assert Commands(of_awx, hosts).again("x", ["media1"], {"incident_plan": "a" * 12}) == (
+        f"AWX: the job template 'Respond'; limit media1; incident_plan {'a' * 12}"
+    )
 
 
 def test_a_service_that_is_down_is_told_once() -> None:

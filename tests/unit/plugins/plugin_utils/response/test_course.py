@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from ansible_collections.media_ops.runbook.plugins.module_utils.errors import OptionError
+from ansible_collections.media_ops.runbook.plugins.module_utils.plan import fleet_hash, host_hash
 from ansible_collections.media_ops.runbook.plugins.plugin_utils.response.choice import choose
 from ansible_collections.media_ops.runbook.plugins.plugin_utils.response.course import (
     acted,
@@ -18,6 +18,7 @@ from ansible_collections.media_ops.runbook.plugins.plugin_utils.response.course 
     is_disruptive,
     is_over,
     looks_for,
+    plan_hash_of,
     planned,
     planned_procedure,
     refused,
@@ -45,7 +46,6 @@ LOOKS: dict[str, dict[str, Any]] = {
 }
 LIMITS = {"disk_percent": 90, "memory_percent": 95, "cpu_percent": 90, "duration_s": 300}
 RUN = {"run_id": "r1", "controller": "ops1", "pid": 7, "user": "alice"}
-NOW = datetime(2026, 11, 29, 6, tzinfo=UTC)
 
 
 def found(*kinds: str, fault: str = "") -> dict[str, Any]:
@@ -90,7 +90,7 @@ class TestDiagnosis:
             "stage_breakdown": {"merging": {"average_duration": 250.0}, "upload": {"average_duration": 3.0}},
         }
         rows = [{"active_sessions": 0}, {"active_sessions": 2, "cpu_percent": 97, "memory_percent": 10}, "x"]
-        answer = {"endpoints": {"stats": {"data": stats}, "metrics": {"data": {"metrics": rows}}}}
+        answer = {"endpoints": {"stats": {"state": "ok", "data": stats}, "metrics": {"data": {"metrics": rows}}}}
         host = {"cpu": {"used_percent": 97}, "memory": {"used_percent": 10}, "disks": [], "io": [{"busy_percent": 9}]}
         rule = {
             "when": {
@@ -102,7 +102,11 @@ class TestDiagnosis:
         }
         made = diagnose(
             [
-                self.look("last_slow", "log_digest_info", {"last": [{"a": 1}], "counts": {"extra.error_code": []}}),
+                self.look(
+                    "last_slow",
+                    "log_digest_info",
+                    {"state": "ok", "last": [{"a": 1}], "counts": {"extra.error_code": []}},
+                ),
                 self.look("over_limit", "log_digest_info", {"failed": True, "msg": "no such file"}),
                 self.look("stats", "pipeline_info", answer),
                 self.look("host", "host_info", host),
@@ -124,7 +128,9 @@ class TestDiagnosis:
         given: dict[str, Any] = {"limits": LIMITS, "advice": []}
         made = diagnose([failed], {"total_operations": 4, "average_duration": 1.0}, **given)
         assert made["classes"] == {"performance": "ok"}
-        assert diagnose([failed], None, **given)["classes"] == {}
+        without = diagnose([failed], None, **given)
+        assert without["classes"] == {"performance": "unknown"}, "what was not seen is not nothing"
+        assert without["findings"][0]["finding"] == "no answer: no answer: ssh"
 
     def test_what_the_guard_says(self) -> None:
         assert guard_refusals({"recent": [], "pause": None}) == []
@@ -146,12 +152,35 @@ def diagnosis(*causes: str, **more: Any) -> dict[str, Any]:
 
 def plan_of(approved: str = "", mode: str = "apply", **more: Any) -> dict[str, Any]:
     breaker: dict[str, Any] = {"open": {}, "hash": "b" * 12, "refusals": [], "findings": []}
-    given: dict[str, Any] = {"run_id": "r1", "mode": mode, "breaker": breaker, "approved": approved}
+    given: dict[str, Any] = {"host": "media1", "run_id": "r1", "mode": mode, "breaker": breaker, "approved": approved}
     return {**planned(diagnosis("service"), [rung()], **{**given, **more})}
 
 
+HASH = host_hash("media1", ["a" * 12])
+ON: Any = {"host": "media1", "run_id": "r1"}
+
+
 class TestPlan:
-    @pytest.mark.parametrize(("approved", "drifts"), [("", 0), ("a" * 12, 0), ("b" * 12, 0), ("c" * 12, 1)])
+    def test_a_hash_is_of_one_host_and_of_all_its_rungs(self) -> None:
+        other = plan_of(HASH, host="media2")
+        assert other["hash"] not in ("", HASH, plan_of()["hash"])
+        assert f"approved was {HASH}, now it is {other['hash']}" in other["refusals"][0]
+        assert plan_hash_of("media1", [rung(), rung()]) not in ("", HASH)
+        assert plan_hash_of("media1", [rung(hash="")]) == ""
+
+    def test_a_hash_of_the_fleet_is_of_these_hosts_and_these_plans(self) -> None:
+        both = fleet_hash({"a": "1" * 12, "b": "2" * 12, "idle": ""})
+        assert both == fleet_hash({"b": "2" * 12, "a": "1" * 12})
+        others: tuple[dict[str, str], ...] = (
+            {"a": "2" * 12, "b": "1" * 12},
+            {"a": "1" * 12, "c": "2" * 12},
+            {"a": "1" * 12, "b": "2" * 12, "c": "2" * 12},
+            {"a": "1" * 12},
+        )
+        assert both not in [fleet_hash(other) for other in others]
+        assert (fleet_hash({"a": "1" * 12, "idle": ""}), fleet_hash({"idle": ""})) == ("1" * 12, "")
+
+    @pytest.mark.parametrize(("approved", "drifts"), [("", 0), (HASH, 0), ("b" * 12, 0), ("c" * 12, 1), ("a" * 12, 1)])
     def test_only_what_was_approved_is_done(self, approved: str, drifts: int) -> None:
         assert len(plan_of(approved)["refusals"]) == drifts
         assert plan_of(approved, mode="plan")["refusals"] == [], "a plan is shown whatever was approved"
@@ -161,6 +190,7 @@ class TestPlan:
         made = planned(
             diagnosis("service", refusals=["paused"]),
             [],
+            host="media1",
             run_id="r1",
             mode="apply",
             breaker={"open": opened, "hash": "", "refusals": [], "findings": []},
@@ -177,17 +207,17 @@ class TestPlan:
 
     def test_a_procedure_of_which_a_part_cannot_be_planned_is_not_begun(self) -> None:
         bad = rung("Free", failed=True, hash="", msg="no answer: sudo")
-        made = planned_procedure("p", "P", [rung(), bad], run_id="r1", mode="apply", approved="c" * 12)
+        made = planned_procedure("p", "P", [rung(), bad], **ON, mode="apply", approved="c" * 12)
         assert (made["refusals"], made["recovered"], made["msg"]) == (
             ["Free: no answer: sudo"],
             False,
             "Could not be planned: Free: no answer: sudo",
         )
         assert not to_be_acted_upon(made)
-        drifted = planned_procedure("p", "P", [rung()], run_id="r1", mode="apply", approved="c" * 12)
+        drifted = planned_procedure("p", "P", [rung()], **ON, mode="apply", approved="c" * 12)
         assert drifted["recovered"] is False
         assert "c" * 12 in drifted["msg"]
-        assert to_be_acted_upon(planned_procedure("p", "P", [rung()], run_id="r1", mode="apply", approved=""))
+        assert to_be_acted_upon(planned_procedure("p", "P", [rung()], **ON, mode="apply", approved=""))
 
 
 CONTACTS = [{"name": "Ann", "contact": "+1"}, {"name": "Bob", "contact": "+2"}]

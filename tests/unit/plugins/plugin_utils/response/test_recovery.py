@@ -159,7 +159,8 @@ class TestDiagnosis:
         assert made["classes"] == {"performance": "degraded"}
         assert "merging (250 s)" in made["findings"][0]["finding"]
         assert classes({"stats": {**stats, "average_duration": 300.0}}) == {"performance": "ok"}
-        assert classes({"stats": {"total_operations": 0, "average_duration": 0.0}}) == {"performance": "unknown"}
+        assert classes({"stats": {"total_operations": 0, "average_duration": 0.0}}) == {"performance": "idle"}
+        assert classes({"stats": {}}) == {"performance": "unknown"}
         # runbook: P2P-2A
         assert [row["stage"] for row in ranked_stages(stats)] == ["merging", "upload"]
 

@@ -456,6 +456,12 @@ def test_a_week_that_nothing_is_known_of_is_a_fault_and_never_ok() -> None:
     assert "HTTP 401" in observed["week_error_rate"]["reason"]
     assert observed["week_coverage"]["value"] == 0
     assert {one["fault"] for one in observe_review(None).values()} == {"missing"}
+    glimpse = reviewed(reports(days_of([15.0], 0)))
+    assert not glimpse["coverage"]["known"]
+    seen = observe_review(glimpse)
+    for name in ("week_error_rate", "week_degradation"):
+        assert (seen[name]["value"], seen[name]["fault"]) == (None, "missing"), "a day is no week"
+        assert "the data cover 14.3 % of the week, too little to know it" in seen[name]["reason"]
     idle = observe_review(reviewed(reports([]), week=service_week(0, average=0.0)))
     assert (idle["week_operations"]["value"], idle["week_error_rate"]["applicable"]) == (0, False)
 
