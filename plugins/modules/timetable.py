@@ -50,8 +50,8 @@ EXAMPLES = r"""
 
 RETURN = r"""
 rows:
-  description: For each procedure its C(name), its C(unit) without an ending, its times as C(calendars) of systemd and as
-    C(crons), the units that it comes C(after), and the C(timeout) of its service.
+  description: For each procedure its C(name), its C(unit) without an ending, its times as C(calendars) of systemd and
+    as C(crons), the units that it comes C(after), and the C(timeout) of its service.
   type: list
   elements: dict
   returned: success
