@@ -70,8 +70,8 @@ def _procedures(procedures: Any) -> list[str]:
         problems
         + [
             f"schedule_procedures has {json.dumps(one)}: it needs a name of lower case letters, digits and _, and "
-            f'either `every`, minutes that divide an hour ({", ".join(_MINUTES)}), or `at`, a time as "07:05" in quotes, '
-            "with `weekday` (Mon to Sun) where it is weekly; `after` names other procedures of the list"
+            f'either `every`, minutes that divide an hour ({", ".join(_MINUTES)}), or `at`, a time as "07:05" in quotes'
+            ", with `weekday` (Mon to Sun) where it is weekly; `after` names other procedures of the list"
             ", with `hours` above 0 where hosts are asked for it"
             for one in procedures
             if not (_NAME.match(str(one.get("name", ""))) and _is_time(one) and _is_order(one, names))
