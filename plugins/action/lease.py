@@ -11,10 +11,12 @@ from typing import Any
 from ansible.errors import AnsibleActionFail
 
 from ..module_utils.shapes import Json, mapping, one_line
+from ..module_utils.times import from_text, utc_now
 from ..plugin_utils.host_action import HostAction, plain
 from ..plugin_utils.response.controller import dead_run
 from ..plugin_utils.response.course import begun, fleet_gate, is_disruptive, is_over, refused, watch_refusals
 from ..plugin_utils.response.ledger import begun as begun_entries
+from ..plugin_utils.site.schedule import Due, due_of_job
 
 
 class ActionModule(HostAction):
@@ -41,8 +43,20 @@ class ActionModule(HostAction):
         ended = {host: {"recovered": plain(one.get("recovered"))} for host, one in responses.items()}
         return fleet_gate(ended, self.host)
 
+    def _due(self, course: Json, given: Json) -> Due:
+        """When the run was due, if it was scheduled, reckoned by when it began."""
+        if given["scheduled_for"]:
+            return Due(given["scheduled_for"], "")
+        table = self.variables.get("schedule_procedures")
+        table = None if table is None else plain(self._templar.template(table))
+        began = from_text(str(course["run"]["run_id"])[:16]) or utc_now()
+        return due_of_job(self.variables, table, course["response"]["procedure"], began, given["zone"])
+
     def _ask(self, course: Json, given: Json) -> dict[str, Any]:
         run, rung, response = course["run"], given["rung"] or {}, course["response"]
+        due = self._due(course, given)
+        if due.refusal:
+            return refused(course, [f"{due.refusal}; nothing is acted upon"])
         titles = [incident["title"] for incident in response["incidents"]]
         wanted = {
             "state": "leased",
@@ -55,7 +69,8 @@ class ActionModule(HostAction):
             "ttl": given["ttl"],
             "actions": list(dict.fromkeys(action["action"] for action in rung.get("actions", []))),
             "caps": given["caps"],
-            "scheduled_for": given["scheduled_for"] or None,
+            "scheduled_for": due.at or None,
+            "after": _needs(given, response["procedure"]),
             "window": given["window"],
             "entries": begun_entries(rung, controller=run["controller"], user=run["user"]) if rung else [],
         }
@@ -75,3 +90,10 @@ class ActionModule(HostAction):
             return refused(course, why)
         until = str(mapping(asked.get("lease")).get("expires_at") or "")
         return {**course, "leased": True, "leased_until": until, "permitted": True}
+
+
+def _needs(given: Json, procedure: str) -> list[Any]:
+    """What must have succeeded on the host before: by the policy for this procedure, and by the schedule."""
+    by_schedule = {(need["procedure"], need.get("act")): need for need in given["after"]}
+    by_policy = {(need["procedure"], need.get("act")): need for need in mapping(given["after_of"]).get(procedure) or []}
+    return list({**by_schedule, **by_policy}.values())

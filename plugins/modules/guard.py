@@ -33,8 +33,8 @@ options:
     description:
       - V(observed) only says how the host stands.
       - V(leased) takes the lease, or renews it for the same O(run_id). It is refused while automation is paused, while
-        another run holds the lease, when the run starts too late (O(scheduled_for)), and when one of O(actions) was
-        carried out too often (O(caps)).
+        another run holds the lease, when the run starts too late (O(scheduled_for)), when one of O(actions) was
+        carried out too often (O(caps)), and when what must come before has not succeeded on this host (O(after)).
       - V(released) gives the lease back, also where the ledger cannot be written. A lease of another run is left alone.
       - V(recorded) appends O(entries) to the ledger; they are on disk when the module returns. V(leased) does so too
         when it gives the lease, and V(released) before the lease is given back.
@@ -100,6 +100,23 @@ options:
   window:
     description: How many seconds after O(scheduled_for) the run may still act.
     type: float
+  after:
+    description: Procedures that must have succeeded on this host lately, by its own ledger.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      procedure:
+        description: Name of the procedure.
+        type: str
+        required: true
+      act:
+        description: The part of it that must have been done, by the module's name. Without it, all of it.
+        type: str
+      hours:
+        description: How many hours ago it may have ended.
+        type: float
+        required: true
   entries:
     description: Entries for the ledger. Each needs C(action); C(at) and C(run_id) are added.
     type: list
@@ -217,6 +234,11 @@ def main() -> None:
         "at_most": {"type": "int", "required": True},
         "within": {"type": "float", "required": True},
     }
+    need = {
+        "procedure": {"type": "str", "required": True},
+        "act": {"type": "str"},
+        "hours": {"type": "float", "required": True},
+    }
     module = AnsibleModule(
         argument_spec={
             "state": {
@@ -234,6 +256,7 @@ def main() -> None:
             "actions": {"type": "list", "elements": "str", "default": []},
             "caps": {"type": "list", "elements": "dict", "default": [], "options": cap},
             "window": {"type": "float"},
+            "after": {"type": "list", "elements": "dict", "default": [], "options": need},
             "entries": {"type": "list", "elements": "dict", "default": []},
             "hours": {"type": "float", "default": 24},
             "ledger_max_bytes": {"type": "int", "default": LEDGER_MAX_BYTES},

@@ -16,6 +16,7 @@ description:
     host's ledger what is about to be done. The lease of a run that is known to be dead is taken over - one of this
     machine, since it was started last, in this namespace of processes, whose process is gone. Any other stands until
     its time.
+  - A job that a schedule of AWX started is refused where its schedule's name does not say when it was due.
   - What speaks against it goes into the response, and C(permitted) is false; the task ends well. So it does where a
     host before it in this run did not recover.
 extends_documentation_fragment:
@@ -51,6 +52,21 @@ options:
     description: How many seconds later it may still act.
     type: float
     required: true
+  zone:
+    description:
+      - Zone of the times of C(schedule_procedures), by which it is reckoned when a job of AWX was due, where
+        O(scheduled_for) does not say it. Empty, the controller's.
+    type: str
+    default: ""
+  after:
+    description: What must have succeeded on this host lately, as for M(media_ops.runbook.guard).
+    type: list
+    elements: dict
+    default: []
+  after_of:
+    description: The same by the procedure that is carried out.
+    type: dict
+    default: {}
   watch:
     description:
       - How the host is to be watched. What cannot be meant speaks against acting on this host.

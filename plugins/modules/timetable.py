@@ -50,16 +50,16 @@ EXAMPLES = r"""
 
 RETURN = r"""
 rows:
-  description: For each procedure its C(name), its C(unit) without an ending, its times as C(calendar) of systemd and as
-    C(cron), the units that it comes C(after), and the C(timeout) of its service.
+  description: For each procedure its C(name), its C(unit) without an ending, its times as C(calendars) of systemd and
+    as C(crons), the units that it comes C(after), and the C(timeout) of its service.
   type: list
   elements: dict
   returned: success
   sample:
     - name: watch_health
       unit: media-ops-run-watch_health
-      calendar: "*-*-* *:0/5:00"
-      cron: "*/5 * * * *"
+      calendars: ["*-*-* *:0/5:00"]
+      crons: ["*/5 * * * *"]
       after: []
       timeout: 350
 units:

@@ -43,14 +43,14 @@ SCHEDULE: list[dict[str, Any]] = [
     {"name": "watch_performance", "every": 15},
     {"name": "daily_morning_health_check", "at": "07:00"},
     {"name": "daily_evening_summary", "at": "18:00"},
-    {"name": "daily_log_cleanup", "at": "02:00", "after": [{"name": "weekly_log_management", "hours": 192}]},
+    {"name": "daily_log_cleanup", "at": "02:00", "after": [{"name": "weekly_log_management"}]},
     {"name": "weekly_log_management", "at": "01:00", "weekday": "Mon"},
     {"name": "weekly_performance_review", "at": "17:00", "weekday": "Fri"},
     {
         "name": "weekly_system_cleanup",
         "at": "03:00",
         "weekday": "Sun",
-        "after": [{"name": "weekly_performance_review", "hours": 72}],
+        "after": [{"name": "weekly_performance_review"}],
     },
 ]
 BIG = 100 * 2**20

@@ -77,6 +77,13 @@ def _check(params: Mapping[str, Any]) -> None:
             raise OptionError(option, params[option], "must be above 0")
     if state == "paused" and not 0 < (params.get("pause_for") or 0) <= 30 * 86400:
         raise OptionError("pause_for", params.get("pause_for"), "is needed with state=paused: above 0, at most 30 days")
+    _check_rows(params)
+
+
+def _check_rows(params: Mapping[str, Any]) -> None:
+    for need in params.get("after") or []:
+        if need["hours"] <= 0:
+            raise OptionError("after", need["hours"], "hours must be above 0")
     for entry in params["entries"]:
         if not isinstance(entry.get("action"), str) or not entry["action"]:
             raise OptionError("entries", one_line(entry, 80), "each needs an action")
@@ -114,7 +121,7 @@ class _Host(NamedTuple):
 def _leased(host: _Host, params: Mapping[str, Any]) -> dict[str, Any]:
     """Take or renew the lease, unless something says no. Checks first, then the lease."""
     run_id = params["run_id"]
-    refusals = [*_late(params, host.lease.now), *_capped(params, host.ledger)]
+    refusals = [*_late(params, host.lease.now), *_capped(params, host.ledger), *_not_yet(params, host.ledger)]
     if (pause := host.pause.holds()) is not None:
         until = f" until {pause['until']} by {pause.get('by') or '?'}" if pause.get("until") else ""
         refusals.insert(0, f"automation is paused{until}: {pause.get('reason')}")
@@ -164,6 +171,33 @@ def _capped(params: Mapping[str, Any], ledger: Ledger) -> list[str]:
                 f"at most {cap['at_most']} are allowed: it does not help, a person must look"
             )
     return refusals
+
+
+def _not_yet(params: Mapping[str, Any], ledger: Ledger) -> list[str]:
+    """Procedures that must come before on this host, and have not done so lately by its own ledger."""
+    refusals = []
+    for need in params.get("after") or []:
+        name, act = need["procedure"], need.get("act") or ""
+        ends = [entry for entry in ledger.past(need["hours"] * 3600) if entry.get("procedure") == name]
+        if any(_succeeded(entry, act) for entry in ends):
+            continue
+        last = next((entry for entry in reversed(ledger.past(None)) if entry.get("procedure") == name), None)
+        said = (
+            f"{last['action']} at {last.get('at')}: {last.get('why') or 'no reason given'}" if last else "none is known"
+        )
+        what = f"{name} ({act})" if act else name
+        refusals.append(
+            one_line(f"{what} has not succeeded on this host within {need['hours']:g} h, its last end: {said}")
+        )
+    return refusals
+
+
+def _succeeded(entry: Mapping[str, Any], act: str) -> bool:
+    """Whether a procedure ended well; with an act, whether that was done, whatever became of the others."""
+    done = entry.get("acts")
+    if act:
+        return isinstance(done, list) and act in done
+    return entry["action"] in ("completed", "recovered")
 
 
 def _released(host: _Host, params: Mapping[str, Any]) -> dict[str, Any]:
@@ -363,6 +397,12 @@ class Ledger:
         """Entries not older than that. One dated ahead counts: the clock may have been set back."""
         oldest = self._now - timedelta(seconds=seconds)
         return [entry for entry in self._entries if (from_text(entry.get("at")) or self._now) > oldest]
+
+    def past(self, seconds: float | None) -> list[dict[str, Any]]:
+        """Entries not older than that, or all, without those dated ahead: they prove nothing done of late."""
+        oldest = None if seconds is None else self._now - timedelta(seconds=seconds)
+        dated = [(from_text(entry.get("at")), entry) for entry in self._entries]
+        return [entry for at, entry in dated if at and at <= self._now and (oldest is None or at > oldest)]
 
     def runs(self, action: str, seconds: float) -> set[str]:
         """The runs that carried the action out. A run that does so for several targets counts once."""

@@ -141,8 +141,12 @@ def bounded(proof: object) -> dict[str, str]:
 def decision(action: str, response: Json, *, controller: str, user: str) -> dict[str, Any]:
     """The ledger's entry for a decision: refused, paged, recovered."""
     first: Json = next(iter(response.get("incidents") or []), {})
+    procedure = response.get("procedure") or ""
+    # By which a later run asks whether this came before it.
+    done = [rung["act"] for rung in response.get("acted") or [] if not rung["failed"]]
     return {
         "action": action,
+        **({"procedure": procedure, "acts": list(dict.fromkeys(done))} if procedure else {}),
         "incident": first.get("incident", ""),
         "cause": first.get("cause", ""),
         "steps": [],

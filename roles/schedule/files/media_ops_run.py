@@ -10,28 +10,37 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import fcntl
 import json
 import os
+import pwd
 import re
+import select
+import shlex
 import shutil
 import signal
 import sys
+import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).resolve().parent
-EXIT_MISUSE, EXIT_REFUSED, EXIT_TIMEOUT, EXIT_CANCELED = 64, 75, 124, 143
-WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
-RECORDS_MAX_BYTES = 1 << 20
-Record = dict[str, Any]
+sys.dont_write_bytecode = True
+sys.path.insert(0, str(HERE))
 
+# They lie beside this file, also for a Python that does not look there.
+import media_ops_tree as tree
+from media_ops_due import due
+from media_ops_store import Record, RefusedError, Store, note, say
 
-class RefusedError(Exception):
-    """Why the run does not take place."""
+EXIT_MISUSE, EXIT_NO_RESULT, EXIT_NO_RECORD, EXIT_REFUSED = 64, 66, 74, 75
+EXIT_NOT_YOURS, EXIT_NO_SCHEDULE, EXIT_TIMEOUT, EXIT_KILLED, EXIT_CANCELED = 77, 78, 124, 137, 143
+_HANGS_S = 60  # how much longer than the run's own limit its worker is waited for
+_ROOM_BYTES = 4 << 20  # what the artifacts of a run may take
+# An inventory of which a part cannot be read is an error: what is left of it is not the fleet.
+_WHOLE_INVENTORY = {"ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED": "true", "ANSIBLE_INVENTORY_UNPARSED_FAILED": "true"}
 
 
 def now() -> datetime:
@@ -49,146 +58,6 @@ def moment(written: str) -> datetime:
     return datetime.strptime(written, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
 
 
-def due(procedure: Record, at: datetime) -> datetime:
-    """When the procedure was due last: the latest of its times that is not after ``at``.
-
-    Neither systemd nor cron tells a job when it was due. A run that was missed while the machine was off is started at
-    the next boot, so "now" would make it look punctual.
-    """
-    if procedure.get("every"):
-        every = int(procedure["every"])
-        return at.replace(minute=at.minute // every * every, second=0)
-    hour, minute = map(int, procedure["at"].split(":"))
-    for back in range(9):
-        day = (at - timedelta(days=back)).date()
-        # Without a zone it is local time; astimezone() knows whether summer time was in force then.
-        candidate = datetime(day.year, day.month, day.day, hour, minute).astimezone()
-        # The hour that summer time leaves out has no such time: systemd passes it over, too.
-        there = candidate.astimezone(UTC).astimezone()
-        if (there.hour, there.minute) != (hour, minute):
-            continue
-        if candidate <= at and procedure.get("weekday", WEEKDAYS[day.weekday()]) == WEEKDAYS[day.weekday()]:
-            return candidate
-    raise ValueError(f"no time in {procedure}")
-
-
-class Store:
-    """The directory: schedule.json, locks, the records of runs, and their artifacts."""
-
-    def __init__(self, directory: Path) -> None:
-        self.directory = directory
-        self.schedule: Record = json.loads((directory / "schedule.json").read_text(encoding="utf-8"))
-
-    @property
-    def procedures(self) -> dict[str, Record]:
-        """The procedures by name."""
-        return {one["name"]: one for one in self.schedule["procedures"]}
-
-    def records(self) -> list[Record]:
-        """The records of all runs that are kept, oldest first. A line that a crash broke off is passed over."""
-        found = []
-        for name in ("runs.jsonl.1", "runs.jsonl"):
-            with contextlib.suppress(FileNotFoundError):
-                for line in (self.directory / name).read_text(encoding="utf-8", errors="replace").splitlines():
-                    with contextlib.suppress(ValueError):
-                        found.append(json.loads(line))
-        return [record for record in found if isinstance(record, dict) and "procedure" in record]
-
-    def record(self, procedure: str, **more: Any) -> Record:
-        """Append a record; it is on disk when this returns."""
-        record = {"procedure": procedure, "due": None, "started": None, "finished": None, "rc": None, **more}
-        path = self.directory / "runs.jsonl"
-        with self._locked("runs", wait_s=30):
-            with contextlib.suppress(FileNotFoundError):
-                if path.stat().st_size > RECORDS_MAX_BYTES:
-                    path.replace(path.with_name("runs.jsonl.1"))
-            with path.open("ab") as file:
-                # A broken line must not swallow the next one.
-                file.write(b"" if not file.tell() or _ends_with_newline(path) else b"\n")
-                file.write(json.dumps(record, sort_keys=True).encode() + b"\n")
-                file.flush()
-                os.fsync(file.fileno())
-        return record
-
-    @contextlib.contextmanager
-    def _locked(self, name: str, wait_s: float) -> Iterator[int]:
-        """The kernel's lock on a file; it ends with the process, whatever ends that."""
-        locks = self.directory / "locks"
-        locks.mkdir(mode=0o700, exist_ok=True)
-        held = os.open(locks / name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        deadline = time.monotonic() + wait_s
-        try:
-            while True:
-                try:
-                    fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    break
-                except BlockingIOError:
-                    if time.monotonic() >= deadline:
-                        raise RefusedError(f"still running: {_said(_content(held))}") from None
-                    time.sleep(0.2)
-            yield held
-        finally:
-            os.close(held)
-
-    @contextlib.contextmanager
-    def alone(self, procedure: str, run: Record) -> Iterator[None]:
-        """One run of a procedure at a time. What a run that was killed left in the lock becomes its record."""
-        # Whoever only looks at the lock has it for a moment.
-        with self._locked(procedure, wait_s=1) as held:
-            left = _content(held)
-            if left:
-                self.record(**{**left, "status": "died", "why": "it ended without saying how"})
-            _write(held, json.dumps({"procedure": procedure, **run}).encode())
-            try:
-                yield
-            finally:
-                _write(held, b"")
-
-    def wait_for(self, procedure: str, wait_s: float) -> None:
-        """Return when no run of that procedure is under way."""
-        with self._locked(procedure, wait_s):
-            pass
-
-    def under_way(self, procedure: str) -> tuple[Record, bool] | None:
-        """The run that holds the lock, or that died with it; and whether it lives."""
-        path = self.directory / "locks" / procedure
-        if not path.exists():
-            return None
-        held = os.open(path, os.O_RDWR | os.O_CLOEXEC)
-        try:
-            content = _content(held)
-            try:
-                fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                return content, True
-            return (content, False) if content else None
-        finally:
-            os.close(held)
-
-
-def _ends_with_newline(path: Path) -> bool:
-    with path.open("rb") as file:
-        file.seek(-1, os.SEEK_END)
-        return file.read(1) == b"\n"
-
-
-def _content(held: int) -> Record:
-    with contextlib.suppress(ValueError):
-        found = json.loads(os.pread(held, 65536, 0))
-        if isinstance(found, dict):
-            return found
-    return {}
-
-
-def _write(held: int, data: bytes) -> None:
-    os.ftruncate(held, 0)
-    os.pwrite(held, data, 0)
-
-
-def _said(run: Record) -> str:
-    return f"started {run.get('started') or '?'}, pid {run.get('pid') or '?'}"
-
-
 # --- running
 
 
@@ -197,68 +66,210 @@ def run(store: Store, name: str, *, unscheduled: bool) -> int:
     procedure = store.procedures[name]
     started = now()
     was_due = None if unscheduled else text(due(procedure, started))
+    if was_due and procedure.get("at") and _has_begun(store, name, was_due):
+        print(f"{name}: the run that was due {was_due} has begun already; --now runs it by hand", flush=True)
+        return 0
     ident = f"{started.astimezone(UTC):%Y%m%dT%H%M%SZ}-{os.getpid()}"
-    artifacts = store.directory / "runs" / name / "artifacts" / ident
-    facts: Record = {"due": was_due, "started": text(started), "artifacts": str(artifacts)}
+    facts: Record = {"due": was_due, "started": text(started), "artifacts": None}
+    store.mend(name)
     try:
-        with store.alone(name, {**facts, "pid": os.getpid()}):
-            _require_others(store, procedure)
-            ended, code = _attempt(store, procedure, ident, was_due)
-            record = store.record(name, **facts, **ended, finished=text(now()), rc=code)
+        with store.alone(name) as (held, left):
+            _bury(store, name, left)
+            facts["artifacts"] = str(store.directory / "runs" / name / "artifacts" / ident)
+            under_way = {"procedure": name, **facts, "pid": os.getpid(), "mark": ident}
+            note(held, under_way)
+            try:
+                for need in procedure.get("after") or []:
+                    store.wait_for(need["name"], store.schedule["wait"])
+                ended = _supervised(store, procedure, under_way, held)
+                return _close(store, {"procedure": name, **facts, **ended})
+            finally:
+                note(held, None)
     except RefusedError as error:
-        code = EXIT_REFUSED
-        facts["artifacts"] = None
-        record = store.record(name, **facts, status="refused", why=str(error), finished=text(now()), rc=code)
-    print(f"{name}: {_line(record)}", flush=True)
+        refused = {"status": "refused", "why": str(error), "rc": EXIT_REFUSED, "artifacts": None}
+        return _close(store, {"procedure": name, **facts, **refused})
+
+
+def _has_begun(store: Store, name: str, was_due: str) -> bool:
+    """Whether this is a timer's second firing: of an hour that comes twice, or that summer time may have left out."""
+    under_way = store.under_way(name)
+    runs = [*store.records(), *([under_way[0]] if under_way and under_way[1] else [])]
+    return any(one["procedure"] == name and one["due"] == was_due and one.get("status") != "refused" for one in runs)
+
+
+def _bury(store: Store, name: str, left: Record) -> None:
+    """A run that was killed together with its supervisor: its processes end, and it gets its record."""
+    if not left:
+        return
+    mark = str(left.get("mark") or "")
+    unended = tree.end(lambda: tree.marked(mark)) if mark else []
+    why = f"it ended without saying how{_unended(unended)}"
+    with contextlib.suppress(OSError):
+        store.record(**{**_facts(left), "procedure": name, "status": "died", "why": why})
+
+
+def _facts(under_way: Record) -> Record:
+    """What of a run under way goes into its record."""
+    return {key: value for key, value in under_way.items() if key not in ("pid", "mark")}
+
+
+def _close(store: Store, record: Record) -> int:
+    """Put a run on record, say how it ended, and give its exit code."""
+    record = {**record, "finished": text(now())}
+    code = int(record["rc"])
+    try:
+        store.record(**record)
+    except (OSError, RefusedError) as error:
+        say(f"the record of this run could not be written: {error}")
+        code = code or EXIT_NO_RECORD
+    print(_line(record), flush=True)
     return code
 
 
-def _require_others(store: Store, procedure: Record) -> None:
-    """Refuse a run that must come after another, which did not succeed of late."""
-    for need in procedure.get("after") or []:
-        store.wait_for(need["name"], store.schedule["wait"])
-        theirs = [one for one in store.records() if one["procedure"] == need["name"] and one["status"] != "refused"]
-        last = theirs[-1] if theirs else None
-        why = f"{need['name']} has not succeeded within {need['hours']} h"
-        if last is None:
-            raise RefusedError(f"{why}: no run of it is on record")
-        if last["status"] != "successful" or now() - moment(last["finished"]) > timedelta(hours=float(need["hours"])):
-            raise RefusedError(f"{why}: its last run {last['status']} at {last['finished']}")
+def _supervised(store: Store, procedure: Record, under_way: Record, held: int) -> Record:
+    """Have it played by a child that may be killed, hang or lose its own, and end all that is left of it."""
+    tree.adopt()
+    limit = int(procedure.get("timeout") or store.schedule["timeout"])
+    supervisor = os.getpid()
+    reading, writing = os.pipe()
+    sys.stdout.flush()
+    worker = os.fork()
+    if not worker:
+        _work(store, procedure, under_way, held, (supervisor, writing))
+    os.close(writing)
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, lambda received, _frame: _pass_on(worker, received))
+    told = _told(reading, limit + _HANGS_S)
+    os.close(reading)
+    unended = tree.end(lambda: tree.descendants(supervisor), grace_s=0 if told is None else 5)
+    _waited, how = os.waitpid(worker, 0) if worker not in unended else (0, 0)
+    tree.reap()
+    if told is None:
+        ended: Record = {"status": "timeout", "why": f"it hung past its limit of {limit} s", "rc": EXIT_TIMEOUT}
+    elif told:
+        ended = told
+    else:
+        why = f"it was ended by signal {os.WTERMSIG(how)}" if os.WIFSIGNALED(how) else "it ended without saying how"
+        ended = {"status": "died", "why": why, "rc": EXIT_KILLED}
+    return {**ended, "why": f"{ended.get('why') or ''}{_unended(unended)}"} if unended else ended
 
 
-def _attempt(store: Store, procedure: Record, ident: str, was_due: str | None) -> tuple[Record, int]:
-    """Play it and tidy up; whatever goes wrong is how the run ended."""
-    artifacts = store.directory / "runs" / procedure["name"] / "artifacts"
+def _pass_on(worker: int, number: int) -> None:
+    # Its status is still to be asked for, so its number is its own.
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(worker, number)
+
+
+def _told(reading: int, seconds: float) -> Record | None:
+    """How the worker says that it ended: nothing where it said nothing, None where it went on for too long."""
+    deadline, data = time.monotonic() + seconds, b""
+    while (left := deadline - time.monotonic()) > 0:
+        if select.select([reading], [], [], left)[0]:
+            more = os.read(reading, 65536)
+            data += more
+            if not more:
+                with contextlib.suppress(ValueError):
+                    return dict(json.loads(data))
+                return {}
+    return None
+
+
+def _unended(pids: list[int]) -> str:
+    return f"; could not be ended: pid {', '.join(map(str, pids))}" if pids else ""
+
+
+def _work(store: Store, procedure: Record, under_way: Record, held: int, above: tuple[int, int]) -> None:
+    """Play it in a session of its own; where the supervisor is killed meanwhile, do what that would have done."""
+    code, (supervisor, writing) = 1, above
+    try:
+        os.setsid()
+        stopped: list[int] = []
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            signal.signal(number, lambda received, _frame: stopped.append(received))
+        tree.adopt()
+        tree.end_with_parent(signal.SIGTERM)
+        if os.getppid() != supervisor:
+            stopped.append(signal.SIGTERM)
+        ended = _attempt(store, procedure, under_way, stopped)
+        unended = tree.end(lambda: tree.descendants(os.getpid()))
+        if os.getppid() != supervisor:
+            why = f"the runner was killed, and what it had started was ended{_unended(unended)}"
+            code = _close(store, {**_facts(under_way), "status": "died", "why": why, "rc": EXIT_KILLED})
+            note(held, None)
+        else:
+            os.write(writing, json.dumps(ended).encode())
+            code = 0
+    finally:
+        os._exit(code)
+
+
+def _attempt(store: Store, procedure: Record, under_way: Record, stopped: list[int]) -> Record:
+    """Play it and tidy up; whatever goes wrong is how the run ended, but for the tidying, which ends nothing."""
+    ident, name = under_way["mark"], procedure["name"]
+    temporary = None
+    try:
+        private = store.directory / "runs" / name
+        missing = _no_room(private / "artifacts")
+        if missing:
+            private = temporary = Path(tempfile.mkdtemp(prefix="media_ops_run.", dir=_roomy()))
+        ended = _play(store, procedure, under_way, private, stopped)
+        if missing:
+            kept = f"its artifacts could not be kept: {missing}"
+            ended = {**ended, "why": "; ".join(filter(None, [ended.get("why"), kept])), "artifacts": None}
+    except Exception as error:  # noqa: BLE001  a run without a record would look as if it had not taken place
+        ended = {"status": "error", "why": f"{type(error).__name__}: {error}"[:300], "rc": 1}
+    try:
+        if temporary:
+            shutil.rmtree(temporary)
+        else:
+            _tidy(private / "artifacts", procedure, store.schedule, ident)
+    except Exception as error:  # noqa: BLE001  what was found on the hosts stands
+        say(f"{name}: old artifacts could not be tidied: {type(error).__name__}: {error}")
+    return ended
+
+
+def _no_room(artifacts: Path) -> str:
+    """Why the artifacts of a run cannot be kept there, or ""."""
     try:
         artifacts.mkdir(parents=True, exist_ok=True)
-        try:
-            return _play(store, procedure, ident, was_due)
-        finally:
-            _tidy(artifacts, procedure, store.schedule, ident)
-    except Exception as error:  # noqa: BLE001  a run without a record would look as if it had not taken place
-        return {"status": "error", "why": f"{type(error).__name__}: {error}"[:300]}, 1
+        with tempfile.TemporaryFile(dir=artifacts) as tried:
+            tried.write(bytes(4096))
+        return "" if _free(artifacts) >= _ROOM_BYTES else f"{_free(artifacts)} bytes are free in {artifacts}"
+    except OSError as error:
+        return f"{error.strerror}: {artifacts}"
 
 
-def _play(store: Store, procedure: Record, ident: str, was_due: str | None) -> tuple[Record, int]:
+def _roomy() -> str:
+    """A directory for what a run needs while it lasts."""
+    places = [tempfile.gettempdir(), f"/run/user/{os.geteuid()}", "/dev/shm"]  # noqa: S108  mkdtemp makes its own in it
+    there = [place for place in places if os.access(place, os.W_OK)]
+    return next((place for place in there if _free(Path(place)) >= _ROOM_BYTES), places[0])
+
+
+def _free(path: Path) -> int:
+    found = os.statvfs(path)
+    return found.f_bavail * found.f_frsize
+
+
+def _play(store: Store, procedure: Record, under_way: Record, private: Path, stopped: list[int]) -> Record:
     import ansible_runner
 
-    stopped: list[int] = []
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda received, _frame: stopped.append(received))
-    schedule = store.schedule
+    schedule, ident = store.schedule, under_way["mark"]
     # ansible-playbook is found by name, and must be the one beside this Python.
     os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
+    environment = {**_WHOLE_INVENTORY, **schedule["environment"], **_environment(schedule["environment_file"])}
+    limit = int(procedure.get("timeout") or schedule["timeout"])
     done = ansible_runner.run(
-        private_data_dir=str(store.directory / "runs" / procedure["name"]),
+        private_data_dir=str(private),
         ident=ident,
         project_dir=schedule["project_dir"],
         playbook=_playbook(schedule["playbook_prefix"], procedure["name"]),
         inventory=schedule["inventory"],
-        extravars={**(procedure.get("vars") or {}), **({"media_ops_scheduled_for": was_due} if was_due else {})},
-        envvars={**schedule["environment"], **_environment(schedule["environment_file"])},
+        extravars={**(procedure.get("vars") or {}), **_handed_on(procedure, under_way["due"])},
+        envvars={**environment, tree.MARK: ident},
         suppress_env_files=True,
         quiet=True,
-        timeout=int(procedure.get("timeout") or schedule["timeout"]),
+        timeout=limit,
         cancel_callback=lambda: bool(stopped),
         # Before ansible-playbook is started: whoever ends this process leaves no token behind.
         status_handler=lambda _status, runner_config: _without_environment(
@@ -267,9 +278,67 @@ def _play(store: Store, procedure: Record, ident: str, was_due: str | None) -> t
         process_isolation=False,
     )
     # A stop reaches ansible-playbook as well, and which of the two ends first is chance.
-    status = "canceled" if stopped else done.status
-    codes = {"successful": 0, "timeout": EXIT_TIMEOUT, "canceled": EXIT_CANCELED}
-    return {"status": status}, codes.get(status, int(done.rc or 1))
+    if stopped or done.status == "canceled":
+        return {"status": "canceled", "why": f"stopped by signal {stopped[0]}" if stopped else "", "rc": EXIT_CANCELED}
+    if done.status == "timeout":
+        return {"status": "timeout", "why": f"it took longer than {limit} s", "rc": EXIT_TIMEOUT}
+    found = _judged(_statistics(Path(done.config.artifact_dir) / "job_events"), judges=procedure.get("judges", True))
+    return _outcome(int(done.rc if done.rc is not None else 1), found, done.status == "successful")
+
+
+def _handed_on(procedure: Record, was_due: str | None) -> Record:
+    """What the playbook is told: when it was due, and what each host must have behind it."""
+    needs = [
+        {"procedure": need["name"], "hours": need["hours"]} for need in procedure.get("after") or [] if "hours" in need
+    ]
+    return {
+        **({"media_ops_scheduled_for": was_due} if was_due else {}),
+        **({"automation_after": needs} if needs else {}),
+    }
+
+
+def _statistics(events: Path) -> Mapping[str, Any]:
+    """What Ansible said at the end of the run, {} where it did not come to that."""
+    numbered = [path for path in events.glob("*.json") if path.name.partition("-")[0].isdigit()]
+    for path in sorted(numbered, key=lambda path: -int(path.name.partition("-")[0])):
+        with contextlib.suppress(ValueError, OSError):
+            event = json.loads(path.read_text(encoding="utf-8"))
+            if event.get("event") == "playbook_on_stats":
+                return dict(event.get("event_data") or {})
+    return {}
+
+
+def _judged(statistics: Mapping[str, Any], *, judges: bool) -> tuple[str, str]:
+    """Why nothing can be said by this run, or "", and else what it found.
+
+    Args:
+        statistics: of Ansible, with the summary that the report leaves there.
+        judges: whether the playbook judges hosts; one that does not must have played on some.
+    """
+    played = {str(host) for host in statistics.get("processed") or {}}
+    if not judges:
+        return ("" if played else "it played on no host"), ""
+    summary = (statistics.get("artifact_data") or {}).get("media_ops_summary")
+    hosts = summary.get("hosts") if isinstance(summary, dict) else None
+    if not hosts or not isinstance(hosts, list):
+        return "it judged no host: it left no result, or one without hosts", ""
+    rows = [row for row in hosts if isinstance(row, dict)]
+    judged = {str(row.get("host")) for row in rows if row.get("check") != "host"}
+    without = sorted(({str(row.get("host")) for row in rows} | played - {"localhost"}) - judged)
+    states = [str(row.get("state")) for row in rows]
+    found = ", ".join(f"{states.count(state)} {state}" for state in dict.fromkeys(states))
+    more = " ..." if len(without) > 5 else ""
+    return (f"no verdict on {', '.join(without[:5])}{more}" if without else ""), f"of {len(rows)} hosts {found}"
+
+
+def _outcome(rc: int, found: tuple[str, str], successful: bool) -> Record:
+    """How a run ended: successful is what says so itself, and has a verdict on each host."""
+    nothing, hosts = found
+    if successful and rc == 0 and not nothing:
+        return {"status": "successful", "rc": 0}
+    ended = f"ansible-playbook was ended by signal {-rc}" if rc < 0 else ""
+    code = 128 - rc if rc < 0 else rc or EXIT_NO_RESULT
+    return {"status": "failed", "why": "; ".join(filter(None, [ended, nothing, hosts])), "rc": code}
 
 
 def _playbook(prefix: str, name: str) -> str:
@@ -313,8 +382,9 @@ def _without_environment(path: Path) -> None:
 
 
 def _line(record: Record) -> str:
-    parts = [record["status"], f"due {record['due'] or 'by hand'}", f"took {_took(record)}", f"rc {record['rc']}"]
-    return ", ".join([*parts, *(str(record[key]) for key in ("why", "artifacts") if record.get(key))])
+    said = f"{record['procedure']}: {record['status']}, due {record['due'] or 'by hand'}"
+    more = [str(record[key]) for key in ("why", "artifacts") if record.get(key)]
+    return ", ".join([said, f"took {_took(record)}", f"rc {record['rc']}", *more])
 
 
 def _took(record: Record) -> str:
@@ -362,6 +432,19 @@ def _print(rows: list[tuple[str, ...]]) -> None:
         print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
 
 
+def _not_yours(directory: Path) -> str:
+    """Why this user must not run it: what root or another leaves here, its own user could not use."""
+    owner = directory.stat().st_uid
+    if owner == os.geteuid():
+        return ""
+    try:
+        whose = pwd.getpwuid(owner).pw_name
+    except KeyError:
+        whose = f"#{owner}"
+    command = shlex.join([sys.executable, str(HERE / "media_ops_run.py"), *sys.argv[1:]])
+    return f"the schedule in {directory} is {whose}'s, and is run as that user: sudo -u {shlex.quote(whose)} {command}"
+
+
 def main() -> int:
     """Do what the command line says."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -376,15 +459,27 @@ def main() -> int:
     timing.add_argument("name")
     options = parser.parse_args()
     os.umask(0o077)
+    try:
+        return _obey(options)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        say(f"the schedule in {options.dir} cannot be used: {type(error).__name__}: {error}")
+        return EXIT_NO_SCHEDULE
+
+
+def _obey(options: argparse.Namespace) -> int:
     store = Store(options.dir)
     if options.command == "table":
         return table(store, options.last)
     if options.name not in store.procedures:
-        print(f"no procedure {options.name!r}: there are {', '.join(store.procedures)}", file=sys.stderr)
+        say(f"no procedure {options.name!r}: there are {', '.join(store.procedures)}")
         return EXIT_MISUSE
     if options.command == "due":
         print(text(due(store.procedures[options.name], now())))
         return 0
+    if not_yours := _not_yours(options.dir):
+        say(not_yours)
+        return EXIT_NOT_YOURS
+    store.bound_log()
     return run(store, options.name, unscheduled=options.now)
 
 

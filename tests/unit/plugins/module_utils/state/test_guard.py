@@ -415,3 +415,56 @@ def test_of_many_that_race_exactly_one_gets_it(tmp_path: Path) -> None:
 def test_who_only_looks_makes_no_file(call: Any, tmp_path: Path) -> None:
     assert call("observed")["lease"] is None
     assert list((tmp_path / "state").iterdir()) == []
+
+
+# --- what must come before
+
+ARCHIVED = {"action": "completed", "procedure": "weekly", "acts": ["log_archive", "archive_copy"], "result": "decided"}
+WEEKLY = [{"procedure": "weekly", "act": "log_archive", "hours": 168.0}]
+
+
+def test_what_must_come_before_is_asked_of_the_host(call: Any, clock: Any) -> None:
+    refused = take(call, after=WEEKLY)
+    assert refused["refusals"] == [
+        "weekly (log_archive) has not succeeded on this host within 168 h, its last end: none is known"
+    ]
+    call("recorded", run_id="w", entries=[ARCHIVED])
+    assert take(call, after=WEEKLY)["permitted"]
+    call("released", run_id="a")
+    clock(168 * 3600 - 1)
+    assert take(call, after=WEEKLY)["permitted"]
+    call("released", run_id="a")
+    clock(1)
+    (why,) = take(call, after=WEEKLY)["refusals"]
+    assert why.endswith("its last end: completed at 2026-11-24T06:00:00Z: no reason given")
+
+
+def test_the_part_that_counts_may_have_been_done_where_the_whole_was_not(call: Any) -> None:
+    ends = {"procedure": "weekly", "result": "decided", "why": "the store is down"}
+    call("recorded", run_id="w", entries=[{**ends, "action": "paged", "acts": ["log_archive"]}])
+    assert take(call, after=WEEKLY)["permitted"]
+    whole = [{"procedure": "weekly", "hours": 168.0}]
+    (why,) = take(call, after=whole)["refusals"]
+    assert why.endswith("its last end: paged at 2026-11-24T06:00:00Z: the store is down")
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        {**ARCHIVED, "procedure": "other"},
+        {**ARCHIVED, "acts": []},
+        {**ARCHIVED, "acts": "log_archive"},
+        {key: value for key, value in ARCHIVED.items() if key != "procedure"},
+        {**ARCHIVED, "action": "refused", "acts": []},
+        {**ARCHIVED, "at": "2026-11-24T07:00:00Z"},
+        {**ARCHIVED, "at": "yesterday"},
+    ],
+)
+def test_nothing_else_stands_for_it(call: Any, entry: dict[str, Any]) -> None:
+    call("recorded", run_id="w", entries=[entry])
+    assert not take(call, after=WEEKLY)["permitted"]
+
+
+def test_hours_of_none_are_refused(call: Any) -> None:
+    with pytest.raises(OptionError, match="hours must be above 0"):
+        take(call, after=[{"procedure": "weekly", "hours": 0}])
