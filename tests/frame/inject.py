@@ -45,13 +45,6 @@ class InjectedError(RuntimeError):
     """Raised for the fault `exception`."""
 
 
-class _Point:
-    """Where the run is: counted in the parent, and known to each worker, since that is forked afterwards."""
-
-    number = 0
-    asks = 0
-
-
 def _fill(directory: Path) -> None:
     """Use up the space and the inodes of the file system that holds the directory."""
     with (directory / "fill").open("ab") as file:
@@ -69,12 +62,10 @@ def _fill(directory: Path) -> None:
             raise
 
 
-def _strike(fault: str, what: Callable[[], Any] | None) -> Any:
-    """What a task, or a module that it asks, ends with; `what` is done first where there is such."""
+def _end(fault: str) -> Any:
+    """End a task, or a module that it asks, in this way."""
     from ansible.errors import AnsibleConnectionFailure
 
-    if what is not None:
-        what()
     if fault == "killed":
         os.kill(os.getpid(), signal.SIGKILL)
     if fault == "unreachable":
@@ -84,6 +75,81 @@ def _strike(fault: str, what: Callable[[], Any] | None) -> Any:
     return {"failed": True, "changed": False, "msg": MESSAGE}
 
 
+class Injector:
+    """One run: where it is, and what is to happen. Counted in the parent; a worker has what was at its fork."""
+
+    def __init__(self, fault: dict[str, Any], trace: Path) -> None:
+        self.fault = fault
+        self.trace = trace
+        self.number = 0
+        self.asks = 0
+        # In a worker: the task that runs, and whether the fault is for what it asks of the host.
+        self.executor: Any = None
+        self.armed = False
+
+    def announced(self) -> None:
+        """A task is announced."""
+        self.number += 1
+        if self.fault.get("fault") == "disk_full" and self.fault["k"] == self.number:
+            _fill(Path(self.fault["disk"]))
+            self.write({"k": self.number, "fired": True})
+
+    def hits(self, executor: Any) -> bool:
+        """Whether the fault is for this task of this host."""
+        return bool(
+            self.fault.get("fault", "disk_full") != "disk_full"
+            and self.fault["k"] == self.number
+            and executor._host.name in self.fault["hosts"]
+        )
+
+    def note(self, *, fired: bool) -> None:
+        """A line of the trace for the task that runs."""
+        task = self.executor._task
+        self.write(
+            {
+                "k": self.number,
+                "host": self.executor._host.name,
+                "task": str(task.name or task.action),
+                "action": str(task.resolved_action or task.action),
+                "run_once": bool(task.run_once),
+                "asks": self.asks,
+                "fired": fired,
+            }
+        )
+
+    def write(self, line: dict[str, Any]) -> None:
+        """Add to the trace."""
+        with self.trace.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(line) + "\n")
+
+    def strike(self, what: Callable[[], Any] | None = None) -> Any:
+        """What the task, or a module that it asks, ends with; `what` is its work, done first where that is wanted."""
+        self.note(fired=True)
+        if what is not None and self.fault["after"]:
+            what()
+        return _end(self.fault["fault"])
+
+    def task(self, run: Callable[[], Any]) -> Any:
+        """Run a task's action."""
+        if not self.hits(self.executor):
+            try:
+                return run()
+            finally:
+                self.note(fired=False)
+        if self.fault["depth"] == "task":
+            return self.strike(run)
+        asked = self.asks
+        self.armed = True
+        result = run()
+        self.armed = False
+        return result if self.asks > asked else self.strike()
+
+    def module(self, ask: Callable[[], Any]) -> Any:
+        """Ask a module."""
+        self.asks += 1
+        return self.strike(ask) if self.armed else ask()
+
+
 def install(fault: dict[str, Any], trace: Path) -> None:
     """Change Ansible in this process."""
     from ansible.constants import _ACTION_META
@@ -91,77 +157,36 @@ def install(fault: dict[str, Any], trace: Path) -> None:
     from ansible.executor.task_queue_manager import TaskQueueManager
     from ansible.plugins.action import ActionBase
 
+    injector = Injector(fault, trace)
     announce = TaskQueueManager.send_callback
     internal = TaskExecutor._execute_internal
     find = TaskExecutor._get_action_handler_with_module_context
     ask = ActionBase._execute_module
 
-    def note(executor: Any, *, fired: bool) -> None:
-        task = executor._task
-        line = {
-            "k": _Point.number,
-            "host": executor._host.name,
-            "task": str(task.name or task.action),
-            "action": str(task.resolved_action or task.action),
-            "run_once": bool(task.run_once),
-            "asks": _Point.asks,
-            "fired": fired,
-        }
-        with trace.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(line) + "\n")
-
-    def hits(executor: Any) -> bool:
-        return bool(
-            fault
-            and fault["fault"] != "disk_full"
-            and fault["k"] == _Point.number
-            and executor._host.name in fault["hosts"]
-        )
-
     def announced(self: Any, method: str, *args: Any, **kwargs: Any) -> Any:
         if method in _ANNOUNCED and args[0].action not in _ACTION_META:
-            _Point.number += 1
-            if fault and fault["fault"] == "disk_full" and fault["k"] == _Point.number:
-                _fill(Path(fault["disk"]))
-                with trace.open("a", encoding="utf-8") as file:
-                    file.write(json.dumps({"k": _Point.number, "fired": True}) + "\n")
+            injector.announced()
         return announce(self, method, *args, **kwargs)
+
+    def executed(self: Any, *args: Any, **kwargs: Any) -> Any:
+        injector.executor = self
+        result = internal(self, *args, **kwargs)
+        # Included files and roles have no action.
+        if not any(key in result for key in _INCLUDED):
+            return result
+        if injector.hits(self):
+            return injector.strike()
+        injector.note(fired=False)
+        return result
 
     def found(self: Any, *args: Any, **kwargs: Any) -> Any:
         handler, context = find(self, *args, **kwargs)
         run = handler.run
-        asked_before = _Point.asks
-
-        def ran(*more: Any, **named: Any) -> Any:
-            if not hits(self):
-                try:
-                    return run(*more, **named)
-                finally:
-                    note(self, fired=False)
-            if fault["depth"] == "task":
-                note(self, fired=True)
-                return _strike(fault["fault"], (lambda: run(*more, **named)) if fault["after"] else None)
-            result = run(*more, **named)
-            note(self, fired=True)
-            return result if _Point.asks > asked_before else _strike(fault["fault"], None)
-
-        handler.run = ran
+        handler.run = lambda *more, **named: injector.task(lambda: run(*more, **named))
         return handler, context
 
     def asked(self: Any, *args: Any, **kwargs: Any) -> Any:
-        _Point.asks += 1
-        if fault and fault["depth"] == "module" and _Worker.hit:
-            return _strike(fault["fault"], (lambda: ask(self, *args, **kwargs)) if fault["after"] else None)
-        return ask(self, *args, **kwargs)
-
-    def executed(self: Any, *args: Any, **kwargs: Any) -> Any:
-        _Worker.hit = hits(self)
-        result = internal(self, *args, **kwargs)
-        # Included files and roles have no action.
-        if any(key in result for key in _INCLUDED):
-            note(self, fired=_Worker.hit)
-            return _strike(fault["fault"], None) if _Worker.hit else result
-        return result
+        return injector.module(lambda: ask(self, *args, **kwargs))
 
     TaskQueueManager.send_callback = announced
     TaskExecutor._execute_internal = executed
@@ -169,14 +194,8 @@ def install(fault: dict[str, Any], trace: Path) -> None:
     ActionBase._execute_module = asked
 
 
-class _Worker:
-    """Whether the task that this worker runs is the one."""
-
-    hit = False
-
-
 def warm() -> None:
-    """Load what each run would load anew, so that it takes half the time: Ansible, and the plugins of this collection."""
+    """Load what each run would load anew, so that it takes less time: Ansible, and the plugins of this collection."""
     import importlib
 
     from ansible import cli
@@ -230,7 +249,7 @@ def run(arguments: list[str]) -> NoReturn:
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(end.code if isinstance(end.code, int) else 1)
-    except BaseException:
+    except BaseException:  # noqa: BLE001
         # As the interpreter would say it.
         traceback.print_exc()
         sys.stderr.flush()

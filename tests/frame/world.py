@@ -37,18 +37,20 @@ RUN_S = 240.0
 _DISK = ("size=48m", "nr_inodes=6k")
 # What the ladder for a broken ffmpeg may delete, and what nothing may.
 GOES, STAYS = ("a.old", "b.old"), ("a.mp4", "b.tmp")
-_TTL_S = 900
+TTL_S = 900
 # Ten minutes of watching are not what is tested here; a rung that deletes is tried where ffmpeg is broken.
 _QUICK = {
     "policy_verify_samples": 2,
     "policy_verify_good": 1,
     "policy_verify_interval": 0.1,
-    "policy_lease_ttl": _TTL_S,
+    "policy_lease_ttl": TTL_S,
 }
 _RUNG = {
     "rung": "Clean up old files",
     "act": "disk_cleanup",
-    "when": {"ffmpeg": ["missing", "not_executable", "broken_binary", "broken_library", "altered", "shadowed", "denied"]},
+    "when": {
+        "ffmpeg": ["missing", "not_executable", "broken_binary", "broken_library", "altered", "shadowed", "denied"]
+    },
     "cured": {},
     "steps": ["P2P-3A"],
     "args": {
@@ -63,7 +65,16 @@ _RUNG = {
         ]
     },
 }
-_LADDERS = ("ffmpeg", "service", "processing_pipeline", "monitoring_system", "alerts", "errors", "input", "cloud_storage")
+_LADDERS = (
+    "ffmpeg",
+    "service",
+    "processing_pipeline",
+    "monitoring_system",
+    "alerts",
+    "errors",
+    "input",
+    "cloud_storage",
+)
 
 
 @dataclass(frozen=True)
@@ -102,7 +113,9 @@ class Fault:
 
     def text(self) -> str:
         """As FRAME_CASE has it."""
-        return ":".join([str(self.k), self.fault, "+".join(self.hosts), self.depth, "after" if self.after else "before"])
+        return ":".join(
+            [str(self.k), self.fault, "+".join(self.hosts), self.depth, "after" if self.after else "before"]
+        )
 
     @classmethod
     def of(cls, text: str) -> Fault:
@@ -168,13 +181,15 @@ class World:
         self._server: subprocess.Popen[bytes] | None = None
         self._said = b""
 
-    def inventory(self, order: Sequence[str], channels: bool) -> Path:
+    def inventory(self, order: Sequence[str], channels: bool, more: Mapping[str, Any]) -> Path:
         """An inventory with the hosts in this order."""
         hosts = {}
         for name in order:
             pipeline = self._pipelines.get(name)
             base = self.directory / "hosts" / name
-            reached = REACHED if pipeline else {"ansible_connection": "ssh", "ansible_host": "127.0.0.1", "ansible_port": 1}
+            reached = (
+                REACHED if pipeline else {"ansible_connection": "ssh", "ansible_host": "127.0.0.1", "ansible_port": 1}
+            )
             hosts[name] = {
                 **reached,
                 "media_ops_api_url": pipeline.api_url if pipeline else "http://127.0.0.1:1/api",
@@ -186,13 +201,16 @@ class World:
             }
         site = {
             "report_dir": str(self.disk / "reports"),
-            "report_channels": [{"name": "hook", "type": "webhook", "url": self._alerts.webhook_url}] if channels else [],
+            "report_channels": [{"name": "hook", "type": "webhook", "url": self._alerts.webhook_url}]
+            if channels
+            else [],
             "policy_become": False,
             "policy_service_path": "/nonexistent",
             "policy_service_unit": "media-ops-no-such-unit",
             "policy_service_user": pwd.getpwuid(os.geteuid()).pw_name,
             "policy_ladders": {name: [_RUNG] if name == "ffmpeg" else [] for name in _LADDERS},
             **_QUICK,
+            **more,
         }
         path = self.directory / "hosts.json"
         path.write_text(json.dumps({"media_hosts": {"hosts": hosts, "vars": site}}), encoding="utf-8")
@@ -219,25 +237,38 @@ class World:
         fault: Fault | None = None,
         *,
         settings: Mapping[str, str] | None = None,
-        variables: Mapping[str, Any] | None = None,
+        site: Mapping[str, Any] | None = None,
         options: Sequence[str] = (),
+        config: str = "",
     ) -> Left:
         """Run a playbook on a fleet that nothing is known of yet.
 
         Args:
             settings: environment variables of a site; a run with such has a process of its own.
+            site: variables of its inventory.
+            options: further arguments.
+            config: the text of a configuration file, in place of ours.
         """
         self._renew()
         before = {name: self._files(name) for name in self._pipelines}
-        inventory = self.inventory(order, playbook.tells)
-        extra = {**playbook.variables, **(variables or {})}
-        arguments = ["-i", str(inventory), playbook.path, "-e", json.dumps(extra), *options]
+        inventory = self.inventory(order, playbook.tells, site or {})
+        arguments = ["-i", str(inventory), playbook.path, "-e", json.dumps(playbook.variables), *options]
         asked = {**vars(fault), "disk": str(self.disk)} if fault else {}
         trace, output = self.directory / "trace", self.directory / "output"
         began = time.monotonic()
         if settings is None:
-            code = self._serve({"arguments": arguments, "cwd": str(ROOT), "fault": asked, "trace": str(trace), "output": str(output)})
+            code = self._serve(
+                {"arguments": arguments, "cwd": str(ROOT), "fault": asked, "trace": str(trace), "output": str(output)}
+            )
         else:
+            if config:
+                own = self.directory / "ansible.cfg"
+                own.write_text(config, encoding="utf-8")
+                settings = {
+                    **settings,
+                    "ANSIBLE_CONFIG": str(own),
+                    "ANSIBLE_COLLECTIONS_PATH": str(ROOT / "playbooks" / "collections"),
+                }
             code = self._alone(arguments, settings, output)
         seconds = time.monotonic() - began
         lines = trace.read_text(encoding="utf-8").splitlines() if trace.exists() else []
@@ -376,7 +407,9 @@ class World:
         if not path.exists():
             return set()
         entries = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-        return {entry["action"] for entry in entries if entry.get("result") in ("started", "done", "failed", "interrupted")}
+        return {
+            entry["action"] for entry in entries if entry.get("result") in ("started", "done", "failed", "interrupted")
+        }
 
 
 @contextlib.contextmanager
