@@ -7,7 +7,7 @@ From the environment:
                     playbook with one fault, all five in watch_health and in an incident's apply, and every setting
     FRAME_SEED      to have the same ones again
     FRAME_PLAYBOOKS names of playbooks, between commas, in place of all (PLAYBOOKS); `settings` are the settings
-    FRAME_CASE      one point alone, as a failure names it: PLAYBOOK/K:FAULT:HOST+HOST:DEPTH:WHEN, settings/PLAYBOOK/NAME
+    FRAME_CASE      one point alone, as a failure names it: PLAYBOOK/K:FAULT:HOST+HOST:DEPTH:WHEN, or settings/...
     FRAME_WORKERS   how many runs at a time (one more than there are processors)
 
 A point is a task and a fault. For each playbook a run without a fault says which tasks there are, and what is right.

@@ -87,7 +87,7 @@ def _acts(base: Left, left: Left) -> Iterator[str]:
 
 
 def differs(playbook: Playbook, base: Left, left: Left, refusal: str) -> list[str]:
-    """What a setting of a site broke: a run goes as without it, or refuses in words that `refusal` (a pattern) finds."""
+    """What a setting of a site broke: a run goes as without it, or refuses and says a word that `refusal` matches."""
     wrong = broken(playbook, base, left)
     for host in HOSTS:
         was, now = base.states.get(host), left.states.get(host)

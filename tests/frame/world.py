@@ -65,16 +65,8 @@ _RUNG = {
         ]
     },
 }
-_LADDERS = (
-    "ffmpeg",
-    "service",
-    "processing_pipeline",
-    "monitoring_system",
-    "alerts",
-    "errors",
-    "input",
-    "cloud_storage",
-)
+_LADDERS = ("service", "processing_pipeline", "monitoring_system", "alerts", "errors", "input", "cloud_storage")
+_AWAY = {"ansible_connection": "ssh", "ansible_host": "127.0.0.1", "ansible_port": 1}
 
 
 @dataclass(frozen=True)
@@ -121,7 +113,7 @@ class Fault:
     def of(cls, text: str) -> Fault:
         """From that text."""
         k, fault, hosts, depth, when = text.split(":")
-        return cls(int(k), fault, tuple(hosts.split("+")), depth, when == "after")
+        return cls(int(k), fault, tuple(host for host in hosts.split("+") if host), depth, when == "after")
 
 
 @dataclass
@@ -187,11 +179,8 @@ class World:
         for name in order:
             pipeline = self._pipelines.get(name)
             base = self.directory / "hosts" / name
-            reached = (
-                REACHED if pipeline else {"ansible_connection": "ssh", "ansible_host": "127.0.0.1", "ansible_port": 1}
-            )
             hosts[name] = {
-                **reached,
+                **(REACHED if pipeline else _AWAY),
                 "media_ops_api_url": pipeline.api_url if pipeline else "http://127.0.0.1:1/api",
                 "media_ops_api_token": pipeline.token() if pipeline else "token",
                 "policy_base_dir": str(pipeline.base_dir if pipeline else base / "nowhere"),
@@ -208,7 +197,7 @@ class World:
             "policy_service_path": "/nonexistent",
             "policy_service_unit": "media-ops-no-such-unit",
             "policy_service_user": pwd.getpwuid(os.geteuid()).pw_name,
-            "policy_ladders": {name: [_RUNG] if name == "ffmpeg" else [] for name in _LADDERS},
+            "policy_ladders": {"ffmpeg": [_RUNG], **{name: [] for name in _LADDERS}},
             **_QUICK,
             **more,
         }
@@ -414,7 +403,7 @@ class World:
 
 @contextlib.contextmanager
 def made(directory: Path) -> Iterator[World]:
-    """A world in this directory; the caller has mounts of its own, in which the disk of the controller is gone at the end."""
+    """A world in this directory, in a process that has mounts of its own."""
     directory.mkdir(parents=True)
     disk = directory / "disk"
     disk.mkdir()
