@@ -29,8 +29,8 @@ HEAD = """# A fault in every task, and what came of it
 Written by tools/frame_table.py from a run of `make test STAGES=frame`. Do not edit.
 
 A fleet of a host that is well, one that is critical and one that is down. A point is a task of a playbook and a fault
-in it, on one host or on all that run it, before its work or after it. Held means: the exit code is not 0, each host has a
-verdict that is not better than it is, people are told of what is critical, no lease is left behind but a lost host's,
+in it, on one host or on all that run it, before its work or after it. Held means: the exit code is not 0, each host has
+a verdict that is not better than it is, people are told of what is critical, no lease is left behind but a lost host's,
 nothing is done that was not planned, and no traceback is on the screen (`tests/frame/judge.py`).
 
 """

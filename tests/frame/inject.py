@@ -30,7 +30,6 @@ import json
 import os
 import signal
 import sys
-import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
@@ -239,22 +238,15 @@ def serve() -> None:
 
 
 def run(arguments: list[str]) -> NoReturn:
-    """Run the playbook; ends the process."""
+    """Run the playbook; ends the process as ansible-playbook does."""
+    from ansible import constants
     from ansible.cli.playbook import main as ansible_playbook
 
+    # It was made when Ansible was loaded, for all runs of this process.
+    Path(constants.DEFAULT_LOCAL_TMP).mkdir(mode=0o700, parents=True, exist_ok=True)
     sys.argv = ["ansible-playbook", *arguments]
-    try:
-        ansible_playbook(sys.argv)
-    except SystemExit as end:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(end.code if isinstance(end.code, int) else 1)
-    except BaseException:  # noqa: BLE001
-        # As the interpreter would say it.
-        traceback.print_exc()
-        sys.stderr.flush()
-        os._exit(1)
-    os._exit(0)
+    ansible_playbook(sys.argv)
+    sys.exit()
 
 
 if __name__ == "__main__":
