@@ -24,6 +24,7 @@ import os
 import random
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -139,7 +140,7 @@ class Runs:
         self._local = threading.local()
         self._stack = ExitStack()
         self._lock = threading.Lock()
-        self._made = 0
+        self._worlds: list[World] = []
         self.pool = ThreadPoolExecutor(workers)
         self.bases: dict[str, Left] = {}
 
@@ -147,7 +148,10 @@ class Runs:
         return self
 
     def __exit__(self, *args: object) -> None:
-        self.pool.shutdown(cancel_futures=True)
+        self.pool.shutdown(wait=False, cancel_futures=True)
+        for world in self._worlds:
+            world.interrupt()
+        self.pool.shutdown()
         self._stack.close()
 
     @property
@@ -155,10 +159,11 @@ class Runs:
         """The world of this worker."""
         if not hasattr(self._local, "world"):
             with self._lock:
-                self._made += 1
-                self._local.world = self._stack.enter_context(made(self._place / f"w{self._made}"))
-        world: World = self._local.world
-        return world
+                world = self._stack.enter_context(made(self._place / f"w{len(self._worlds)}"))
+                self._worlds.append(world)
+            self._local.world = world
+        found: World = self._local.world
+        return found
 
     def base(self, playbook: Playbook) -> dict[str, Any]:
         """Run a playbook without a fault; the row of the result."""
@@ -310,6 +315,8 @@ def main() -> int:
     subprocess.run(["mount", "--make-rprivate", "/"], check=True)
     shutil.rmtree(OUT, ignore_errors=True)
     OUT.mkdir(parents=True)
+    # As at an interrupt, so that nothing stays behind.
+    signal.signal(signal.SIGTERM, lambda *_args: sys.exit(143))
     began = time.monotonic()
     place = Path(tempfile.mkdtemp(prefix="frame-"))
     try:

@@ -172,6 +172,7 @@ class World:
         self._alerts = alerts
         self._server: subprocess.Popen[bytes] | None = None
         self._said = b""
+        self._running = 0
 
     def inventory(self, order: Sequence[str], channels: bool, more: Mapping[str, Any]) -> Path:
         """An inventory with the hosts in this order."""
@@ -310,13 +311,15 @@ class World:
         assert server.stdin
         server.stdin.write(json.dumps(asked).encode() + b"\n")
         server.stdin.flush()
-        pid = int(self._line(server, 60.0))
+        self._running = int(self._line(server, 60.0))
         try:
             return int(self._line(server, RUN_S))
         except TimeoutError:
-            os.killpg(pid, signal.SIGKILL)
+            self.interrupt()
             self._line(server, 60.0)
             return -signal.SIGKILL
+        finally:
+            self._running = 0
 
     def _line(self, server: subprocess.Popen[bytes], seconds: float) -> str:
         """The next line that the server of runs writes."""
@@ -342,12 +345,21 @@ class World:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
+            self._running = process.pid
             try:
                 return process.wait(RUN_S)
             except subprocess.TimeoutExpired:
-                os.killpg(process.pid, signal.SIGKILL)
+                self.interrupt()
                 process.wait()
                 return -signal.SIGKILL
+            finally:
+                self._running = 0
+
+    def interrupt(self) -> None:
+        """End the run that goes on, if there is one; from any thread."""
+        if pid := self._running:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(pid, signal.SIGKILL)
 
     def close(self) -> None:
         """End the server of runs."""
