@@ -43,7 +43,7 @@ sys.path[:0] = [str(ROOT / "sandbox"), str(ROOT / "playbooks" / "collections")]
 
 from . import judge
 from .settings import SETTINGS, Setting
-from .world import HOSTS, Fault, Left, Playbook, World, made
+from .world import WELL, Fault, Left, Playbook, World, made
 
 LEFT_OUT = 77
 CLONE_NEWNS = 0x20000
@@ -54,6 +54,9 @@ APPLY = {"incident_mode": "apply"}
 PLAYBOOKS = (
     Playbook("watch_health", "watch_health", tells=True, every=True),
     Playbook("incident_response@apply", "incident_response", APPLY, every=True),
+    # Where all are well, the fault alone is what the exit code is of.
+    Playbook("watch_health@well", "watch_health", tells=True, hosts=(WELL,)),
+    Playbook("daily_morning_health_check@well", "daily_morning", hosts=(WELL,)),
     Playbook("automation_pause", "", {"automation_pause_reason": "a test", "automation_pause_for": 600}),
     Playbook("automation_resume"),
     Playbook("automation_status"),
@@ -98,10 +101,10 @@ class Case:
         return f"{self.playbook}/{self.fault.text() if self.fault else ''}"
 
 
-def order_of(playbook: str, seed: int) -> tuple[str, ...]:
+def order_of(playbook: Playbook, seed: int) -> tuple[str, ...]:
     """The order of the hosts, the first of which runs what runs once."""
-    hosts = list(HOSTS)
-    random.Random(f"{seed}/{playbook}").shuffle(hosts)
+    hosts = list(playbook.hosts)
+    random.Random(f"{seed}/{playbook.name}").shuffle(hosts)
     return tuple(hosts)
 
 
@@ -167,7 +170,7 @@ class Runs:
 
     def base(self, playbook: Playbook) -> dict[str, Any]:
         """Run a playbook without a fault; the row of the result."""
-        left = self.world.run(playbook, order_of(playbook.name, self.seed))
+        left = self.world.run(playbook, order_of(playbook, self.seed))
         self.bases[playbook.name] = left
         wrong = judge.broken(playbook, left, left)
         return self._row(Case(playbook.name), left, wrong, "without a fault")
@@ -175,7 +178,7 @@ class Runs:
     def case(self, case: Case) -> dict[str, Any]:
         """Run a point; the row of the result."""
         playbook, base = BY_NAME[case.playbook], self.bases[case.playbook]
-        order = order_of(playbook.name, self.seed)
+        order = order_of(playbook, self.seed)
         if case.setting:
             left = self.world.run(
                 playbook,

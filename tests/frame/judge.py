@@ -20,7 +20,7 @@ def broken(playbook: Playbook, base: Left, left: Left, fault: Fault | None = Non
         base: what a run of the same playbook, on such a fleet, leaves without a fault.
     """
     return [
-        *_end(playbook, left),
+        *_end(playbook, base, left, fault),
         *_lost(base, left, fault),
         *_told(playbook, base, left, fault),
         *_leases(left, fault),
@@ -28,14 +28,16 @@ def broken(playbook: Playbook, base: Left, left: Left, fault: Fault | None = Non
     ]
 
 
-def _end(playbook: Playbook, left: Left) -> Iterator[str]:
-    if left.code == 0:
+def _end(playbook: Playbook, base: Left, left: Left, fault: Fault | None) -> Iterator[str]:
+    # A fleet that is well ends with 0, where nothing was lost.
+    lost = (fault and is_loss(base, fault)) or (playbook.check and left.result is None)
+    if left.code == 0 and (CRITICAL in playbook.hosts or lost):
         yield "exit code 0"
     elif left.code < 0:
         yield f"the run was ended by signal {-left.code}, or had to be"
     if "Traceback (most recent call last)" in left.screen:
         yield "a traceback on the screen"
-    for host in HOSTS:
+    for host in playbook.hosts:
         # Playbooks without a report judge nothing: there Ansible's own recap tells.
         recap = not playbook.check and re.search(rf"^{host} +: ok=", left.screen, re.MULTILINE)
         if host not in left.states and not recap:
@@ -47,18 +49,21 @@ def _end(playbook: Playbook, left: Left) -> Iterator[str]:
 
 def _lost(base: Left, left: Left, fault: Fault | None) -> Iterator[str]:
     """What failed on a host that is well leaves it not well, where something could be lost by it."""
-    if fault is None or WELL not in fault.hosts or left.states.get(WELL) != "ok":
-        return
-    hit = [line for line in base.trace if line["k"] == fault.k and line["host"] == WELL]
-    if hit and not hit[0]["run_once"] and hit[0]["action"] not in HARMLESS:
+    if fault and left.states.get(WELL) == "ok" and is_loss(base, fault):
         yield f"the fault hit {WELL}, and its verdict is ok"
+
+
+def is_loss(base: Left, fault: Fault) -> bool:
+    """Whether the fault hit the well host's own part of a run, and something of it could be lost."""
+    hit = [line for line in base.trace if line["k"] == fault.k and line["host"] == WELL]
+    return bool(WELL in fault.hosts and hit and not hit[0]["run_once"] and hit[0]["action"] not in HARMLESS)
 
 
 def _told(playbook: Playbook, base: Left, left: Left, fault: Fault | None) -> Iterator[str]:
     if not playbook.tells:
         return
     for host in (CRITICAL, DOWN):
-        if base.told[host] and not left.told[host]:
+        if host in playbook.hosts and base.told[host] and not left.told[host]:
             yield f"nobody was told of {host}"
     if left.told[WELL] and left.states.get(WELL) == "ok":
         yield f"people were called for {WELL}, which is ok"
@@ -89,7 +94,7 @@ def _acts(base: Left, left: Left) -> Iterator[str]:
 def differs(playbook: Playbook, base: Left, left: Left, refusal: str) -> list[str]:
     """What a setting of a site broke: a run goes as without it, or refuses and says a word that `refusal` matches."""
     wrong = broken(playbook, base, left)
-    for host in HOSTS:
+    for host in playbook.hosts:
         was, now = base.states.get(host), left.states.get(host)
         if was and now and was != now and not (was in _WELL_ENOUGH and now in _WELL_ENOUGH):
             wrong.append(f"{host} is {now}, and {was} without the setting")

@@ -79,6 +79,7 @@ class Playbook:
         variables: extra variables.
         tells: whether it sends alerts.
         every: whether all faults are tried at every task.
+        hosts: the fleet.
     """
 
     name: str
@@ -86,6 +87,7 @@ class Playbook:
     variables: Mapping[str, Any] = field(default_factory=dict)
     tells: bool = False
     every: bool = False
+    hosts: tuple[str, ...] = HOSTS
 
     @property
     def path(self) -> str:
@@ -141,7 +143,6 @@ class Left:
     begun: dict[str, set[str]]
     deleted: dict[str, set[str]]
     seconds: float = 0.0
-    output: Path | None = None
     states: dict[str, str] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -273,7 +274,6 @@ class World:
             begun={name: self._begun(name) for name in HOSTS},
             deleted={name: files - self._files(name) for name, files in before.items()},
             seconds=seconds,
-            output=output,
         )
 
     def _renew(self) -> None:

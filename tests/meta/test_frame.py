@@ -98,6 +98,17 @@ def test_what_holds_is_not_broken() -> None:
     assert judge.broken(WATCH, once, left(), FAULT) == []
 
 
+def test_a_fleet_that_is_well_ends_with_0_where_nothing_was_lost() -> None:
+    alone = replace(WATCH, hosts=(WELL,))
+    base = left(
+        code=0, screen=f"OK       {WELL} -\n", result={"hosts": []}, trace=[row(1, WELL), row(2, WELL, run_once=True)]
+    )
+    assert judge.broken(alone, base, base) == []
+    assert "exit code 0" in judge.broken(alone, base, base, FAULT)
+    assert judge.broken(alone, base, base, replace(FAULT, k=2)) == []
+    assert judge.broken(alone, base, replace(base, result=None), Fault(2, "disk_full", ())) == ["exit code 0"]
+
+
 @pytest.mark.parametrize(
     ("what", "fault", "said"),
     [
