@@ -22,6 +22,7 @@ import ctypes
 import json
 import os
 import random
+import resource
 import shlex
 import shutil
 import signal
@@ -335,7 +336,9 @@ def main() -> int:
     for cause, count in causes.most_common():
         print(f"{count:6} {cause}")
     failed = sum(not row["held"] for row in rows)
-    print(f"{len(rows)} runs in {seconds:.0f} s, {len(rows) - failed} held, {failed} did not; FRAME_SEED={seed}")
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    took = f"{seconds:.0f} s ({used.ru_utime + used.ru_stime:.0f} s of processors)"
+    print(f"{len(rows)} runs in {took}, {len(rows) - failed} held, {failed} did not; FRAME_SEED={seed}")
     return int(failed > 0)
 
 
