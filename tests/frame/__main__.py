@@ -44,7 +44,7 @@ sys.path[:0] = [str(ROOT / "sandbox"), str(ROOT / "playbooks" / "collections")]
 
 from . import judge
 from .settings import SETTINGS, Setting
-from .world import WELL, Fault, Left, Playbook, World, made
+from .world import LEAST_S, TIMES, WELL, Fault, Left, Playbook, World, made
 
 LEFT_OUT = 77
 CLONE_NEWNS = 0x20000
@@ -180,10 +180,12 @@ class Runs:
         """Run a point; the row of the result."""
         playbook, base = BY_NAME[case.playbook], self.bases[case.playbook]
         order = order_of(playbook, self.seed)
+        limit_s = max(LEAST_S, TIMES * base.seconds)
         if case.setting:
             left = self.world.run(
                 playbook,
                 order,
+                limit_s=limit_s,
                 settings=case.setting.environment,
                 site=case.setting.site,
                 options=case.setting.options,
@@ -191,7 +193,7 @@ class Runs:
             )
             return self._row(case, left, judge.differs(playbook, base, left, case.setting.refusal), case.setting.name)
         assert case.fault
-        left = self.world.run(playbook, order, case.fault)
+        left = self.world.run(playbook, order, case.fault, limit_s=limit_s)
         task = judge.row_of(case.fault, base)["task"]
         wrong = judge.broken(playbook, base, left, case.fault) if left.fired else ["the fault did not come to pass"]
         return self._row(case, left, wrong, task)

@@ -32,8 +32,9 @@ WELL, CRITICAL, DOWN = "frame-well", "frame-critical", "frame-down"
 HOSTS = (WELL, CRITICAL, DOWN)
 STATES = ("ok", "warning", "unknown", "critical")
 INJECT = Path(__file__).with_name("inject.py")
-# A run takes some ten seconds where nothing else runs; one that hangs is a failure of it.
-RUN_S = 240.0
+# A run takes some ten seconds where nothing else runs; one that hangs is a failure of it. Seconds of one without a fault,
+# and how much longer one with a fault may take, at least so many seconds.
+BASE_S, TIMES, LEAST_S = 600.0, 6, 120.0
 _DISK = ("size=48m", "nr_inodes=6k")
 # What the ladder for a broken ffmpeg may delete, and what nothing may.
 GOES, STAYS = ("a.old", "b.old"), ("a.mp4", "b.tmp")
@@ -227,6 +228,7 @@ class World:
         order: Sequence[str],
         fault: Fault | None = None,
         *,
+        limit_s: float = BASE_S,
         settings: Mapping[str, str] | None = None,
         site: Mapping[str, Any] | None = None,
         options: Sequence[str] = (),
@@ -235,6 +237,7 @@ class World:
         """Run a playbook on a fleet that nothing is known of yet.
 
         Args:
+            limit_s: how long it may take.
             settings: environment variables of a site; a run with such has a process of its own.
             site: variables of its inventory.
             options: further arguments.
@@ -260,7 +263,7 @@ class World:
                     "ANSIBLE_CONFIG": str(own),
                     "ANSIBLE_COLLECTIONS_PATH": str(ROOT / "playbooks" / "collections"),
                 }
-            code = self._alone(arguments, settings, output)
+            code = self._alone(arguments, settings, output, limit_s)
         seconds = time.monotonic() - began
         lines = trace.read_text(encoding="utf-8").splitlines() if trace.exists() else []
         screen = re.sub(r"\x1b\[[0-9;]*m", "", output.read_text(encoding="utf-8", errors="replace"))
@@ -296,7 +299,7 @@ class World:
         for seen in (self._alerts.seen, self._alerts.accepted, self._alerts.refusals):
             seen.clear()
 
-    def _serve(self, asked: Mapping[str, Any]) -> int:
+    def _serve(self, asked: Mapping[str, Any], limit_s: float) -> int:
         if self._server is None or self._server.poll() is not None:
             self._server = subprocess.Popen(
                 [sys.executable, str(INJECT), "--serve"],
@@ -313,7 +316,7 @@ class World:
         server.stdin.flush()
         self._running = int(self._line(server, 60.0))
         try:
-            return int(self._line(server, RUN_S))
+            return int(self._line(server, limit_s))
         except TimeoutError:
             self.interrupt()
             self._line(server, 60.0)
@@ -334,7 +337,7 @@ class World:
         line, _newline, self._said = self._said.partition(b"\n")
         return line.decode().strip()
 
-    def _alone(self, arguments: Sequence[str], settings: Mapping[str, str], output: Path) -> int:
+    def _alone(self, arguments: Sequence[str], settings: Mapping[str, str], output: Path, limit_s: float) -> int:
         with output.open("wb") as file:
             process = subprocess.Popen(
                 [sys.executable, str(INJECT), *arguments],
@@ -347,7 +350,7 @@ class World:
             )
             self._running = process.pid
             try:
-                return process.wait(RUN_S)
+                return process.wait(limit_s)
             except subprocess.TimeoutExpired:
                 self.interrupt()
                 process.wait()
