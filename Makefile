@@ -25,10 +25,11 @@ test: ## Everything, as CI runs it; make test STAGES="ansible-lint sanity" runs 
 bench: ## Measure against the alternatives
 	@venv=$$(tools/venv.sh dev) && exec "$$venv/bin/python" tools/bench.py
 
-docs: ## Write the runbook map and the picture of the house anew, and docs/fault_matrix.md and hostile.md from the last tests
+docs: ## Write the runbook map and the picture of the house anew, and docs/fault_matrix.md, hostile.md and frame.md from the last tests
 	@venv=$$(tools/venv.sh dev) && "$$venv/bin/python" tools/runbook_map.py && "$$venv/bin/python" tools/house.py
 	@venv=$$(tools/venv.sh dev) && [ ! -e build/faults/incident_faults.json ] || "$$venv/bin/python" tools/fault_matrix.py build/faults
 	@venv=$$(tools/venv.sh dev) && [ ! -e build/hostile/result.json ] || "$$venv/bin/python" tools/hostile_table.py build/hostile/result.json
+	@venv=$$(tools/venv.sh dev) && [ ! -e build/frame/result.json ] || "$$venv/bin/python" tools/frame_table.py build/frame/result.json
 
 clean: ## Remove what the tools left in the work tree
 	rm -rf build .ansible .mypy_cache .ruff_cache .pytest_cache .hypothesis tests/output media_ops-runbook-*.tar.gz
