@@ -11,6 +11,7 @@ from typing import Any
 
 from ..module_utils.shapes import one_line
 from ..plugin_utils.host_action import HostAction
+from ..plugin_utils.judging.checked import broken_off
 from ..plugin_utils.response.course import acted, begun, concluded, decision_of, lease_left, refused
 from ..plugin_utils.response.ledger import decision
 from ..plugin_utils.response.lines import response_lines
@@ -57,11 +58,18 @@ class ActionModule(HostAction):
         left = lease_left(course, given_back=gives_back and "recent" in released)
         if left:
             response = {**response, "msg": f"{response['msg']}. {left}"}
-        # Where the host could not be looked at anew, what was found before stands.
-        newest = given["result"] if "verdicts" in given["result"] else found
-        result = amended(newest, response, given["policy"])
+        result = amended(self._newest(given["result"], found, course), response, given["policy"])
         self.tell(response_lines(response))
         return {**result, "changed": False}
+
+    def _newest(self, result: dict[str, Any], found: dict[str, Any], course: Mapping[str, Any]) -> dict[str, Any]:
+        """What is known of the host. What was found before it was acted upon says nothing of the time after."""
+        if "verdicts" in result and result.get("judged_at") != found.get("judged_at"):
+            return result
+        if not course["leased"]:
+            return found
+        why = one_line(result.get("msg") or "no answer", 200)
+        return broken_off(found, f"after it was acted upon, before it was looked at anew: {why}")
 
 
 def _place(evidence: Mapping[str, Any]) -> str:

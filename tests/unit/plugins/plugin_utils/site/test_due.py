@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from typing import Any
 from zoneinfo import ZoneInfo, available_timezones
 
@@ -64,7 +65,7 @@ def test_in_every_zone_each_time_comes_once_a_day_and_a_timer_fires_for_it() -> 
                 seen = list(dict.fromkeys(due(procedure, moment, zone) for moment in moments))
                 fires = {(one, minute) for one, minute, _weekday in firings(procedure)}
                 clock = [moment.astimezone(zone) for moment in seen]
-                gaps = [later - one for one, later in zip(seen, seen[1:])]
+                gaps = [later - one for one, later in pairwise(seen)]
                 if not all((one.hour, one.minute) in fires for one in clock) or not all(
                     timedelta(hours=21) <= gap <= timedelta(hours=27) for gap in gaps
                 ):
