@@ -22,7 +22,8 @@ description:
 options:
   _terms:
     description:
-      - A host pattern. Without it, the variable C(media_ops_hosts), or C(media_hosts) where that is not set.
+      - A host pattern. Without it, the variable C(media_ops_hosts), of the command line or of group C(all), or
+        C(media_hosts) where that is not set.
         An undefined name inside of that variable is an error.
     type: list
     elements: str
@@ -62,7 +63,7 @@ from ..plugin_utils.site.fleet import (
     run_problems,
     unread_sources,
 )
-from ..plugin_utils.site.inventory import read_sources
+from ..plugin_utils.site.inventory import read_sources, set_in_groups
 
 _display = Display()
 
@@ -86,10 +87,17 @@ class LookupModule(LookupBase):  # type: ignore[misc]
     def _pattern(self, terms: list[Any], variables: Mapping[str, Any]) -> Any:
         if terms:
             return terms
-        if FLEET_VARIABLE not in variables:
-            return FLEET_GROUP
+        if FLEET_VARIABLE in variables:
+            given = variables[FLEET_VARIABLE]
+        else:
+            # A play has no host yet, and so Ansible gives it no variable of a group.
+            groups = set_in_groups(FLEET_VARIABLE)
+            if set(groups) - {"all"}:
+                named = ", ".join(sorted(set(groups) - {"all"}))
+                raise FleetError(f"{FLEET_VARIABLE} is set for {named}, and holds for the whole run: set it for all")
+            given = groups.get("all", FLEET_GROUP)
         try:
-            return self._templar.template(variables[FLEET_VARIABLE])
+            return self._templar.template(given)
         except AnsibleError as error:
             raise FleetError(f"{FLEET_VARIABLE} cannot be used: {one_line(error, 300)}") from None
 

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -123,19 +124,31 @@ def unread_sources(sources: Iterable[Any], read: Iterable[Any]) -> list[str]:
 
     Args:
         sources: as the command line or the configuration name them.
-        read: what was read, file by file.
+        read: what was read, file by file; after a directory Ansible notes its last file once more, whether that was read
+            or not.
     """
-    done = {str(one) for one in read}
-    return [one for source in sources for one in _files(str(source)) if one not in done]
+    noted = Counter(map(str, read))
+    directories: list[list[str]] = []
+    files = [file for source in sources for file in _files(str(source), directories)]
+
+    def is_read(file: str) -> bool:
+        ending = [held for held in directories if held[-1] == file]
+        again = sum(1 for held in ending if any(is_read(other) for other in held if other != file))
+        return noted[file] > again
+
+    return [file for file in files if not is_read(file)]
 
 
-def _files(source: str) -> list[str]:
+def _files(source: str, directories: list[list[str]]) -> list[str]:
+    """The files of a source, and to ``directories`` the files of each directory in it."""
     if "," in source:
         return [source]
     path = os.path.abspath(os.path.expanduser(source))
     if os.path.isdir(path):
         names = sorted(name for name in os.listdir(path) if not IGNORED.search(os.fsencode(name)))
-        return [file for name in names for file in _files(os.path.join(path, name))]
+        found = [file for name in names for file in _files(os.path.join(path, name), directories)]
+        directories += [found] if found else []
+        return found
     # The place where Ansible looks when nothing is set
     return [] if path == "/etc/ansible/hosts" and not os.path.exists(path) else [path]
 
