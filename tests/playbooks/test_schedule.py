@@ -598,6 +598,9 @@ def test_a_run_that_takes_too_long_is_ended(node: Node, tmp_path: Path) -> None:
 def test_logs_are_archived_before_old_ones_are_deleted(node: Node, tmp_path: Path) -> None:
     """The deletion waits for an archive that is under way; each host is asked for itself whether it succeeded there."""
     node.add("deletion", after=[{"name": "archive", "hours": 192}, {"name": "review"}])
+    handed = {"ansible.builtin.assert": {"that": "automation_after == [{'procedure': 'archive', 'hours': 192}]"}}
+    book = BOOK.replace("  tasks:\n", f"  tasks:\n    - {json.dumps(handed)}\n")
+    (node.books / "deletion.yml").write_text(book, encoding="utf-8")
     gate = tmp_path / "gate"
     node.add("archive", vars={"gate": str(gate)})
     archive = node.start("run", "archive")
@@ -611,9 +614,6 @@ def test_logs_are_archived_before_old_ones_are_deleted(node: Node, tmp_path: Pat
         archive.kill()
         deletion.kill()
     assert [r["procedure"] for r in node.records if r["status"] == "successful"] == ["archive", "deletion"]
-
-    handed = json.loads((node.directory / "runs/deletion/env/extravars").read_text(encoding="utf-8"))
-    assert handed["automation_after"] == [{"procedure": "archive", "hours": 192}]
 
 
 def _locked(node: Node, name: str) -> bool:
