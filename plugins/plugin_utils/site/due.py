@@ -44,20 +44,23 @@ def due(procedure: Mapping[str, Any], at: datetime, zone: tzinfo | None = None) 
         at: with a zone.
         zone: of the table's times; None is the zone of this machine.
 
+    Returns:
+        The time, in UTC.
+
     Raises:
         ValueError: the row has no time.
     """
     here = at.astimezone(zone)
     if procedure.get("every"):
         every = int(procedure["every"])
-        return here.replace(minute=here.minute // every * every, second=0, microsecond=0)
+        return here.replace(minute=here.minute // every * every, second=0, microsecond=0).astimezone(UTC)
     for back in range(9):
         day = here.date() - timedelta(days=back)
         if procedure.get("weekday", WEEKDAYS[day.weekday()]) == WEEKDAYS[day.weekday()]:
             found = _on(procedure, day, zone)
             # Two times of one zone would be compared by the clock on the wall, which shows an hour twice a year.
             if found is not None and found <= at.astimezone(UTC):
-                return found.astimezone(zone)
+                return found
     raise ValueError(f"no time in {dict(procedure)}")
 
 

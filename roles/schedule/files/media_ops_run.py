@@ -283,7 +283,7 @@ def _play(store: Store, procedure: Record, under_way: Record, private: Path, sto
     if done.status == "timeout":
         return {"status": "timeout", "why": f"it took longer than {limit} s", "rc": EXIT_TIMEOUT}
     found = _judged(_statistics(Path(done.config.artifact_dir) / "job_events"), judges=procedure.get("judges", True))
-    return _outcome(int(done.rc if done.rc is not None else 1), found, done.status == "successful")
+    return _outcome(done.rc, found, done.status == "successful")
 
 
 def _handed_on(procedure: Record, was_due: str | None) -> Record:
@@ -331,13 +331,19 @@ def _judged(statistics: Mapping[str, Any], *, judges: bool) -> tuple[str, str]:
     return (f"no verdict on {', '.join(without[:5])}{more}" if without else ""), f"of {len(rows)} hosts {found}"
 
 
-def _outcome(rc: int, found: tuple[str, str], successful: bool) -> Record:
-    """How a run ended: successful is what says so itself, and has a verdict on each host."""
+def _outcome(rc: int | None, found: tuple[str, str], successful: bool) -> Record:
+    """How a run ended: successful is what says so itself, and has a verdict on each host.
+
+    Args:
+        rc: of ansible-playbook, None where a signal ended it.
+        found: why nothing can be said, and what was found.
+        successful: what ansible-runner says.
+    """
     nothing, hosts = found
     if successful and rc == 0 and not nothing:
         return {"status": "successful", "rc": 0}
-    ended = f"ansible-playbook was ended by signal {-rc}" if rc < 0 else ""
-    code = 128 - rc if rc < 0 else rc or EXIT_NO_RESULT
+    ended = "ansible-playbook was killed" if rc is None or rc < 0 else ""
+    code = EXIT_KILLED if rc is None or rc < 0 else rc or EXIT_NO_RESULT
     return {"status": "failed", "why": "; ".join(filter(None, [ended, nothing, hosts])), "rc": code}
 
 

@@ -8,7 +8,12 @@ from typing import Any
 from zoneinfo import ZoneInfo, available_timezones
 
 import pytest
-from ansible_collections.media_ops.runbook.plugins.plugin_utils.site.due import due, firings
+from ansible_collections.media_ops.runbook.plugins.plugin_utils.site.due import (
+    HOURS_LEFT_OUT,
+    LEFT_OUT_MOST,
+    due,
+    firings,
+)
 
 BERLIN = ZoneInfo("Europe/Berlin")
 NIGHTLY = {"at": "02:30"}
@@ -42,26 +47,35 @@ def test_the_minutes_of_an_hour_that_comes_twice_are_all_due() -> None:
     assert due({"every": 5}, at("2026-10-25T01:33"), BERLIN) == at("2026-10-25T01:30")
 
 
-def transitions(zone: ZoneInfo, years: range) -> list[datetime]:
-    """The days on which the clock is moved."""
-    day, found = datetime(years.start, 1, 1, tzinfo=UTC), []
-    while day.year < years.stop:
-        after = day + timedelta(days=1)
-        if day.astimezone(zone).utcoffset() != after.astimezone(zone).utcoffset():
-            found.append(day)
-        day = after
-    return found
+def moved(zone: ZoneInfo) -> list[tuple[datetime, timedelta]]:
+    """The days of a year on which the clock is moved, and by how much."""
+    days = [datetime(2026, 1, 1, tzinfo=UTC) + timedelta(days=number) for number in range(366)]
+    offsets = [day.astimezone(zone).utcoffset() or timedelta() for day in days]
+    steps = zip(days, pairwise(offsets), strict=False)
+    return [(day, after - before) for day, (before, after) in steps if after != before]
+
+
+def by_kind() -> dict[str, list[tuple[datetime, timedelta]]]:
+    """One zone for each set of moves, all of which are looked at."""
+    kinds: dict[Any, str] = {}
+    for name in sorted(available_timezones()):
+        moves = moved(ZoneInfo(name))
+        if moves:
+            offset = moves[0][0].astimezone(ZoneInfo(name)).utcoffset()
+            kinds.setdefault((offset, tuple(moves)), name)
+    return {name: list(moves) for (_offset, moves), name in kinds.items()}
 
 
 def test_in_every_zone_each_time_comes_once_a_day_and_a_timer_fires_for_it() -> None:
     wrong: list[Any] = []
-    for name in sorted(available_timezones()):
+    for name, moves in by_kind().items():
         zone = ZoneInfo(name)
-        for day in transitions(zone, range(2026, 2028)):
-            for hour in (22, 23, 0, 1, 2, 3):
+        for day, by in moves:
+            assert by <= timedelta(hours=LEFT_OUT_MOST)
+            for hour in (*HOURS_LEFT_OUT, 4, 21):
                 procedure = {"at": f"{hour:02}:50"}
-                # By quarters of an hour over three days: what was due, each once.
-                moments = [day + timedelta(minutes=5 + 15 * step - 1440) for step in range(4 * 72)]
+                # Over three days, what was due, each once.
+                moments = [day + timedelta(minutes=5 + 30 * step - 1440) for step in range(2 * 72)]
                 seen = list(dict.fromkeys(due(procedure, moment, zone) for moment in moments))
                 fires = {(one, minute) for one, minute, _weekday in firings(procedure)}
                 clock = [moment.astimezone(zone) for moment in seen]
