@@ -18,7 +18,7 @@ extends_documentation_fragment:
   - media_ops.runbook.action
 options:
   result:
-    description: Result of M(media_ops.runbook.check) after the last rung. Without it, a host that was acted upon is unknown.
+    description: Result of M(media_ops.runbook.check) after the last rung. Without it, what was acted upon is unknown.
     type: dict
     required: true
   course:

@@ -60,7 +60,13 @@ def call_of(variables: Mapping[str, Any], prefix: str = "") -> Call:
     directory = str(variables.get("playbook_dir") or "")
     sources = [str(source) for source in plain(variables.get("ansible_inventory_sources") or [])]
     options = [*(part for source in sources for part in ("-i", source)), *_options(asked)]
-    where = "media_ops.runbook." if "/ansible_collections/" in f"{directory}/" else quote(f"{directory}/")
+    where = (
+        "media_ops.runbook."
+        if "/ansible_collections/" in f"{directory}/"
+        else quote(f"{directory}/")
+        if directory
+        else ""
+    )
     own = _own(list(asked.get("args") or []))
     again = ["ansible-playbook", *options, *_variables(asked, (*_KEPT, *_KEPT_AGAIN)), own]
     return {

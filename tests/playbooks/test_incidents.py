@@ -230,15 +230,16 @@ def test_what_could_not_be_looked_at_is_not_nothing(play: Play, broken: Pipeline
     page = (run.report_dir / "emergency_clear_stuck_processes" / "latest" / "report.html").read_text(encoding="utf-8")
     assert "could not look" in page
 
-    logs = play("playbooks/weekly_log_management.yml", hosts, policy_archive_dir=str(state))
+    limits = [{"log": "absent.log", "max_bytes": 1, "keep": 1}]
+    logs = play("playbooks/weekly_log_management.yml", hosts, policy_archive_dir=str(state), policy_log_limits=limits)
     found = logs.result("weekly_log_management")["hosts"][0]
     noted = [line for rung in found["response"]["acted"] for line in rung["noted"]]
-    assert "application.log is not there" in noted, noted
-    assert "found beside it: application.log is not there" in logs.output
+    assert "absent.log is not there" in noted, noted
+    assert "found beside it: absent.log is not there" in logs.output
     assert logs.verdict("media1", "found_beside", "weekly_log_management")["state"] == "warning"
     for name in ("report.html", "report.md"):
         text = (logs.report_dir / "weekly_log_management" / "latest" / name).read_text(encoding="utf-8")
-        assert "application.log is not there" in text.replace("\\", "")
+        assert "absent.log is not there" in text.replace("\\", "")
 
 
 def test_the_suggested_command_does_what_was_planned_when_it_is_pasted(
@@ -270,7 +271,9 @@ def test_the_suggested_command_does_what_was_planned_when_it_is_pasted(
         path = tmp_path / "reports" / "incident_response" / "latest" / "result.json"
         return done.stdout + done.stderr, json.loads(path.read_text(encoding="utf-8"))
 
-    options = f"-i '{site}/hosts.yml' -e media_ops_hosts=eu -e '@{site}/more.yml' -e media_ops_api_token=s3cret-canary"
+    options = (
+        f"-i '{site}/hosts.yml' -e media_ops_hosts=eu -e '@{site}/more.yml' -e media_ops_own_password=s3cret-canary"
+    )
     said, planned = ran(f"ansible-playbook playbooks/incident_performance_degradation.yml {options}")
     steps = [step["command"] for step in planned["next"] if step["command"]]
     assert len(steps) == 1, planned["next"]

@@ -124,8 +124,7 @@ def unread_sources(sources: Iterable[Any], read: Iterable[Any]) -> list[str]:
 
     Args:
         sources: as the command line or the configuration name them.
-        read: what was read, file by file; after a directory Ansible notes its last file once more, whether that was read
-            or not.
+        read: what was read, file by file; after a directory Ansible notes its last file once more, read or not.
     """
     noted = Counter(map(str, read))
     directories: list[list[str]] = []

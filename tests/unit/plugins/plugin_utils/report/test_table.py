@@ -47,7 +47,7 @@ def test_after_the_rows_verdict_report_and_what_to_run() -> None:
         "  P2 stuck session (sessions) on media2",
         "    ansible-playbook playbooks/incident_stuck_session.yml --limit media2",
         "  Check that the host is up and that ssh reaches it (media3)",
-        "  Install python3 on the host (playbook prepare_hosts) (media4)",
+        "  Install python3 on the host by hand: without it no playbook works there, prepare_hosts neither (media4)",
     ]
 
 
