@@ -30,7 +30,7 @@ from ansible.utils.display import Display
 from ..module_utils.shapes import mapping, one_line
 
 _ANSWER_MAX = 1 << 20
-_NOT_IN_TIME = "it was not asked in time"
+_NOT_ASKED, _SILENT = "it was not asked in time", "it gave no answer in time"
 
 
 class OtherHosts:
@@ -111,7 +111,7 @@ def in_processes(
         most: how many processes there are at a time.
         within: seconds after which those that have not ended are ended, and no more are begun.
     """
-    found: dict[str, dict[str, Any]] = {name: {"failed": True, "msg": _NOT_IN_TIME} for name in names}
+    found: dict[str, dict[str, Any]] = {name: {"failed": True, "msg": _NOT_ASKED} for name in names}
     ends, waiting = time.monotonic() + within, list(reversed(names))
     with selectors.DefaultSelector() as selector, _ended(selector):
         while waiting or selector.get_map():
@@ -121,6 +121,7 @@ def in_processes(
             while waiting and len(selector.get_map()) < max(1, most):
                 name = waiting.pop()
                 pid, pipe = _begin(work, name)
+                found[name] = {"failed": True, "msg": _SILENT}
                 selector.register(pipe, selectors.EVENT_READ, (name, pid, bytearray()))
             for key, _events in selector.select(left):
                 name, pid, said = key.data
