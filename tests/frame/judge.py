@@ -72,10 +72,13 @@ def _told(playbook: Playbook, base: Left, left: Left, fault: Fault | None) -> It
 
 
 def _leases(left: Left, fault: Fault | None) -> Iterator[str]:
-    """A lease is left behind by a host that was lost, or a run that died, alone, and ends by itself."""
+    """A lease is left behind by a host that was lost, or a run that died, alone, and ends by itself.
+
+    With a full disk Ansible sends no module to any host, as it writes each to a file before: to this run all are lost.
+    """
     for host, seconds in left.leases.items():
-        lost = fault is not None and (fault.fault == "killed" or (fault.fault == "unreachable" and host in fault.hosts))
-        if not lost:
+        kind = fault.fault if fault else ""
+        if not (kind in ("killed", "disk_full") or (kind == "unreachable" and fault and host in fault.hosts)):
             yield f"the lease of {host} is left behind"
         elif seconds > TTL_S:
             yield f"the lease of {host} does not end in its time"

@@ -32,8 +32,8 @@ WELL, CRITICAL, DOWN = "frame-well", "frame-critical", "frame-down"
 HOSTS = (WELL, CRITICAL, DOWN)
 STATES = ("ok", "warning", "unknown", "critical")
 INJECT = Path(__file__).with_name("inject.py")
-# A run takes some ten seconds where nothing else runs; one that hangs is a failure of it. Seconds of one without a fault,
-# and how much longer one with a fault may take, at least so many seconds.
+# A run takes some ten seconds where nothing else runs; one that hangs is a failure of it. Seconds that one without a
+# fault may take, and how many times as long one with a fault may, at least so many seconds.
 BASE_S, TIMES, LEAST_S = 600.0, 6, 120.0
 _DISK = ("size=48m", "nr_inodes=6k")
 # What the ladder for a broken ffmpeg may delete, and what nothing may.
@@ -251,9 +251,8 @@ class World:
         trace, output = self.directory / "trace", self.directory / "output"
         began = time.monotonic()
         if settings is None:
-            code = self._serve(
-                {"arguments": arguments, "cwd": str(ROOT), "fault": asked, "trace": str(trace), "output": str(output)}
-            )
+            where = {"cwd": str(ROOT), "trace": str(trace), "output": str(output)}
+            code = self._serve({"arguments": arguments, "fault": asked, **where}, limit_s)
         else:
             if config:
                 own = self.directory / "ansible.cfg"

@@ -94,6 +94,7 @@ def test_what_holds_is_not_broken() -> None:
     assert judge.broken(WATCH, left(), left(screen=WORSE), FAULT) == []
     lost = Fault(1, "unreachable", (CRITICAL,))
     assert judge.broken(WATCH, left(), left(leases={CRITICAL: 20.0}), lost) == []
+    assert judge.broken(WATCH, left(), left(leases={CRITICAL: 20.0}), Fault(1, "disk_full", ())) == []
     once = left(trace=[row(1, WELL, run_once=True)])
     assert judge.broken(WATCH, once, left(), FAULT) == []
 
