@@ -466,7 +466,7 @@ def test_each_of_several_recipients_gets_a_message_once() -> None:
         assert (delivery["channels"], delivery["complete"]) == (["email/one@example.com"], False)
         assert "refused two@example.com (550)" in found["failures"][0]["reason"]
         again = send(used, messages=[message(sent_to=delivery["channels"]), message("media2")])
-        assert [found["To"] for found in mail.mails] == ["one@example.com", "one@example.com"]
+        assert [found["To"] for found in mail.mails] == ["one@example.com, two@example.com"] * 2, "one for each message"
         assert again["deliveries"][0]["channels"] == ["email/one@example.com"]
     with mail_server() as mail:
         found = send({**used, "port": mail.port}, messages=[message(sent_to=delivery["channels"]), message("media2")])
