@@ -236,6 +236,7 @@ def adopt(previous: Alerts, alerts: Sequence[Json], run: Run) -> Alerts:
         entry = _new_entry({**texts, "title": one_line(alert.get("title") or texts["check"], 100)}, run)
         state["entries"][key] = {
             **entry,
+            "source": texts["source"],
             "state": alert["state"],
             "seen": alert["state"],
             "since": since,

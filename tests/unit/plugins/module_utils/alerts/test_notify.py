@@ -425,6 +425,55 @@ def test_a_sender_that_breaks_is_a_failure_of_its_channel_only() -> None:
     assert found["failures"] == [{"channel": "email", "reason": "could not be sent (UnicodeEncodeError)", "waiting": 1}]
 
 
+@pytest.mark.parametrize(
+    ("bad", "said"),
+    [
+        (lambda good: {**good, "name": "a b"}, "channels[].name' is 'a b': must be letters"),
+        (lambda good: good, "channels[].name' is 'slack': is the name of two channels"),
+    ],
+)
+def test_a_name_that_is_none_costs_the_other_channels_nothing(bad: Any, said: str) -> None:
+    with receiver() as server:
+        found = send(slack(server), bad(slack(server)))
+        assert len(server.bodies("slack")) == 1
+    (failure,) = found["failures"]
+    assert said in failure["reason"]
+
+
+def test_an_id_goes_out_bound_to_its_host_and_comes_back_as_it_was() -> None:
+    with receiver() as server:
+        used = channel("webhook", url=server.webhook_url)
+        found = send(used, messages=[message("media1", id="same"), message("media2", id="same")])
+        (body,) = server.bodies("webhook")
+    assert len({row["id"] for row in body["messages"]}) == 2
+    assert [(row["host"], row["id"]) for row in found["deliveries"]] == [("media1", "same"), ("media2", "same")]
+
+
+def test_what_else_the_reader_is_to_know_is_in_every_kind_of_message(tmp_path: Path) -> None:
+    note = "What is told of alerts cannot be kept"
+    with receiver() as server, syslog_socket(tmp_path / "log") as log, mail_server() as mail:
+        assert send(*every(server, log.address, mail.port), notes=[note])["failures"] == server.refusals == []
+        kinds = ("slack", "pagerduty", "alertmanager", "webhook")
+        assert [note in json.dumps(server.bodies(kind)) for kind in kinds] == [True] * 4
+        assert note in mail.mails[0].get_content()
+
+
+def test_each_of_several_recipients_gets_a_message_once() -> None:
+    with mail_server(refuse="two@") as mail:
+        used = channel("email", port=mail.port, **{**MAIL, "recipients": ["one@example.com", "two@example.com"]})
+        found = send(used)
+        (delivery,) = found["deliveries"]
+        assert (delivery["channels"], delivery["complete"]) == (["email/one@example.com"], False)
+        assert "refused two@example.com (550)" in found["failures"][0]["reason"]
+        again = send(used, messages=[message(sent_to=delivery["channels"]), message("media2")])
+        assert [found["To"] for found in mail.mails] == ["one@example.com, two@example.com"] * 2, "one for each message"
+        assert again["deliveries"][0]["channels"] == ["email/one@example.com"]
+    with mail_server() as mail:
+        found = send({**used, "port": mail.port}, messages=[message(sent_to=delivery["channels"]), message("media2")])
+        assert [found["To"] for found in mail.mails] == ["two@example.com", "one@example.com, two@example.com"]
+        assert [row["complete"] for row in found["deliveries"]] == [True, True]
+
+
 # --- a real Alertmanager
 
 

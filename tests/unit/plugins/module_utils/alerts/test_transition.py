@@ -14,6 +14,11 @@ from ansible_collections.media_ops.runbook.plugins.module_utils.alerts.transitio
     Message,
     Run,
     acknowledge,
+    adopt,
+    claim,
+    hand_back,
+    is_message,
+    leave,
     load,
     nothing_known,
     open_alerts,
@@ -315,10 +320,109 @@ def test_five_weeks_of_watching_are_what_a_person_reckons_by_hand() -> None:
         {**nothing_known(), "sequence": True},
         {**nothing_known(), "entries": {"a": {}}},
         {**nothing_known(), "pending": ["x"]},
+        {**nothing_known(), "claims": {"a": "run1"}},
+        {**nothing_known(), "claims": {"a": ["run1", 5]}},
     ],
 )
 def test_a_file_that_is_something_else_is_no_state(broken: object) -> None:
     assert load(broken) is None
+
+
+def test_a_file_of_an_earlier_version_has_no_claims_yet() -> None:
+    older = {name: value for name, value in nothing_known().items() if name != "claims"}
+    assert load(older) == nothing_known()
+
+
+# --- who tells
+
+
+def taken(watch: Watch, run: str, *, after_s: float = 0, hold_s: float = 240) -> list[str]:
+    now = watch.now + timedelta(seconds=after_s)
+    watch.state, mine = claim(watch.state, Run("watch_health", run, "media1", now), hold_s)
+    return events(mine)
+
+
+def test_a_message_is_one_runs_until_it_is_acknowledged_or_its_time_is_over() -> None:
+    watch = Watch()
+    watch.see("critical", every_min=0)
+    assert taken(watch, "a") == ["began"]
+    assert taken(watch, "b", after_s=239) == []
+    assert taken(watch, "a", after_s=10) == ["began"], "its own run may ask again"
+    assert taken(watch, "b", after_s=251) == ["began"], "whoever had it is gone"
+    watch.state, _done = acknowledge(watch.state, [{"id": watch.told[0]["id"], "complete": False}])
+    assert taken(watch, "c", after_s=252) == ["began"], "it was tried, and did not go everywhere"
+    watch.state, _done = acknowledge(watch.state, [{"id": watch.told[0]["id"], "complete": True}])
+    assert watch.state["claims"] == {}
+
+
+def test_a_clock_that_was_set_back_holds_no_message_for_ever() -> None:
+    watch = Watch()
+    watch.see("critical", every_min=0)
+    assert taken(watch, "a", after_s=86400) == ["began"]
+    assert taken(watch, "b") == ["began"]
+
+
+def test_the_delivery_of_another_hosts_message_is_none() -> None:
+    watch = Watch()
+    watch.see("critical")
+    (began,) = watch.state["pending"]
+    row = {"id": began["id"], "channels": ["chat"], "complete": True}
+    assert acknowledge(watch.state, [{**row, "host": "media2"}]) == (watch.state, 0)
+    assert acknowledge(watch.state, [{**row, "host": "media1"}])[1] == 1
+
+
+def test_messages_of_two_hosts_never_have_one_id() -> None:
+    ids = set()
+    for host in ("media1", "media2"):
+        run = Run("watch_health", "run1", host, START)
+        state, _messages = transition(nothing_known(), [{"check": "a", "state": "critical"}], run, AlertPolicy())
+        shared = [{"id": message["id"], "dedup_key": "media-ops:fleet:a"} for message in state["pending"]]
+        state, _done = acknowledge(state, shared)
+        later = Run("watch_health", "run2", host, START + timedelta(minutes=5))
+        _state, messages = transition(state, [{"check": "a", "state": "ok"}], later, AlertPolicy())
+        ids |= {message["id"] for message in messages}
+    assert len(ids) == 2
+
+
+def test_what_is_no_name_of_a_playbook_is_none_in_a_message() -> None:
+    watch = Watch()
+    (began,) = watch.see("critical", playbook="../x; rm")
+    assert began["playbook"] == ""
+    assert is_message(began)
+
+
+# --- whose it is
+
+
+def test_what_another_told_is_taken_over_ended_and_handed_back() -> None:
+    watch = Watch()
+    watch.see("critical")
+    alerts = open_alerts(watch.state)
+    run = Run("watch_performance", "run9", "controller", watch.now)
+    held = adopt(nothing_known(), [*alerts, {**alerts[0], "check": "b", "state": "odd"}], run)
+    assert load(json.loads(json.dumps(held))) == held
+    assert open_alerts(held) == alerts
+    assert adopt(held, [{**alerts[0], "severity": "warning"}], run) == held, "what it knows itself counts"
+    assert hand_back(held, "media1", "watch_health", "overall_status") == (
+        {**held, "entries": {}},
+        alerts[0]["dedup_key"],
+    )
+    assert hand_back(held, "media1", "watch_health", "b") == (held, "")
+    left, (ended,) = leave(held, "media1", "media1 left the inventory", run, 500)
+    assert (ended["event"], ended["source"], ended["dedup_key"]) == ("ended", "watch_health", alerts[0]["dedup_key"])
+    assert ended["message"] == "Overall status: media1 left the inventory; the last state was critical"
+    assert (left["entries"], left["pending"]) == ({}, [ended])
+    assert leave(held, "media2", "gone", run, 500) == (held, [])
+
+
+def test_what_is_not_among_some_of_a_hosts_verdicts_stays_as_it_is() -> None:
+    watch = Watch()
+    watch.judge([{"check": "a", "state": "critical"}])
+    run = Run("watch_health", "part", "media1", watch.now)
+    rows = [{"check": "b", "state": "critical"}]
+    state, told = transition(watch.state, rows, run, AlertPolicy(), partly=["media1"])
+    assert [message["check"] for message in told] == ["b"]
+    assert [alert["check"] for alert in open_alerts(state)] == ["a", "b"]
 
 
 @settings(max_examples=60, deadline=None)
