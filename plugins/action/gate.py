@@ -24,14 +24,23 @@ class ActionModule(HostAction):
         verdicts = given["verdicts"] or [_NOT_CHECKED]
         state = host_state(verdicts)
         bad = dict.fromkeys(str(verdict["message"]) for verdict in verdicts if verdict["state"] in given["fail_on"])
+        of_host = self._not_kept(given["kept"], given["noted"])
         said = [f"{state}: {'; '.join(bad)}"] if state in given["fail_on"] else []
-        said += self._not_told(given["sent"], given["noted"], given["written"])
-        return {"failed": True, "state": state, "msg": "; ".join(said)} if said else {"state": state}
+        said += [*self._not_told(given["sent"], given["written"]), *of_host]
+        if not said:
+            return {"state": state}
+        return {"failed": True, "state": state, "not_kept": of_host, "msg": "; ".join(said)}
 
-    def _not_told(self, sent: dict[str, Any], noted: dict[str, Any], written: dict[str, Any]) -> list[str]:
-        """What people do not know or have not in writing, on one host for all, and what a host could not note of it."""
+    def _not_told(self, sent: dict[str, Any], written: dict[str, Any]) -> list[str]:
+        """What people do not know or have not in writing, on one host for all."""
         first = next(iter(self.variables.get("ansible_play_hosts") or [self.host]))
-        said = [str(one["problem"]) for one in (sent, written) if one.get("problem") and self.host == first]
+        return [str(one["problem"]) for one in (sent, written) if one.get("problem") and self.host == first]
+
+    def _not_kept(self, kept: dict[str, Any], noted: dict[str, Any]) -> list[str]:
+        """What a host could not keep of what there is to tell of it, and could not note of what was told."""
+        said = []
+        if kept and not kept.get("skipped") and "messages" not in kept:
+            said.append(f"The host does not keep its alert state: {one_line(kept.get('msg') or 'no answer', 300)}")
         if noted and not noted.get("skipped") and "acked" not in noted:
             why = one_line(noted.get("msg") or "no answer", 300)
             said.append(f"What was told of the host cannot be noted, and may be told again: {why}")

@@ -39,6 +39,10 @@ options:
     description: Of M(media_ops.runbook.report). Its C(problem) fails the first host of the play.
     type: dict
     default: {}
+  kept:
+    description: Of M(media_ops.runbook.alert_state), keeping what there is to tell. Its failure fails the host.
+    type: dict
+    default: {}
   noted:
     description: Of M(media_ops.runbook.alert_state), taking note of what was delivered. Its failure fails the host.
     type: dict
@@ -61,4 +65,10 @@ state:
   returned: always
   type: str
   sample: ok
+not_kept:
+  description: What the host itself could not keep, each a sentence.
+  returned: failure
+  type: list
+  elements: str
+  sample: []
 """

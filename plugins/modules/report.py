@@ -70,6 +70,10 @@ options:
         that has been silent since.
     type: float
     default: 0
+  not_told:
+    description: RV(media_ops.runbook.tell#module:problem), what people could not be told, for the verdict table.
+    type: str
+    default: ""
   place:
     description: RV(media_ops.runbook.tell#module:place), the name in O(directory) that people were told before.
     type: str

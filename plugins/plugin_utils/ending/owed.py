@@ -68,6 +68,8 @@ class Seen:
         """A task failed on a host, or could not reach it. That a host is not well is no failure of the run."""
         self.under_way.pop(host, None)
         if action == GATE and "state" in result:
+            if result.get("not_kept"):
+                self.broken[host] = "; ".join(one_line(text, 300) for text in result["not_kept"])
             return
         reason = result.get("msg") or result.get("exception") or "no reason given"
         self.broken[host] = f"in task '{task}': {one_line(reason, 300)}"
@@ -165,11 +167,12 @@ def amended(summary: Json, left: Mapping[str, str]) -> dict[str, Any]:
     """The summary of a report that was made before hosts broke off."""
     if not left:
         return dict(summary)
-    rows = [dict(row) for row in summary.get("hosts") or []]
+    rows, said = [dict(row) for row in summary.get("hosts") or []], []
     for row in rows:
+        # Who is unknown or worse already is so for a reason of more weight.
         if row["host"] in left and STATES.index(row["state"]) < STATES.index("unknown"):
-            row.update(state="unknown", check="run", message=f"After the report the run broke off {left[row['host']]}")
-    said = [f"on {host} the run broke off after the report, {why}" for host, why in left.items()]
+            row.update(state="unknown", check="run", message=f"Run on the host, after the report: {left[row['host']]}")
+            said.append(f"on {row['host']}, after the report: {left[row['host']]}")
     problems = [*(summary.get("problems") or []), *said[:_SAID_MAX]]
     if len(said) > _SAID_MAX:
         problems.append(f"and on {len(said) - _SAID_MAX} more hosts")

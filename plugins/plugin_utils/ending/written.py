@@ -54,13 +54,14 @@ def written_report(found: Mapping[str, Any], given: Json, facts: Json, call: Jso
         written = {"path": None, "files": [], "link": None, "removed": [], "not_removed": [], "kept": None}
     there = [] if facts["check_mode"] else written["files"]
     page = next((file for file in there if file.endswith(".html")), None)
-    summary = {**summarise(made.document, there), "problems": made.problems}
+    problems = [*([given["not_told"]] if given["not_told"] else []), *made.problems]
+    summary = {**summarise(made.document, there), "problems": problems}
     return {
         **written,
         "page": page,
         "problem": "; ".join(made.problems),
         "made_at": now.timestamp(),
-        "summary": {**summary, "failed": summary["failed"] or bool(made.problems)},
+        "summary": {**summary, "failed": summary["failed"] or bool(problems)},
     }
 
 

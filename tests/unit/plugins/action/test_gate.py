@@ -86,3 +86,11 @@ def test_what_people_do_not_know_fails_one_host_and_what_a_host_cannot_note_that
 def test_what_people_do_not_know_is_said_beside_the_verdict() -> None:
     options = {"verdicts": [row("critical", "disk full")], "sent": {"problem": "Not notified: chat: no answer"}}
     assert act("gate", options).result["msg"] == "critical: disk full; Not notified: chat: no answer"
+
+
+@pytest.mark.parametrize("answer", [{"failed": True, "msg": "no room"}, {"unreachable": True, "msg": "no room"}])
+def test_a_host_that_could_not_keep_what_there_is_to_tell_fails_however_well_it_is(answer: dict[str, Any]) -> None:
+    result = act("gate", {"verdicts": [row("ok")], "kept": answer}).result
+    assert (result["failed"], result["state"]) == (True, "ok")
+    assert result["not_kept"] == ["The host does not keep its alert state: no room"]
+    assert "failed" not in act("gate", {"verdicts": [row("ok")], "kept": {"messages": []}}).result
