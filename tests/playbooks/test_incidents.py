@@ -260,7 +260,13 @@ def test_the_suggested_command_does_what_was_planned_when_it_is_pasted(
     hosts = {}
     for at, name in enumerate(names):
         (state / str(at)).mkdir(mode=0o750)
-        hosts[name] = on(broken, policy_state_dir=str(state / str(at)))
+        work = tmp_path / f"work{at}"
+        work.mkdir()
+        (work / "old.tmp").write_bytes(b"x" * 4096)
+        rules = [{"rule": "old", "root": str(work), "patterns": ["*.tmp"], "min_age": 1, "steps": ["P2P-3A"]}]
+        rung = {"rung": "Clean up", "act": "disk_cleanup", "steps": ["P2P-3A"], "cured": {}, "args": {"rules": rules}}
+        ladders = {"performance": [{**rung, "when": {"performance": ["degraded"]}}]}
+        hosts[name] = on(broken, policy_state_dir=str(state / str(at)), policy_ladders=ladders)
     (site / "hosts.yml").write_text(yaml.safe_dump({"eu": {"hosts": hosts}}, allow_unicode=True), encoding="utf-8")
     environment = {**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "COLUMNS": "100"}
 
