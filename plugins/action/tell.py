@@ -49,6 +49,8 @@ class ActionModule(HostAction):
         way, wrong = way_of(given)
         problems += wrong
         check_mode = bool(self._task.check_mode)
+        if given["report_problem"] == "" and not given["late"]:
+            return {"headlines": [], "delivered": {}, "late": False, "changed": False, "problem": ""}
         if given["report_problem"] is not None:
             return tell_of_report(way, self.redactor.text(given["report_problem"]), check_mode=check_mode)
         return tell_all(self._findings(), way, check_mode=check_mode)

@@ -58,7 +58,6 @@ import atexit
 import os
 import shutil
 import sys
-from collections.abc import Mapping
 from typing import Any
 
 from ansible import constants as C  # noqa: N812
@@ -124,7 +123,9 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
 
     def v2_runner_on_failed(self, result: Any, ignore_errors: bool = False) -> None:
         """A task failed."""
-        if self._end and not ignore_errors:
+        if self._end and ignore_errors:
+            self._end.seen.under_way.pop(str(result.host.name), None)
+        elif self._end:
             self._end.seen.failed(
                 str(result.host.name),
                 str(result.task.action),
@@ -134,7 +135,7 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
 
     def v2_runner_on_unreachable(self, result: Any) -> None:
         """A task did not reach its host."""
-        self.v2_runner_on_failed(result)
+        self.v2_runner_on_failed(result, ignore_errors=bool(result.task.ignore_unreachable))
 
     def v2_playbook_on_stats(self, stats: Any) -> None:
         """The run is over."""
@@ -145,7 +146,7 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
         left = end.seen.left(lambda host: bool(stats.failures.get(host) or stats.dark.get(host)))
         summary = end.settled(of_run.get("media_ops_summary"), left)
         self._print(summary)
-        if summary and summary.get("failed") and not stats.failures and not stats.dark:
+        if end.owes and summary["failed"] and not stats.failures and not stats.dark:
             # Whatever left a host out, no task has failed for it.
             raise SystemExit(EXIT_UNSEEN)
 
@@ -156,7 +157,7 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
             self._print(end.settled(None, end.seen.cut_off()))
             sys.stdout.flush()
 
-    def _print(self, summary: Mapping[str, Any] | None) -> None:
+    def _print(self, summary: object) -> None:
         output = self.get_option("output")
         if output == "none" or summary is None:
             return

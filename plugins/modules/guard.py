@@ -227,18 +227,19 @@ from ansible.module_utils.basic import AnsibleModule
 from ..module_utils.errors import run_module
 from ..module_utils.state.guard import LEDGER_MAX_BYTES, guard
 
+_CAP = {
+    "action": {"type": "str", "required": True},
+    "at_most": {"type": "int", "required": True},
+    "within": {"type": "float", "required": True},
+}
+_NEED = {
+    "procedure": {"type": "str", "required": True},
+    "act": {"type": "str"},
+    "hours": {"type": "float", "required": True},
+}
+
 
 def main() -> None:
-    cap = {
-        "action": {"type": "str", "required": True},
-        "at_most": {"type": "int", "required": True},
-        "within": {"type": "float", "required": True},
-    }
-    need = {
-        "procedure": {"type": "str", "required": True},
-        "act": {"type": "str"},
-        "hours": {"type": "float", "required": True},
-    }
     module = AnsibleModule(
         argument_spec={
             "state": {
@@ -254,9 +255,9 @@ def main() -> None:
             "pause_for": {"type": "int"},
             "ttl": {"type": "int", "default": 900},
             "actions": {"type": "list", "elements": "str", "default": []},
-            "caps": {"type": "list", "elements": "dict", "default": [], "options": cap},
+            "caps": {"type": "list", "elements": "dict", "default": [], "options": _CAP},
             "window": {"type": "float"},
-            "after": {"type": "list", "elements": "dict", "default": [], "options": need},
+            "after": {"type": "list", "elements": "dict", "default": [], "options": _NEED},
             "entries": {"type": "list", "elements": "dict", "default": []},
             "hours": {"type": "float", "default": 24},
             "ledger_max_bytes": {"type": "int", "default": LEDGER_MAX_BYTES},

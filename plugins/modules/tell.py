@@ -55,8 +55,13 @@ options:
     description:
       - Why the report of this run could not be written; then only this is told, once until it could be written again,
         which an empty text says.
-      - For a second task, where the report failed or RV(late) is true.
+      - For a second task, after the report.
     type: str
+  late:
+    description:
+      - RV(late) of the first task. Where it is false, an empty O(report_problem) tells nothing.
+    type: bool
+    default: true
   command_prefix:
     description: How the reader calls a playbook. Empty for how this run was called.
     type: str

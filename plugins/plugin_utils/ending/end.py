@@ -41,8 +41,13 @@ class End:
             variables = self._manager.get_vars(play=play, include_hostvars=False)
             self.seen.hosts.update(dict.fromkeys(map(str, variables.get("ansible_play_hosts_all") or [])))
 
-    def settled(self, summary: Any, left: Mapping[str, str]) -> dict[str, Any] | None:
-        """The summary to be shown, when all that the run owes is done; None where the playbook owes none.
+    @property
+    def owes(self) -> bool:
+        """Whether the playbook is one that gives each host a verdict."""
+        return self._task(REPORT) is not None and bool(self.seen.hosts)
+
+    def settled(self, summary: Any, left: Mapping[str, str]) -> Any:
+        """The summary to be shown, when all that the run owes is done; where it owes none, what was handed on.
 
         Args:
             summary: of action ``report``, where it came so far.
@@ -50,11 +55,11 @@ class End:
         """
         report = self._task(REPORT)
         if report is None or not self.seen.hosts:
-            return None
+            return summary
         found = found_at_the_end(self.seen, left)
         place, problems = self._told(found, left)
         if isinstance(summary, Mapping):
-            after = {host: why for host, why in left.items() if host not in self.seen.reported}
+            after = {host: why for host, why in left.items() if self.seen.reported.get(host) != why}
             made = amended(plain(summary), after)
         else:
             made = self._reported(found, *report, place)

@@ -42,7 +42,7 @@ class Seen:
         under_way: by host, the task that was begun on it and has not ended.
         done: the actions of this collection that ended well, once for the run.
         summary: what action ``report`` handed on.
-        reported: the hosts that had broken off already when the report was made.
+        reported: what ``broken`` was when the report was made.
     """
 
     hosts: dict[str, None] = field(default_factory=dict)
@@ -51,7 +51,7 @@ class Seen:
     under_way: dict[str, str] = field(default_factory=dict)
     done: set[str] = field(default_factory=set)
     summary: dict[str, Any] | None = None
-    reported: set[str] = field(default_factory=set)
+    reported: dict[str, str] = field(default_factory=dict)
 
     def ok(self, host: str, action: str, register: str, result: Mapping[str, Any]) -> None:
         """A task ended well on a host."""
@@ -61,7 +61,7 @@ class Seen:
         if action == REPORT:
             data = mapping(mapping(result.get("ansible_stats")).get("data"))
             self.summary = plain(mapping(data.get("media_ops_summary")))
-            self.reported = set(self.broken)
+            self.reported = dict(self.broken)
         self.done.add(action)
 
     def failed(self, host: str, action: str, task: str, result: Mapping[str, Any]) -> None:

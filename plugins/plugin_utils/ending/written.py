@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from ...module_utils.errors import MediaOpsError
+from ...module_utils.errors import MediaOpsError, OptionError
 from ...module_utils.shapes import Json, mapping, one_line
 from ...module_utils.times import to_text
 from ..report.made import Made, news_of, report_of
@@ -49,13 +49,15 @@ def written_report(found: Mapping[str, Any], given: Json, facts: Json, call: Jso
     wanted["place"] = given["place"]
     try:
         written = report_files(wanted, check_mode=facts["check_mode"])
+    except OptionError:
+        raise
     except (MediaOpsError, OSError) as error:
         made.problems.append(f"the report could not be written: {one_line(error, 300)}")
         written = {"path": None, "files": [], "link": None, "removed": [], "not_removed": [], "kept": None}
     there = [] if facts["check_mode"] else written["files"]
     page = next((file for file in there if file.endswith(".html")), None)
     problems = [*([given["not_told"]] if given["not_told"] else []), *made.problems]
-    summary = {**summarise(made.document, there), "problems": problems}
+    summary = summarise(made.document, there, problems)
     return {
         **written,
         "page": page,

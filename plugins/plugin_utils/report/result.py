@@ -136,7 +136,7 @@ def _no_verdict() -> Verdict:
     )
 
 
-def summarise(document: Json, reports: Sequence[str]) -> dict[str, Any]:
+def summarise(document: Json, reports: Sequence[str], problems: Sequence[str] = ()) -> dict[str, Any]:
     """What of a result document goes to set_stats: for the verdict table, AWX workflows and Event-Driven Ansible."""
 
     def worst(host: Json) -> Json:
@@ -159,4 +159,6 @@ def summarise(document: Json, reports: Sequence[str]) -> dict[str, Any]:
         "refused": document["refused"][:_REASONS_MAX],
         "next": document["next"],
         "reports": list(reports),
+        # What could not be told, made or written of it, each a sentence
+        "problems": list(problems),
     }

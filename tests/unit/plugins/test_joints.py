@@ -58,6 +58,7 @@ JUDGED, QUICK = "plugin_utils/judging/observations.py", "plugin_utils/judging/qu
 DIAGNOSED, WATCHED = "plugin_utils/response/diagnosis.py", "plugin_utils/response/recovery.py"
 COURSE = "plugin_utils/response/course.py"
 WORDS, LEDGER = "plugin_utils/response/lines.py", "plugin_utils/response/ledger.py"
+FOLLOWS = "plugin_utils/report/follows.py"
 RESULT, VIEW = "plugin_utils/report/result.py", "plugin_utils/report/response_view.py"
 TELLING = "plugin_utils/report/telling.py"
 ALERTS, TEXT = "module_utils/alerts/transition.py", "module_utils/alerts/text.py"
@@ -179,12 +180,12 @@ JOINTS: dict[str, Joint] = {
         keys_of(Verdict),
     ),
     "a verdict, for what to do next": lambda: (
-        read_by(RESULT, "one", functions=("_host", "_next")),
+        read_by(RESULT, "one", functions=("_host",)) | read_by(FOLLOWS, "one", functions=("_unknowns",)),
         keys_of(Verdict),
     ),
     "a verdict, for the exit code": lambda: (read_by("action/gate.py", "verdict"), keys_of(Verdict)),
     "an incident, for the fleet": lambda: (
-        read_by(RESULT, "incident", functions=("_fleet_incidents",)),
+        read_by(FOLLOWS, "incident", functions=("fleet_incidents",)),
         keys_of(Incident),
     ),
     "the summary, for the terminal": lambda: (
@@ -208,7 +209,7 @@ JOINTS: dict[str, Joint] = {
     ),
     "a response, for the verdicts": lambda: (read_by(WATCHED, "response"), keys_of(Response)),
     "a response, for what to do next": lambda: (
-        read_by(RESULT, "response", functions=("_after_response",)),
+        read_by(FOLLOWS, "answer", functions=("_waits", "_end", "_because")),
         keys_of(ShownResponse),
     ),
     "a response, for the page": lambda: (read_by(VIEW, "raw"), keys_of(ShownResponse)),

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from ansible.errors import AnsibleActionFail
 from ansible_collections.media_ops.runbook.plugins.plugin_utils.judging.shapes import response, rung
+from ansible_collections.media_ops.runbook.plugins.plugin_utils.judging.verdict import host_state
 from ansible_collections.media_ops.runbook.plugins.plugin_utils.response.course import begun
 
 from tests.unit.plugins.action.acting import INTRUDER, Run, act
@@ -162,10 +163,12 @@ class TestConclude:
         assert run.arguments("guard")["state"] == "released"
         assert run.result["response"]["recovered"] is False
 
-    def test_where_it_could_not_be_looked_anew_what_was_found_before_stands(self) -> None:
+    def test_where_it_could_not_be_looked_anew_what_was_found_before_says_nothing_of_now(self) -> None:
         course = {**begun(planned()["response"], RUN, 1.0), "state": "recovered", "leased": True}
         run = conclude(result={"failed": True, "msg": "no"}, course=course)
-        assert run.result["judged_at"] == 1.0
+        assert run.result["judged_at"] > 1.0
+        assert "before it was looked at anew: no" in run.result["verdicts"][-1]["message"]
+        assert host_state(run.result["verdicts"]) == "unknown"
         assert run.result["response"]["recovered"] is True
 
 

@@ -69,7 +69,11 @@ def warnings(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 def test_what_was_found_on_each_host_is_handed_on_and_no_host_is_asked(tmp_path: Path, asked: list[Any]) -> None:
     run = tell(
-        tmp_path, source="watch_health", settle=2, report="/r.html", variables={"ansible_inventory_sources": ["/i"]}
+        tmp_path,
+        source="watch_health",
+        settle=2,
+        report_directory=str(tmp_path / "r"),
+        variables={"ansible_inventory_sources": ["/i"]},
     )
     ((found, way, check_mode),) = asked
     assert isinstance(found, Findings)
@@ -78,7 +82,10 @@ def test_what_was_found_on_each_host_is_handed_on_and_no_host_is_asked(tmp_path:
     assert found.answers["media1"]["messages"] == [BAD]
     assert (found.inventory, found.everyone, check_mode) == ("/i", ["media1", "media9"], False)
     assert isinstance(way, Way)
-    assert (way.source, way.settle, way.report, way.title) == ("watch_health", 2, "/r.html", "Watch")
+    assert (way.source, way.settle, way.title) == ("watch_health", 2, "Watch")
+    place = run.result.pop("place")
+    assert way.report == str(tmp_path / "r" / place / "report.html")
+    assert list((tmp_path / "r" / place).iterdir()) == [], "the place is taken, and written later"
     assert run.modules == []
     assert run.result == {**TOLD, "changed": True}
     assert action.ActionModule._requires_connection is False
