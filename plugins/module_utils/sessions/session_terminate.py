@@ -22,7 +22,7 @@ from ..options import check_range
 from ..plan import Action, plan_hash, planned, require_hash
 from ..shapes import one_line
 from ..system.open_files import OpenFiles
-from ..system.processes import TICKS, Process, Target, end_processes, read_process
+from ..system.processes import TICKS, OpenFile, Process, Target, end_processes, read_process
 from .files import LEASES_MAX, Listing, differences, kept_closed, remove_session_files, without
 from .judge import Session
 from .listed import ask_sessions
@@ -401,15 +401,30 @@ def _why_not_now(again: Scene, one: _Work, then: Process, now: Process) -> str:
         f"has written {written} bytes": written,
         f"has used {(now.cpu - then.cpu) / TICKS:.2f} s of CPU": is_work,
         "has other connections": sockets != before,
-        "has moved on in a file": _places(now) != _places(then),
+        "has moved on in a file": _moved_on(again, one, then, now),
         "works in another directory": now.cwd_key != then.cwd_key,
     }
     did = ", ".join(text for text, is_so in said.items() if is_so)
     return f"goes on again, and was left alone: it {did} in {seconds:.3g} s" if did else ""
 
 
-def _places(process: Process) -> list[tuple[int, int, int]]:
-    return [(file.number, file.inode, file.position) for file in working_files(process)]
+def _moved_on(again: Scene, one: _Work, then: Process, now: Process) -> bool:
+    """Whether a process has got further in one of its files, or has others open."""
+    before, after = ({(file.number, file.inode): file for file in working_files(process)} for process in (then, now))
+    return before.keys() != after.keys() or any(
+        file.position != before[key].position and not _is_shared(again, one, file) for key, file in after.items()
+    )
+
+
+def _is_shared(again: Scene, one: _Work, file: OpenFile) -> bool:
+    """Whether others have a file open, too, that is not the session's: who moves on in a common log cannot be told."""
+    key, own = (file.device, file.inode), {process.key for process in one.proved.processes}
+    return one.session.session_id not in again.last.places.of(key) and any(
+        (other.device, other.inode) == key
+        for process in again.last.processes.values()
+        if process.key not in own
+        for other in process.files
+    )
 
 
 def _remove(scene: Scene, work: Sequence[_Work], settings: ApiSettings) -> None:

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.media_ops.runbook.plugins.module_utils.errors import OptionError
-from ansible_collections.media_ops.runbook.plugins.module_utils.sessions import scene
+from ansible_collections.media_ops.runbook.plugins.module_utils.sessions import listed, scene
 from ansible_collections.media_ops.runbook.plugins.module_utils.sessions.files import list_session_files
 from ansible_collections.media_ops.runbook.plugins.module_utils.sessions.log_lines import LogMark, lines_of
 from ansible_collections.media_ops.runbook.plugins.module_utils.sessions.places import Places, WorkDir
@@ -404,7 +404,7 @@ def test_an_api_that_answers_once_of_two_times_leaves_a_session_unknown(
 ) -> None:
     site.directory(SESSION)
     site.waiting(SESSION) if has_process else site.list_session(SESSION)
-    ask, asked = scene.ask_sessions, 0
+    ask, asked = listed.ask_sessions, 0
 
     def sometimes(settings: Any) -> Any:
         nonlocal asked

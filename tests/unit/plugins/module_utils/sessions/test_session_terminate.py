@@ -421,3 +421,32 @@ def test_who_is_only_woken_does_not_go_on_however_long_ago_the_look_was(
     found = module._why_not_now(again, one, then, now)  # type: ignore[arg-type]
     assert found.startswith(says)
     assert bool(found) == bool(says)
+
+
+# Starts one with its own output, which is a log, and goes on to write there.
+SHARED_LOG = """
+import subprocess, sys, time
+log = open(sys.argv[1], "ab", buffering=0)
+stuck = ["ffmpeg", "-c", "import time; time.sleep(600)"]
+how = {"executable": sys.argv[3], "cwd": sys.argv[2], "stdin": subprocess.DEVNULL}
+child = subprocess.Popen(stuck, stdout=log, stderr=log, **how)
+print(child.pid, flush=True)
+while True:
+    log.write(b"line")
+    time.sleep(0.0005)
+"""
+
+
+def test_what_others_write_to_a_log_that_is_shared_is_not_held_against_a_session(site: Site, tmp_path: Path) -> None:
+    site.list_session(SESSION)
+    arguments = [str(tmp_path / "service.log"), str(site.directory(SESSION)), sys.executable]
+    command = ["worker", "-c", SHARED_LOG, *arguments]
+    stuck = site.start(command, executable=sys.executable, told=True)
+    eventually("it sleeps", lambda: "nanosleep" in Path(f"/proc/{stuck.pid}/wchan").read_text(encoding="ascii"))
+    writer = read_process(stuck.ppid)
+    assert writer
+    result = terminate(site)
+    assert results(result)[0] == ("done", "ended by SIGTERM")
+    assert not alive(stuck)
+    assert alive(writer)
+    os.kill(writer.pid, signal.SIGKILL)
