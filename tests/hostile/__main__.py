@@ -41,7 +41,7 @@ LEFT_OUT = 77
 # How many situations share a scene: as many sessions as the product shows, and files by the hundred.
 SIZES = {"kill": 30, "delete": 160}
 ALONE = {"kill": 8, "delete": 12}
-SCENE_S = 300.0
+SCENE_S = 900.0
 SHARE_MIN = 0.00503
 ACTED_MIN = 0.99
 SHOWN_MAX = 2
@@ -183,7 +183,11 @@ def show(table: list[dict[str, Any]], rows: list[dict[str, Any]]) -> None:
                 print(f"scene {row['scene']} ({row['kind']}): {row['detail']}")
         elif row["verdict"] in ("wrong", "missed", "unsaid", "said", "broken") and shown[key] < SHOWN_MAX:
             shown[key] += 1
-            print(f"{row['verdict']}: {row['kind']} (scene {row['scene']}, {row['number']}): {row['detail'][:700]}")
+            print(_line(row))
+
+
+def _line(row: dict[str, Any]) -> str:
+    return f"{row['verdict']}: {row['kind']} (scene {row['scene']}, {row['number']}): {row['detail'][:700]}"
 
 
 def main() -> int:
@@ -210,6 +214,9 @@ def main() -> int:
         told = began
         for more in played(chosen, program, workers):
             rows += more
+            for row in more:  # at once: a long run may be ended before it has its table
+                if row["verdict"] in ("wrong", "missed", "unsaid"):
+                    print(_line(row), flush=True)
             if time.monotonic() > told + 60:
                 told = time.monotonic()
                 counts = Counter(row["verdict"] for row in rows)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import subprocess
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -27,6 +28,7 @@ def barely_due(s: Deletion) -> None:
     """older than its rule by a minute, beside one that is younger by a minute"""
     s.must_go(s.file(s.dir() / "due.tmp", age_s=s.scene.due_s + 60))
     s.must_stay(s.file(s.dir() / "not.tmp", age_s=s.scene.due_s - 60))
+    s.unless.append(lambda: "it is due by now" if time.time() > s.scene.began + 60 else "")
 
 
 @kind("delete", END, 0)

@@ -138,7 +138,8 @@ class Judge:
         if session.progress.any:
             return "progressing", f"{session.progress}; none of it by a process of its own"
         unread = len(self._proofs.unread)
-        why = _worked_on(session) or (f"{unread} processes of the service cannot be looked into" if unread else "")
+        why = _worked_on(session) or session.progress.unseen
+        why = why or (f"{unread} processes of the service cannot be looked into" if unread else "")
         why = why or (self._may_be_of(session) if session.listed else "")
         if why:
             return "unknown", why

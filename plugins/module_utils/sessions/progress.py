@@ -108,7 +108,7 @@ class Counting:
 
     def _process(self, before: Look, after: Look, old: Process, new: Process) -> None:
         seconds, counted = max(after.at - before.at, 1e-3), self.progress
-        ran, is_work = self._work(old, new, seconds)
+        ran, is_work = cpu_work(old, new, seconds, self._share)
         ticks = (new.cpu - old.cpu) / TICKS
         worked = max(ran, ticks, 0.0)
         read = max(new.counters.read - old.counters.read, 0)
@@ -135,17 +135,6 @@ class Counting:
             counted.by_pid[new.pid] = did
         if not did and not counted.unseen:
             counted.unseen = self._unseen(before, after, old, new, ran=ran, ticks=ticks, seconds=seconds)
-
-    def _work(self, old: Process, new: Process, seconds: float) -> tuple[float, bool]:
-        """Seconds on a processor, and whether they are work: so many, or long ones, as no look at a source is."""
-        ticks = (new.cpu - old.cpu) / TICKS
-        if min(old.counters.run_ns, new.counters.run_ns) < 0:
-            # One tick may be of the smallest part of it.
-            return 0.0, ticks > 1 / TICKS and ticks >= self._share * seconds
-        ran = (new.counters.run_ns - old.counters.run_ns) / 1e9
-        slices = max(new.counters.slices - old.counters.slices, 1)
-        long = ran >= 4 * _SLICE_S and ran / slices >= _SLICE_S
-        return max(ran, 0.0), max(ran, ticks - 1 / TICKS) >= self._share * seconds or long
 
     def _carried(self, before: Look, after: Look, process: Process) -> int:
         then, now = before.sockets.carried, after.sockets.carried
@@ -198,6 +187,28 @@ class Counting:
             return ""  # it listens, or is closed
         then, now = (look.sockets.sums.get(process.net) for look in (before, after))
         return "" if then and then == now and protocol in _SUMMED else f"the socket of descriptor {file.number}"
+
+
+def cpu_work(old: Process, new: Process, seconds: float, share: float) -> tuple[float, bool]:
+    """What a process did on a processor between two looks at it.
+
+    Args:
+        old: it at the first look.
+        new: it at the second.
+        seconds: between them.
+        share: of one processor, from which on it is work.
+
+    Returns:
+        Seconds on a processor, and whether they are work: so many, or long ones, as no look at a source is.
+    """
+    ticks = (new.cpu - old.cpu) / TICKS
+    if min(old.counters.run_ns, new.counters.run_ns) < 0:
+        # One tick may be of the smallest part of it.
+        return 0.0, ticks > 1 / TICKS and ticks >= share * seconds
+    ran = (new.counters.run_ns - old.counters.run_ns) / 1e9
+    slices = max(new.counters.slices - old.counters.slices, 1)
+    long = ran >= 4 * _SLICE_S and ran / slices >= _SLICE_S
+    return max(ran, 0.0), max(ran, ticks - 1 / TICKS) >= share * seconds or long
 
 
 def _is_shared(one: MappedFile) -> bool:

@@ -152,8 +152,10 @@ class Scene:
         first, last = (answer.sessions.get(session_id) for answer in (self._answers[0], self._answers[-1]))
         if first and last and first.starts != last.starts:
             progress.other = "a stage has ended or begun"
-        elif bool(first) != bool(last):
+        elif bool(first) != bool(last) and self.api.state == "ok":
             progress.other = "it has left the list" if first else "it has come onto the list"
+        elif bool(first) != bool(last):
+            progress.unseen = f"the API answered only once of two times: {self.api.reason or self.api.state}"
         return progress
 
     def _moved(self, pid: int, session_id: str, before: Look, after: Look) -> str:

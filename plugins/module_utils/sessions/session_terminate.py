@@ -22,11 +22,12 @@ from ..options import check_range
 from ..plan import Action, plan_hash, planned, require_hash
 from ..shapes import one_line
 from ..system.open_files import OpenFiles
-from ..system.processes import Process, Target, end_processes, read_process
+from ..system.processes import TICKS, OpenFile, Process, Target, end_processes, read_process
 from .files import LEASES_MAX, Listing, differences, kept_closed, remove_session_files, without
 from .judge import Session
 from .listed import ask_sessions
 from .places import talk, working_files
+from .progress import cpu_work
 from .scene import Scene, observe, own_inodes
 from .settings import session_argument_spec, session_settings
 
@@ -370,7 +371,7 @@ def _end(again: Scene, work: Sequence[_Work], grace_s: float) -> None:
 
         def refuse(now: Process) -> str:
             one, then = seen[now.pid]
-            why = _why_not_now(one, then, now)
+            why = _why_not_now(again, one, then, now)
             ask = who_wants.get(one.session.session_id)
             wanted = "" if why or ask is None else ask()
             return f"is left alone: {wanted}" if wanted else why
@@ -382,7 +383,7 @@ def _end(again: Scene, work: Sequence[_Work], grace_s: float) -> None:
             one.outcome.ended.append(action["stable"]["pid"])
 
 
-def _why_not_now(one: _Work, then: Process, now: Process) -> str:
+def _why_not_now(again: Scene, one: _Work, then: Process, now: Process) -> str:
     """A session that goes on after all is left alone, up to the last moment."""
     if now.groups != then.groups or now.uid != then.uid:
         return "is in another control group or another user's by now"
@@ -390,15 +391,40 @@ def _why_not_now(one: _Work, then: Process, now: Process) -> str:
         return f"is traced by process {now.tracer}"
     if one.cleaned or one.session.orphan:
         return ""
-    moved = now.counters.moved != then.counters.moved or now.cpu - then.cpu > _CPU_TICKS
-    sockets = [file.inode for file in now.files if stat.S_ISSOCK(file.mode)]
-    other = sockets != [file.inode for file in then.files if stat.S_ISSOCK(file.mode)] or _places(now) != _places(then)
-    elsewhere = now.cwd_key != then.cwd_key
-    return "goes on again, and was left alone" if moved or other or elsewhere else ""
+    read, written = (new - old for old, new in zip(then.counters.moved, now.counters.moved))  # noqa: B905
+    seconds, share = time.monotonic() - again.last.at, again.settings.cpu_percent / 100
+    # Who is woken and sleeps on uses some time, the more the longer ago the look was.
+    is_work = now.cpu - then.cpu > _CPU_TICKS and cpu_work(then, now, seconds, share)[1]
+    sockets, before = ([file.inode for file in one.files if stat.S_ISSOCK(file.mode)] for one in (now, then))
+    said = {
+        f"has read {read} bytes": read,
+        f"has written {written} bytes": written,
+        f"has used {(now.cpu - then.cpu) / TICKS:.2f} s of CPU": is_work,
+        "has other connections": sockets != before,
+        "has moved on in a file": _moved_on(again, one, then, now),
+        "works in another directory": now.cwd_key != then.cwd_key,
+    }
+    did = ", ".join(text for text, is_so in said.items() if is_so)
+    return f"goes on again, and was left alone: it {did} in {seconds:.3g} s" if did else ""
 
 
-def _places(process: Process) -> list[tuple[int, int, int]]:
-    return [(file.number, file.inode, file.position) for file in working_files(process)]
+def _moved_on(again: Scene, one: _Work, then: Process, now: Process) -> bool:
+    """Whether a process has got further in one of its files, or has others open."""
+    before, after = ({(file.number, file.inode): file for file in working_files(process)} for process in (then, now))
+    return before.keys() != after.keys() or any(
+        file.position != before[key].position and not _is_shared(again, one, file) for key, file in after.items()
+    )
+
+
+def _is_shared(again: Scene, one: _Work, file: OpenFile) -> bool:
+    """Whether others have a file open, too, that is not the session's: who moves on in a common log cannot be told."""
+    key, own = (file.device, file.inode), {process.key for process in one.proved.processes}
+    return one.session.session_id not in again.last.places.of(key) and any(
+        (other.device, other.inode) == key
+        for process in again.last.processes.values()
+        if process.key not in own
+        for other in process.files
+    )
 
 
 def _remove(scene: Scene, work: Sequence[_Work], settings: ApiSettings) -> None:

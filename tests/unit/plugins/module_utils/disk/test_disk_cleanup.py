@@ -95,7 +95,7 @@ time.sleep(600)
 # runbook: WC-2, WC-3, P2P-3A, P2P-3B, EM-S3, EM-D2
 def test_files_of_exact_age_and_name_go_and_a_second_run_plans_nothing(top: Path) -> None:
     make(top / "a/due.tmp", DAY + 5)
-    make(top / "a/just_young.tmp", DAY - 5)
+    make(top / "a/just_young.tmp", DAY - 300)
     make(top / "a/due.TMP")
     make(top / "b/due.mp4", DAY + 5)
     found = clean(rule(top, "*.tmp", name="t", steps=["WC-3"]), rule(top, "*.mp4", name="m", min_age=7 * DAY))

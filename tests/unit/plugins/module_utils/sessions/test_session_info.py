@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.media_ops.runbook.plugins.module_utils.errors import OptionError
+from ansible_collections.media_ops.runbook.plugins.module_utils.sessions import listed, scene
 from ansible_collections.media_ops.runbook.plugins.module_utils.sessions.files import list_session_files
 from ansible_collections.media_ops.runbook.plugins.module_utils.sessions.log_lines import LogMark, lines_of
 from ansible_collections.media_ops.runbook.plugins.module_utils.sessions.places import Places, WorkDir
@@ -374,7 +375,7 @@ def test_without_the_api_sessions_are_shown_and_none_may_be_ended(site: Site) ->
     assert only(result, OTHER)["state"] == "no_process"
     emergency = {"look_minutes": 0.0, "investigate_minutes": 0.0, "end_minutes": 0.0, "api_required": False}
     assert only(look(site, **emergency))["may_end"]
-    assert not only(look(site, **{**emergency, "end_minutes": 1.0}))["may_end"], "by the age of its process"
+    assert not only(look(site, **{**emergency, "end_minutes": 60.0}))["may_end"], "by the age of its process"
 
 
 def test_a_session_that_showed_life_a_moment_ago_is_not_to_be_ended(site: Site) -> None:
@@ -394,6 +395,29 @@ def test_a_session_under_a_debugger_is_not_to_be_ended(site: Site) -> None:
         assert "a debugger is attached" in only(look(site))["why"]
     finally:
         libc.ptrace(17, process.pid, 0, 0)
+
+
+@pytest.mark.parametrize("fails", [1, 2])
+@pytest.mark.parametrize("has_process", [True, False])
+def test_an_api_that_answers_once_of_two_times_leaves_a_session_unknown(
+    site: Site, monkeypatch: pytest.MonkeyPatch, has_process: bool, fails: int
+) -> None:
+    site.directory(SESSION)
+    site.waiting(SESSION) if has_process else site.list_session(SESSION)
+    ask, asked = listed.ask_sessions, 0
+
+    def sometimes(settings: Any) -> Any:
+        nonlocal asked
+        asked += 1
+        site.answer = b"<html>busy</html>" if asked == fails else None
+        return ask(settings)
+
+    monkeypatch.setattr(scene, "ask_sessions", sometimes)
+    result = look(site)
+    row = only(result)
+    assert asked == 2
+    assert (row["state"], row["may_end"], result["restart_needed"]) == ("unknown", False, [])
+    assert "the API answered only once of two times: " in row["why"]
 
 
 def test_a_session_that_stands_twice_in_the_list_is_one(site: Site) -> None:

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from ansible_collections.media_ops.runbook.plugins.module_utils.api.settings import ApiSettings, api_settings
 from ansible_collections.media_ops.runbook.plugins.module_utils.deadline import Deadline
 from ansible_collections.media_ops.runbook.plugins.module_utils.errors import MediaOpsError, OptionError
+from ansible_collections.media_ops.runbook.plugins.module_utils.sessions import session_terminate as module
 from ansible_collections.media_ops.runbook.plugins.module_utils.sessions.scene import Scene, observe
 from ansible_collections.media_ops.runbook.plugins.module_utils.sessions.session_terminate import (
     Orders,
@@ -26,7 +30,12 @@ from ansible_collections.media_ops.runbook.plugins.module_utils.sessions.session
     session_terminate,
 )
 from ansible_collections.media_ops.runbook.plugins.module_utils.sessions.settings import session_settings
-from ansible_collections.media_ops.runbook.plugins.module_utils.system.processes import Process, read_process, snapshot
+from ansible_collections.media_ops.runbook.plugins.module_utils.system.processes import (
+    TICKS,
+    Process,
+    read_process,
+    snapshot,
+)
 
 from tests.session_site import IGNORES_TERM, Site, alive, default_params, eventually, running_site
 
@@ -389,3 +398,55 @@ def test_the_plan_holds_no_secret_and_is_json(site: Site) -> None:
     text = json.dumps(result)
     assert "terminate" in text
     assert "canary" not in text
+
+
+@pytest.mark.parametrize(
+    ("ago_s", "slices", "says"),
+    [
+        (10, 1000, ""),  # woken a thousand times, and asleep again at once
+        (1, 1000, "goes on again, and was left alone: it has used 0.05 s of CPU in 1"),
+        (10, 2, "goes on again, and was left alone: it has used 0.05 s of CPU in 10"),
+    ],
+)
+def test_who_is_only_woken_does_not_go_on_however_long_ago_the_look_was(
+    site: Site, ago_s: float, slices: int, says: str
+) -> None:
+    then = site.waiting(SESSION)
+    counters = then.counters._replace(run_ns=10**9, slices=500)
+    then = dataclasses.replace(then, counters=counters)
+    counters = counters._replace(run_ns=counters.run_ns + 50 * 10**6, slices=counters.slices + slices)
+    now = dataclasses.replace(then, cpu=then.cpu + TICKS // 20, counters=counters)
+    again = SimpleNamespace(last=SimpleNamespace(at=time.monotonic() - ago_s), settings=SimpleNamespace(cpu_percent=1))
+    one = SimpleNamespace(cleaned=False, session=SimpleNamespace(orphan=False))
+    found = module._why_not_now(again, one, then, now)  # type: ignore[arg-type]
+    assert found.startswith(says)
+    assert bool(found) == bool(says)
+
+
+# Starts one with its own output, which is a log, and goes on to write there.
+SHARED_LOG = """
+import subprocess, sys, time
+log = open(sys.argv[1], "ab", buffering=0)
+stuck = ["ffmpeg", "-c", "import time; time.sleep(600)"]
+how = {"executable": sys.argv[3], "cwd": sys.argv[2], "stdin": subprocess.DEVNULL}
+child = subprocess.Popen(stuck, stdout=log, stderr=log, **how)
+print(child.pid, flush=True)
+while True:
+    log.write(b"line")
+    time.sleep(0.0005)
+"""
+
+
+def test_what_others_write_to_a_log_that_is_shared_is_not_held_against_a_session(site: Site, tmp_path: Path) -> None:
+    site.list_session(SESSION)
+    arguments = [str(tmp_path / "service.log"), str(site.directory(SESSION)), sys.executable]
+    command = ["worker", "-c", SHARED_LOG, *arguments]
+    stuck = site.start(command, executable=sys.executable, told=True)
+    eventually("it sleeps", lambda: "nanosleep" in Path(f"/proc/{stuck.pid}/wchan").read_text(encoding="ascii"))
+    writer = read_process(stuck.ppid)
+    assert writer
+    result = terminate(site)
+    assert results(result)[0] == ("done", "ended by SIGTERM")
+    assert not alive(stuck)
+    assert alive(writer)
+    os.kill(writer.pid, signal.SIGKILL)
