@@ -65,7 +65,7 @@ from ansible.plugins.callback import CallbackBase
 from ansible.utils.color import stringc
 
 from ..module_utils.shapes import mapping
-from ..plugin_utils.ending.end import EXIT_UNSEEN, End
+from ..plugin_utils.ending.end import EXIT_UNSEEN, End, owed_by
 from ..plugin_utils.ending.owed import REPORT, RESULT, TELL
 from ..plugin_utils.report.table import Line, table
 from ..plugin_utils.screen import is_read_by_a_program
@@ -111,7 +111,7 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
     def v2_runner_on_ok(self, result: Any) -> None:
         """A task ended well."""
         if self._end:
-            register, action = str(result.task.register or ""), str(result.task.action)
+            register, action = str(result.task.register or ""), owed_by(result.task)
             # A result is copied when it is read: only what is kept is.
             kept = result.result if register == RESULT or action in (REPORT, TELL) else {}
             self._end.seen.ok(str(result.host.name), action, register, kept)

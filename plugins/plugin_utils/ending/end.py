@@ -98,7 +98,7 @@ class End:
 
     def _task(self, action: str) -> tuple[Any, Any] | None:
         """The first task of an action, with its play."""
-        found = [(play, task) for play in self._plays for task in _tasks(play) if str(task.action) == action]
+        found = [(play, task) for play in self._plays for task in _tasks(play) if owed_by(task) == action]
         return found[0] if found else None
 
     def _arguments(self, play: Any, task: Any) -> tuple[dict[str, Any], Call]:
@@ -110,6 +110,11 @@ class End:
         variables["ansible_play_hosts_all"] = list(self.seen.hosts)
         found: Json = Templar(loader=self._loader, variables=variables).template(task.args)
         return dict(plain(found)), call_of(variables, str(found.get("command_prefix") or ""))
+
+
+def owed_by(task: Any) -> str:
+    """The action of a task, empty for one that only says afterwards how the report went."""
+    return "" if "report_problem" in task.args else str(task.action)
 
 
 def _tasks(play: Any) -> Iterator[Any]:
