@@ -74,7 +74,7 @@ PLAYBOOKS = (
     Playbook("incident_stuck_session", "incident_response"),
     Playbook("quick_reference", "quick_reference"),
     Playbook("take_back_overrides", "take_back_overrides"),
-    Playbook("watch_performance", "watch_performance", tells=True),
+    Playbook("watch_performance", "watch_performance", tells=True, sees=False),
     Playbook("weekly_log_management", "weekly_log_management"),
     Playbook("weekly_performance_review", "weekly_performance_review"),
     Playbook("weekly_system_cleanup", "weekly_system_cleanup"),

@@ -80,6 +80,7 @@ class Playbook:
         variables: extra variables.
         tells: whether it sends alerts.
         every: whether all faults are tried at every task.
+        sees: whether it looks at what is broken on the critical host.
         hosts: the fleet.
     """
 
@@ -88,6 +89,7 @@ class Playbook:
     variables: Mapping[str, Any] = field(default_factory=dict)
     tells: bool = False
     every: bool = False
+    sees: bool = True
     hosts: tuple[str, ...] = HOSTS
 
     @property
