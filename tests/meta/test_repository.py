@@ -204,6 +204,32 @@ def test_no_threshold_outside_the_policy(path: Path) -> None:
     assert [text for text in texts if set(literal.findall(text)) - {"0", "1"}] == []
 
 
+GUARDS = {"gather_facts": False, "strategy": "linear", "any_errors_fatal": False, "debugger": "never", "timeout": 0}
+"""What a play says itself, since a site's configuration or environment could say otherwise."""
+
+
+@by_path(PLAYBOOKS)
+def test_each_play_asks_for_its_hosts_and_switches_no_guard_off(path: Path) -> None:
+    plays = [play for play in load(path) if "hosts" in play]
+    for play in plays:
+        assert play["hosts"].startswith("{{ lookup('media_ops.runbook.fleet'"), play["name"]
+        assert {key: play.get(key) for key in GUARDS} == GUARDS, play["name"]
+        # One host after the other: one that is lost does not end the turn of the next.
+        acts = "serial" in play or "carry_out" in str(play)
+        assert play.get("ignore_unreachable", False) == acts, play["name"]
+
+
+@by_path([*PLAYBOOKS, *sorted((ROOT / "playbooks/vars").glob("*.yml")), *sorted((ROOT / "roles").glob("*/*/**/*.yml"))])
+def test_an_undefined_name_in_a_variable_of_a_site_is_no_default(path: Path) -> None:
+    """`x | default(y)` gives y also where a name inside of x is undefined; a lookup of the variable x does not."""
+    ours = re.compile(
+        r"\b(?:media_ops|policy|report|incident|automation|schedule|prepare|healthcheck|emergency)_(?!result)\w+"
+    )
+    texts = [text for text in expressions(load(path)) if re.search(r"\|\s*default\(", text)]
+    named = [match for text in texts for match in ours.findall(text.partition("|")[0])]
+    assert named == []
+
+
 def test_checks_of_the_policy_name_steps_of_the_runbook(collection: Collection) -> None:
     steps = {step for section in collection.sections.values() for step in section}
     checks = load(ROOT / "roles/policy/defaults/main/checks.yml")["policy_checks"]
