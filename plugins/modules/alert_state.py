@@ -145,6 +145,11 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+pending:
+  description: How many messages wait, those that another run is sending among them.
+  type: int
+  returned: success
+  sample: 1
 messages:
   description:
     - All messages that wait, oldest first; with O(state=recorded) but those that another run is sending, see O(hold).

@@ -85,6 +85,7 @@ def _result(moved: _Moved, *, reset: str) -> dict[str, Any]:
     return {
         "changed": False,
         "messages": moved.messages,
+        "pending": len(moved.state["pending"]),
         "new": moved.new,
         "acked": moved.acked,
         "open": open_alerts(moved.state),

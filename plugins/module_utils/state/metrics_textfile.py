@@ -142,8 +142,8 @@ def _of_host(facts: _Facts) -> Iterator[Sample]:
     nothing: dict[str, str] = {}
     now = facts.now.timestamp()
     yield "media_ops_heartbeat_timestamp_seconds", nothing, now
-    if "messages" in facts.alerts:
-        yield "media_ops_pending_messages", nothing, len(facts.alerts["messages"])
+    if "pending" in facts.alerts:
+        yield "media_ops_pending_messages", nothing, number(facts.alerts["pending"]) or 0
         yield "media_ops_dropped_messages", nothing, number(facts.alerts.get("dropped")) or 0
     for key, count in sorted((facts.guard.get("counts") or {}).items()):
         action, _space, result = str(key).partition(" ")

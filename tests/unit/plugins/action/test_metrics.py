@@ -23,7 +23,7 @@ GUARD: dict[str, Any] = {
     "repeated": {},
     "bad_lines": 0,
 }
-ALERTS = {"open": [], "messages": [], "suppressed": {"watch_health": 2}, "dropped": 0}
+ALERTS = {"open": [], "messages": [], "pending": 0, "suppressed": {"watch_health": 2}, "dropped": 0}
 WRITTEN = {"written": True, "reason": "", "files": {"/m/media_ops_host.prom": "x"}, "changed": True, **INTRUDER}
 
 

@@ -27,6 +27,7 @@ NOW = datetime(2026, 11, 24, 6, 0, tzinfo=UTC)
 NASTY = 'a "quoted" \\ name'
 ALERTS = {
     "messages": [message(), message("media2")],
+    "pending": 2,
     "open": [alert(message()), {**alert(message()), "source": "other"}],
     "suppressed": {"watch_health": 3},
     "dropped": 0,
