@@ -9,6 +9,7 @@ Whatever a host says is data: no key of its answer becomes a variable of the run
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Mapping
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -66,6 +67,11 @@ _MARGIN_S, _MOST_S = 90.0, 3600.0
 # Whoever a module becomes: what lies in that user's home is not loaded into it.
 _ENVIRONMENT = {"PYTHONNOUSERSITE": "1"}
 _NAMESPACE = "media_ops.runbook."
+_PYTHON_NEEDED = (3, 9)
+_VERSION, _VERSION_SAID = (
+    'import sys; print("version %d.%d" % sys.version_info[:2])',
+    re.compile(r"version (\d)\.(\d+)"),
+)
 
 
 _CONNECTION = frozenset(api_argument_spec())
@@ -246,6 +252,7 @@ class HostAction(ActionBase):  # type: ignore[misc]
 
     TRANSFERS_FILES = False
     _asked = ""
+    _gave_answer = True
 
     def run(self, tmp: str | None = None, task_vars: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """What the action gives, no change unless it says so; a domain error fails it, in its own words."""
@@ -279,7 +286,7 @@ class HostAction(ActionBase):  # type: ignore[misc]
             check: whether the module runs in check mode where the task does not.
         """
         given = {key: value for key, value in arguments.items() if value is not None}
-        self._asked = module
+        self._asked, self._gave_answer = module, True
         task, before = self._task, (self._task.check_mode, self._task.environment)
         task.check_mode, task.environment = task.check_mode or check, [*(task.environment or []), _ENVIRONMENT]
         most_s = (longest_s(module, given) or _MOST_S) + _MARGIN_S
@@ -288,6 +295,8 @@ class HostAction(ActionBase):  # type: ignore[misc]
                 answer = self._execute_module(
                     module_name=f"{_NAMESPACE}{module}", module_args=given, task_vars=self.variables
                 )
+                if not self._gave_answer:
+                    answer["msg"] = self._too_old() or answer.get("msg")
         except OverdueError:
             msg = f"module {module} gave no answer within {most_s:.0f} s; it may still be at work on the host"
             return {"failed": True, "overdue": True, "changed": False, "msg": msg}
@@ -303,6 +312,16 @@ class HostAction(ActionBase):  # type: ignore[misc]
             self._display.warning(f"{self.host}: {self.redactor.text(one_line(warning, 300))}")
         redacted: dict[str, Any] = self.redactor.data(promised(module, answer), _ACTED_ON)
         return redacted
+
+    def _too_old(self) -> str:
+        """That the host's Python is older than what the modules need, in a sentence; "" where it is not so."""
+        program = str(self._used_interpreter or "").removeprefix("#!").strip()
+        asked = self._low_level_execute_command(f"{program} -c '{_VERSION}'") if program else {}
+        found = _VERSION_SAID.search(str(asked.get("stdout") or ""))
+        if not found or tuple(map(int, found.groups())) >= _PYTHON_NEEDED:
+            return ""
+        needed, there = ".".join(map(str, _PYTHON_NEEDED)), ".".join(found.groups())
+        return f"Python {needed} or newer is needed on the host, and {one_line(program, 100)} is {there}"
 
     @cached_property
     def redactor(self) -> Redactor:
@@ -322,6 +341,7 @@ class HostAction(ActionBase):  # type: ignore[misc]
         answer = {**res, "stdout": said[begin : said.rfind("}") + 1]}
         data: dict[str, Any] = super()._parse_returned_data(answer, profile)
         if data.get("failed"):
+            self._gave_answer = bool(data.get("_ansible_parsed"))
             data["msg"] = why_failed(data, spoke=bool(said.strip()))
         known = {*documented(self._asked, "RETURN"), *_FAILURE, "changed", "diff", "warnings", "_ansible_parsed"}
         return {key: value for key, value in data.items() if key in known}

@@ -11,6 +11,11 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[4]
+# What a Python of 3.8 says of itself, and of our modules
+OLD = (
+    "case \"$*\" in *version_info*) echo 'version 3.8'; exit 0;; esac; "
+    "echo \"TypeError: 'ABCMeta' object is not subscriptable\" >&2; exit 1"
+)
 RAISING = "import os\ndef opened(*_a, **_k):\n    raise ValueError('the disk of this host is odd')\nos.open = opened\n"
 
 
@@ -45,6 +50,10 @@ def said_by(tmp_path: Path, interpreter: str) -> str:
     ("interpreter", "why"),
     [
         (f'PYTHONPATH="$(dirname "$0")/modules" exec {sys.executable} "$@"', "the disk of this host is odd"),
+        (
+            OLD,
+            "Python 3.9 or newer is needed on the host",
+        ),
         ("kill -9 $$", "was killed by signal 9"),
         ("exit 137", "was killed by signal 9 (rc 137)"),
         ('echo \'{"changed": false, "recent": [\'', "answer is cut off"),
