@@ -150,7 +150,8 @@ def _process(given: object) -> dict[str, Any]:
     """What tells the run's process from every other, in bounded texts and whole numbers."""
     found = given if isinstance(given, Mapping) else {}
     texts = {key: one_line(found.get(key) or "", 100) for key in ("machine_id", "boot_id", "namespaces")}
-    return {**texts, **{key: value for key in ("pid", "start") if type(value := found.get(key)) is int}}
+    numbers = {key: found.get(key) for key in ("pid", "start")}
+    return {**texts, **{key: value for key, value in numbers.items() if isinstance(value, int) and value is not True}}
 
 
 def _late(params: Mapping[str, Any], now: datetime) -> list[str]:

@@ -32,8 +32,8 @@ class End:
         self.seen = Seen()
         self._plays = list(playbook.get_plays())
         self._loader = playbook._loader
-        self._manager = self._plays[0].get_variable_manager() if self._plays else None
-        self.inventory = getattr(self._manager, "_inventory", None)
+        self._manager: Any = self._plays[0].get_variable_manager() if self._plays else None
+        self.inventory: Any = getattr(self._manager, "_inventory", None)
 
     def play_begins(self, play: Any) -> None:
         """Which hosts it is for; in batches, all of them."""
@@ -103,9 +103,7 @@ class End:
 
     def _arguments(self, play: Any, task: Any) -> tuple[dict[str, Any], Call]:
         """A task's arguments for the first host, as Ansible would have templated them, and how the run was called."""
-        inventory: Any = self.inventory
-        host = inventory.get_host(next(iter(self.seen.hosts)))
-        assert self._manager is not None
+        host = self.inventory.get_host(next(iter(self.seen.hosts)))
         variables = self._manager.get_vars(play=play, host=host, task=task)
         variables["ansible_play_hosts_all"] = list(self.seen.hosts)
         found: Json = Templar(loader=self._loader, variables=variables).template(task.args)

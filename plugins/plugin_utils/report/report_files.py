@@ -79,8 +79,8 @@ def reserve(directory: str, run: str) -> str:
         MediaOpsError: it cannot be made.
     """
     path = os.path.abspath(directory)
-    opened = _open(path, check_mode=False)
-    assert opened is not None
+    _make(path)
+    opened = open_existing(path, option="directory")
     try:
         with failing(f"cannot write the reports of {run} in {path}", path=path):
             for name in _names(run):
