@@ -151,7 +151,10 @@ def _process(given: object) -> dict[str, Any]:
     found = given if isinstance(given, Mapping) else {}
     texts = {key: one_line(found.get(key) or "", 100) for key in ("machine_id", "boot_id", "namespaces")}
     numbers = {key: found.get(key) for key in ("pid", "start")}
-    return {**texts, **{key: value for key, value in numbers.items() if isinstance(value, int) and value is not True}}
+    return {
+        **texts,
+        **{key: value for key, value in numbers.items() if isinstance(value, int) and not isinstance(value, bool)},
+    }
 
 
 def _late(params: Mapping[str, Any], now: datetime) -> list[str]:
