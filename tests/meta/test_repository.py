@@ -264,6 +264,13 @@ def test_playbook_that_reports_ends_with_the_gate(path: Path, collection: Collec
         calls = [(call["name"], call.get("tasks_from", "main")) for task in roles for call in task]
         if ("media_ops.runbook.report", "main") in calls:
             assert calls[-1] == ("media_ops.runbook.report", "gate")
+        if ("media_ops.runbook.report", "watched") in calls:
+            assert calls[-1] == ("media_ops.runbook.report", "watched")
+
+
+def test_a_watch_tells_people_first_and_ends_with_the_gate() -> None:
+    ends = [task["ansible.builtin.import_tasks"] for task in load(ROOT / "roles/report/tasks/watched.yml")]
+    assert ends == ["notify.yml", "main.yml", "told.yml", "metrics.yml", "gate.yml"]
 
 
 def test_observing_goes_on_when_a_host_does_not_answer(collection: Collection) -> None:
