@@ -3,7 +3,7 @@
 usage: python -m tests.frame
 
 From the environment:
-    FRAME_POINTS    how many points, drawn by the seed, always some of watch_health (12); `all`: every task of every
+    FRAME_POINTS    how many points, drawn by the seed, always some of watch_health (8); `all`: every task of every
                     playbook with one fault, all five in watch_health and in an incident's apply, and every setting
     FRAME_SEED      to have the same ones again
     FRAME_PLAYBOOKS names of playbooks, between commas, in place of all (PLAYBOOKS); `settings` are the settings
@@ -50,7 +50,7 @@ LEFT_OUT = 77
 CLONE_NEWNS = 0x20000
 FAULTS = ("failure", "unreachable", "exception", "killed", "disk_full")
 OUT = ROOT / "build" / "frame"
-SAMPLE = 12
+SAMPLE = 8
 APPLY = {"incident_mode": "apply"}
 PLAYBOOKS = (
     Playbook("watch_health", "watch_health", tells=True, every=True),
