@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..module_utils.shapes import one_line
+from ..module_utils.shapes import STATES, one_line
 from ..plugin_utils.host_action import HostAction
 from ..plugin_utils.judging.verdict import host_state
 
@@ -24,7 +24,9 @@ class ActionModule(HostAction):
         verdicts = given["verdicts"] or [_NOT_CHECKED]
         state = host_state(verdicts)
         bad = dict.fromkeys(str(verdict["message"]) for verdict in verdicts if verdict["state"] in given["fail_on"])
-        of_host = self._not_kept(given["kept"], given["noted"])
+        # Of a host that is unknown or worse, people know by its verdict.
+        kept = given["kept"] if STATES.index(state) < STATES.index("unknown") else {}
+        of_host = self._not_kept(kept, given["noted"])
         said = [f"{state}: {'; '.join(bad)}"] if state in given["fail_on"] else []
         said += [*self._not_told(given["sent"], given["written"]), *of_host]
         if not said:

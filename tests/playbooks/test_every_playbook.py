@@ -60,25 +60,28 @@ EXPECTED = {
     "automation_resume": Expected(code=4),
     "automation_status": Expected(),
     "daily_evening_summary": Expected("daily_evening"),
-    "daily_log_cleanup": Expected("daily_log_cleanup"),
+    # Its own ledger knows of no archive, so that nothing is deleted.
+    "daily_log_cleanup": Expected("daily_log_cleanup", well=("critical",)),
     "daily_morning_health_check": Expected("daily_morning"),
-    "emergency_clear_stuck_processes": Expected("emergency_clear_stuck_processes"),
+    # Where systemd cannot be asked, whose a process is cannot be told, and how the service is cannot be known.
+    "emergency_clear_stuck_processes": Expected("emergency_clear_stuck_processes", well=("unknown",)),
     "emergency_disk_cleanup": Expected("emergency_disk_cleanup"),
     # Its unit cannot be asked: what cannot be done is said, and is no success.
     "emergency_service_restart": Expected("emergency_service_restart", well=("critical",)),
     # Asked for by name they probe, and find no ffmpeg on the PATH of a service that has none of systemd's.
     "incident_critical_system": Expected("incident_response", well=("critical",)),
     "incident_high_error_rate": Expected("incident_response", well=("critical",)),
-    "incident_performance_degradation": Expected("incident_response"),
+    "incident_performance_degradation": Expected("incident_response", well=("unknown",)),
     "incident_response": Expected("incident_response"),
-    "incident_stuck_session": Expected("incident_response"),
+    "incident_stuck_session": Expected("incident_response", well=("unknown",)),
     "quick_reference": Expected("quick_reference"),
     # As above: whether the unit has overrides cannot be asked.
     "take_back_overrides": Expected("take_back_overrides", well=("critical",)),
     "watch_health": Expected("watch_health"),
     "watch_performance": Expected("watch_performance"),
     "weekly_log_management": Expected("weekly_log_management"),
-    "weekly_performance_review": Expected("weekly_performance_review"),
+    # Of its week there is next to nothing yet.
+    "weekly_performance_review": Expected("weekly_performance_review", well=("unknown",)),
     # Its figures are not safe, so nothing is deleted.
     "weekly_system_cleanup": Expected("weekly_system_cleanup", well=("critical",)),
 }

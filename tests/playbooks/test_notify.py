@@ -146,7 +146,7 @@ def test_from_a_bad_state_to_its_end_with_a_channel_that_is_down_meanwhile(tmp_p
         for path in (fleet.directory / "good").iterdir():
             path.unlink()
         (fleet.directory / "good").rmdir()
-        fleet.run(sound, "--limit", "good")
+        fleet.run(sound, "--limit", "good", code=2)
         assert "The host does not keep its alert state" in server.bodies("slack")[2]["blocks"][1]["text"]["text"]
         told = len(server.bodies("slack"))
         fleet.run(sound, "--limit", "away", "-e", "report_check=watch_performance")
