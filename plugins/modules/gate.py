@@ -40,7 +40,7 @@ options:
     type: dict
     default: {}
   kept:
-    description: Of M(media_ops.runbook.alert_state), keeping what there is to tell. Its failure fails a host that is well.
+    description: Of M(media_ops.runbook.alert_state), keeping what there is to tell. Its failure fails a well host.
     type: dict
     default: {}
   noted:
