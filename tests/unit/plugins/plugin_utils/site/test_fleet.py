@@ -120,7 +120,8 @@ def test_a_source_that_was_read_in_part_is_named(tmp_path: Path, monkeypatch: py
     [
         ({"tags": ["all"], "skip_tags": []}, ["media_ops_hosts"], {}, "2.19.0", ""),
         ({"tags": ["x"]}, [], {}, "2.20.1", "--tags x"),
-        ({"tags": ["all"], "skip_tags": ["x", "y"]}, [], {}, "2.19.0", "--skip-tags x,y"),
+        ({"tags": ["all"], "skip_tags": ["notest", "untagged"]}, [], {}, "2.19.0", "--skip-tags untagged"),
+        ({"tags": ["all"], "skip_tags": ["molecule-notest", "notest"]}, [], {}, "2.19.0", ""),
         ({"start_at_task": "Report"}, [], {}, "2.19.0", "--start-at-task Report"),
         ({}, ["__incident_hours"], {}, "2.19.0", "-e __incident_hours"),
         ({}, ["healthcheck_result"], {}, "2.19.0", "-e healthcheck_result"),
