@@ -15,9 +15,9 @@ description:
   - Stands in C(hosts) of each playbook of this collection. Ansible ends a play that has no host, or fewer than were
     meant, as a success; this raises an error instead, before anything is done, and exit code 4.
   - Refused are a pattern or a C(--limit) that names what the inventory does not have, or leaves no host; an inventory
-    of which a source could not be read to its end; C(--tags), C(--skip-tags) of all or of untagged tasks, and C(--start-at-task), since a run
-    without some of its tasks says nothing of the hosts; extra variables with names that are the collection's own;
-    an ansible-core that is too old.
+    of which a source could not be read to its end; C(--tags), C(--skip-tags) of all or of untagged tasks, and
+    C(--start-at-task), since a run without some of its tasks says nothing of the hosts; extra variables with names that
+    are the collection's own; an ansible-core that is too old.
   - Hosts that C(--limit) names outside of the pattern are told in a warning.
 options:
   _terms:
