@@ -9,13 +9,11 @@ from typing import Any
 
 from ..module_utils.times import utc_now
 from ..plugin_utils.arguments import require_arguments
-from ..plugin_utils.ending.written import written_report
-from ..plugin_utils.host_action import HostAction, plain
+from ..plugin_utils.ending.written import shown, written_report
+from ..plugin_utils.host_action import HostAction
 from ..plugin_utils.invocation import call_of
 from ..plugin_utils.judging.checked import broken_off
 from ..plugin_utils.report.made import news_of
-
-_NOT_SHOWN = ("answers", "log", "review")
 
 
 class ActionModule(HostAction):
@@ -27,9 +25,7 @@ class ActionModule(HostAction):
         """Write the reports, or in check mode say what would be written, and hand the summary on."""
         variables = self.variables
         results = self.of_hosts("healthcheck_result")
-        # Here ids and paths are shown, too, which were left as they are to be acted on.
-        shown = {host: self.redactor.data(plain(result), _NOT_SHOWN) for host, result in results.items()}
-        found = news_of(shown, given["since"])
+        found = news_of(shown(results, self.redactor), given["since"])
         for host in set(found) - set(map(str, variables["ansible_play_hosts"])):
             found[host] = broken_off(found[host], "in a task that failed, or did not reach it")
         facts = {

@@ -31,8 +31,7 @@ class ActionModule(HostAction):
     def act(self, given: dict[str, Any]) -> dict[str, Any]:
         """What was sent, and why not all of it; never a failure, so that the hosts learn what was delivered."""
         problems = self._wrongly_set()
-        directory = given["report_directory"]
-        place, page = place_of(directory, utc_now()) if directory and not self._task.check_mode else ("", "")
+        place, page = place_of(None if self._task.check_mode else given["report_directory"], utc_now())
         try:
             prefix = call_of(self.variables, given["command_prefix"] or "")["prefix"]
             told = self._told({**given, "report": page, "command_prefix": prefix}, problems)

@@ -16,12 +16,13 @@ description:
   - At the end of a run in which role C(media_ops.runbook.report) made a report, prints one row for each host
     with its worst check, worst hosts first, then the verdict over all hosts, where the report is, and what to run next.
   - The rows come from C(media_ops_summary), which the role hands to M(ansible.builtin.set_stats).
-    Without it nothing is printed.
+    Where a run ends before its report, it is made now and people are told; each host that was not judged is unknown.
   - States are words, so that the table can be read without colour. Colours follow Ansible's own settings
     (E(ANSIBLE_NOCOLOR), E(ANSIBLE_FORCE_COLOR)).
   - More than 20 hosts that are ok are given as their number.
 requirements:
-  - enable in configuration, C(callbacks_enabled = media_ops.runbook.verdicts)
+  - none for the playbooks of this collection, beside which it lies; for playbooks of a site's own,
+    C(callbacks_enabled = media_ops.runbook.verdicts)
 options:
   output:
     description:
@@ -66,7 +67,7 @@ from ansible.utils.color import stringc
 
 from ..module_utils.shapes import mapping
 from ..plugin_utils.ending.end import EXIT_UNSEEN, End, owed_by
-from ..plugin_utils.ending.owed import REPORT, RESULT, TELL
+from ..plugin_utils.ending.owed import RESULT
 from ..plugin_utils.report.table import Line, table
 from ..plugin_utils.screen import is_read_by_a_program
 from ..plugin_utils.site.inventory import note_inventory
@@ -113,7 +114,7 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
         if self._end:
             register, action = str(result.task.register or ""), owed_by(result.task)
             # A result is copied when it is read: only what is kept is.
-            kept = result.result if register == RESULT or action in (REPORT, TELL) else {}
+            kept = result.result if register == RESULT else {}
             self._end.seen.ok(str(result.host.name), action, register, kept)
 
     def v2_runner_on_skipped(self, result: Any) -> None:

@@ -11,8 +11,9 @@ from typing import Any
 from ansible.inventory.manager import PATTERN_WITH_SUBSCRIPT, split_host_pattern
 
 from ..module_utils.errors import OptionError
+from .site.fleet import FLEET_GROUP, FLEET_VARIABLE
 
-HOSTS, SIZE, DEFAULT_GROUP = "media_ops_hosts", "media_ops_fleet_size", "media_hosts"
+SIZE = "media_ops_fleet_size"
 
 
 def whole_fleet(variables: Mapping[str, Any], template: Callable[[Any], Any]) -> list[str]:
@@ -25,9 +26,9 @@ def whole_fleet(variables: Mapping[str, Any], template: Callable[[Any], Any]) ->
         template: gives a variable's value, and raises where a name in it is not defined.
     """
     inventory = variables["hostvars"]._inventory
-    pattern = template(variables[HOSTS]) if HOSTS in variables else DEFAULT_GROUP
+    pattern = template(variables[FLEET_VARIABLE]) if FLEET_VARIABLE in variables else FLEET_GROUP
     named = _names(inventory, pattern)
-    whole = _names(inventory, DEFAULT_GROUP) if DEFAULT_GROUP in inventory.groups else []
+    whole = _names(inventory, FLEET_GROUP) if FLEET_GROUP in inventory.groups else []
     narrowed = _names_hosts(inventory, pattern) and set(named) <= set(whole)
     return whole if narrowed else named
 

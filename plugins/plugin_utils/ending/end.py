@@ -6,13 +6,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import cached_property
 from typing import Any
 
 from ansible import context
 from ansible.playbook.block import Block
 from ansible.release import __version__ as core_version
 from ansible.template import Templar
-from ansible.utils.display import Display
 
 from ...module_utils.shapes import Json
 from ..host_action import plain
@@ -21,8 +21,6 @@ from .owed import REPORT, TELL, Seen, amended, found_at_the_end, late_message, l
 
 EXIT_UNSEEN = 2
 """As for a host that failed: a host that was asked for has no verdict, and yet no task has failed."""
-
-_display = Display()
 
 
 class End:
@@ -44,7 +42,7 @@ class End:
     @property
     def owes(self) -> bool:
         """Whether the playbook is one that gives each host a verdict."""
-        return self._task(REPORT) is not None and bool(self.seen.hosts)
+        return REPORT in self._owed and bool(self.seen.hosts)
 
     def settled(self, summary: Any, left: Mapping[str, str]) -> Any:
         """The summary to be shown, when all that the run owes is done; where it owes none, what was handed on.
@@ -53,8 +51,7 @@ class End:
             summary: of action ``report``, where it came so far.
             left: the hosts that broke off, and why.
         """
-        report = self._task(REPORT)
-        if report is None or not self.seen.hosts:
+        if not self.owes:
             return summary
         found = found_at_the_end(self.seen, left)
         place, problems = self._told(found, left)
@@ -62,12 +59,12 @@ class End:
             after = {host: why for host, why in left.items() if self.seen.reported.get(host) != why}
             made = amended(plain(summary), after)
         else:
-            made = self._reported(found, *report, place)
+            made = self._reported(found, *self._owed[REPORT], place)
         return {**made, "problems": [*made["problems"], *problems]} if problems else made
 
     def _told(self, found: Mapping[str, Any], left: Mapping[str, str]) -> tuple[str, list[str]]:
         """What people were to be told by now; the place that the report has for it, and what could not be told."""
-        tell = self._task(TELL)
+        tell = self._owed.get(TELL)
         if tell is None or TELL in self.seen.done or context.CLIARGS.get("check"):
             return "", []
         lost = next(iter(left.values()), "before people were told")
@@ -96,10 +93,14 @@ class End:
         made: dict[str, Any] = written["summary"]
         return {**made, "failed": True, "problems": [said, *made["problems"]]}
 
-    def _task(self, action: str) -> tuple[Any, Any] | None:
-        """The first task of an action, with its play."""
-        found = [(play, task) for play in self._plays for task in _tasks(play) if owed_by(task) == action]
-        return found[0] if found else None
+    @cached_property
+    def _owed(self) -> dict[str, tuple[Any, Any]]:
+        """The first task of each action, with its play."""
+        found: dict[str, tuple[Any, Any]] = {}
+        for play in self._plays:
+            for task in _tasks(play):
+                found.setdefault(owed_by(task), (play, task))
+        return found
 
     def _arguments(self, play: Any, task: Any) -> tuple[dict[str, Any], Call]:
         """A task's arguments for the first host, as Ansible would have templated them, and how the run was called."""

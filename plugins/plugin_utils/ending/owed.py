@@ -15,18 +15,18 @@ from typing import Any
 
 from ...module_utils.errors import MediaOpsError
 from ...module_utils.redact import Redactor
-from ...module_utils.shapes import STATES, Json, mapping, one_line
+from ...module_utils.shapes import STATES, Json, mapping, one_line, worst_state
 from ...module_utils.times import utc_now
 from ..host_action import checked_arguments, plain, redactor_for
 from ..judging.checked import broken_off
 from ..report.report_files import place_of
+from ..report.result import SCHEMA_VERSION
 from ..report.telling import Findings, secrets_of, tell_all, way_of
-from .written import written_report
+from .written import shown, written_report
 
 NAMESPACE = "media_ops.runbook."
 REPORT, TELL, GATE = (f"{NAMESPACE}{name}" for name in ("report", "tell", "gate"))
 RESULT = "healthcheck_result"
-_NOT_SHOWN = ("answers", "log", "review")
 _SAID_MAX = 10
 _NOT_REACHED = "before it was judged"
 
@@ -41,7 +41,6 @@ class Seen:
         broken: by host, the task that failed on it or could not reach it, and why.
         under_way: by host, the task that was begun on it and has not ended.
         done: the actions of this collection that ended well, once for the run.
-        summary: what action ``report`` handed on.
         reported: what ``broken`` was when the report was made.
     """
 
@@ -50,7 +49,6 @@ class Seen:
     broken: dict[str, str] = field(default_factory=dict)
     under_way: dict[str, str] = field(default_factory=dict)
     done: set[str] = field(default_factory=set)
-    summary: dict[str, Any] | None = None
     reported: dict[str, str] = field(default_factory=dict)
 
     def ok(self, host: str, action: str, register: str, result: Mapping[str, Any]) -> None:
@@ -59,8 +57,6 @@ class Seen:
         if register == RESULT and "verdicts" in result:
             self.found[host] = plain(result)
         if action == REPORT:
-            data = mapping(mapping(result.get("ansible_stats")).get("data"))
-            self.summary = plain(mapping(data.get("media_ops_summary")))
             self.reported = dict(self.broken)
         self.done.add(action)
 
@@ -107,8 +103,7 @@ def late_report(found: Mapping[str, Any], arguments: Json, facts: Json, call: Js
         MediaOpsError: the arguments cannot be used.
     """
     redactor = redactor_for(arguments)
-    shown = {host: redactor.data(plain(one), _NOT_SHOWN) for host, one in found.items()}
-    return written_report(shown, checked_arguments("report", arguments), facts, call, utc_now())
+    return written_report(shown(found, redactor), checked_arguments("report", arguments), facts, call, utc_now())
 
 
 def late_message(
@@ -128,7 +123,7 @@ def late_message(
     """
     redactor = redactor_for(arguments)
     given = checked_arguments("tell", arguments)
-    place, page = place_of(given["report_directory"], utc_now()) if given["report_directory"] else ("", "")
+    place, page = place_of(given["report_directory"], utc_now())
     way, wrong = way_of({**given, "report": page, "command_prefix": prefix})
     verdicts = {host: redactor.data(list(mapping(one).get("verdicts") or [])) for host, one in found.items()}
     told = tell_all(Findings(verdicts=verdicts, answers=None, lost=lost, inventory=inventory), way)
@@ -150,11 +145,10 @@ def summary_without(found: Mapping[str, Any], title: str, problem: str) -> dict[
                 "message": worst.get("message", "not judged"),
             }
         )
-    state = max((row["state"] for row in hosts), key=STATES.index, default="unknown")
     return {
-        "schema_version": 1,
+        "schema_version": SCHEMA_VERSION,
         "title": title,
-        "state": state,
+        "state": worst_state(row["state"] for row in hosts),
         "failed": True,
         "hosts": hosts,
         "next": [],

@@ -14,11 +14,15 @@ from datetime import datetime
 from typing import Any
 
 from ...module_utils.errors import MediaOpsError, OptionError
+from ...module_utils.redact import Redactor
 from ...module_utils.shapes import Json, mapping, one_line
 from ...module_utils.times import to_text
+from ..host_action import plain
 from ..report.made import Made, news_of, report_of
 from ..report.report_files import report_files
 from ..report.result import summarise
+
+_NOT_SHOWN = ("answers", "log", "review")
 
 
 def written_report(found: Mapping[str, Any], given: Json, facts: Json, call: Json, now: datetime) -> dict[str, Any]:
@@ -65,6 +69,11 @@ def written_report(found: Mapping[str, Any], given: Json, facts: Json, call: Jso
         "made_at": now.timestamp(),
         "summary": {**summary, "failed": summary["failed"] or bool(problems)},
     }
+
+
+def shown(found: Mapping[str, Any], redactor: Redactor) -> dict[str, Any]:
+    """What was found, by host, as it may be shown: ids and paths, too, which were left as they are to be acted on."""
+    return {host: redactor.data(plain(one), _NOT_SHOWN) for host, one in found.items()}
 
 
 def _of_week(news: Mapping[str, Any], made: Made, given: Json) -> dict[str, str]:

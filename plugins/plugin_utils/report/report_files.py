@@ -94,11 +94,13 @@ def reserve(directory: str, run: str) -> str:
     raise MediaOpsError(f"there are {_SAME_SECOND_MAX} reports of {run} already")
 
 
-def place_of(directory: str, now: datetime) -> tuple[str, str]:
+def place_of(directory: str | None, now: datetime) -> tuple[str, str]:
     """The name that :func:`reserve` took for a run that ends now, and its page; empty texts where none can be taken.
 
     That the report cannot be written is told when that is tried.
     """
+    if not directory:
+        return "", ""
     try:
         name = reserve(directory, now.strftime("%Y%m%dT%H%M%SZ"))
     except (MediaOpsError, OSError):
