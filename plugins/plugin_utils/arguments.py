@@ -26,6 +26,7 @@ from .site.schedule import schedule_problems
 
 _ROLES = Path(__file__).resolve().parents[2] / "roles"
 _POLICY = "media_ops.runbook.policy"
+_OF_POLICY = ("policy", "variables")
 _AGES = ("policy_session_look_minutes", "policy_session_investigate_minutes", "policy_session_end_minutes")
 _MEANT = {
     ("incident", "plan"): require_incident,
@@ -81,10 +82,21 @@ def goes_by_policy(role: str) -> bool:
     return role == "policy" or {"role": _POLICY} in _meta(role, "main")["dependencies"]
 
 
+@lru_cache(maxsize=None)
+def shipped(role: str) -> Json:
+    """The defaults of a role, as its files have them: templates are not filled."""
+    files = [_ROLES / role / "defaults" / "main.yml", *sorted((_ROLES / role / "defaults" / "main").glob("*.yml"))]
+    return {name: value for path in files if path.is_file() for name, value in _read(path).items()}
+
+
+@lru_cache(maxsize=None)
 def _meta(role: str, name: str) -> Json:
+    return _read(_ROLES / role / "meta" / f"{name}.yml")
+
+
+def _read(path: Path) -> Json:
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    text = (_ROLES / role / "meta" / f"{name}.yml").read_text(encoding="utf-8")
-    found: Json = yaml.load(text, loader)  # noqa: S506 (a safe loader)
+    found: Json = yaml.load(path.read_text(encoding="utf-8"), loader) or {}  # noqa: S506 (a safe loader)
     return found
 
 
@@ -97,6 +109,9 @@ def argument_problems(
 ) -> list[str]:
     """What of the variables is not as the role's entry point documents it.
 
+    A default that nobody has set is not looked at: a test holds the defaults to what is documented, and what a site has
+    set of the variables that they are made of is looked at under its own name.
+
     Args:
         role: of this collection.
         entry: its entry point.
@@ -107,9 +122,15 @@ def argument_problems(
     return [
         problem
         for name, spec in documented_options(role, entry).items()
-        if name not in left_out
+        if name not in left_out and not _is_shipped(role, name, variables)
         for problem in _option_problems(name, spec, variables, template)
     ]
+
+
+def _is_shipped(role: str, name: str, variables: Mapping[str, Any]) -> bool:
+    default = shipped(role).get(name)
+    # A lookup may give what a site has set and no documentation names.
+    return default is not None and variables.get(name) == default and "lookup(" not in str(default)
 
 
 def _option_problems(name: str, spec: Json, variables: Mapping[str, Any], template: Callable[[Any], Any]) -> list[str]:
@@ -155,7 +176,7 @@ def require_arguments(
         of_each_host: what of the policy each host has as its own, and looks at for itself.
     """
     of_policy = goes_by_policy(role)
-    problems = argument_problems("policy", "variables", variables, template, of_each_host) if of_policy else []
+    problems = argument_problems(*_OF_POLICY, variables, template, of_each_host) if of_policy else []
     if role != "policy":
         problems += argument_problems(role, entry, variables, template)
     if problems:
@@ -173,7 +194,7 @@ def own_settings(role: str, raw: Mapping[str, Mapping[str, Any]]) -> list[str]:
     """
     if role not in _LOOKED_AT_BY_HOSTS or len(raw) < 2:
         return []
-    return [name for name in documented_options("policy", "variables") if _may_differ(name, raw, set())]
+    return [name for name in documented_options(*_OF_POLICY) if _may_differ(name, raw, set())]
 
 
 def are_judged_alike(variables: Mapping[str, Any], of_each_host: Sequence[str]) -> bool:
@@ -196,7 +217,7 @@ def own_problems(raw: Mapping[str, Any], variables: Mapping[str, Any], template:
         template: gives a variable's value.
     """
     problems = []
-    for name, spec in documented_options("policy", "variables").items():
+    for name, spec in documented_options(*_OF_POLICY).items():
         if name in raw:
             try:
                 problems += _option_problems(name, spec, variables, template)
@@ -278,3 +299,8 @@ def require_meant(role: str, entry: str, variables: Mapping[str, Any], template:
     problems = _PROBLEMS[role](value) if role in _PROBLEMS else []
     if problems:
         raise ArgumentsError(problems)
+
+
+# Read where ansible-playbook loads its actions, once, and not in each process that it forks for a task.
+documented_options(*_OF_POLICY)
+shipped("policy")

@@ -2,19 +2,33 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from typing import Any
 
 import pytest
 from ansible_collections.media_ops.runbook.plugins.module_utils.errors import MediaOpsError
 from ansible_collections.media_ops.runbook.plugins.plugin_utils.arguments import (
+    argument_problems,
+    documented_options,
     goes_by_policy,
+    own_problems,
     require_arguments,
     require_meant,
     require_sound_policy,
+    shipped,
 )
+from jinja2 import Environment, meta
 
 from tests.unit.plugins.policy import policy
 
+# By Ansible itself
+GIVEN = {
+    "ansible_config_file",
+    "ansible_inventory_sources",
+    "ansible_playbook_python",
+    "inventory_hostname",
+    "playbook_dir",
+}
 AGES = {name: value for name, value in policy().items() if name.startswith("policy_session_") and "minutes" in name}
 
 
@@ -25,8 +39,30 @@ def refused(variables: dict[str, Any], role: str = "policy", entry: str = "varia
 
 
 def test_the_defaults_are_sound() -> None:
-    require_arguments("healthcheck", "morning", policy(), lambda value: value)
+    assert own_problems(policy(), policy(), lambda value: value) == []
     require_sound_policy(policy()["policy_checks"], AGES)
+
+
+def test_a_default_that_nobody_has_set_is_not_filled_again() -> None:
+    filled = []
+    changed = {**shipped("policy"), "policy_base_dir": "{{ site_dir }}"}
+    assert argument_problems("policy", "variables", changed, lambda value: filled.append(value) or value) == []
+    with_lookups = {name for name, value in shipped("policy").items() if "lookup(" in str(value)}
+    assert filled == [
+        changed[name]
+        for name in documented_options("policy", "variables")
+        if name in with_lookups | {"policy_base_dir"}
+    ]
+
+
+@pytest.mark.parametrize("role", ["automation", "healthcheck", "incident", "policy", "prepare", "report", "schedule"])
+def test_what_a_default_is_made_of_is_looked_at_under_its_own_name(role: str) -> None:
+    known = {*GIVEN, *shipped(role), *documented_options("policy", "variables")}
+    jinja = Environment(autoescape=True)
+    jinja.filters = defaultdict(lambda: str, jinja.filters)
+    for name, value in shipped(role).items():
+        if "lookup(" not in str(value):
+            assert meta.find_undeclared_variables(jinja.parse(str(value))) <= known, name
 
 
 def test_every_variable_that_is_wrong_is_named_with_its_value() -> None:
