@@ -39,6 +39,9 @@ BOOK = """
         line: "{{ media_ops_scheduled_for }}"
         create: true
         mode: "0600"
+    - ansible.builtin.set_stats:
+        data:
+          media_ops_summary: {hosts: [{host: here, state: ok, check: a}]}
 """
 INVENTORY = {
     "all": {"hosts": {"here": {"ansible_connection": "local", "ansible_python_interpreter": "/usr/bin/python3"}}}

@@ -663,6 +663,8 @@ def test_a_token_is_in_no_file_of_the_run(node: Node, tmp_path: Path) -> None:
     written = [path for path in node.directory.rglob("*") if path.is_file()]
     assert [str(path) for path in written if secret.encode() in path.read_bytes()] == [], "nor after a kill"
 
+    # The run itself goes on without its supervisor.
+    wait_for("end of the second run", lambda: not _is_held(node, "watch_health"), 60)
     file.chmod(0o644)
     assert node.run("run", "watch_health").returncode == 1
     assert "can be read by others: set its mode to 0600" in node.records[-1]["why"]
