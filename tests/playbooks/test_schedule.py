@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
 import os
 import random
@@ -619,6 +620,16 @@ def test_logs_are_archived_before_old_ones_are_deleted(node: Node, tmp_path: Pat
 def _locked(node: Node, name: str) -> bool:
     path = node.directory / "locks" / name
     return path.exists() and path.read_bytes().strip() != b""
+
+
+def _is_held(node: Node, name: str) -> bool:
+    """Whether a run, or what lives on of it, still has its lock."""
+    with (node.directory / "locks" / name).open("rb+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
 
 
 def test_artifacts_are_kept_within_number_and_age(node: Node, tmp_path: Path) -> None:
