@@ -49,8 +49,8 @@ def fifo(_ffmpeg: str, path: Path) -> Path:
 
 
 def slow(ffmpeg: str, path: Path) -> Path:
-    """A long clip: with a large height and a slow preset it keeps ffmpeg busy."""
-    return clip(ffmpeg, path, seconds=60, size="320x240")
+    """A clip that a job reads as a live source: with a slow preset ffmpeg works on it, a little all the time."""
+    return clip(ffmpeg, path, seconds=10)
 
 
 def empty(_ffmpeg: str, path: Path) -> Path:
@@ -100,7 +100,7 @@ FAULTS: dict[str, tuple[Maker, str, dict[str, Any]]] = {  # name: (maker, the st
     "fifo": (fifo, "running", {}),
     "latin1": (latin1, "running", {}),
     "noisy": (noisy, "running", {}),
-    "slow": (slow, "running", {"height": 1080, "preset": "veryslow"}),
+    "slow": (slow, "running", {"height": 120, "preset": "veryslow", "live": True}),
 }
 
 

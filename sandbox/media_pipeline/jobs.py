@@ -53,6 +53,7 @@ class Job:
     user_id: str
     height: int
     preset: str
+    live: bool = False
     session_id: str = field(default_factory=lambda: str(uuid.uuid4()))
     created: float = field(default_factory=time.time)
     status: str = "queued"  # then running, then completed or failed
@@ -95,11 +96,14 @@ def parse(body: Any, upload_dir: Path) -> Job:
         raise RequestError(f"height: must be an even number from 64 to 2160, not {height!r}")
     if preset not in PRESETS:
         raise RequestError(f"preset: must be one of {', '.join(PRESETS)}, not {preset!r}")
+    live = body.get("live", False)
+    if not isinstance(live, bool):
+        raise RequestError(f"live: must be true or false, not {live!r}")
     paths = [upload_dir / name for name in inputs]
     for path in paths:
         if upload_dir.resolve() not in path.resolve().parents:
             raise RequestError(f"inputs: {str(path)!r} is not below the uploads directory")
-    return Job(paths, user_id, height, preset)
+    return Job(paths, user_id, height, preset, live)
 
 
 class Jobs:
@@ -298,8 +302,22 @@ class Session:
         width = self.job.height * 8 // 9 * 2
         size = f"{width}:{self.job.height}"
         scale = f"scale={size}:force_original_aspect_ratio=decrease,pad={size}:(ow-iw)/2:(oh-ih)/2,setsar=1,fps=25"
+        # A live source comes at its own speed, and goes on.
+        live = ["-re", "-stream_loop", "-1"] if self.job.live else []
         for source, output in zip(self.sources, self.prepared, strict=True):
-            arguments = ["-i", str(source), "-map", "0:v:0", "-map", "0:a:0?", "-vf", scale, "-pix_fmt", "yuv420p"]
+            arguments = [
+                *live,
+                "-i",
+                str(source),
+                "-map",
+                "0:v:0",
+                "-map",
+                "0:a:0?",
+                "-vf",
+                scale,
+                "-pix_fmt",
+                "yuv420p",
+            ]
             video = ["-c:v", "libx264", "-preset", self.job.preset, "-c:a", "aac", "-ar", "44100", "-ac", "2"]
             self.encode(clock, [*arguments, *video], output, "PREPARATION_ERROR")
         return self.prepared[-1]

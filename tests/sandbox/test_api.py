@@ -212,6 +212,7 @@ def test_parameters(pipeline: Pipeline, path: str, expected: int) -> None:
         ({"inputs": ["a.mp4"]}, "user_id"),
         ({"inputs": ["a.mp4"], "user_id": "u", "height": 3}, "height"),
         ({"inputs": ["a.mp4"], "user_id": "u", "preset": "warp"}, "preset"),
+        ({"inputs": ["a.mp4"], "user_id": "u", "live": "yes"}, "live"),
     ],
 )
 def test_a_job_request_that_cannot_be_right(pipeline: Pipeline, body: Any, named: str) -> None:
