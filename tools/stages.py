@@ -93,7 +93,7 @@ STAGES = (
     pytest("sandbox", "tests/sandbox", workers=3),
     pytest("pages", "tests/test_report_page.py", "tests/test_weekly_page.py"),
     pytest("playbooks", "tests/playbooks", workers=4, limit_s=2700),
-    pytest("lab", "--dist", "loadfile", "tests/lab", workers=4, limit_s=3000),
+    pytest("lab", "tests/lab", workers=4, limit_s=3000),
     # Random situations; HOSTILE_TRIES=100000 asks for a run of two hours.
     Stage(
         "hostile", ("python", "-m", "tests.hostile"), limit_s=900 + int(os.environ.get("HOSTILE_TRIES") or 3000) // 8

@@ -13,14 +13,34 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
 
 from tools.lab import Lab, missing_reason
 from tools.lab.lab import RUN
 
 ROOT = Path(__file__).resolve().parents[2]
 PREFIX = "pytest-"
+# Of the files whose tests share a fleet, those that one worker takes: a fleet takes minutes to make.
+TOGETHER = (
+    ("test_incident_faults.py", "test_emergencies.py", "test_archive_copy.py", "test_hostile_service.py"),
+    ("test_host_faults.py", "test_incident_guards.py", "test_lab.py", "test_deletion_faults.py"),
+)
+
+
+class ByHosts(LoadScopeScheduling):  # type: ignore[misc]
+    """The tests of a file, or of files that share a fleet, go to one worker."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = Path(nodeid.partition("::")[0]).name
+        return next((files[0] for files in TOGETHER if file in files), file)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByHosts:
+    return ByHosts(config, log)
 
 
 def take_down_orphans() -> None:
