@@ -7,14 +7,17 @@ import os
 import pwd
 import shlex
 import subprocess
+import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import jsonschema
+import psutil
 import pytest
 import yaml
+from media_pipeline.client import wait_for
 from media_pipeline.launcher import Pipeline, running_pipeline
 
 from tests.fault_server import Exchange, document, fault_server
@@ -299,3 +302,52 @@ def test_the_suggested_command_does_what_was_planned_when_it_is_pasted(
         assert "the plan has drifted" in refused["refused"][0]["why"]
         assert "Not done on" in said
         assert not any(step["command"] for step in refused["next"])
+
+
+APART = ("unshare", "--pid", "--fork", "--kill-child", "--mount-proc")
+
+
+@pytest.mark.skipif(
+    subprocess.run([*APART, "true"], check=False, capture_output=True).returncode != 0,
+    reason="no namespace of processes can be made",
+)
+def test_a_run_in_another_namespace_of_processes_is_not_taken_over(
+    broken: Pipeline, state: Path, tmp_path: Path
+) -> None:
+    """Two containers on one machine: neither sees the other's processes, and both see the host's lease."""
+    host = on(broken, policy_state_dir=str(state), policy_service_unit="media-ops-no-such-unit")
+    inventory = tmp_path / "hosts.json"
+    site = {"report_dir": str(tmp_path / "reports"), "policy_emergency_free_percent": 100}
+    inventory.write_text(json.dumps({"media_hosts": {"hosts": {"media1": host}, "vars": site}}), encoding="utf-8")
+    ansible = str(Path(sys.executable).with_name("ansible-playbook"))
+    command = [*APART, ansible, "-i", str(inventory), "playbooks/emergency_disk_cleanup.yml"]
+    options: dict[str, Any] = {
+        "cwd": ROOT,
+        "env": {**os.environ, "NO_COLOR": "1", "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg")},
+    }
+    with (tmp_path / "first").open("wb") as screen:
+        first = subprocess.Popen(command, stdout=screen, stderr=screen, stdin=subprocess.DEVNULL, **options)
+    try:
+        wait_for("the first run's lease", (state / "lease.json").exists, 120)
+        # It goes no further, and lives.
+        (playbook,) = psutil.Process(first.pid).children()
+        playbook.suspend()
+        held = json.loads((state / "lease.json").read_text(encoding="utf-8"))
+        second = subprocess.run(
+            command,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
+            **options,
+        )
+        assert first.poll() is None, (tmp_path / "first").read_text(encoding="utf-8")
+        assert second.returncode == 2, second.stdout
+        assert "Took the host over" not in second.stdout
+        assert "another run acts on this host" in second.stdout
+        kept = json.loads((state / "lease.json").read_text(encoding="utf-8"))
+        assert kept["run_id"] == held["run_id"], "the first run has its lease"
+    finally:
+        first.kill()
+        first.wait(60)
