@@ -74,8 +74,8 @@ from ..plugin_utils.screen import is_read_by_a_program
 from ..plugin_utils.site.inventory import note_inventory
 
 _WIDTH_MAX = 160
-# How many objects come before Python looks for garbage among them; its own figures are 700, 10 and 10. Nearly all that a
-# run makes lives until its end, so that these looks find little, and take a tenth of its time, here and in each task.
+# How many objects come before Python looks for garbage among them; its own figures are 700, 10 and 10. Nearly all that
+# a run makes lives until its end, so that these looks find little, and take a tenth of its time, here and in each task.
 _GARBAGE_LOOK = (50_000, 20, 20)
 
 
