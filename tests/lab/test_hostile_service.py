@@ -58,8 +58,8 @@ def test_what_the_service_writes_of_its_own_secrets_is_not_shown(incident: Calla
     host = incident("media1")
     secret = host.sh(f"sed -n 's/^PIPELINE_JWT_SECRET=//p' {SERVICE_ENV}").strip()
     assert len(secret) == 32
-    lines = [f'{{"level": "ERROR", "message": "could not use {secret} nor {secret.encode().hex()}"}}']
-    host.sh(f"cp -p {LOG} {LOG}.kept; printf '%s\\n' '{lines[0]}' >>{LOG}")
+    line = f'{{"level": "ERROR", "message": "could not use {secret} nor {secret.encode().hex()}"}}'
+    host.sh(f"cp -p {LOG} {LOG}.kept; printf '%s\\n' '{line}' >{LOG}")
     try:
         _code, output = host.run(QUICK_REFERENCE, "-vvvv")
         assert "could not use [removed] nor [removed]" in output
