@@ -149,6 +149,8 @@ class Counting:
         always = all(any(state == "R" for state, _place in one.threads) for one in (old, new))
         if waited >= _STARVED * seconds * max(len(new.threads), 1) or always:
             return f"process {new.pid} wants to run, and gets no processor"
+        if new.ended > old.ended:
+            return f"what children of process {new.pid} did that have ended since has no counter"
         has_run = ran > 0 or ticks > 0 or new.counters.run_ns < 0
         return self._without_counter(before, after, old, new) if has_run else ""
 

@@ -121,6 +121,7 @@ class Process:
         groups: its control groups, of the hierarchies that systemd keeps.
         tracer: who traces it, else 0.
         cpu: ticks used by it and by its children that have ended.
+        ended: faults of its children that have ended; each had some.
         deep: whether the rest could be read.
         cwd: path of the current directory.
         cwd_key: its device and inode.
@@ -146,6 +147,7 @@ class Process:
     groups: tuple[str, ...]
     tracer: int
     cpu: int
+    ended: int = 0
     deep: bool = False
     cwd: str = ""
     cwd_key: tuple[int, int] = (0, 0)
@@ -272,6 +274,7 @@ def _process(pid: int, directory: int, deep: bool) -> Process:
         groups=_groups(_read(directory, "cgroup")),
         tracer=int(status.get("TracerPid", "0")),
         cpu=sum(int(ticks) for ticks in fields[11:15]),
+        ended=int(fields[8]) + int(fields[10]),
     )
     return _looked_into(plain, directory) if deep else plain
 

@@ -131,9 +131,8 @@ def test_a_secret_in_a_list_is_not_told() -> None:
 
 
 def test_an_entry_point_that_is_none_is_refused_with_those_that_there_are() -> None:
-    with pytest.raises(
-        AnsibleActionFail, match="role report has no entry point 'noon', only acted, checked, gate, main, metrics, notify"
-    ):
+    said = "role report has no entry point 'noon', only acted, checked, gate, main, metrics, notify"
+    with pytest.raises(AnsibleActionFail, match=said):
         begin(role="report", entry="noon")
 
 

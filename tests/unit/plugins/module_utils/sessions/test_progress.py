@@ -184,11 +184,21 @@ print(os.getpid(), flush=True)
 while True:
     os.read(file, 1) or os.lseek(file, 0, 0); time.sleep(0.5)
 """
+WORKS_BY_CHILDREN = """
+import os, time
+print(os.getpid(), flush=True)
+while True:
+    pid = os.fork()
+    if not pid:
+        sum(range(10_000)); os._exit(0)
+    os.waitpid(pid, 0); time.sleep(0.3)
+"""
 
 
 @pytest.mark.parametrize(
     ("code", "states", "may_end"),
     [
+        (WORKS_BY_CHILDREN, {"progressing", "unknown"}, False),
         (ASKS_AGAIN, {"stuck"}, True),
         (WAITS_WITH_TIMEOUT, {"stuck"}, True),
         (SENDS, {"progressing"}, False),
