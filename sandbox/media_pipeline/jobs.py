@@ -85,7 +85,7 @@ def parse(body: Any, upload_dir: Path) -> Job:
     if not isinstance(body, dict):
         raise RequestError("body: must be a JSON object")
     inputs, user_id = body.get("inputs"), body.get("user_id")
-    height, preset = body.get("height", 240), body.get("preset", "veryfast")
+    height, preset, live = body.get("height", 240), body.get("preset", "veryfast"), body.get("live", False)
     if not isinstance(inputs, list) or not all(isinstance(name, str) and name for name in inputs):
         raise RequestError(f"inputs: must be a list of file paths, not {inputs!r}")
     if not 1 <= len(inputs) <= MAX_INPUTS:
@@ -96,7 +96,6 @@ def parse(body: Any, upload_dir: Path) -> Job:
         raise RequestError(f"height: must be an even number from 64 to 2160, not {height!r}")
     if preset not in PRESETS:
         raise RequestError(f"preset: must be one of {', '.join(PRESETS)}, not {preset!r}")
-    live = body.get("live", False)
     if not isinstance(live, bool):
         raise RequestError(f"live: must be true or false, not {live!r}")
     paths = [upload_dir / name for name in inputs]
@@ -305,21 +304,9 @@ class Session:
         # A live source comes at its own speed, and goes on.
         live = ["-re", "-stream_loop", "-1"] if self.job.live else []
         for source, output in zip(self.sources, self.prepared, strict=True):
-            arguments = [
-                *live,
-                "-i",
-                str(source),
-                "-map",
-                "0:v:0",
-                "-map",
-                "0:a:0?",
-                "-vf",
-                scale,
-                "-pix_fmt",
-                "yuv420p",
-            ]
+            arguments = ["-i", str(source), "-map", "0:v:0", "-map", "0:a:0?", "-vf", scale, "-pix_fmt", "yuv420p"]
             video = ["-c:v", "libx264", "-preset", self.job.preset, "-c:a", "aac", "-ar", "44100", "-ac", "2"]
-            self.encode(clock, [*arguments, *video], output, "PREPARATION_ERROR")
+            self.encode(clock, [*live, *arguments, *video], output, "PREPARATION_ERROR")
         return self.prepared[-1]
 
     def merge(self, clock: _Clock) -> Path:

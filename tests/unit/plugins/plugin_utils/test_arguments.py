@@ -38,6 +38,7 @@ def refused(variables: dict[str, Any], role: str = "policy", entry: str = "varia
 
 
 def test_the_defaults_are_sound() -> None:
+    require_arguments("healthcheck", "morning", policy(), lambda value: value)
     assert own_problems(policy(), policy(), lambda value: value) == []
     require_sound_policy(policy()["policy_checks"], AGES)
 
