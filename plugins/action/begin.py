@@ -19,6 +19,7 @@ from ..plugin_utils.arguments import (
     own_settings,
     policy_ages,
     require_arguments,
+    require_known_names,
     require_meant,
     require_one_fleet,
     require_sound_policy,
@@ -38,6 +39,7 @@ class ActionModule(HostAction):
         self._look_at_injection(given, template(variables.get("incident_mode")))
         known: Any = variables.get("hostvars")
         raw = {str(host): known.raw_get(host) for host in variables.get("ansible_play_hosts_all") or []}
+        require_known_names(given["role"], raw)
         of_each_host = own_settings(given["role"], raw)
         require_arguments(given["role"], given["entry"], variables, template, of_each_host)
         if goes_by_policy(given["role"]) and are_judged_alike(variables, of_each_host):

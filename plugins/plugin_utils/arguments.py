@@ -6,7 +6,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Container, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from difflib import get_close_matches
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -52,6 +53,11 @@ _OF_FLEET = (
 # By action check, in the roles that ask hosts by it, and in those that follow.
 _LOOKED_AT_BY_HOSTS = ("healthcheck", "incident", "automation", "report")
 _NAME = re.compile(r"[A-Za-z_]\w*")
+_OF_SITE = "media_ops"
+_PREFIXED = re.compile(
+    rf"({'|'.join(sorted(path.name for path in _ROLES.iterdir() if path.is_dir()))}|{_OF_SITE})_(\w+)"
+)
+_NEAR = 0.85  # a letter or two of a name; a site may have variables of its own that begin alike
 _OF_EACH_HOST = ("report_textfile_dir",)
 
 
@@ -98,6 +104,33 @@ def _read(path: Path) -> Json:
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     found: Json = yaml.load(path.read_text(encoding="utf-8"), loader) or {}  # noqa: S506 (a safe loader)
     return found
+
+
+@lru_cache(maxsize=None)
+def _documented(prefix: str) -> frozenset[str]:
+    """What follows the prefix in the names of the variables that a role, or the whole collection, goes by."""
+    if prefix == _OF_SITE:
+        api = (_ROLES.parent / "playbooks" / "vars" / "site.yml").read_text(encoding="utf-8")
+        names = {"media_ops_scheduled_for", *_OF_FLEET, *re.findall(rf"'({_OF_SITE}_\w+)'", api)}
+    else:
+        entries = _meta(prefix, "argument_specs")["argument_specs"].values()
+        names = {name for entry in entries for name in entry.get("options") or {}}
+    return frozenset(name[len(prefix) + 1 :] for name in names if name.startswith(f"{prefix}_"))
+
+
+def misspelt(names: Iterable[str]) -> list[str]:
+    """Which variables would change nothing, as their names are but nearly those of variables of this collection.
+
+    Args:
+        names: of variables that a site has set.
+    """
+    problems = []
+    for name in sorted(set(names)):
+        parts = _PREFIXED.fullmatch(name)
+        if parts and parts[2] not in (known := _documented(parts[1])):
+            near = get_close_matches(parts[2], known, n=1, cutoff=_NEAR)
+            problems += [f"{name} is no variable of this collection; {parts[1]}_{near[0]} is" for _one in near]
+    return problems
 
 
 def argument_problems(
@@ -197,6 +230,20 @@ def own_settings(role: str, raw: Mapping[str, Mapping[str, Any]]) -> list[str]:
     return [name for name in documented_options(*_OF_POLICY) if _may_differ(name, raw, set())]
 
 
+def require_known_names(role: str, raw: Mapping[str, Mapping[str, Any]]) -> None:
+    """Raise ArgumentsError where a variable's name is misspelt; what single hosts set is for these, where they look.
+
+    Args:
+        role: of this collection.
+        raw: by host, its variables as inventory and command line have them.
+    """
+    names = [set(variables) for variables in raw.values()]
+    looked_at = set.intersection if role in _LOOKED_AT_BY_HOSTS else set.union
+    problems = misspelt(looked_at(*names)) if names else []
+    if problems:
+        raise ArgumentsError(problems)
+
+
 def are_judged_alike(variables: Mapping[str, Any], of_each_host: Sequence[str]) -> bool:
     """Whether the check table and the ages of a session are the same for all hosts.
 
@@ -209,14 +256,14 @@ def are_judged_alike(variables: Mapping[str, Any], of_each_host: Sequence[str]) 
 
 
 def own_problems(raw: Mapping[str, Any], variables: Mapping[str, Any], template: Callable[[Any], Any]) -> list[str]:
-    """What of the policy is wrong as inventory and command line have it for one host.
+    """What of the policy is wrong, or misspelt of any variable, as inventory and command line have it for one host.
 
     Args:
         raw: the host's variables, of inventory and command line.
         variables: of the task, on that host.
         template: gives a variable's value.
     """
-    problems = []
+    problems = misspelt(raw)
     for name, spec in documented_options(*_OF_POLICY).items():
         if name in raw:
             try:

@@ -111,6 +111,47 @@ def test_one_host_that_is_set_wrong_ends_no_run_also_where_it_is_the_first(own: 
         begin({**own, **alike}, role="healthcheck", entry="morning")
 
 
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("policy_fail_onn", "policy_fail_on"),
+        ("policy_cpu_critcal", "policy_cpu_critical"),
+        ("report_chanels", "report_channels"),
+        ("automation_pause_reson", "automation_pause_reason"),
+        ("incident_only_", "incident_only"),
+        ("media_ops_api_tokn", "media_ops_api_token"),
+        ("media_ops_host", "media_ops_hosts"),
+    ],
+)
+def test_a_misspelt_variable_is_refused_and_what_is_meant_is_named(name: str, meant: str) -> None:
+    hosts = {"media1": {name: "x"}, "media2": {name: "x"}}
+    of_run = {"hostvars": Vars(hosts), "ansible_play_hosts_all": list(hosts)}
+    with pytest.raises(AnsibleActionFail, match=f"{name} is no variable of this collection; {meant} is"):
+        begin(of_run, role="healthcheck", entry="morning")
+
+
+def test_a_variable_that_is_misspelt_for_one_host_is_for_that_host_to_say_where_it_is_looked_at() -> None:
+    hosts = {"media1": {"policy_fail_onn": []}, "media2": {}}
+    of_run = {"hostvars": Vars(hosts), "ansible_play_hosts_all": list(hosts)}
+    assert begin(of_run, role="healthcheck", entry="morning")["changed"] is False
+    with pytest.raises(AnsibleActionFail, match="policy_fail_on is"):
+        begin({**of_run, "prepare_users": []}, role="prepare", entry="main")
+
+
+def test_a_site_may_have_variables_of_its_own_that_begin_alike() -> None:
+    names = [
+        "policy_of_the_house",
+        "report_day",
+        "media_ops_owner",
+        "schedule_of_trains",
+        "policy_fail_on",
+        "healthcheck_result",
+    ]
+    hosts = {"media1": dict.fromkeys(names, "x")}
+    of_run = {"hostvars": Vars(hosts), "ansible_play_hosts_all": list(hosts)}
+    assert begin(of_run, role="healthcheck", entry="morning")["changed"] is False
+
+
 def test_all_that_is_wrong_is_named_at_once() -> None:
     with pytest.raises(AnsibleActionFail) as failure:
         begin({"policy_lease_ttl": "soon", "policy_breaker_share": "some", "report_keep": "all"}, role="report")
