@@ -29,6 +29,7 @@ _SLICE_S = 0.0005  # to look at a source and find nothing takes some ten microse
 _TCP = ("TCP", "TCPv6")
 _MEMORY = ("/dev/shm/", "/dev/zero")  # noqa: S108
 _SUMMED = (*_TCP, "UDP", "UDPv6", "UDP-Lite", "UDPLITEv6")  # others, such as raw ones, are in no sum
+_PIDS_SHOWN = 5
 _STANDARD = 3  # descriptors of standard input, output and errors, which read() and write() serve, and their counters
 
 
@@ -69,7 +70,7 @@ class Progress:
 
     def __str__(self) -> str:
         parts = {
-            f"{self.cpu_s:.2f} s of CPU": self.weighty,
+            f"{self.cpu_s:.3g} s of CPU": self.weighty,
             f"{self.read_bytes} bytes read": self.read_bytes,
             f"{self.write_bytes} bytes written": self.write_bytes,
             f"{self.socket_bytes} bytes over TCP": self.socket_bytes,
@@ -78,7 +79,10 @@ class Progress:
             self.other: self.other,
         }
         shown = ", ".join(text for text, value in parts.items() if value)
-        return f"{shown or 'no progress'} in {self.seconds:.3g} s"
+        pids = sorted(self.by_pid)
+        more = f" and {len(pids) - _PIDS_SHOWN} more" if len(pids) > _PIDS_SHOWN else ""
+        by = f" by pid {', '.join(map(str, pids[:_PIDS_SHOWN]))}{more}" if pids else ""
+        return f"{shown or 'no progress'} in {self.seconds:.3g} s{by}"
 
 
 class Counting:
@@ -127,7 +131,7 @@ class Counting:
             f"wrote {written} bytes": written,
             f"read {read} bytes": read,
             f"moved {carried} bytes over TCP": carried,
-            f"used {worked:.2f} s of CPU": is_work,
+            f"used {worked:.3g} s of CPU": is_work,
             "moved on in a file": moved,
         }
         did = ", ".join(text for text, value in said.items() if value)
