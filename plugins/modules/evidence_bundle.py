@@ -97,6 +97,15 @@ options:
     description: Size to which all bundles together are limited. The newest is always kept.
     type: int
     default: 209715200
+  send_bytes:
+    description: Up to which size the archive is answered as RV(archive) where the host's disk has no room for it.
+    type: int
+    default: 4194304
+  controller_dir:
+    description:
+      - Directory on the controller, in which the archive is kept as C(evidence/HOST/bundles/RUN_ID.tar.gz) where the
+        host's disk has no room for it. RV(path) begins with C(controller:) then. Without it, the module fails there.
+    type: path
 notes:
   - Ansible logs the arguments of a module on the host. Where O(documents) may hold secrets, set C(no_log=true) on the
     task.
@@ -118,9 +127,18 @@ EXAMPLES = r"""
 
 RETURN = r"""
 path:
-  description: The archive. In check mode where it would be.
+  description: The archive. In check mode where it would be. On the controller, after C(controller:), where
+    O(controller_dir) has it.
   type: str
   returned: success
+not_kept:
+  description: Why it is not kept on the host.
+  type: str
+  returned: when the host's disk has no room for it
+archive:
+  description: The archive, base64; the action keeps it on the controller, and leaves it out.
+  type: str
+  returned: when the host's disk has no room for it
 sha256:
   description: Hash of the archive.
   type: str
@@ -178,6 +196,8 @@ def main() -> None:
             "state_dir": {"type": "path", "default": "/var/lib/media-ops"},
             "keep": {"type": "int", "default": 20},
             "keep_bytes": {"type": "int", "default": 209715200},
+            "send_bytes": {"type": "int", "default": 4194304},
+            "controller_dir": {"type": "path"},  # for the action
         },
         supports_check_mode=True,
     )

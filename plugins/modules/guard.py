@@ -32,6 +32,9 @@ options:
   state:
     description:
       - V(observed) only says how the host stands.
+      - V(prepared) takes the room for lease, pause and ledger, which are written in place from then on, so that a disk
+        without a byte or an inode left stops neither what frees it nor the pause. V(leased) takes what is lacking too,
+        where there is room.
       - V(leased) takes the lease, or renews it for the same O(run_id). It is refused while automation is paused, while
         another run holds the lease, when the run starts too late (O(scheduled_for)), when one of O(actions) was
         carried out too often (O(caps)), and when what must come before has not succeeded on this host (O(after)).
@@ -41,7 +44,7 @@ options:
       - V(paused) stops all automation on the host for O(pause_for) seconds. V(resumed) ends that. It is a person's
         word, and so sets aside a pause or lease that cannot be read as well (RV(cleared)).
     type: str
-    choices: [observed, leased, released, recorded, paused, resumed]
+    choices: [observed, prepared, leased, released, recorded, paused, resumed]
     default: observed
   state_dir:
     description: The directory, absolute. It must exist; the playbook C(media_ops.runbook.prepare_hosts) makes it.
@@ -243,7 +246,7 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "state": {
-                "choices": ["observed", "leased", "released", "recorded", "paused", "resumed"],
+                "choices": ["observed", "prepared", "leased", "released", "recorded", "paused", "resumed"],
                 "default": "observed",
             },
             "state_dir": {"type": "path", "default": "/var/lib/media-ops"},

@@ -60,6 +60,7 @@ _ACTED_ON = frozenset(
         *("path", "paths", "root", "directory", "destination", "target", "link", "file", "files"),
         *("hash", "plan_hash", "sha256", "as_of", "stable", "identity"),
         *("key", "access_key", "credentials", "secrets_known"),
+        "archive",  # whole or nothing, and redacted where it was made
     }
 )
 # A module keeps a deadline of its own. The margin is for the way to the host, and for what ends a module that does not.

@@ -25,6 +25,7 @@ from typing import Any
 
 from media_pipeline.launcher import Pipeline, running_pipeline
 
+from tests.host_state import entries, held
 from tests.playbooks.conftest import REACHED, ROOT
 from tests.receiver import Receiver, receiver
 
@@ -398,11 +399,11 @@ class World:
         return {name: sum(f'"{name}"' in body for body in bodies) for name in HOSTS}
 
     def _lease(self, name: str) -> float | None:
-        path = self.directory / "hosts" / name / "state" / "lease.json"
-        if not path.exists():
-            return None
         try:
-            ends = datetime.fromisoformat(json.loads(path.read_text(encoding="utf-8"))["expires_at"])
+            lease = held(self.directory / "hosts" / name / "state")
+            if lease is None:
+                return None
+            ends = datetime.fromisoformat(lease["expires_at"])
         except (ValueError, KeyError, TypeError):
             return float("inf")
         return (ends - datetime.now(UTC)).total_seconds()
@@ -411,9 +412,10 @@ class World:
         path = self.directory / "hosts" / name / "state" / "ledger.jsonl"
         if not path.exists():
             return set()
-        entries = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
         return {
-            entry["action"] for entry in entries if entry.get("result") in ("started", "done", "failed", "interrupted")
+            entry["action"]
+            for entry in entries(path.read_text(encoding="utf-8"))
+            if entry.get("result") in ("started", "done", "failed", "interrupted")
         }
 
 

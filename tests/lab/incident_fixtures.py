@@ -59,6 +59,6 @@ def incident(fleet: Fleet) -> Iterator[Callable[[str], Incident]]:
     yield on
     for host in broken.values():
         host.sh("[ -e /usr/bin/ffmpeg ] || cp /root/ffmpeg.kept /usr/bin/ffmpeg")
-        host.sh("rm -f /var/lib/media-ops/ledger.jsonl* /var/lib/media-ops/lease.json /var/lib/media-ops/pause.json")
+        host.sh("rm -f /var/lib/media-ops/ledger.jsonl* /var/lib/media-ops/lease.slots /var/lib/media-ops/pause.slots")
         host.sh(f"systemctl unmask {UNIT}; systemctl reset-failed {UNIT}; systemctl start {UNIT}", check=False)
         host.wait_healthy()

@@ -20,6 +20,8 @@ from typing import Any
 import jsonschema
 import pytest
 
+from tests.host_state import entries, said_by
+
 from .conftest import ROOT, Fleet
 
 SCHEMA = json.loads((ROOT / "roles/report/files/result.schema.json").read_text(encoding="utf-8"))
@@ -93,8 +95,10 @@ class Incident:
         return "".join(path.read_text(encoding="utf-8") for path in (Path(reports) / check / "latest").iterdir())
 
     def ledger(self) -> list[dict[str, Any]]:
-        lines = self.sh("cat /var/lib/media-ops/ledger.jsonl 2>/dev/null || true").splitlines()
-        return [json.loads(line) for line in lines]
+        return entries(self.sh("cat /var/lib/media-ops/ledger.jsonl 2>/dev/null || true"))
+
+    def lease(self) -> dict[str, Any] | None:
+        return said_by(self.sh("cat /var/lib/media-ops/lease.slots 2>/dev/null || true"))
 
     def checked(self, playbook: str, **variables: Any) -> tuple[int, str, str]:
         """A run with --check, which must leave the host as it was: its exit code, the plan's hash, and its output."""

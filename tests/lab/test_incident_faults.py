@@ -102,7 +102,7 @@ def test_a_restart_that_does_not_help_ends_in_a_page_after_one_try(
     assert code == 2, output
     assert done["recovered"] is False
     assert done["page"] is True
-    assert "Evidence on the host: /var/lib/media-ops" in done["msg"]
+    assert "Evidence of the host: /var/lib/media-ops" in done["msg"]
     note("service that cannot start", host, done)
     assert [(row["action"], row["result"]) for row in host.ledger()].count(("restart", "started")) == 1
     assert [row["action"] for row in host.ledger()][-1] == "paged"

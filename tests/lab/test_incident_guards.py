@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import subprocess
@@ -14,6 +13,7 @@ import time
 from collections.abc import Callable
 
 import pytest
+from ansible_collections.media_ops.runbook.plugins.module_utils.state.slots import slots
 
 from .conftest import ROOT
 from .incident_fixtures import incident, matrix, note
@@ -90,17 +90,15 @@ def test_two_runs_never_act_on_one_host(incident: Callable[[str], Incident], not
         "expires_at": host.sh("date -u -d '+10 min' +%Y-%m-%dT%H:%M:%SZ").strip(),
     }  # fmt: skip
     host.sh(
-        f"printf '%s' '{json.dumps(lease)}' > /var/lib/media-ops/lease.json; "
-        "chown media-ops /var/lib/media-ops/lease.json"
+        f"printf '%s' '{slots(lease).decode()}' > /var/lib/media-ops/lease.slots; "
+        "chown media-ops /var/lib/media-ops/lease.slots"
     )
     code, output = host.run(RESPONSE, incident_mode="apply")
     refused = host.response()
     assert code == 2, output
     assert any("alice on ops2" in line and "r-other" in line for line in refused["refusals"]), refused["refusals"]
     assert host.main_pid() == 0
-    assert json.loads(host.sh("cat /var/lib/media-ops/lease.json"))["run_id"] == "r-other", (
-        "another's lease is left alone"
-    )
+    assert (host.lease() or {})["run_id"] == "r-other", "another's lease is left alone"
     note("service dead while another run holds the host", host, refused)
 
 
@@ -124,7 +122,7 @@ def test_a_controller_that_is_killed_is_taken_over_from(
     finally:
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
-    assert json.loads(host.sh("cat /var/lib/media-ops/lease.json"))["run_id"]
+    assert (host.lease() or {})["run_id"]
     started = host.main_pid()
     assert started > 0
     host.sh("rm /usr/bin/ffmpeg")
@@ -137,7 +135,7 @@ def test_a_controller_that_is_killed_is_taken_over_from(
         "nothing is doubled"
     )
     assert host.main_pid() == started
-    assert host.sh("cat /var/lib/media-ops/lease.json 2>/dev/null || true") == ""
+    assert host.lease() is None
     note("controller killed (SIGKILL) in the middle, then ffmpeg deleted", host, done)
 
 

@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from tests.host_state import entries
 from tests.playbooks.five_weeks import (
     BIG,
     DAYS,
@@ -311,10 +312,8 @@ LEDGER = {
 
 
 def test_the_record_of_what_was_done(site: Site) -> None:
-    lines = (site.state / "ledger.jsonl").read_text(encoding="utf-8").splitlines()
-    entries = [json.loads(line) for line in lines]
     found: dict[str, list[str]] = {}
-    for entry in entries:
+    for entry in entries((site.state / "ledger.jsonl").read_text(encoding="utf-8")):
         if entry["result"] != "started":
             said = entry["action"] if entry["result"] == "decided" else f"{entry['action']} {entry['result']}"
             found.setdefault(f"{datetime.fromisoformat(entry['at']):%m%d}", []).append(said)

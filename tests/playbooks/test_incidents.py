@@ -6,8 +6,10 @@ import json
 import os
 import pwd
 import shlex
+import stat
 import subprocess
 import sys
+import tarfile
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -17,12 +19,15 @@ import jsonschema
 import psutil
 import pytest
 import yaml
+from ansible_collections.media_ops.runbook.plugins.module_utils.state.guard import guard
 from media_pipeline.client import wait_for
 from media_pipeline.launcher import Pipeline, running_pipeline
 
 from tests.fault_server import Exchange, document, fault_server
+from tests.host_state import entries, held
 from tests.moved_clock import MovedClock
 from tests.playbooks.conftest import REACHED, ROOT, Play, closed_port
+from tests.unit.plugins.deletion import fill, small_disk
 
 pytestmark = pytest.mark.playbook
 RESPONSE = "playbooks/incident_response.yml"
@@ -182,7 +187,7 @@ def test_a_rung_that_fails_behind_one_that_went_well_is_no_success(
     assert not old.exists(), "the first rung did its work"
     assert (response["recovered"], response["page"]) == (False, True)
     assert "NOT done. Carried out: Delete what is past its age. Clean up the monitoring data: " in response["msg"]
-    ledger = [json.loads(line) for line in (state / "ledger.jsonl").read_text(encoding="utf-8").splitlines()]
+    ledger = entries((state / "ledger.jsonl").read_text(encoding="utf-8"))
     assert ledger[-1]["action"] == "paged"
 
 
@@ -198,19 +203,19 @@ def test_bad_options_are_named_before_anything_is_asked(play: Play) -> None:
 def test_a_pause_that_cannot_be_read_holds_the_host_until_a_person_resumes(
     play: Play, broken: Pipeline, state: Path
 ) -> None:
-    os.mkfifo(state / "pause.json")
+    os.mkfifo(state / "pause.slots")
     options = {"incident_mode": "apply", "incident_only": ["critical_system"]}
     refused = play(RESPONSE, {"media1": on(broken)}, **options)
     assert refused.code == 2, refused.output
     response = refused.result("incident_response")["hosts"][0]["response"]
-    assert "pause.json" in response["refusals"][0]
+    assert "pause.slots" in response["refusals"][0]
     assert "automation_resume" in response["refusals"][0]
     assert (response["acted"], "None" in refused.output) == ([], False)
     shown = play("playbooks/automation_status.yml", {"media1": on(broken)})
     assert "until somebody resumes automation" in shown.output
     resumed = play("playbooks/automation_resume.yml", {"media1": on(broken)})
     assert resumed.code == 0, resumed.output
-    assert "pause.json" in resumed.output
+    assert "pause.slots" in resumed.output
     assert "Not paused" in play("playbooks/automation_status.yml", {"media1": on(broken)}).output
 
 
@@ -304,6 +309,51 @@ def test_the_suggested_command_does_what_was_planned_when_it_is_pasted(
         assert not any(step["command"] for step in refused["next"])
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root: a file system of its own")
+def test_a_full_disk_is_freed_and_the_evidence_is_on_the_controller(
+    play: Play, broken: Pipeline, tmp_path: Path
+) -> None:
+    """The state directory is on the disk that is full to the last byte."""
+    with small_disk(tmp_path, 24) as disk:
+        state, work = disk / "state", disk / "work"
+        for directory in (state, work):
+            directory.mkdir(mode=0o750)
+        (work / "old.tmp").write_bytes(b"x" * (1 << 20))
+        given = {
+            "state_dir": str(state),
+            "ttl": 900,
+            "hours": 24,
+            "ledger_max_bytes": 1 << 20,
+            "actions": [],
+            "caps": [],
+        }
+        guard({**given, "state": "prepared", "entries": []})
+        fill(disk)
+        rules = [{"rule": "old", "root": str(work), "patterns": ["*.tmp"], "min_age": 0.001, "steps": ["P2P-3A"]}]
+        rung = {"rung": "Clean up", "act": "disk_cleanup", "steps": ["P2P-3A"], "cured": {}, "args": {"rules": rules}}
+        ladders = {"performance": [{**rung, "when": {"performance": ["degraded"]}}]}
+        run = play(
+            "playbooks/incident_performance_degradation.yml",
+            {"media1": on(broken, policy_state_dir=str(state), policy_ladders=ladders)},
+            incident_mode="apply",
+            policy_average_duration_critical=0.001,
+            policy_verify_samples=1,
+            policy_verify_good=1,
+            policy_verify_interval=0,
+        )
+        response = run.result("incident_response")["hosts"][0]["response"]
+        assert not (work / "old.tmp").exists(), run.output
+        assert held(state) is None
+        actions = [(entry["action"], entry.get("result")) for entry in entries((state / "ledger.jsonl").read_text())]
+        assert ("delete", "done") in actions, actions
+    where, _colon, path = response["evidence"].partition(":")
+    assert where == "controller", response["evidence"]
+    assert path.startswith(str(run.report_dir)), path
+    assert stat.S_IMODE(Path(path).stat().st_mode) == 0o600
+    with tarfile.open(path) as archive:
+        assert any(name.endswith("/documents/plan.json") for name in archive.getnames())
+
+
 APART = ("unshare", "--pid", "--fork", "--kill-child", "--mount-proc")
 
 
@@ -328,11 +378,11 @@ def test_a_run_in_another_namespace_of_processes_is_not_taken_over(
     with (tmp_path / "first").open("wb") as screen:
         first = subprocess.Popen(command, stdout=screen, stderr=screen, stdin=subprocess.DEVNULL, **options)
     try:
-        wait_for("the first run's lease", (state / "lease.json").exists, 120)
+        wait_for("the first run's lease", lambda: held(state), 120)
         # It goes no further, and lives.
         (playbook,) = psutil.Process(first.pid).children()
         playbook.suspend()
-        held = json.loads((state / "lease.json").read_text(encoding="utf-8"))
+        first_lease = held(state)
         second = subprocess.run(
             command,
             stdin=subprocess.DEVNULL,
@@ -346,8 +396,7 @@ def test_a_run_in_another_namespace_of_processes_is_not_taken_over(
         assert second.returncode == 2, second.stdout
         assert "Took the host over" not in second.stdout
         assert "another run acts on this host" in second.stdout
-        kept = json.loads((state / "lease.json").read_text(encoding="utf-8"))
-        assert kept["run_id"] == held["run_id"], "the first run has its lease"
+        assert held(state) == first_lease, "the first run has its lease"
     finally:
         first.kill()
         first.wait(60)

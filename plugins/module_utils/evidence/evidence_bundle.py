@@ -10,6 +10,7 @@ redactor before it is kept. Files of the service are opened without following li
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import hashlib
 import json
@@ -29,6 +30,7 @@ from ..options import check_range
 from ..redact import REMOVED, Redactor, is_secret_name, secret_values
 from ..shapes import one_line
 from ..state.directory import existing
+from ..state.slots import NO_ROOM
 from ..system.environment import running_environment, unit_environment
 from ..system.environment_files import environment_files, read_environment_file
 from ..system.privilege import Ran, run
@@ -101,6 +103,7 @@ class Settings:
     state_dir: str
     keep: int
     keep_bytes: int
+    send_bytes: int
     patterns: Sequence[re.Pattern[str]]
 
 
@@ -124,16 +127,24 @@ def evidence_bundle(params: Mapping[str, Any], *, check_mode: bool = False) -> d
             "missing": collection.missing,
         }
         archive = pack(settings.run_id, int(made_at.timestamp()), _json(manifest), parts)
-        name, removed = keep_bundle(
-            state_dir,
-            archive,
-            place,
-            settings.run_id,
-            keep=settings.keep,
-            keep_bytes=settings.keep_bytes,
-            check_mode=check_mode,
-        )
+        kept: dict[str, Any] = {}
+        try:
+            name, removed = keep_bundle(
+                state_dir,
+                archive,
+                place,
+                settings.run_id,
+                keep=settings.keep,
+                keep_bytes=settings.keep_bytes,
+                check_mode=check_mode,
+            )
+        except MediaOpsError as error:
+            if error.details.get("errno") not in NO_ROOM or len(archive) > settings.send_bytes:
+                raise
+            name, removed = f"{settings.run_id}.tar.gz", []
+            kept = {"archive": base64.b64encode(archive).decode(), "not_kept": str(error)}
     return {
+        **kept,
         "changed": True,
         "path": os.path.join(place, name),
         "sha256": hashlib.sha256(archive).hexdigest(),
@@ -164,6 +175,7 @@ def _settings(params: Mapping[str, Any]) -> Settings:
         ("max_bytes", 1024, 64 << 20),
         ("keep", 1, 1000),
         ("keep_bytes", 1 << 20, 1 << 40),
+        ("send_bytes", 0, 4 << 20),
     ):
         check_range(params, option, low, high)
     try:

@@ -115,24 +115,31 @@ def _read(directory: int, file_name: str, max_bytes: int) -> tuple[bytes, int]:
 
 def replace_file(directory: int, file_name: str, data: bytes, mode: int, path: str) -> None:
     """Write a file whole or not at all; written by root, it is given to the owner of the directory."""
-    temp = f".{file_name}.{secrets.token_hex(8)}.tmp"
     with failing(f"cannot write {path}", path=path):
-        opened = os.open(
-            temp, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600, dir_fd=directory
-        )
-        try:
-            with os.fdopen(opened, "wb") as file:
-                file.write(data)
-                file.flush()
-                give_to_owner(opened, directory)
-                os.fchmod(opened, mode)
-                os.fsync(opened)
-            os.rename(temp, file_name, src_dir_fd=directory, dst_dir_fd=directory)
-        except BaseException:
-            with contextlib.suppress(OSError):
-                os.unlink(temp, dir_fd=directory)
-            raise
-        os.fsync(directory)
+        create_file(directory, file_name, data, mode)
+
+
+def create_file(directory: int, file_name: str, data: bytes, mode: int) -> None:
+    """The same, with the kernel's own error.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    temp = f".{file_name}.{secrets.token_hex(8)}.tmp"
+    opened = os.open(temp, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600, dir_fd=directory)
+    try:
+        with os.fdopen(opened, "wb") as file:
+            file.write(data)
+            file.flush()
+            give_to_owner(opened, directory)
+            os.fchmod(opened, mode)
+            os.fsync(opened)
+        os.rename(temp, file_name, src_dir_fd=directory, dst_dir_fd=directory)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(temp, dir_fd=directory)
+        raise
+    os.fsync(directory)
 
 
 @contextlib.contextmanager
@@ -179,11 +186,18 @@ def open_or_make(directory: int, file_name: str) -> int:
         give_to_owner(opened, directory)
         return opened
     opened = open_regular_at(directory, file_name, os.O_RDWR | os.O_APPEND)
-    # What has another name may be another's file, which must be neither written to nor given away.
-    if os.fstat(opened).st_nlink > 1:
+    try:
+        require_single_name(opened)
+    except OSError:
         os.close(opened)
-        raise OSError(errno.EMLINK, "it has another name, a hard link")
+        raise
     return opened
+
+
+def require_single_name(opened: int) -> None:
+    """Raise OSError for what has another name: it may be another's file, to be neither written to nor given away."""
+    if os.fstat(opened).st_nlink > 1:
+        raise OSError(errno.EMLINK, "it has another name, a hard link")
 
 
 def give_to_owner(opened: int, directory: int) -> None:

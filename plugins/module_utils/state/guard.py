@@ -5,12 +5,11 @@
 """The guards of a host: lease, ledger, caps, pause switch. They live in its state directory and serve every controller.
 
 Each call holds the lock of the kernel on ``guard.flock``, so that two controllers cannot decide at once. Between calls
-the lease in ``lease.json`` says who may act, and until when.
+the lease in ``lease.slots`` says who may act, and until when.
 """
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 from collections import Counter
@@ -21,10 +20,10 @@ from typing import Any, Callable, NamedTuple
 from ..errors import MediaOpsError, OptionError
 from ..shapes import json_object, one_line
 from ..times import from_text, to_text, utc_now
-from .directory import alone, existing, failing, open_or_make, read_if_there, replace_file
+from .directory import alone, existing, failing, read_if_there
+from .slots import NO_ROOM, LineFiles, TornError, is_there, read_slots, write_slots
 
-_FLOCK, _LEASE, _PAUSE, _LEDGER = "guard.flock", "lease.json", "pause.json", "ledger.jsonl"
-_SMALL = 65536
+_FLOCK, _LEASE, _PAUSE, _LEDGER = "guard.flock", "lease.slots", "pause.slots", "ledger.jsonl"
 _NOBODY = "?"
 _LEDGER_FILES = 5
 _CAUSES_MAX = 50
@@ -114,6 +113,21 @@ class _Host(NamedTuple):
     pause: Pause
     ledger: Ledger
 
+    def take_room(self, *, needed: bool) -> bool:
+        """Room for what is to be written when the disk is full; whether it was taken now.
+
+        Raises:
+            MediaOpsError: it cannot be taken; where it is not ``needed``, only for another reason than a full disk.
+        """
+        taken = []
+        for part in self:
+            try:
+                taken.append(part.take_room())
+            except MediaOpsError as error:
+                if needed or error.details.get("errno") not in NO_ROOM:
+                    raise
+        return any(taken)
+
 
 # What option `state` asks for.
 
@@ -137,12 +151,13 @@ def _leased(host: _Host, params: Mapping[str, Any]) -> dict[str, Any]:
     if refusals:
         return {"permitted": False, "refusals": refusals, "took_over": None}
     of_whom = {
-        "owner": params.get("owner") or "",
-        "controller": params.get("controller") or "",
+        "owner": one_line(params.get("owner") or ""),
+        "controller": one_line(params.get("controller") or ""),
         "controller_process": _process(params.get("controller_process")),
         "reason": one_line(params["reason"]),
     }
     host.lease.take(run_id, of_whom)
+    host.take_room(needed=False)
     return {"permitted": True, "refusals": [], "took_over": took_over, **_recorded(host, params)}
 
 
@@ -215,8 +230,12 @@ def _recorded(host: _Host, params: Mapping[str, Any]) -> dict[str, Any]:
     return {"recorded": host.ledger.record(params["run_id"], params["entries"])}
 
 
+def _prepared(host: _Host, _params: Mapping[str, Any]) -> dict[str, Any]:
+    return {"changed": host.take_room(needed=True)}
+
+
 def _paused(host: _Host, params: Mapping[str, Any]) -> dict[str, Any]:
-    host.pause.begin(one_line(params["reason"]), params.get("owner") or "", params["pause_for"])
+    host.pause.begin(one_line(params["reason"]), one_line(params.get("owner") or ""), params["pause_for"])
     return {"changed": True}
 
 
@@ -229,6 +248,7 @@ def _resumed(host: _Host, _params: Mapping[str, Any]) -> dict[str, Any]:
 
 _ASKED: dict[str, Callable[[_Host, Mapping[str, Any]], dict[str, Any]]] = {
     "observed": lambda _host, _params: {},
+    "prepared": _prepared,
     "leased": _leased,
     "released": _released,
     "recorded": _recorded,
@@ -259,12 +279,12 @@ class _UnreadableError(MediaOpsError):
         super().__init__(f"{name} cannot be read: {one_line(why)}. The playbook automation_resume clears it")
 
 
-class _TornError(_UnreadableError):
+class _TornSlotsError(_UnreadableError):
     """It could be opened, and is none of ours, as after a power cut."""
 
 
 class _Document:
-    """A small JSON file of the state directory. With ``dry`` nothing of it is changed."""
+    """A small document of the state directory. With ``dry`` nothing of it is changed."""
 
     def __init__(self, directory: int, name: str, *, dry: bool) -> None:
         self._directory, self._name, self._dry = directory, name, dry
@@ -276,13 +296,11 @@ class _Document:
             _UnreadableError: nobody can tell what it says.
         """
         try:
-            data = read_if_there(self._directory, self._name, _SMALL)
+            return read_slots(self._directory, self._name)
         except OSError as error:
             raise _UnreadableError(self._name, error.strerror) from error
-        try:
-            return None if data is None else json_object(data)
-        except (ValueError, RecursionError) as error:
-            raise _TornError(self._name, error) from error
+        except TornError as error:
+            raise _TornSlotsError(self._name, error) from error
 
     def written(self) -> datetime:
         facts = os.stat(self._name, dir_fd=self._directory, follow_symlinks=False)
@@ -294,15 +312,18 @@ class _Document:
                 broken = f"{self._name}.broken"
                 os.rename(self._name, broken, src_dir_fd=self._directory, dst_dir_fd=self._directory)
 
-    def write(self, content: Mapping[str, Any]) -> None:
+    def write(self, content: Mapping[str, Any] | None) -> None:
+        """Say so, or that there is none."""
         if not self._dry:
-            data = json.dumps(content, sort_keys=True).encode() + b"\n"
-            replace_file(self._directory, self._name, data, 0o600, self._name)
+            with failing(f"cannot write {self._name}"):
+                write_slots(self._directory, self._name, content)
 
-    def remove(self) -> None:
-        if not self._dry:
-            with failing(f"cannot remove {self._name}"):
-                os.unlink(self._name, dir_fd=self._directory)
+    def take_room(self) -> bool:
+        """Room for what is to be said when the disk is full; whether it was taken now."""
+        if is_there(self._directory, self._name):
+            return False
+        self.write(None)
+        return True
 
 
 class Lease:
@@ -319,7 +340,7 @@ class Lease:
             lease = self._read()
         except _UnreadableError as error:
             # What is torn was written by a run of ours, and holds no longer than that run would.
-            ends = to_text(self._file.written() + self._ttl) if isinstance(error, _TornError) else None
+            ends = to_text(self._file.written() + self._ttl) if isinstance(error, _TornSlotsError) else None
             lease = {"run_id": _NOBODY, "reason": str(error), "taken_at": None, "expires_at": ends}
         if lease is None:
             return None
@@ -332,7 +353,7 @@ class Lease:
             return lease
         if lease is None:
             return None
-        raise _TornError(_LEASE, "it names no run, or no end")
+        raise _TornSlotsError(_LEASE, "it names no run, or no end")
 
     def clear(self) -> list[str]:
         """Set aside a lease that cannot be read; its name, where there was one."""
@@ -348,11 +369,15 @@ class Lease:
         taken = lease["taken_at"] if lease and lease["run_id"] == run_id else to_text(self.now)
         self._file.write({"run_id": run_id, **of_whom, "taken_at": taken, "expires_at": to_text(self.now + self._ttl)})
 
+    def take_room(self) -> bool:
+        """Room for it; whether it was taken now."""
+        return self._file.take_room()
+
     def give_back(self, run_id: str) -> None:
-        """Remove it where it is this run's."""
+        """End it where it is this run's."""
         lease = self.holder()
         if lease and lease["run_id"] == run_id:
-            self._file.remove()
+            self._file.write(None)
 
 
 class Pause:
@@ -378,6 +403,10 @@ class Pause:
         until = to_text(self._now + timedelta(seconds=seconds))
         self._file.write({"reason": reason, "by": by, "since": to_text(self._now), "until": until})
 
+    def take_room(self) -> bool:
+        """Room for it; whether it was taken now."""
+        return self._file.take_room()
+
     def end(self) -> tuple[bool, list[str]]:
         """Let automation go on; whether there was a pause, and the name of one that could not be read."""
         try:
@@ -386,7 +415,7 @@ class Pause:
             self._file.set_aside()
             return True, [_PAUSE]
         if there:
-            self._file.remove()
+            self._file.write(None)
         return there, []
 
 
@@ -395,6 +424,7 @@ class Ledger:
 
     def __init__(self, directory: int, now: datetime, max_bytes: int, *, dry: bool) -> None:
         self._directory, self._now, self._max_bytes, self._dry = directory, now, max_bytes, dry
+        self._files = LineFiles(directory, _LEDGER, max_bytes, _LEDGER_FILES)
         self._entries, self.bad_lines = self._read()
 
     def within(self, seconds: float) -> list[dict[str, Any]]:
@@ -434,15 +464,15 @@ class Ledger:
         lines = [json.dumps(entry, sort_keys=True, allow_nan=False) + "\n" for entry in full]
         self._entries += full
         if lines and not self._dry:
-            self._append("".join(lines).encode())
+            with failing(f"cannot write the ledger {_LEDGER}"):
+                self._files.append("".join(lines).encode())
         return len(lines)
 
     def _read(self) -> tuple[list[dict[str, Any]], int]:
         """All entries, oldest first, and how many lines are none."""
         entries: list[dict[str, Any]] = []
         bad = 0
-        names = [f"{_LEDGER}.{number}" for number in range(_LEDGER_FILES, 0, -1)] + [_LEDGER]
-        for name in names:
+        for name in self._files.names:
             for line in self._lines(name):
                 try:
                     entry = json_object(line)
@@ -460,33 +490,15 @@ class Ledger:
         except OSError as error:
             # A ledger that cannot be read would lift every cap.
             raise MediaOpsError(f"cannot read the ledger {name}: {error.strerror}") from error
-        return [line for line in (data or b"").splitlines() if line.strip()]
+        return [line for line in (data or b"").rstrip(b"\n").splitlines() if line.strip()]  # its room is empty lines
 
-    def _append(self, data: bytes) -> None:
-        self._rotate(len(data))
-        with failing(f"cannot write the ledger {_LEDGER}"):
-            opened = open_or_make(self._directory, _LEDGER)
-            with os.fdopen(opened, "rb+", buffering=0) as file:
-                size = os.fstat(opened).st_size
-                # A line that a crash broke off must not swallow the next one.
-                torn = size and os.pread(opened, 1, size - 1) != b"\n"
-                file.write(b"\n" + data if torn else data)
-                os.fsync(opened)
-
-    def _rotate(self, coming: int) -> None:
-        try:
-            size = os.stat(_LEDGER, dir_fd=self._directory, follow_symlinks=False).st_size
-        except FileNotFoundError:
-            return
-        if size + coming <= self._max_bytes:
-            return
-        with failing("cannot rotate the ledger"):
-            for index in range(_LEDGER_FILES, 0, -1):
-                older = f"{_LEDGER}.{index}"
-                newer = f"{_LEDGER}.{index - 1}" if index > 1 else _LEDGER
-                with contextlib.suppress(FileNotFoundError):
-                    os.rename(newer, older, src_dir_fd=self._directory, dst_dir_fd=self._directory)
-            os.fsync(self._directory)
+    def take_room(self) -> bool:
+        """Room for the entries to come; whether it was taken now."""
+        lacks = bool(self._files.lacking())
+        if lacks and not self._dry:
+            with failing(f"cannot make the ledger {_LEDGER}"):
+                self._files.take_room()
+        return lacks
 
 
 def _who(lease: Mapping[str, Any]) -> str:

@@ -238,7 +238,7 @@ def concluded(course: Json, *, evidence: str, contacts: Sequence[Json]) -> dict[
             *failed,
             *_not_seen(not_seen),
             f"Page {whom or 'the person on call (no report_contacts are set)'}",
-            *([f"Evidence on the host: {evidence}"] if evidence else []),
+            *([f"Evidence of the host: {evidence}"] if evidence else []),
         ]
     elif is_procedure:
         said += _not_seen(not_seen)

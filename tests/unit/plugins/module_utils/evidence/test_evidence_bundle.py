@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import gzip
 import hashlib
@@ -70,6 +71,7 @@ def bundle(site: Path, check_mode: bool = False, **options: Any) -> dict[str, An
         "state_dir": str(site / "state"),
         "keep": 20,
         "keep_bytes": 200 << 20,
+        "send_bytes": 0,
     }
     return evidence_bundle({**plain, **options}, check_mode=check_mode)
 
@@ -274,6 +276,16 @@ def test_a_full_directory_is_said_and_nothing_is_left_half_written(site: Path, f
     with pytest.raises(MediaOpsError, match=r"cannot write .*run1\.tar\.gz: No space left on device"):
         bundle(site)
     assert {path.name: path.read_bytes() for path in (full / "bundles").iterdir()} == {"old.tar.gz": b"old evidence"}
+
+
+def test_what_a_full_directory_has_no_room_for_is_sent_where_it_is_small_enough(site: Path, full: Path) -> None:
+    made = bundle(site, send_bytes=4 << 20)
+    archive = base64.b64decode(made["archive"])
+    assert (len(archive), hashlib.sha256(archive).hexdigest()) == (made["bytes"], made["sha256"])
+    assert "No space left on device" in made["not_kept"]
+    with pytest.raises(MediaOpsError, match="No space left"):
+        bundle(site, send_bytes=made["bytes"] - 100)
+    assert [path.name for path in (full / "bundles").iterdir()] == ["old.tar.gz"]
 
 
 def test_a_directory_of_bundles_that_is_a_link_is_refused(site: Path) -> None:

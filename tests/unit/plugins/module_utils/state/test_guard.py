@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import resource
 import subprocess
 import sys
 import tempfile
@@ -143,15 +142,11 @@ def test_a_ledger_of_many_causes_is_bounded(call: Any, clock: Any) -> None:
     assert len(causes[0]) == 100, "the newest comes first"
 
 
-def test_a_ledger_that_cannot_be_written_keeps_no_host(call: Any) -> None:
+def test_a_ledger_that_cannot_be_written_keeps_no_host(call: Any, tmp_path: Path) -> None:
     take(call)
-    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (0, limits[1]))
-    try:
-        with pytest.raises(MediaOpsError, match="cannot write the ledger"):
-            call("released", run_id="a", entries=[{"action": "recovered"}])
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    os.link(tmp_path / "state" / "ledger.jsonl", tmp_path / "another name")
+    with pytest.raises(MediaOpsError, match="cannot write the ledger"):
+        call("released", run_id="a", entries=[{"action": "recovered"}])
     assert call("observed")["lease"] is None
 
 
@@ -174,12 +169,12 @@ def test_a_pause_stops_everything_until_its_end(call: Any, clock: Any) -> None:
 
 
 def test_a_pause_that_cannot_be_read_goes_on(call: Any, tmp_path: Path) -> None:
-    (tmp_path / "state" / "pause.json").write_bytes(b"\0\0\0")
+    (tmp_path / "state" / "pause.slots").write_bytes(b"\0\0\0")
     assert not take(call)["permitted"]
 
 
 def test_a_lock_that_cannot_be_read_counts_until_its_time_is_over(call: Any, clock: Any, tmp_path: Path) -> None:
-    lease = tmp_path / "state" / "lease.json"
+    lease = tmp_path / "state" / "lease.slots"
     lease.write_bytes(b"{")
     os.utime(lease, (NOW.timestamp(), NOW.timestamp()))
     assert not take(call)["permitted"]
@@ -191,11 +186,11 @@ UNREADABLE: dict[str, Callable[[Path], object]] = {
     "a FIFO": os.mkfifo,
     "a directory": Path.mkdir,
     "a symbolic link": lambda path: path.symlink_to("/dev/null"),
-    "more than 65536 bytes": lambda path: path.write_bytes(b" " * 65537),
+    "more than 16384 bytes": lambda path: path.write_bytes(b" " * 65537),
 }
 
 
-@pytest.mark.parametrize("name", ["pause.json", "lease.json"])
+@pytest.mark.parametrize("name", ["pause.slots", "lease.slots"])
 @pytest.mark.parametrize("said", UNREADABLE)
 def test_what_cannot_be_read_refuses_until_a_person_resumes(call: Any, clock: Any, said: str, name: str) -> None:
     path = Path(call.directory) / name
@@ -204,7 +199,7 @@ def test_what_cannot_be_read_refuses_until_a_person_resumes(call: Any, clock: An
     refused = take(call, take_over="?")
     assert not refused["permitted"]
     assert all(text in refused["refusals"][0] for text in (name, said, "automation_resume"))
-    assert refused["pause" if name == "pause.json" else "lease"], "who only looks sees it, too"
+    assert refused["pause" if name == "pause.slots" else "lease"], "who only looks sees it, too"
     assert call("resumed", check_mode=True)["cleared"] == [name]
     assert path.exists() or path.is_symlink()
     resumed = call("resumed")
@@ -216,7 +211,7 @@ def test_what_cannot_be_read_refuses_until_a_person_resumes(call: Any, clock: An
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root: files of another user")
-@pytest.mark.parametrize("name", ["pause.json", "lease.json", "ledger.jsonl"])
+@pytest.mark.parametrize("name", ["pause.slots", "lease.slots", "ledger.jsonl"])
 def test_a_file_of_roots_is_not_taken_for_none_by_another_user(name: str) -> None:
     with tempfile.TemporaryDirectory() as directory:
         os.chown(directory, 65534, 65534)
@@ -243,16 +238,17 @@ os.setgid(65534); os.setuid(65534)
 
 
 def test_a_torn_lease_is_cleared_by_a_person_before_its_time_is_over(call: Any, tmp_path: Path) -> None:
-    (tmp_path / "state" / "lease.json").write_bytes(b"")
-    os.utime(tmp_path / "state" / "lease.json", (NOW.timestamp(), NOW.timestamp()))
-    assert "lease.json cannot be read" in take(call)["refusals"][0]
-    assert call("resumed")["cleared"] == ["lease.json"]
+    (tmp_path / "state" / "lease.slots").write_bytes(b"")
+    os.utime(tmp_path / "state" / "lease.slots", (NOW.timestamp(), NOW.timestamp()))
+    assert "lease.slots cannot be read" in take(call)["refusals"][0]
+    assert call("resumed")["cleared"] == ["lease.slots"]
     assert take(call)["permitted"]
 
 
 def test_a_pause_that_contradicts_itself_goes_on(call: Any, clock: Any, tmp_path: Path) -> None:
-    (tmp_path / "state" / "pause.json").write_text('{"until": "2030-01-01T00:00:00Z", "until": "2020-01-01T00:00:00Z"}')
-    assert "the key 'until' twice" in take(call)["refusals"][0]
+    twice = '{"document": {"until": "2030-01-01T00:00:00Z"}, "document": {"until": "2020-01-01T00:00:00Z"}}'
+    (tmp_path / "state" / "pause.slots").write_text(twice)
+    assert "pause.slots cannot be read" in take(call)["refusals"][0]
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root: files of another user")
@@ -310,10 +306,11 @@ def test_a_late_scheduled_run_does_not_act(call: Any, clock: Any) -> None:
 def test_the_ledger_outlives_a_torn_line_and_a_broken_one(call: Any, tmp_path: Path) -> None:
     ledger = tmp_path / "state" / "ledger.jsonl"
     call("recorded", run_id="a", entries=[{"action": "restart", "result": "done"}])
-    with ledger.open("ab") as file:
+    with ledger.open("rb+") as file:
+        file.seek(len(ledger.read_bytes().rstrip()) + 1)
         file.write(b'not json\n{"action": "rein')
     stands = call("recorded", run_id="b", entries=[{"action": "reinstall", "result": "done"}])
-    lines = ledger.read_bytes().splitlines()
+    lines = ledger.read_bytes().rstrip().splitlines()
     assert len(lines) == 4
     assert json.loads(lines[-1])["action"] == "reinstall"
     assert call("observed")["bad_lines"] == 2
@@ -324,11 +321,22 @@ def test_the_ledger_is_bounded_and_keeps_the_newest(call: Any, tmp_path: Path) -
     for index in range(120):
         call("recorded", run_id=str(index), ledger_max_bytes=1000, entries=[{"action": "x", "result": "done"}])
     sizes = [path.stat().st_size for path in (tmp_path / "state").glob("ledger.jsonl*")]
-    assert len(sizes) == 6
+    assert len(sizes) == 7, "six with lines, and the next one"
     assert max(sizes) <= 1000
     recent = call("observed")["recent"]
     assert recent[-1]["run_id"] == "119"
     assert [int(entry["run_id"]) for entry in recent] == sorted(int(entry["run_id"]) for entry in recent)
+
+
+def test_room_is_taken_once_and_check_mode_says_so(call: Any, tmp_path: Path) -> None:
+    files = {"lease.slots", "pause.slots", "ledger.jsonl", "ledger.jsonl.spare"}
+    assert call("prepared", check_mode=True)["changed"]
+    assert list(Path(call.directory).iterdir()) == []
+    assert call("prepared")["changed"]
+    assert {path.name for path in Path(call.directory).iterdir()} == {*files, "guard.flock"}
+    assert not call("prepared")["changed"]
+    stands = call("observed")
+    assert (stands["lease"], stands["pause"], stands["recent"], stands["bad_lines"]) == (None, None, [], 0)
 
 
 def test_repeated_fixes_are_named(call: Any) -> None:

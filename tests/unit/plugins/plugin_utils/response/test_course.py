@@ -306,7 +306,7 @@ class TestCourse:
         ended = acted(course(), rung("Reinstall", failed=True, changed=False, msg="apt fails"), {})
         made = concluded(watched(ended, "not_recovered", [], 170.0), evidence="/e", contacts=CONTACTS)
         assert made["msg"] == (
-            "NOT recovered. Tried: nothing. Reinstall: apt fails. Page Ann +1, Bob +2. Evidence on the host: /e"
+            "NOT recovered. Tried: nothing. Reinstall: apt fails. Page Ann +1, Bob +2. Evidence of the host: /e"
         )
         assert (made["recovered"], made["page"], decision_of(made, "not_recovered")) == (False, True, "paged")
         alone = concluded(refused(course(), ["paused"]), evidence="", contacts=[])
