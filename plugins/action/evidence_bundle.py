@@ -53,8 +53,10 @@ class ActionModule(HostModule):
         try:
             bundles = os.path.join(of_host, BUNDLES)
             run_id = str(self._task.args.get("run_id"))
-            bounds = {"keep": _KEEP, "keep_bytes": _KEEP_BYTES, "check_mode": bool(self._task.check_mode)}
-            name, _removed = keep_bundle(opened, archive, bundles, run_id, **bounds)
+            check_mode = bool(self._task.check_mode)
+            name, _removed = keep_bundle(
+                opened, archive, bundles, run_id, keep=_KEEP, keep_bytes=_KEEP_BYTES, check_mode=check_mode
+            )
         finally:
             os.close(opened)
         return os.path.join(bundles, name)
