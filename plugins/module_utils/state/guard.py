@@ -27,6 +27,7 @@ _FLOCK, _LEASE, _PAUSE, _LEDGER = "guard.flock", "lease.slots", "pause.slots", "
 _NOBODY = "?"
 _LEDGER_FILES = 5
 _CAUSES_MAX = 50
+_REASONS_MAX = 500
 LEDGER_MAX_BYTES = 1048576
 _LEDGER_READ_MAX = 16 << 20  # one from before its bound was lowered is read still
 ATTEMPTED = ("started", "done", "failed")  # a run that died after it had started may have done it
@@ -399,9 +400,16 @@ class Pause:
         return pause if until is None or until > self._now else None
 
     def begin(self, reason: str, by: str, seconds: float) -> None:
-        """Stop automation."""
-        until = to_text(self._now + timedelta(seconds=seconds))
-        self._file.write({"reason": reason, "by": by, "since": to_text(self._now), "until": until})
+        """Stop automation. A pause that holds already is made no shorter, and its reason stays beside the new one."""
+        until, since = self._now + timedelta(seconds=seconds), to_text(self._now)
+        if before := self.holds():
+            ends = from_text(before.get("until"))
+            if ends is None:
+                raise MediaOpsError(f"it is paused already, without an end: {before['reason']}")
+            reason = one_line(f"{before['reason']}; until {to_text(until)} also: {reason}", _REASONS_MAX)
+            by = by if by == before["by"] else one_line(f"{before['by']}, {by}")
+            until, since = max(until, ends), before["since"]
+        self._file.write({"reason": reason, "by": by, "since": since, "until": to_text(until)})
 
     def take_room(self) -> bool:
         """Room for it; whether it was taken now."""

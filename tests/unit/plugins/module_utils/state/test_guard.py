@@ -168,6 +168,19 @@ def test_a_pause_stops_everything_until_its_end(call: Any, clock: Any) -> None:
     assert take(call)["permitted"]
 
 
+def test_a_second_pause_shortens_no_first_one_and_both_are_said(call: Any, clock: Any) -> None:
+    call("paused", reason="new disk", owner="bob", pause_for=3600)
+    clock(60)
+    pause = call("paused", reason="a look", owner="ann", pause_for=300)["pause"]
+    assert pause["until"] == "2026-11-24T07:00:00Z"
+    assert pause["since"] == "2026-11-24T06:00:00Z"
+    assert (pause["by"], pause["reason"]) == ("bob, ann", "new disk; until 2026-11-24T06:06:00Z also: a look")
+    assert call("paused", reason="more", owner="ann", pause_for=7200)["pause"]["until"] == "2026-11-24T08:01:00Z"
+    clock(7201)
+    call("paused", reason="another", owner="ann", pause_for=60)
+    assert call("observed")["pause"]["reason"] == "another", "one that is over is over"
+
+
 def test_a_pause_that_cannot_be_read_goes_on(call: Any, tmp_path: Path) -> None:
     (tmp_path / "state" / "pause.slots").write_bytes(b"\0\0\0")
     assert not take(call)["permitted"]
