@@ -67,6 +67,9 @@ _ACTED_ON = frozenset(
 _MARGIN_S, _MOST_S = 90.0, 3600.0
 # Whoever a module becomes: what lies in that user's home is not loaded into it.
 _ENVIRONMENT = {"PYTHONNOUSERSITE": "1"}
+# Ansible unpacks a module in a temporary directory, and one that frees a full disk may find no room there.
+_IN_MEMORY = {"TMPDIR": "/dev/shm"}  # noqa: S108
+_NO_ROOM = re.compile(r"No usable temporary directory|No space left on device|Disk quota exceeded")
 _NAMESPACE = "media_ops.runbook."
 _PYTHON_NEEDED = (3, 9)
 _VERSION, _VERSION_SAID = (
@@ -225,6 +228,12 @@ def why_failed(data: Mapping[str, Any], *, spoke: bool) -> str:
     return f"{said} {one_line(stderr, 200)}".strip()
 
 
+def _has_no_room(answer: Mapping[str, Any]) -> bool:
+    """Whether a module was not begun, as there was no room to unpack it."""
+    said = str(answer.get("module_stderr") or "").strip()
+    return "_ansiballz_main" in said and bool(_NO_ROOM.search(said[said.rfind("\n") + 1 :]))
+
+
 class _Cleaner(Redactor):
     """Redacts, and takes out what steers a terminal."""
 
@@ -287,15 +296,16 @@ class HostAction(ActionBase):  # type: ignore[misc]
             check: whether the module runs in check mode where the task does not.
         """
         given = {key: value for key, value in arguments.items() if value is not None}
-        self._asked, self._gave_answer = module, True
+        self._asked = module
         task, before = self._task, (self._task.check_mode, self._task.environment)
         task.check_mode, task.environment = task.check_mode or check, [*(task.environment or []), _ENVIRONMENT]
         most_s = (longest_s(module, given) or _MOST_S) + _MARGIN_S
         try:
             with limited_to(most_s):
-                answer = self._execute_module(
-                    module_name=f"{_NAMESPACE}{module}", module_args=given, task_vars=self.variables
-                )
+                answer = self._executed(module, given)
+                if not self._gave_answer and _has_no_room(answer):
+                    task.environment = [*task.environment, _IN_MEMORY]
+                    answer = self._executed(module, given)
                 if not self._gave_answer:
                     answer["msg"] = self._too_old() or answer.get("msg")
         except OverdueError:
@@ -313,6 +323,13 @@ class HostAction(ActionBase):  # type: ignore[misc]
             self._display.warning(f"{self.host}: {self.redactor.text(one_line(warning, 300))}")
         redacted: dict[str, Any] = self.redactor.data(promised(module, answer), _ACTED_ON)
         return redacted
+
+    def _executed(self, module: str, given: Mapping[str, Any]) -> dict[str, Any]:
+        self._gave_answer = True
+        found: dict[str, Any] = self._execute_module(
+            module_name=f"{_NAMESPACE}{module}", module_args=dict(given), task_vars=self.variables
+        )
+        return found
 
     def _too_old(self) -> str:
         """That the host's Python is older than what the modules need, in a sentence; "" where it is not so."""

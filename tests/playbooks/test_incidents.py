@@ -10,6 +10,7 @@ import stat
 import subprocess
 import sys
 import tarfile
+import tempfile
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -309,45 +310,51 @@ def test_the_suggested_command_does_what_was_planned_when_it_is_pasted(
         assert not any(step["command"] for step in refused["next"])
 
 
+# Of a host whose only disk is full: there is no room in a temporary directory either.
+ON_FULL_DISK = """#!/bin/sh
+exec unshare --mount sh -c 'mount --bind {disk} /tmp && mount --bind {disk} /var/tmp && cd /tmp && exec {python} "$@"' sh "$@"
+"""
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root: a file system of its own")
 def test_a_full_disk_is_freed_and_the_evidence_is_on_the_controller(
     play: Play, broken: Pipeline, tmp_path: Path
 ) -> None:
-    """The state directory is on the disk that is full to the last byte."""
-    with small_disk(tmp_path, 24) as disk:
+    """State directory and temporary directories are on the disk that is full to the last byte."""
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as outside, small_disk(Path(outside), 24) as disk:
         state, work = disk / "state", disk / "work"
         for directory in (state, work):
             directory.mkdir(mode=0o750)
         (work / "old.tmp").write_bytes(b"x" * (1 << 20))
-        given = {
-            "state_dir": str(state),
-            "ttl": 900,
-            "hours": 24,
-            "ledger_max_bytes": 1 << 20,
-            "actions": [],
-            "caps": [],
-        }
-        guard({**given, "state": "prepared", "entries": []})
+        room = {"ttl": 900, "hours": 24, "ledger_max_bytes": 1 << 20, "actions": [], "caps": [], "entries": []}
+        guard({**room, "state": "prepared", "state_dir": str(state)})
         fill(disk)
+        python = Path(outside) / "python"
+        python.write_text(ON_FULL_DISK.format(disk=disk, python=sys.executable), encoding="utf-8")
+        python.chmod(0o755)
         rules = [{"rule": "old", "root": str(work), "patterns": ["*.tmp"], "min_age": 0.001, "steps": ["P2P-3A"]}]
         rung = {"rung": "Clean up", "act": "disk_cleanup", "steps": ["P2P-3A"], "cured": {}, "args": {"rules": rules}}
-        ladders = {"performance": [{**rung, "when": {"performance": ["degraded"]}}]}
+        host = {
+            **on(broken, policy_state_dir=str(state)),
+            "policy_ladders": {"performance": [{**rung, "when": {"performance": ["degraded"]}}]},
+            "ansible_python_interpreter": str(python),
+        }
         run = play(
             "playbooks/incident_performance_degradation.yml",
-            {"media1": on(broken, policy_state_dir=str(state), policy_ladders=ladders)},
+            {"media1": host},
             incident_mode="apply",
             policy_average_duration_critical=0.001,
             policy_verify_samples=1,
             policy_verify_good=1,
             policy_verify_interval=0,
         )
-        response = run.result("incident_response")["hosts"][0]["response"]
         assert not (work / "old.tmp").exists(), run.output
         assert held(state) is None
         actions = [(entry["action"], entry.get("result")) for entry in entries((state / "ledger.jsonl").read_text())]
         assert ("delete", "done") in actions, actions
-    where, _colon, path = response["evidence"].partition(":")
-    assert where == "controller", response["evidence"]
+    evidence = run.result("incident_response")["hosts"][0]["response"]["evidence"]
+    where, _colon, path = evidence.partition(":")
+    assert where == "controller", evidence
     assert path.startswith(str(run.report_dir)), path
     assert stat.S_IMODE(Path(path).stat().st_mode) == 0o600
     with tarfile.open(path) as archive:
