@@ -312,7 +312,9 @@ def test_the_suggested_command_does_what_was_planned_when_it_is_pasted(
 
 # Of a host whose only disk is full: there is no room in a temporary directory either.
 ON_FULL_DISK = """#!/bin/sh
-exec unshare --mount sh -c 'mount --bind {disk} /tmp && mount --bind {disk} /var/tmp && cd /tmp && exec {python} "$@"' sh "$@"
+exec unshare --mount sh -c '
+mount --bind {disk} /tmp && mount --bind {disk} /var/tmp && cd /tmp && exec {python} "$@"
+' sh "$@"
 """
 
 
