@@ -173,7 +173,7 @@ _BY_NAME = {name: level for level, names in _NAMES.items() for name in names.spl
 _TEXT_FIELDS = (
     *("level", "levelname", "level_name", "severity", "lvl", "loglevel", "log_level", "logLevel", "log.level", "Level"),
     *("LogLevel", "Severity", "severityText", "SeverityText", "severity_text", "@l", "L", "LEVEL", "levelName"),
-    *("log.severity", "record.level.name", "priority", "PRIORITY", "syslog.severity.name", "logger.level", "status"),
+    *("log.severity", "record.level.name", "priority", "PRIORITY", "syslog.severity.name", "logger.level"),
 )
 # Of numbers, what is at least so much has the level. Each scale goes by the names of its fields.
 _SYSLOG = ("CRITICAL", "CRITICAL", "CRITICAL", "ERROR", "WARNING", "INFO", "INFO", "DEBUG")
@@ -217,8 +217,7 @@ def level_of(entry: Entry) -> str | None:
     if found is not None:
         return found
     for name in _TEXT_FIELDS:
-        # The status of an operation is a level only where it is called one.
-        found = level_name(field(entry, name)) if name != "status" else None
+        found = level_name(field(entry, name))
         if found is not None:
             return found
     for name, scale in _NUMBER_FIELDS:
