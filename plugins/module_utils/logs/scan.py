@@ -127,6 +127,12 @@ class Scanner:
         self._take(entry, line)
         return True
 
+    def cut_off(self, line: bytes) -> None:
+        """Take a line that a hole in the file ends: an entry where it is whole, else a bad line."""
+        if not self.rest(line):
+            self.lines += 1
+            self.bad_lines += 1
+
     def _take(self, entry: Mapping[str, Any], line: bytes | bytearray) -> str | None:
         """Take an entry where it matches; its level, where that was to be known."""
         level = None

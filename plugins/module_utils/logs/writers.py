@@ -33,7 +33,9 @@ _MONTHS = {name: number for number, name in enumerate("jan feb mar apr may jun j
 _DIGITS = re.compile(r"(\d{8,20})(?:[.,](\d{1,12}))?", re.ASCII)
 _ZONE_NAME = re.compile(r"\[[A-Za-z0-9_+/-]{1,40}\]\Z")
 _SLASHES = re.compile(r"(\d{4})[/.](\d\d)[/.](\d\d)", re.ASCII)
-_CLF = re.compile(r"\[?(\d{1,2})[/ -]([A-Za-z]{3})[/ -](\d{4})[: ](\d\d:\d\d:\d\d(?:[.,]\d{1,12})?)(?: ?(\S{1,6}))?\]?", re.ASCII)
+_CLF = re.compile(
+    r"\[?(\d{1,2})[/ -]([A-Za-z]{3})[/ -](\d{4})[: ](\d\d:\d\d:\d\d(?:[.,]\d{1,12})?)(?: ?(\S{1,6}))?\]?", re.ASCII
+)
 _RFC_2822 = re.compile(r"(?:[A-Za-z]{3}, ?)?(\d{1,2}) ([A-Za-z]{3}) (\d{4}) (\d\d:\d\d:\d\d)(?: ?(\S{1,6}))?", re.ASCII)
 _CTIME = re.compile(r"[A-Za-z]{3} ([A-Za-z]{3}) {1,2}(\d{1,2}) (\d\d:\d\d:\d\d)(?: ([A-Z]{3}))? (\d{4})", re.ASCII)
 
@@ -94,7 +96,9 @@ def _of_words(text: str) -> datetime | None:
 def _of_digits(whole: str, fraction: str | None) -> datetime | None:
     """Digits alone: a compact date, else a number of some unit since 1970."""
     if len(whole) in (8, 12, 14, 17, 20) and whole[:2] in ("19", "20"):
-        date = f"{whole[:8]}T{whole[8:14].ljust(6, '0')}" + (f".{whole[14:] or fraction}" if whole[14:] or fraction else "")
+        date = f"{whole[:8]}T{whole[8:14].ljust(6, '0')}" + (
+            f".{whole[14:] or fraction}" if whole[14:] or fraction else ""
+        )
         at = from_text(date)
         if at:
             return at.replace(tzinfo=None)
