@@ -27,13 +27,11 @@ from ..shapes import json_object, one_line
 from .scan import ReadInto
 
 HEAD = 4096
-try:  # not every Python was built with it
-    import lzma
-
-    DAMAGED: tuple[type[Exception], ...] = (EOFError, zlib.error, lzma.LZMAError)
-except ImportError:
-    DAMAGED = (EOFError, zlib.error)
-# and OSError, of which BadGzipFile is one
+try:
+    from lzma import LZMAError
+except ImportError:  # not every Python was built with it
+    LZMAError = EOFError  # type: ignore[misc,assignment]
+DAMAGED = (EOFError, zlib.error, LZMAError)  # and OSError, of which BadGzipFile is one
 
 _FILES_MAX = 500
 _TRIES = 20

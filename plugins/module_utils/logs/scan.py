@@ -31,7 +31,7 @@ _FIRST_KEY = re.compile(rb'\{[ \t]*"[^"\\\n]{1,100}"')
 _WITHIN_A_TEXT = b'{\\"'
 _LEVEL_TEXTS_MAX = 12
 _LEVEL_TEXT = re.compile(
-    rb'"(?:level(?:_?name|no|_value|_number)?|lvl|log_?level|severity|@l|L|Level|LogLevel|Severity|PRIORITY|log\.level)"'
+    rb'"(?:level(?:_?name|no|_value|_number)?|lvl|log[_.]?level|severity|@l|L|Level|LogLevel|Severity|PRIORITY)"'
     rb'[ \t]*:[ \t]*(?:"[^"\\\n]{1,20}"|[0-9]{1,6}[ \t]*[,}])'
 )
 
@@ -45,8 +45,8 @@ class Scanner:
     as the other lines of the log do, ends with a brace, and holds no NUL byte; else it is parsed after all, and is bad
     when it is no JSON object.
 
-    Where the conditions are on the level alone, the texts by which this log tells its levels are learned from lines that
-    were parsed. A block of which each line has one of them needs no more than those of the levels that are wanted.
+    Where the conditions are on the level alone, the texts by which this log tells its levels are learned from lines
+    that were parsed. Of a block of which each line has one of them, those of the wanted levels are parsed.
     """
 
     def __init__(self, digest: Digest, where: Where, *, max_line_bytes: int, parse_all: bool) -> None:
@@ -186,7 +186,7 @@ class Scanner:
         self._parse(block[_LEARN_FROM:])
 
     def _tell_their_levels(self, begin: int, cut: int, lines: int, unlike: set[tuple[int, int]]) -> bool:
-        """Whether each line of a block has one of the texts of levels that are known, but those that are parsed anyway."""
+        """Whether each line of a block, but those that are parsed anyway, has one of the texts that tell levels."""
         if not self._level_texts or None in self._level_texts.values():
             return False
         told = sum(self._buffer.count(text, begin, cut) for text in self._level_texts)
@@ -194,15 +194,17 @@ class Scanner:
         return told == lines - len(unlike)
 
     def _learn_level(self, line: bytes | bytearray, level: str | None) -> None:
-        """By which text of a line its level is told; of a text that does not tell it, nothing is ever taken for told."""
+        """By which text of a line its level is told. With one that does not tell it, nothing is ever taken for told."""
         texts = _LEVEL_TEXT.findall(line)
         if level is None or not texts or (len(texts) == 1 and self._level_texts.get(texts[0]) == level):
             return
         self._told.add(level)
         for text in texts:
-            if text not in self._level_texts and len(self._level_texts) >= _LEVEL_TEXTS_MAX:
-                self._level_texts[text] = None
-            elif len(texts) > 1 or self._level_texts.setdefault(text, level) != level:
+            if (
+                (text not in self._level_texts and len(self._level_texts) >= _LEVEL_TEXTS_MAX)
+                or len(texts) > 1
+                or self._level_texts.setdefault(text, level) != level
+            ):
                 self._level_texts[text] = None
         is_wanted = self._by_level or (lambda _level: True)
         keen = [text for text, told in self._level_texts.items() if told is not None and is_wanted(told)]

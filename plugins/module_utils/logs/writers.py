@@ -29,14 +29,20 @@ LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 
 _EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001  UTC without a mark, as all times here
 _FAST = (19, 23, 26)
-_MONTHS = {name: number for number, name in enumerate("jan feb mar apr may jun jul aug sep oct nov dec".split(), 1)}
+_MONTHS = {
+    name: number
+    for number, name in enumerate(
+        ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"), 1
+    )
+}
 _DIGITS = re.compile(r"(\d{8,20})(?:[.,](\d{1,12}))?", re.ASCII)
 _ZONE_NAME = re.compile(r"\[[A-Za-z0-9_+/-]{1,40}\]\Z")
 _SLASHES = re.compile(r"(\d{4})[/.](\d\d)[/.](\d\d)", re.ASCII)
+_ZONE = r"(?: ?([A-Z]{1,3}|[+-]\d\d:?\d\d))?"
 _CLF = re.compile(
-    r"\[?(\d{1,2})[/ -]([A-Za-z]{3})[/ -](\d{4})[: ](\d\d:\d\d:\d\d(?:[.,]\d{1,12})?)(?: ?(\S{1,6}))?\]?", re.ASCII
+    rf"\[?(\d{{1,2}})[/ -]([A-Za-z]{{3}})[/ -](\d{{4}})[: ](\d\d:\d\d:\d\d(?:[.,]\d{{1,12}})?){_ZONE}\]?", re.ASCII
 )
-_RFC_2822 = re.compile(r"(?:[A-Za-z]{3}, ?)?(\d{1,2}) ([A-Za-z]{3}) (\d{4}) (\d\d:\d\d:\d\d)(?: ?(\S{1,6}))?", re.ASCII)
+_RFC_2822 = re.compile(rf"(?:[A-Za-z]{{3}}, ?)?(\d{{1,2}}) ([A-Za-z]{{3}}) (\d{{4}}) (\d\d:\d\d:\d\d){_ZONE}", re.ASCII)
 _CTIME = re.compile(r"[A-Za-z]{3} ([A-Za-z]{3}) {1,2}(\d{1,2}) (\d\d:\d\d:\d\d)(?: ([A-Z]{3}))? (\d{4})", re.ASCII)
 
 
@@ -286,7 +292,7 @@ _CARRIED = (("log", ("stream", "time", "kubernetes")), ("MESSAGE", ("__REALTIME_
 
 
 def carried_text(text: str) -> tuple[str, str]:
-    """The object behind what a container engine or syslog wrote before it, and the time that they wrote; else "", ""."""
+    """The object behind what a container engine or syslog wrote before it, and the time of that; else "", ""."""
     found = _HEAD.match(text)
     if not found:
         return "", ""
