@@ -16,6 +16,11 @@ from typing import NamedTuple
 
 PACKED = (".gz", ".zst", ".xz", ".bz2")
 """Endings of what can be unpacked."""
+PATTERNS = (
+    *("*.log.[0-9]*", "*.log-[0-9]*", "*.log_[0-9]*", "*.log.old", "*.log.old.*", "*.log.bak", "*.log.bak.*"),
+    *("*[-_.][0-9]*.log", "*[-_.][0-9]*.log.gz", "*[-_.][0-9]*.log.zst", "*[-_.][0-9]*.log.xz", "*[-_.][0-9]*.log.bz2"),
+)
+"""Shell patterns of all these names, and of some more: what :func:`rotated` does not know is none."""
 _UNREADABLE = (".lz4", ".lzma", ".lzo", ".z", ".zip", ".7z", ".br", ".sz", ".tgz")
 
 _DATE = r"(?:19|20)\d\d[-_.]?(?:0[1-9]|1[0-2])[-_.]?(?:0[1-9]|[12]\d|3[01])"

@@ -30,6 +30,9 @@ description:
     Where both run on one day, archive first, since what disk_cleanup deletes is in no archive.
   - Archives older than O(keep_days) go, before the new one is made, where the day in their name and the younger of
     their dates agree, and nobody has them open.
+  - Archives hold whatever the lines of the service hold, parts of tokens and keys among it. They have mode 0600, and
+    so should have what is copied or unpacked from them.
+  - Holes of a log, which a writer leaves that goes on where it was after the log was emptied, are not archived.
   - Also tells the sizes of the logs, and whether their rotation works.
   - Run it as the service's user, who must own the logs and may write to O(archive_dir).
   - Module M(media_ops.runbook.archive_copy) copies archives to an S3 store.
@@ -53,9 +56,15 @@ options:
     description:
       - Shell patterns of the names of rotated logs. One that fits a name that ends with C(.log), which no rotation has
         changed, is refused.
+      - A name that ends with C(.log) is taken for a rotated one only with a date before that, or with a number behind
+        a dot. With a number it stays where there is no log without it, since it may be a worker's; with a date, the
+        newest does then, since it may be written to.
     type: list
     elements: str
-    default: ["*.log.[0-9]*"]
+    default: 
+      ["*.log.[0-9]*", "*.log-[0-9]*", "*.log_[0-9]*", "*.log.old",
+       "*.log.old.*", "*.log.bak", "*.log.bak.*", "*[-_.][0-9]*.log",
+       "*[-_.][0-9]*.log.gz", "*[-_.][0-9]*.log.zst", "*[-_.][0-9]*.log.xz", "*[-_.][0-9]*.log.bz2"]
   date:
     description: Day in the name of the archive, as YYYYMMDD or YYYY-MM-DD. By default today, in UTC.
     type: str
@@ -156,7 +165,7 @@ skipped_files:
   description:
     - Rotated logs that stay, each with C(file), C(reason), and C(msg), the reason for people. V(open), somebody may
       write to it; V(unproven), nobody can say; V(twin), its lines may stand in another file, too; V(live_log), others
-      were rotated from it; V(changed) or V(gone) meanwhile; V(no_regular_file); V(denied).
+      were rotated from it, or it may be one that is written to; V(changed) or V(gone) meanwhile; V(no_regular_file); V(denied).
   type: list
   elements: dict
   returned: success
@@ -188,7 +197,8 @@ rotation:
       description:
         - What is wrong with the rotation, each with C(log), C(problem) and C(msg).
         - V(beyond_limit), V(too_many) and V(missing) by O(limits); V(gap), numbers are missing between rotated files;
-          V(writer), somebody has a rotated file open to write.
+          V(writer), somebody has a rotated file open to write; V(not_archived), a rotated file that no pattern fits.
+        - Sizes are without holes, as a log has that was emptied under its writer's hands.
       type: list
       elements: dict
 """
@@ -198,6 +208,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ..module_utils.archives.log_archive import log_archive
 from ..module_utils.clock import clock_argument_spec
 from ..module_utils.errors import run_module
+from ..module_utils.rotated import PATTERNS
 
 
 def main() -> None:
@@ -211,7 +222,7 @@ def main() -> None:
             **clock_argument_spec(),
             "log_dir": {"type": "path", "required": True},
             "archive_dir": {"type": "path", "required": True},
-            "patterns": {"type": "list", "elements": "str", "default": ["*.log.[0-9]*"]},
+            "patterns": {"type": "list", "elements": "str", "default": list(PATTERNS)},
             "date": {"type": "str"},
             "keep_days": {"type": "int", "default": 28},
             "compression": {"type": "str", "choices": ["auto", "gzip", "zstd"], "default": "auto"},

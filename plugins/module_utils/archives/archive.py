@@ -40,7 +40,7 @@ class Source(NamedTuple):
     Attributes:
         name: of its member.
         fd: open for reading.
-        size: how many bytes of it are taken.
+        size: how many bytes of it are taken, without its holes.
         mtime: time of its last change.
     """
 
@@ -95,20 +95,47 @@ def write_archive(target: int, sources: Sequence[Source], compression: str, dead
 
 
 class _Hashed:
-    """Reads a file from its start, and reckons its hash as it goes."""
+    """Reads a file from its start, but for its holes, and reckons its hash as it goes."""
 
     def __init__(self, fd: int, deadline: Deadline) -> None:
         self._fd = fd
         self._deadline = deadline
+        self._parts = data_parts(fd)
         self.size = 0
         self.sha256 = hashlib.sha256()
 
     def read(self, size: int) -> bytes:
         self._deadline.require("reading the files to be archived")
-        data = os.pread(self._fd, size, self.size)
+        data = b""
+        while self._parts and not data:
+            begin, end = self._parts[0]
+            data = os.pread(self._fd, size if end is None else min(size, end - begin), begin)
+            self._parts[0] = (begin + len(data), end)
+            if not data or (end is not None and begin + len(data) >= end):
+                del self._parts[0]
         self.size += len(data)
         self.sha256.update(data)
         return data
+
+
+def data_parts(fd: int) -> list[tuple[int, int | None]]:
+    """Where an open file has data, from and to; None for its end. A file without holes has one part."""
+    facts = os.fstat(fd)
+    if facts.st_blocks * 512 >= facts.st_size:
+        return [(0, None)]
+    parts: list[tuple[int, int | None]] = []
+    at = 0
+    with contextlib.suppress(OSError):  # no more data, or a file system that does not tell
+        while True:
+            begin = os.lseek(fd, at, os.SEEK_DATA)
+            at = os.lseek(fd, begin, os.SEEK_HOLE)
+            parts.append((begin, at))
+    return parts
+
+
+def data_size(fd: int, size: int) -> int:
+    """How many bytes of so many of an open file there are without its holes."""
+    return sum(max(0, min(size if end is None else end, size) - begin) for begin, end in data_parts(fd))
 
 
 def hashed(fd: int, deadline: Deadline, most: int | None = None) -> tuple[int, str]:

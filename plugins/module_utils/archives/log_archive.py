@@ -14,7 +14,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import fcntl
-import fnmatch
 import hashlib
 import math
 import os
@@ -30,6 +29,7 @@ from ..deadline import Deadline, seconds_for
 from ..errors import MediaOpsError, OptionError
 from ..opener import NotRegularError, kind_of, open_regular_at
 from ..plan import Action, plan_hash, planned, require_hash
+from ..rotated import PACKED, rotated
 from ..shapes import one_line
 from ..state import directory
 from ..system.open_files import OpenFiles, claimed, lease, leased
@@ -41,19 +41,19 @@ from .archive import (
     Source,
     archive_name,
     compression_of,
+    data_size,
     hashed,
     hashed_unpacked,
     verify_archive,
     write_archive,
 )
 from .journal import Expired, Identity, Journal, Memory
-from .live import may_take_a_log, rotated_from
+from .live import is_rotated, may_take_a_log, rotated_from, written_to
 from .rotation import rotation
 
 _ASIDE = re.compile(r"\.(.+)\.archived-[0-9]+")
 _SHORTENED = re.compile(r"~[0-9a-f]{16}~")
 _NAME_MAX = 255
-_PACKED = (".gz", ".zst", ".xz", ".bz2")
 _SAID = {
     "changed": "was written to, moved or replaced meanwhile",
     "denied": "cannot be opened by this user",
@@ -222,7 +222,9 @@ class _Run:
     def work(self, *, check_mode: bool) -> dict[str, Any]:
         seen = self._seen
         self._look()
-        self._deadline = Deadline(seconds_for(sum(log.identity.size for log in seen.logs + seen.archived)))
+        self._deadline = Deadline(
+            seconds_for(sum(data_size(log.fd, log.identity.size) for log in seen.logs + seen.archived))
+        )
         state = rotation(self._logs.fd, self._settings.patterns, self._settings.limits, seen.writers)
         plan = make_plan(seen, self._logs.path, self._archives.path, self._settings.compression)
         require_hash(plan, self._settings.plan_hash)
@@ -257,12 +259,15 @@ class _Run:
         self._memory = Memory.from_bytes(data or b"", memory_path)
         known: set[int] = set()
         names = sorted(os.listdir(self._logs.fd))
-        rotated = rotated_from(names)
+        origins = rotated_from(names)
+        live = written_to(names)
         for name in names:
             if not self._is_rotated(name):
                 continue
-            if name in rotated:
-                self._skip(name, "live_log", f"is the log that {one_line(rotated[name], 80)} was rotated from")
+            if name in origins:
+                self._skip(name, "live_log", f"is the log that {one_line(origins[name], 80)} was rotated from")
+            elif name in live:
+                self._skip(name, "live_log", live[name])
             else:
                 self._take(name, known)
         self._look_for_twins({_plain(name) for name in names})
@@ -285,7 +290,7 @@ class _Run:
         plain = _plain(name)
         # Of a name that was cut to be set aside, the pattern fitted the whole.
         is_cut = plain != name and _SHORTENED.search(plain) is not None
-        return is_cut or any(fnmatch.fnmatchcase(plain, pattern) for pattern in self._settings.patterns)
+        return is_cut or is_rotated(plain, self._settings.patterns)
 
     def _skip(self, name: str, reason: str, said: str = "") -> None:
         text = said or _SAID.get(reason, reason)
@@ -327,7 +332,7 @@ class _Run:
         archived = self._archived_hashes()
         by_name = {_plain(log.name): log for log in seen.logs}
         for name, log in by_name.items():
-            packed = [name + suffix for suffix in _PACKED if name + suffix in names]
+            packed = [name + suffix for suffix in PACKED if name + suffix in names]
             for other in packed:
                 self._settle(log, by_name.get(other), other, archived)
             if _is_packed(name) and log in seen.logs and archived and self._unpacked(log) in archived:
@@ -355,7 +360,8 @@ class _Run:
 
     def _stands_in_log(self, log: Log) -> bool:
         """Whether a log begins with all that was rotated from it: it was copied, and is not emptied yet."""
-        name = _plain(log.name).partition(".log.")[0] + ".log"
+        known = rotated(_plain(log.name))
+        name = known.log if known else _plain(log.name)
         if not log.identity.size or name == _plain(log.name):
             return False
         try:
@@ -422,7 +428,9 @@ class _Run:
     def _space(self) -> dict[str, Any]:
         """What an archive may take, and what there is for it; too little of it ends the run before anything is done."""
         needed = sum(
-            math.ceil(log.identity.size * (1 if _is_packed(log.name) else self._settings.expected_ratio))
+            math.ceil(
+                data_size(log.fd, log.identity.size) * (1 if _is_packed(log.name) else self._settings.expected_ratio)
+            )
             + _MEMBER_OVERHEAD
             for log in self._seen.logs
         )
@@ -607,7 +615,7 @@ class _Run:
 
     def _is_read(self, log: Log, name: str) -> bool:
         """Whether somebody may have a log open besides this run, or has made a compressed one of it."""
-        for suffix in _PACKED:
+        for suffix in PACKED:
             with contextlib.suppress(OSError):
                 os.stat(_plain(name) + suffix, dir_fd=self._logs.fd, follow_symlinks=False)
                 return True
@@ -718,7 +726,7 @@ def _cut(name: str, length: int) -> str:
 
 
 def _is_packed(name: str) -> bool:
-    return name.endswith(_PACKED)
+    return name.endswith(PACKED)
 
 
 def _age(day: str, today: date) -> int | None:
@@ -738,5 +746,6 @@ def _sources(logs: Sequence[Log]) -> list[Source]:
             suffix = f".{log.identity.inode}"
             name = _cut(name, _NAME_MAX - len(suffix)) + suffix
         names.add(name)
-        sources.append(Source(name, log.fd, log.identity.size, log.identity.mtime_ns / 10**9))
+        size = data_size(log.fd, log.identity.size)
+        sources.append(Source(name, log.fd, size, log.identity.mtime_ns / 10**9))
     return sources

@@ -26,6 +26,7 @@ import pytest
 from ansible_collections.media_ops.runbook.plugins.module_utils.archives import archive, log_archive
 from ansible_collections.media_ops.runbook.plugins.module_utils.deadline import Deadline, LateError
 from ansible_collections.media_ops.runbook.plugins.module_utils.errors import MediaOpsError, OptionError
+from ansible_collections.media_ops.runbook.plugins.module_utils.rotated import PATTERNS
 from ansible_collections.media_ops.runbook.plugins.module_utils.system import tree as tree_module
 
 from tests.unit.plugins.deletion import DAY, HOUR, fill, make, record_fault, rule, small_disk, tree
@@ -820,3 +821,51 @@ def test_without_zstd_it_is_gzip_and_asked_for_it_is_an_error(monkeypatch: pytes
     assert archive.compression_of("auto") == "gzip"
     with pytest.raises(MediaOpsError, match="zstd is missing"):
         archive.compression_of("zstd")
+
+
+# Names and holes
+
+
+def test_rotated_logs_of_any_name_go_into_an_archive(site: Site) -> None:
+    names = [
+        *("application.log.0", "application.log-20261128", "application.log.2026-11-28_14-42-29", "application.1.log"),
+        *("application-2026-11-27.log", "application.log.old", "application.log_20261126", "errors.log-1795876949"),
+    ]  # fmt: skip
+    site.write("application.log", 10)
+    site.write("errors.log", 10)
+    live = {"worker-1.log", "worker.2.log", "media-2026-11-28.log", "application.log", "errors.log"}
+    lines = set().union(*(site.write(name, 500) for name in names))
+    lines |= site.write("media-2026-11-27.log", 500)
+    for name in ("worker-1.log", "worker.2.log", "media-2026-11-28.log"):
+        site.write(name, 100)
+    found = site.run(patterns=list(PATTERNS))
+    assert set(tree(site.logs)) == live
+    assert found["archive"]["members"] == len(names) + 1
+    assert lines <= set(site.lines())
+    assert said(found) == [("media-2026-11-28.log", "live_log"), ("worker.2.log", "live_log")]
+    assert [one["problem"] for one in found["rotation"]["problems"] if one["log"] == "application.log"] == []
+
+
+def test_a_rotated_log_that_no_pattern_fits_is_told(site: Site) -> None:
+    site.write("application.log", 10)
+    site.write("application.log-20261128", 10)
+    site.write("application.log.1.xz", 10)
+    problems = site.run(check=True, patterns=["*.log.[0-9]*"])["rotation"]["problems"]
+    assert [(one["log"], one["problem"]) for one in problems] == [("application.log", "not_archived")]
+
+
+def test_holes_are_not_archived_and_take_no_room(site: Site) -> None:
+    lines = site.write("application.log.1", 3000)
+    with (site.logs / "application.log.1").open("r+b") as file:
+        data = file.read()
+        file.truncate(0)
+        file.seek(90 << 30)
+        file.write(b"\n" + data)
+    site.write("application.log", 10)
+    limits = [{"log": "application.log", "max_bytes": 1 << 20, "keep": 5}]
+    found = site.run(expected_ratio=1, limits=limits)
+    assert lines <= {line.lstrip("\0") for line in site.lines()}
+    assert found["archive"]["source_bytes"] < 1 << 20
+    assert found["rotation"]["bytes"] < 1 << 20
+    assert found["rotation"]["problems"] == []
+    assert set(tree(site.logs)) == {"application.log"}
