@@ -61,7 +61,7 @@ options:
         newest does then, since it may be written to.
     type: list
     elements: str
-    default: 
+    default:
       ["*.log.[0-9]*", "*.log-[0-9]*", "*.log_[0-9]*", "*.log.old",
        "*.log.old.*", "*.log.bak", "*.log.bak.*", "*[-_.][0-9]*.log",
        "*[-_.][0-9]*.log.gz", "*[-_.][0-9]*.log.zst", "*[-_.][0-9]*.log.xz", "*[-_.][0-9]*.log.bz2"]
@@ -165,7 +165,8 @@ skipped_files:
   description:
     - Rotated logs that stay, each with C(file), C(reason), and C(msg), the reason for people. V(open), somebody may
       write to it; V(unproven), nobody can say; V(twin), its lines may stand in another file, too; V(live_log), others
-      were rotated from it, or it may be one that is written to; V(changed) or V(gone) meanwhile; V(no_regular_file); V(denied).
+      were rotated from it, or it may be one that is written to; V(changed) or V(gone) meanwhile; V(no_regular_file);
+      V(denied).
   type: list
   elements: dict
   returned: success
