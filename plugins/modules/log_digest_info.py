@@ -40,8 +40,8 @@ options:
         (C(PATH-20261128.xz), C(PATH.2026-11-28_14)), and those with a date or a number before the extension. Where both
         C(PATH.1) and C(PATH.1.gz) exist, as during compression, the one that is not compressed is read. At most 500
         files.
-      - C(.gz), C(.bz2) and C(.xz) are unpacked by Python, C(.zst) by the command C(zstd). What looks like a rotated file
-        and is none of these is in RV(left_out).
+      - C(.gz), C(.bz2) and C(.xz) are unpacked by Python, C(.zst) by the command C(zstd). What looks like a rotated
+        file and is none of these is in RV(left_out).
     type: bool
     default: false
   hours:
@@ -53,8 +53,8 @@ options:
   time_field:
     description:
       - Field with the time of an entry. Where it is not there or holds no time, those that writers use are read
-        (C(@timestamp), C(time), C(ts), C(asctime), C(timeMillis) and others), last the time that Docker, Kubernetes, the
-        journal or syslog has for it.
+        (C(@timestamp), C(time), C(ts), C(asctime), C(timeMillis) and others), last the time that Docker, Kubernetes,
+        the journal or syslog has for it.
       - ISO 8601 in any format, the formats of web servers and mail, or seconds, milliseconds, microseconds or
         nanoseconds since 1970. Without a zone mark it is UTC.
     type: str
@@ -62,8 +62,9 @@ options:
   where:
     description:
       - Conditions, all of which an entry must fulfil. At most 20.
-      - Field C(level) is the entry's level as C(DEBUG), C(INFO), C(WARNING), C(ERROR) or C(CRITICAL), whatever its writer
-        calls it (C(err), 50 of pino, 3 of syslog) and in whatever field. Compare it with such a name, also by V(ge).
+      - Field C(level) is the entry's level as C(DEBUG), C(INFO), C(WARNING), C(ERROR) or C(CRITICAL), whatever its
+        writer calls it (C(err), 50 of pino, 3 of syslog) and in whatever field. Compare it with such a name, also by
+        V(ge).
     type: list
     elements: dict
     default: []
@@ -93,8 +94,8 @@ options:
         type: raw
   failures_only:
     description:
-      - Only entries of operations that failed. C(success) or C(status) in C(extra) or beside it tells; where the writer has
-        neither, an entry of level C(ERROR) or above with a session, a stage or an error code is one.
+      - Only entries of operations that failed. C(success) or C(status) in C(extra) or beside it tells; where the writer
+        has neither, an entry of level C(ERROR) or above with a session, a stage or an error code is one.
     type: bool
     default: false
   count_by:
