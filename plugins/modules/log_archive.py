@@ -101,6 +101,23 @@ options:
       keep:
         description: How many rotated files there may be.
         type: int
+  redact:
+    description:
+      - Take out of the lines what is a secret by its form or name, the secrets of O(unit)'s environment, and
+        O(redact_patterns). What was packed goes into the archive unpacked. The lines are otherwise the same, and as
+        many.
+      - Secrets of no known form, such as the first characters of a token, go only by O(redact_patterns). It takes
+        longer, and room for the largest log as it is.
+    type: bool
+    default: false
+  redact_patterns:
+    description: Further regular expressions, with O(redact); each whole match goes.
+    type: list
+    elements: str
+    default: []
+  unit:
+    description: The systemd unit of the service, whose environment tells its secrets, with O(redact).
+    type: str
   plan_hash:
     description:
       - Act only when the plan made anew has this RV(hash). Else the module fails and says what the plan would do now.
@@ -164,7 +181,8 @@ removed:
 skipped_files:
   description:
     - Rotated logs that stay, each with C(file), C(reason), and C(msg), the reason for people. V(open), somebody may
-      write to it; V(unproven), nobody can say; V(twin), its lines may stand in another file, too; V(live_log), others
+      write to it; V(unproven), nobody can say; V(twin), its lines may stand in another file, too; V(damaged), with O(redact);
+      V(live_log), others
       were rotated from it, or it may be one that is written to; V(changed) or V(gone) meanwhile; V(no_regular_file);
       V(denied).
   type: list
@@ -204,12 +222,16 @@ rotation:
       elements: dict
 """
 
+from typing import Any
+
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.archives.log_archive import log_archive
+from ..module_utils.archives.redacted import redactor_of
 from ..module_utils.clock import clock_argument_spec
 from ..module_utils.errors import run_module
 from ..module_utils.rotated import PATTERNS
+from ..module_utils.system.environment import secrets_of_unit
 
 
 def main() -> None:
@@ -229,12 +251,20 @@ def main() -> None:
             "compression": {"type": "str", "choices": ["auto", "gzip", "zstd"], "default": "auto"},
             "expected_ratio": {"type": "float", "default": 1},
             "limits": {"type": "list", "elements": "dict", "default": [], "options": limit},
+            "redact": {"type": "bool", "default": False},
+            "redact_patterns": {"type": "list", "elements": "str", "default": []},
+            "unit": {"type": "str"},
             "plan_hash": {"type": "str"},
         },
         required_together=[("controller_time", "clock_skew_max")],
         supports_check_mode=True,
     )
-    run_module(module, lambda: log_archive(module.params, check_mode=module.check_mode))
+
+    def archive() -> dict[str, Any]:
+        redactor = redactor_of(module.params, secrets_of_unit)
+        return log_archive(module.params, check_mode=module.check_mode, redactor=redactor)
+
+    run_module(module, archive)
 
 
 if __name__ == "__main__":

@@ -17,12 +17,13 @@ import shutil
 import subprocess
 import tarfile
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import date
-from typing import IO, Any, NamedTuple, cast
+from typing import IO, Any, Callable, NamedTuple, cast
 
 from ..deadline import Deadline
 from ..errors import MediaOpsError
+from ..rotated import PACKED
 
 _SUFFIXES = {"gzip": ".tar.gz", "zstd": ".tar.zst"}
 ARCHIVES_BEGIN = "archived_logs_"
@@ -73,7 +74,7 @@ def compression_of(wanted: str) -> str:
     return wanted if wanted != "auto" else "zstd" if there else "gzip"
 
 
-def write_archive(target: int, sources: Sequence[Source], compression: str, deadline: Deadline) -> list[Member]:
+def write_archive(target: int, sources: Iterable[Source], compression: str, deadline: Deadline) -> list[Member]:
     """Pack files into an open, empty file, and bring it to the disk.
 
     Raises:
@@ -165,6 +166,16 @@ def _unpacked(fd: int, name: str) -> contextlib.AbstractContextManager[IO[bytes]
     os.lseek(fd, 0, os.SEEK_SET)
     opener = bz2.open if name.endswith(".bz2") else lzma.open
     return cast("contextlib.AbstractContextManager[IO[bytes]]", opener(os.fdopen(fd, "rb", closefd=False), "rb"))
+
+
+@contextlib.contextmanager
+def logged(fd: int, name: str, deadline: Deadline) -> Iterator[Callable[[int], bytes]]:
+    """What reads the lines of an open log, unpacked by the ending of its name, without its holes."""
+    if not name.endswith(PACKED):
+        yield _Hashed(fd, deadline).read
+        return
+    with _unpacked(fd, name) as stream:
+        yield stream.read
 
 
 def verify_archive(target: int, members: Sequence[Member], compression: str, deadline: Deadline) -> None:

@@ -29,6 +29,7 @@ from ..deadline import Deadline, seconds_for
 from ..errors import MediaOpsError, OptionError
 from ..opener import NotRegularError, kind_of, open_regular_at
 from ..plan import Action, plan_hash, planned, require_hash
+from ..redact import Redactor
 from ..rotated import PACKED, rotated
 from ..shapes import one_line
 from ..state import directory
@@ -49,6 +50,7 @@ from .archive import (
 )
 from .journal import Expired, Identity, Journal, Memory
 from .live import is_rotated, may_take_a_log, rotated_from, written_to
+from .redacted import can_be_read, plain_name, redacted
 from .rotation import rotation
 
 _ASIDE = re.compile(r"\.(.+)\.archived-[0-9]+")
@@ -56,6 +58,7 @@ _SHORTENED = re.compile(r"~[0-9a-f]{16}~")
 _NAME_MAX = 255
 _SAID = {
     "changed": "was written to, moved or replaced meanwhile",
+    "damaged": "cannot be unpacked, so that no secrets can be taken out of it",
     "denied": "cannot be opened by this user",
     "gone": "is not there any more",
     "live_log": "is the log that others were rotated from",
@@ -69,6 +72,7 @@ _JOURNAL_MAX = 1 << 22
 _REMEMBERED_MAX = 10_000
 _DAY_0 = date(1970, 1, 1)
 _MEMBER_OVERHEAD = 2048
+_UNPACKED = 12  # by what logs of text grow, rather too much
 
 
 @dataclass
@@ -133,12 +137,19 @@ class Settings:
     day: date
     compression: str
     plan_hash: str | None
+    redactor: Redactor | None
 
 
-def log_archive(params: Mapping[str, Any], *, check_mode: bool) -> dict[str, Any]:
-    """The result of module log_archive."""
+def log_archive(params: Mapping[str, Any], *, check_mode: bool, redactor: Redactor | None = None) -> dict[str, Any]:
+    """The result of module log_archive.
+
+    Args:
+        params: its options.
+        check_mode: whether to plan only.
+        redactor: takes the secrets out of what goes into an archive, None for the lines as they are.
+    """
     require_clock(params)
-    settings = _settings(params)
+    settings = _settings(params, redactor)
     with (
         opened_option("log_dir", params["log_dir"]) as logs,
         opened_option("archive_dir", params["archive_dir"]) as archives,
@@ -153,7 +164,7 @@ def log_archive(params: Mapping[str, Any], *, check_mode: bool) -> dict[str, Any
             return run.work(check_mode=check_mode)
 
 
-def _settings(params: Mapping[str, Any]) -> Settings:
+def _settings(params: Mapping[str, Any], redactor: Redactor | None) -> Settings:
     if params["keep_days"] < 1:
         raise OptionError("keep_days", params["keep_days"], "must be 1 or more")
     if not 0 < params["expected_ratio"] <= 1:
@@ -173,6 +184,7 @@ def _settings(params: Mapping[str, Any]) -> Settings:
         day=_day(params["date"]),
         compression=compression_of(params["compression"]),
         plan_hash=params["plan_hash"],
+        redactor=redactor,
     )
 
 
@@ -434,6 +446,10 @@ class _Run:
             + _MEMBER_OVERHEAD
             for log in self._seen.logs
         )
+        if self._settings.redactor is not None:
+            # Each lies there unpacked for a while, one after the other.
+            sizes = (log.identity.size * (_UNPACKED if _is_packed(log.name) else 1) for log in self._seen.logs)
+            needed += max(sizes, default=0)
         figures = self._archives.statvfs()
         free = figures.f_bavail * figures.f_frsize + sum(archive.size for archive in self._seen.expired)
         if needed > free:
@@ -516,7 +532,12 @@ class _Run:
             if not logs:
                 return "every log was written to meanwhile: nothing was archived", False
             facts = os.fstat(temp)
-            files = {log.identity: member.sha256 for log, member in zip(logs, members)}  # noqa: B905
+            # What an archive without secrets holds is not what the log does.
+            files = (
+                {log.identity: member.sha256 for log, member in zip(logs, members)}  # noqa: B905
+                if self._settings.redactor is None
+                else {log.identity: hashed(log.fd, self._deadline)[1] for log in logs}
+            )
             twins = [twin for twin in self._seen.twins if twin.twin_of in logs]
             files.update({twin.identity: twin.sha256 for twin in twins})
             journal = Journal(name, facts.st_ino, facts.st_size, files)
@@ -565,11 +586,11 @@ class _Run:
 
     def _write(self, temp: int) -> tuple[list[Log], list[Member]]:
         """An archive of logs that did not change while it was written; one that does is left for the next run."""
-        logs = list(self._seen.logs)
+        logs = [log for log in self._seen.logs if self._can_be_written(log)]
         while logs:
             os.ftruncate(temp, 0)
             os.lseek(temp, 0, os.SEEK_SET)
-            members = write_archive(temp, _sources(logs), self._settings.compression, self._deadline)
+            members = write_archive(temp, self._written(logs), self._settings.compression, self._deadline)
             verify_archive(temp, members, self._settings.compression, self._deadline)
             still = [log for log in logs if log.unchanged()]
             if still == logs:
@@ -580,6 +601,22 @@ class _Run:
                     self._skip(log.name, "changed")
             logs = still
         return [], []
+
+    def _can_be_written(self, log: Log) -> bool:
+        if self._settings.redactor is None or can_be_read(log.fd, _plain(log.name), self._deadline):
+            return True
+        log.close()
+        self._skip(log.name, "damaged")
+        return False
+
+    def _written(self, logs: Sequence[Log]) -> Iterator[Source]:
+        """What goes into the archive, one after the other."""
+        for source in _sources(logs, as_plain=self._settings.redactor is not None):
+            if self._settings.redactor is None:
+                yield source
+                continue
+            with redacted(source, self._settings.redactor, self._archives.fd, self._deadline) as clean:
+                yield clean
 
     def _remove(self, log: Log) -> None:
         """Delete a log by the name that it has now, which a rotation may change at any moment.
@@ -737,15 +774,16 @@ def _age(day: str, today: date) -> int | None:
     return (today - made).days
 
 
-def _sources(logs: Sequence[Log]) -> list[Source]:
+def _sources(logs: Sequence[Log], *, as_plain: bool = False) -> list[Source]:
     """What goes into the archive; of two with one name, as a killed run may leave them, the second gets another."""
     sources, names = [], set()
     for log in logs:
         name = _plain(log.name)
-        if name in names:
-            suffix = f".{log.identity.inode}"
-            name = _cut(name, _NAME_MAX - len(suffix)) + suffix
-        names.add(name)
+        if (plain_name(name) if as_plain else name) in names:
+            ending = name[len(plain_name(name)) :] if as_plain else ""
+            suffix = f".{log.identity.inode}{ending}"
+            name = _cut(name[: len(name) - len(ending)], _NAME_MAX - len(suffix)) + suffix
+        names.add(plain_name(name) if as_plain else name)
         size = data_size(log.fd, log.identity.size)
         sources.append(Source(name, log.fd, size, log.identity.mtime_ns / 10**9))
     return sources
