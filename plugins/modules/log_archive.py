@@ -181,10 +181,9 @@ removed:
 skipped_files:
   description:
     - Rotated logs that stay, each with C(file), C(reason), and C(msg), the reason for people. V(open), somebody may
-      write to it; V(unproven), nobody can say; V(twin), its lines may stand in another file, too; V(damaged), with O(redact);
-      V(live_log), others
-      were rotated from it, or it may be one that is written to; V(changed) or V(gone) meanwhile; V(no_regular_file);
-      V(denied).
+      write to it; V(unproven), nobody can say; V(twin), its lines may stand in another file, too; V(damaged), with
+      O(redact); V(live_log), others were rotated from it, or it may be one that is written to; V(changed) or V(gone)
+      meanwhile; V(no_regular_file); V(denied).
   type: list
   elements: dict
   returned: success
