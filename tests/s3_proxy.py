@@ -87,6 +87,22 @@ ANSWERS: dict[str, tuple[int, bytes, dict[str, str]]] = {
     ),
     "created_nothing": (200, b"", {}),
     "no_md5": (400, _error("InvalidRequest", "Content-MD5 is required with Object Lock"), {}),
+    # Seen in the field
+    "invalid_region_name": (400, _error("InvalidRegionName", "The region name is not valid"), {}),
+    "unexpected_scope": (400, _error("AuthorizationHeaderMalformed", "unexpected scope"), {}),
+    "cap_exceeded": (403, _error("AccessDenied", "Cannot upload: the storage cap of the account is exceeded"), {}),
+    "just_a_moment": (
+        403,
+        b"<!DOCTYPE html><html><body>Just a moment</body></html>",
+        {"Content-Type": "text/html"},
+    ),
+    "archived": (
+        403,
+        _error("InvalidObjectState", "The operation is not valid for the object's storage class"),
+        {},
+    ),
+    "no_crc32": (501, _error("NotImplemented", "Header x-amz-checksum-crc32 is not implemented"), {}),
+    "has_expired": (403, _error("AccessDenied", "Request has expired"), {}),
     "not_implemented": (501, _error("NotImplemented", "A header you provided implies functionality"), {}),
 }
 FAULTS = (
@@ -102,6 +118,7 @@ FAULTS = (
     "flaky",
     "lost_once",  # passed on, and the first answer never comes
     "cut",  # the connection, half-way through what is sent
+    "no_checksum_headers",  # a store that refuses what boto3 sends by default since 1.36
     "no_conditions",  # a store that does not know If-None-Match
     "wants_md5",  # a bucket with a retention
 )
@@ -133,10 +150,7 @@ class _Handler(BaseHTTPRequestHandler):
         if fault in ("flaky", "lost_once"):
             first = {"flaky": "internal_error", "lost_once": "hang_after"}[fault]
             fault = first if proxy.seen.count(asked) == 1 else ""
-        if fault == "no_conditions":
-            fault = "not_implemented" if self.headers.get("If-None-Match") else ""
-        if fault == "wants_md5":
-            fault = "" if self.headers.get("Content-MD5") else "no_md5"
+        fault = self._refused(fault)
         if fault in ANSWERS:
             self._answer(*ANSWERS[fault])
         elif fault == "echo_secrets":
@@ -150,6 +164,17 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True
         else:
             self._pass_on(body, fault)
+
+    def _refused(self, fault: str) -> str:
+        """What a store answers that refuses only some requests; "" for those that it takes."""
+        if fault == "no_conditions":
+            fault = "not_implemented" if self.headers.get("If-None-Match") else ""
+        if fault == "no_checksum_headers":
+            asks = [name for name in self.headers if name.lower().startswith(("x-amz-checksum", "x-amz-trailer"))]
+            fault = "no_crc32" if asks or "x-amz-sdk-checksum-algorithm" in self.headers else ""
+        if fault == "wants_md5":
+            fault = "" if self.headers.get("Content-MD5") else "no_md5"
+        return fault
 
     def _body(self) -> bytes:
         if "chunked" not in (self.headers.get("Transfer-Encoding") or "").lower():

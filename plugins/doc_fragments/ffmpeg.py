@@ -34,12 +34,15 @@ options:
     type: float
     default: 30
   video_encoders:
-    description: Video encoders that must work. The first one is used with each of O(muxers).
+    description:
+      - Video encoders that must work. The first one that a format takes is used with each of O(muxers).
+      - One of hardware (C(h264_vaapi), C(h264_qsv), C(h264_nvenc)) is tried by itself, with O(hardware_device).
+        At least one must need no device.
     type: list
     elements: str
     default: [libx264]
   audio_encoders:
-    description: Audio encoders that must work. The first one is used with each of O(muxers).
+    description: Audio encoders that must work. The first one that a format takes is used with each of O(muxers).
     type: list
     elements: str
     default: [aac]
@@ -53,4 +56,12 @@ options:
     type: list
     elements: str
     default: [h264, aac]
+  ffprobe:
+    description: Whether C(ffprobe) must work as well, on what ffmpeg has encoded.
+    type: bool
+    default: true
+  hardware_device:
+    description: The device of VAAPI and Quick Sync, a path below V(/dev).
+    type: str
+    default: /dev/dri/renderD128
 """

@@ -30,7 +30,17 @@ _SHAPES: tuple[tuple[re.Pattern[str], str], ...] = (
         REMOVED,
     ),
     (re.compile(r"\b(?:AKIA|ASIA|AROA|AIDA)[A-Z0-9]{12,}"), REMOVED),
-    (re.compile(r"eyJ[A-Za-z0-9_-]{6,}\.[A-Za-z0-9_-]{6,}(?:\.[A-Za-z0-9_-]*)*"), REMOVED),
+    # Whole, or the first characters of one, as services log them
+    (re.compile(r"\beyJ[A-Za-z0-9_-]{6,}(?:\.[A-Za-z0-9_-]*)*"), REMOVED),
+    # In prose: secret key (first 10): x1, JWT secret is 'x1', token prefix x1
+    (
+        re.compile(
+            r"(?i)((?<![a-z])(?:token|secret|password|passphrase|(?:secret|signing|api)[_ -]?key)"
+            r"(?:\s{1,4}(?:is|was|loaded|received|prefix|used|value|starts?|begins?|with|first|\([^()\n]{0,40}\))){0,4}"
+            r"\s{0,4}[:=]?\s{1,4}[\"']?)(?=[^\s\"',}]{0,80}[0-9])[A-Za-z0-9+/=_-]{6,}"
+        ),
+        rf"\1{REMOVED}",
+    ),
     (re.compile(r"(?i)\b(bearer|basic)[ +]+(?:(?=[^\s\"',]*[0-9=])[^\s\"',]{8,}|[^\s\"',]{20,})"), rf"\1 {REMOVED}"),
     # A password may hold a slash that should be written %2F; a port before a path is none.
     (

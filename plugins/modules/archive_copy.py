@@ -160,8 +160,8 @@ archives:
     state:
       description:
         - How it stands in the end. V(verified), the store has it, read back and compared; V(unverified), it has it, and
-          nobody compared it; V(missing); V(differing), it has something else of this name; V(unknown), the store could
-          not be asked.
+          nobody compared it; V(missing); V(differing), it has something else of this name; V(archived), it is in a
+          cold class, and cannot be read before it is restored; V(unknown), the store could not be asked.
       type: str
   sample:
     - archive: archived_logs_20261130.tar.zst

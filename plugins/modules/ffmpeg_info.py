@@ -49,6 +49,8 @@ state:
     - V(broken_library) - a shared library that it needs is damaged, or gone.
     - V(shadowed) - one that no package owns is broken, and comes before the package's, which works.
     - V(codec_missing) - it runs, and lacks an encoder, decoder or format.
+    - V(no_device) - it runs, and an encoder of hardware has no device, or may not use it. No package cures that.
+    - Where ffmpeg works and C(ffprobe) does not, it is the class of C(ffprobe)'s fault, and RV(reason) says so.
     - V(hangs) - it was still running after O(timeout).
     - V(failed) - it runs and fails for another reason, such as a full disk.
     - V(unknown) - nothing could be tried.
@@ -60,6 +62,10 @@ reason:
   returned: success
 binary:
   description: The ffmpeg that was tried. Null when there is none.
+  type: str
+  returned: success
+ffprobe:
+  description: The ffprobe that was tried. Null when there is none, or O(ffprobe) is false.
   type: str
   returned: success
 version:
@@ -122,6 +128,12 @@ path_env:
   returned: success
 path_source:
   description: Where that is from, V(process), V(unit), V(option) (O(path_env)) or V(default) (systemd's).
+  type: str
+  returned: success
+path_of_unit:
+  description:
+    - The E(PATH) that the unit says, where the running service has another, which is the one that counts until it is
+      started anew. Null where they are the same, or one of them is not known.
   type: str
   returned: success
 user:

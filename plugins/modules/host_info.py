@@ -99,6 +99,13 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+unseen:
+  description:
+    - Parts that could not be seen, by their name the reason in one line. Such a part is null, and of C(clock) the boot;
+      the others stand.
+  returned: success
+  type: dict
+  sample: {io: "ValueError: not sure how to interpret line '8 0 sda 0 0 0 0 46'"}
 clock:
   description: The host's clock.
   returned: success
@@ -108,7 +115,7 @@ clock:
       description: Now, in UTC.
       type: str
     booted_at:
-      description: When the host was started, in UTC. In a container, when its machine was.
+      description: When the host was started, in UTC. In a container, when its machine was. Null where nothing says so.
       type: str
     uptime_s:
       description: Seconds since then.

@@ -30,6 +30,9 @@ description:
     Where both run on one day, archive first, since what disk_cleanup deletes is in no archive.
   - Archives older than O(keep_days) go, before the new one is made, where the day in their name and the younger of
     their dates agree, and nobody has them open.
+  - Archives hold whatever the lines of the service hold, parts of tokens and keys among it. They have mode 0600, and
+    so should have what is copied or unpacked from them.
+  - Holes of a log, which a writer leaves that goes on where it was after the log was emptied, are not archived.
   - Also tells the sizes of the logs, and whether their rotation works.
   - Run it as the service's user, who must own the logs and may write to O(archive_dir).
   - Module M(media_ops.runbook.archive_copy) copies archives to an S3 store.
@@ -53,9 +56,15 @@ options:
     description:
       - Shell patterns of the names of rotated logs. One that fits a name that ends with C(.log), which no rotation has
         changed, is refused.
+      - A name that ends with C(.log) is taken for a rotated one only with a date before that, or with a number behind
+        a dot. With a number it stays where there is no log without it, since it may be a worker's; with a date, the
+        newest does then, since it may be written to.
     type: list
     elements: str
-    default: ["*.log.[0-9]*"]
+    default:
+      ["*.log.[0-9]*", "*.log-[0-9]*", "*.log_[0-9]*", "*.log.old",
+       "*.log.old.*", "*.log.bak", "*.log.bak.*", "*[-_.][0-9]*.log",
+       "*[-_.][0-9]*.log.gz", "*[-_.][0-9]*.log.zst", "*[-_.][0-9]*.log.xz", "*[-_.][0-9]*.log.bz2"]
   date:
     description: Day in the name of the archive, as YYYYMMDD or YYYY-MM-DD. By default today, in UTC.
     type: str
@@ -92,6 +101,23 @@ options:
       keep:
         description: How many rotated files there may be.
         type: int
+  redact:
+    description:
+      - Take out of the lines what is a secret by its form or name, the secrets of O(unit)'s environment, and
+        O(redact_patterns). What was packed goes into the archive unpacked. The lines are otherwise the same, and as
+        many.
+      - Secrets of no known form, such as the first characters of a token, go only by O(redact_patterns). It takes
+        longer, and room for the largest log as it is.
+    type: bool
+    default: false
+  redact_patterns:
+    description: Further regular expressions, with O(redact); each whole match goes.
+    type: list
+    elements: str
+    default: []
+  unit:
+    description: The systemd unit of the service, whose environment tells its secrets, with O(redact).
+    type: str
   plan_hash:
     description:
       - Act only when the plan made anew has this RV(hash). Else the module fails and says what the plan would do now.
@@ -155,8 +181,9 @@ removed:
 skipped_files:
   description:
     - Rotated logs that stay, each with C(file), C(reason), and C(msg), the reason for people. V(open), somebody may
-      write to it; V(unproven), nobody can say; V(twin), its lines may stand in another file, too; V(live_log), others
-      were rotated from it; V(changed) or V(gone) meanwhile; V(no_regular_file); V(denied).
+      write to it; V(unproven), nobody can say; V(twin), its lines may stand in another file, too; V(damaged), with
+      O(redact); V(live_log), others were rotated from it, or it may be one that is written to; V(changed) or V(gone)
+      meanwhile; V(no_regular_file); V(denied).
   type: list
   elements: dict
   returned: success
@@ -188,16 +215,22 @@ rotation:
       description:
         - What is wrong with the rotation, each with C(log), C(problem) and C(msg).
         - V(beyond_limit), V(too_many) and V(missing) by O(limits); V(gap), numbers are missing between rotated files;
-          V(writer), somebody has a rotated file open to write.
+          V(writer), somebody has a rotated file open to write; V(not_archived), a rotated file that no pattern fits.
+        - Sizes are without holes, as a log has that was emptied under its writer's hands.
       type: list
       elements: dict
 """
 
+from typing import Any
+
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.archives.log_archive import log_archive
+from ..module_utils.archives.redacted import redactor_of
 from ..module_utils.clock import clock_argument_spec
 from ..module_utils.errors import run_module
+from ..module_utils.rotated import PATTERNS
+from ..module_utils.system.environment import secrets_of_unit
 
 
 def main() -> None:
@@ -211,18 +244,26 @@ def main() -> None:
             **clock_argument_spec(),
             "log_dir": {"type": "path", "required": True},
             "archive_dir": {"type": "path", "required": True},
-            "patterns": {"type": "list", "elements": "str", "default": ["*.log.[0-9]*"]},
+            "patterns": {"type": "list", "elements": "str", "default": list(PATTERNS)},
             "date": {"type": "str"},
             "keep_days": {"type": "int", "default": 28},
             "compression": {"type": "str", "choices": ["auto", "gzip", "zstd"], "default": "auto"},
             "expected_ratio": {"type": "float", "default": 1},
             "limits": {"type": "list", "elements": "dict", "default": [], "options": limit},
+            "redact": {"type": "bool", "default": False},
+            "redact_patterns": {"type": "list", "elements": "str", "default": []},
+            "unit": {"type": "str"},
             "plan_hash": {"type": "str"},
         },
         required_together=[("controller_time", "clock_skew_max")],
         supports_check_mode=True,
     )
-    run_module(module, lambda: log_archive(module.params, check_mode=module.check_mode))
+
+    def archive() -> dict[str, Any]:
+        redactor = redactor_of(module.params, secrets_of_unit)
+        return log_archive(module.params, check_mode=module.check_mode, redactor=redactor)
+
+    run_module(module, archive)
 
 
 if __name__ == "__main__":

@@ -36,8 +36,12 @@ options:
     required: true
   include_rotated:
     description:
-      - Read C(PATH.1), C(PATH.2.gz) and so on before it, oldest first. Where both C(PATH.1) and C(PATH.1.gz) exist, as
-        during compression, the one that is not compressed is read. At most 500 files.
+      - Read C(PATH.0), C(PATH.1), C(PATH.2.gz) and so on before it, oldest first, also those with a date
+        (C(PATH-20261128.xz), C(PATH.2026-11-28_14)), and those with a date or a number before the extension. Where both
+        C(PATH.1) and C(PATH.1.gz) exist, as during compression, the one that is not compressed is read. At most 500
+        files.
+      - C(.gz), C(.bz2) and C(.xz) are unpacked by Python, C(.zst) by the command C(zstd). What looks like a rotated
+        file and is none of these is in RV(left_out).
     type: bool
     default: false
   hours:
@@ -47,12 +51,20 @@ options:
       - Rotated files that were last changed more than an hour before the window are not read.
     type: float
   time_field:
-    description: Field with the time of an entry in ISO 8601. Without a zone mark it is UTC.
+    description:
+      - Field with the time of an entry. Where it is not there or holds no time, those that writers use are read
+        (C(@timestamp), C(time), C(ts), C(asctime), C(timeMillis) and others), last the time that Docker, Kubernetes,
+        the journal or syslog has for it.
+      - ISO 8601 in any format, the formats of web servers and mail, or seconds, milliseconds, microseconds or
+        nanoseconds since 1970. Without a zone mark it is UTC.
     type: str
     default: timestamp
   where:
     description:
       - Conditions, all of which an entry must fulfil. At most 20.
+      - Field C(level) is the entry's level as C(DEBUG), C(INFO), C(WARNING), C(ERROR) or C(CRITICAL), whatever its
+        writer calls it (C(err), 50 of pino, 3 of syslog) and in whatever field. Compare it with such a name, also by
+        V(ge).
     type: list
     elements: dict
     default: []
@@ -80,6 +92,12 @@ options:
       value:
         description: What to compare with. It has the type of the field, quote a text that looks like a number.
         type: raw
+  failures_only:
+    description:
+      - Only entries of operations that failed. C(success) or C(status) in C(extra) or beside it tells; where the writer
+        has neither, an entry of level C(ERROR) or above with a session, a stage or an error code is one.
+    type: bool
+    default: false
   count_by:
     description: Fields by whose values to count the matching entries. At most 20.
     type: list
@@ -174,7 +192,8 @@ EXAMPLES = r"""
   media_ops.runbook.log_digest_info:
     path: /srv/media-processing/temp/logs/media_processing.log
     where:
-      - {field: extra.success, value: false}
+      - {field: logger, value: media_pipeline.processing}
+    failures_only: true
     last: 10
 
 - name: Show duration and memory of operations above 5 minutes
@@ -221,9 +240,19 @@ reason:
   type: str
   sample: ""
 complete:
-  description: Whether everything that was asked for was read. V(false) when O(max_bytes) left something out, too.
+  description:
+    - Whether everything that was asked for was read. V(false) when O(max_bytes) left something out, too, and when
+      RV(left_out) is not empty.
   returned: success
   type: bool
+left_out:
+  description:
+    - With O(include_rotated), files that may be rotated ones of this log, changed within the window, and that cannot be
+      read. At most 20.
+  returned: success
+  type: list
+  elements: str
+  sample: []
 files:
   description: The files that were read, in this order.
   returned: success
@@ -257,7 +286,7 @@ lines:
   sample: 112
 bad_lines:
   description:
-    - Lines that are no JSON object by themselves, empty lines and too long ones included. Invalid UTF-8 and control
+    - Lines that are no JSON object, and carry none, empty lines and too long ones included. Invalid UTF-8 and control
       characters within a text do not make a line bad, nor does C(NaN), which is read as null.
     - Where RV(parsed) is V(matching), of the lines that cannot match only those are looked at that start otherwise than
       other lines, do not end with a brace, or hold a NUL byte. A line that is broken in its middle is not found then.
@@ -271,6 +300,13 @@ too_long_lines:
   sample: 0
 partial_last_line:
   description: Files whose last line has no line end and was not taken - one that is being written, or was cut off.
+  returned: success
+  type: int
+  sample: 0
+unlevelled:
+  description:
+    - Of the entries that were looked at for a condition on C(level), those that say no level that is known. Such a
+      condition cannot be told of them.
   returned: success
   type: int
   sample: 0

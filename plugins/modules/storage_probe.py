@@ -91,9 +91,15 @@ state:
     - V(dns), V(refused), V(timeout), V(tls), the endpoint cannot be reached or not be trusted.
     - V(unknown_key), V(bad_signature), V(bad_token), the credentials are wrong; V(clock_skew), the clock is.
     - V(no_such_bucket), V(wrong_region), the bucket is not there.
-    - V(denied_list), V(denied_put), V(denied_get), V(denied_delete), a permission is missing.
+    - V(denied_list), V(denied_put), V(denied_get), V(denied_delete), a permission is missing; V(kms), that to use the
+      key that encrypts the bucket.
+    - V(account), V(full), the account is not served, or is full or at its cap, whatever code the store has for it.
     - V(throttled), V(read_only), V(server_error), the store asks for fewer requests, takes no writes, or fails.
-    - V(invalid), the answer is not that of an S3 store, or what was read is not what was written.
+    - V(unsupported), the store does not know something that boto3 sends. Checksums, which newer versions of it send by
+      default, are asked for only where the service's environment does.
+    - V(archived), what was written went into a cold class, and cannot be read.
+    - V(invalid), the answer is not that of an S3 store, or what was read is not what was written. A refusal without an
+      error code is none of a store's, but of what stands in between.
     - V(unknown), none of these.
   type: str
   returned: success

@@ -24,6 +24,13 @@ from .feed import feed
 QUIET = {f"PIPELINE_{name}_{level}": "1000" for name in ("CPU", "MEMORY", "DISK") for level in ("WARNING", "CRITICAL")}
 
 
+# imageio brings no ffprobe; this says of a file what is asked of one.
+_FFPROBE = """#!/bin/sh
+for last do :; done
+{} -v error -i "$last" -f null - && echo video
+"""
+
+
 class Pipeline(Client):
     """A running service with its directories."""
 
@@ -41,6 +48,8 @@ class Pipeline(Client):
         for directory in (self.bin_dir, self.upload_dir):
             directory.mkdir(parents=True, exist_ok=True)
         self.repair_ffmpeg()
+        (self.bin_dir / "ffprobe").write_text(_FFPROBE.format(ffmpeg), encoding="utf-8")
+        (self.bin_dir / "ffprobe").chmod(0o755)
         super().__init__("127.0.0.1", 0, secrets.token_hex(16))
         self.env = {
             **QUIET,

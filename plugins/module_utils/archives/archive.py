@@ -17,12 +17,13 @@ import shutil
 import subprocess
 import tarfile
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import date
-from typing import IO, Any, NamedTuple, cast
+from typing import IO, Any, Callable, NamedTuple, cast
 
 from ..deadline import Deadline
 from ..errors import MediaOpsError
+from ..rotated import PACKED
 
 _SUFFIXES = {"gzip": ".tar.gz", "zstd": ".tar.zst"}
 ARCHIVES_BEGIN = "archived_logs_"
@@ -40,7 +41,7 @@ class Source(NamedTuple):
     Attributes:
         name: of its member.
         fd: open for reading.
-        size: how many bytes of it are taken.
+        size: how many bytes of it are taken, without its holes.
         mtime: time of its last change.
     """
 
@@ -73,7 +74,7 @@ def compression_of(wanted: str) -> str:
     return wanted if wanted != "auto" else "zstd" if there else "gzip"
 
 
-def write_archive(target: int, sources: Sequence[Source], compression: str, deadline: Deadline) -> list[Member]:
+def write_archive(target: int, sources: Iterable[Source], compression: str, deadline: Deadline) -> list[Member]:
     """Pack files into an open, empty file, and bring it to the disk.
 
     Raises:
@@ -95,20 +96,47 @@ def write_archive(target: int, sources: Sequence[Source], compression: str, dead
 
 
 class _Hashed:
-    """Reads a file from its start, and reckons its hash as it goes."""
+    """Reads a file from its start, but for its holes, and reckons its hash as it goes."""
 
     def __init__(self, fd: int, deadline: Deadline) -> None:
         self._fd = fd
         self._deadline = deadline
+        self._parts = data_parts(fd)
         self.size = 0
         self.sha256 = hashlib.sha256()
 
     def read(self, size: int) -> bytes:
         self._deadline.require("reading the files to be archived")
-        data = os.pread(self._fd, size, self.size)
+        data = b""
+        while self._parts and not data:
+            begin, end = self._parts[0]
+            data = os.pread(self._fd, size if end is None else min(size, end - begin), begin)
+            self._parts[0] = (begin + len(data), end)
+            if not data or (end is not None and begin + len(data) >= end):
+                del self._parts[0]
         self.size += len(data)
         self.sha256.update(data)
         return data
+
+
+def data_parts(fd: int) -> list[tuple[int, int | None]]:
+    """Where an open file has data, from and to; None for its end. A file without holes has one part."""
+    facts = os.fstat(fd)
+    if facts.st_blocks * 512 >= facts.st_size:
+        return [(0, None)]
+    parts: list[tuple[int, int | None]] = []
+    at = 0
+    with contextlib.suppress(OSError):  # no more data, or a file system that does not tell
+        while True:
+            begin = os.lseek(fd, at, os.SEEK_DATA)
+            at = os.lseek(fd, begin, os.SEEK_HOLE)
+            parts.append((begin, at))
+    return parts
+
+
+def data_size(fd: int, size: int) -> int:
+    """How many bytes of so many of an open file there are without its holes."""
+    return sum(max(0, min(size if end is None else end, size) - begin) for begin, end in data_parts(fd))
 
 
 def hashed(fd: int, deadline: Deadline, most: int | None = None) -> tuple[int, str]:
@@ -138,6 +166,16 @@ def _unpacked(fd: int, name: str) -> contextlib.AbstractContextManager[IO[bytes]
     os.lseek(fd, 0, os.SEEK_SET)
     opener = bz2.open if name.endswith(".bz2") else lzma.open
     return cast("contextlib.AbstractContextManager[IO[bytes]]", opener(os.fdopen(fd, "rb", closefd=False), "rb"))
+
+
+@contextlib.contextmanager
+def logged(fd: int, name: str, deadline: Deadline) -> Iterator[Callable[[int], bytes]]:
+    """What reads the lines of an open log, unpacked by the ending of its name, without its holes."""
+    if not name.endswith(PACKED):
+        yield _Hashed(fd, deadline).read
+        return
+    with _unpacked(fd, name) as stream:
+        yield stream.read
 
 
 def verify_archive(target: int, members: Sequence[Member], compression: str, deadline: Deadline) -> None:

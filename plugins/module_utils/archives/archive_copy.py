@@ -18,7 +18,7 @@ from ..errors import OptionError
 from ..opener import open_regular_at
 from ..plan import Action, plan_hash, planned, require_hash
 from ..shapes import one_line
-from ..storage.client import in_child, need_boto3
+from ..storage.client import PLAIN_REQUESTS, in_child, need_boto3
 from ..storage.settings import Settings, clean, read_settings
 from ..system.tree import Root, locked, opened_option
 from . import copies
@@ -34,11 +34,6 @@ _WHY = {
     "missing": "the store has no copy of it",
     "unverified": "the store has it, and it is not known to be complete and right",
     "differing": "the store has another object of this name",
-}
-# Newer versions of boto3 send checksums of their own, which not every store takes. What is there is read back anyway.
-_PLAIN_REQUESTS = {
-    "AWS_REQUEST_CHECKSUM_CALCULATION": "when_required",
-    "AWS_RESPONSE_CHECKSUM_VALIDATION": "when_required",
 }
 
 
@@ -62,7 +57,7 @@ class Seen:
     copies: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def of(self, archive: Archive) -> str:
-        """How an archive stands: verified, missing, unverified, differing, unknown."""
+        """How an archive stands: verified, missing, unverified, differing, archived (in a cold class), unknown."""
         copy = self.copies.get(archive.name)
         if self.state != "ok":
             return "unknown"
@@ -70,6 +65,8 @@ class Seen:
             return "missing"
         if copy["bytes"] != archive.size:
             return "differing"
+        if copy.get("archived"):
+            return "archived"
         return "verified" if copy["marked"] == archive.sha256 else "unverified"
 
 
@@ -128,7 +125,7 @@ def make_plan(archives: Sequence[Archive], seen: Seen, destination: str) -> list
     plan = []
     for archive in archives:
         state = seen.of(archive)
-        if state == "verified":
+        if state in ("verified", "archived"):
             continue
         proof = {} if state == "missing" else {"bytes": seen.copies[archive.name]["bytes"]}
         stable = {"kind": state, "to": destination, "archive": [*archive]}
@@ -159,7 +156,7 @@ class _Run:
         need_boto3()
         names = [archive.name for archive in self._archives]
         left = self._left()
-        found = in_child(settings, lambda: copies.look(settings, names, left), left, **_PLAIN_REQUESTS)
+        found = in_child(settings, lambda: copies.look(settings, names, left), left, **PLAIN_REQUESTS)
         if found.found is None:
             return Seen("unknown", f"the look at the store ended without a result (wait status {found.status})")
         return Seen(**found.found)
@@ -184,7 +181,9 @@ class _Run:
         outcomes = self._outcomes([job for _action, job in work.values()])
         for (archive, (action, _job)), outcome in zip(work.items(), outcomes):  # noqa: B905
             action["result"], action["msg"] = outcome["result"], outcome["msg"]
-            if outcome["state"] != "ok" and self._state == "ok":
+            if outcome["state"] == "archived":
+                self._states[archive] = "archived"
+            elif outcome["state"] != "ok" and self._state == "ok":
                 self._state = outcome["state"]
             if outcome["result"] == "done":
                 self._states[archive] = "verified"
@@ -197,7 +196,7 @@ class _Run:
             settings,
             lambda: copies.carry_out(settings, self._root.fd, jobs, self._part_size, left),
             left,
-            **_PLAIN_REQUESTS,
+            **PLAIN_REQUESTS,
         )
         if ended.found is not None:
             return list(ended.found["outcomes"])
@@ -222,6 +221,9 @@ class _Run:
             troubles = [f"{one['target']}: {one['msg']}" for one in self.plan if one["result"] == "failed"]
         troubles += [f"{one['archive']} cannot be read: {one['reason']}" for one in unread]
         states = list(self._states.values())
+        cold = states.count("archived")
+        if cold:
+            troubles.append(f"{cold} copies are in a cold class of the store and cannot be read now")
         verified = f"{states.count('verified')} of {len(states)} archives have a verified copy in {self.destination}"
         return {
             "changed": changed,

@@ -56,7 +56,8 @@ def look(settings: Settings, names: Sequence[str], seconds: float) -> dict[str, 
 
     Returns:
         ``state`` ok, or a class of fault with its ``reason``; ``copies``, by name ``bytes`` and ``marked``: the SHA-256
-        that the copy was found to have, "" where it was never compared, or was changed after that.
+        that the copy was found to have, "" where it was never compared, or was changed after that;
+        ``archived``, whether its mark is in a cold class, so that nobody can say.
     """
     store = _Store(settings)
     found: dict[str, Any] = {"state": "ok", "reason": "", "copies": {}}
@@ -97,7 +98,7 @@ def carry_out(
         outcome = _one(store, directory, job, part_size, deadline - time.monotonic())
         outcome["msg"] += store.abort()
         outcomes.append(outcome)
-        ended = outcome["state"] if outcome["state"] not in ("ok", "differing") else ""
+        ended = outcome["state"] if outcome["state"] not in ("ok", "differing", "archived") else ""
     return store.shown({"outcomes": outcomes})  # type: ignore[no-any-return]
 
 
@@ -112,6 +113,8 @@ def _one(store: _Store, directory: int, job: Job, part_size: int, seconds: float
         return _outcome("failed", "differing", str(error))
     except Exception as error:  # noqa: BLE001  whatever a library raises is a state
         why = store.explained(error)
+        if why.state == "archived":
+            return _outcome("skipped", why.state, f"{why.state}: {store.step}: {why.reason}")
         return _outcome("failed", why.state, f"{why.state}: {store.step}: {why.reason}")
     finally:
         os.close(fd)
@@ -159,14 +162,22 @@ class _Store:
     # Looking
 
     def copies(self, names: Sequence[str]) -> dict[str, dict[str, Any]]:
-        """What the store has of these archives."""
+        """What the store has of these archives. One in a cold class stops no other."""
+        from botocore.exceptions import ClientError
+
         listed = self._listed(ARCHIVES_BEGIN, {name + end for name in names for end in ("", _MARK)})
         found: dict[str, dict[str, Any]] = {}
         for name in names:
             copy, mark = listed.get(name), listed.get(name + _MARK)
             if copy:
                 is_marked = mark is not None and mark["LastModified"] >= copy["LastModified"]
-                found[name] = {"bytes": copy["Size"], "marked": self._marked(name) if is_marked else ""}
+                found[name] = {"bytes": copy["Size"], "marked": "", "archived": False}
+                try:
+                    found[name]["marked"] = self._marked(name) if is_marked else ""
+                except ClientError as error:
+                    if self.explained(error).state != "archived":
+                        raise
+                    found[name]["archived"] = True
         return found
 
     def _listed(self, begin: str, names: set[str]) -> dict[str, Any]:

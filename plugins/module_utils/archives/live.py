@@ -10,6 +10,9 @@ import fnmatch
 import re
 from collections.abc import Iterable, Sequence
 
+from ..rotated import rotated, split_packed
+from ..shapes import one_line
+
 _END = ".log"
 _PART = re.compile(r"\[[!]?\]?[^\]]*\]|.", re.DOTALL)
 _BEFORE_NUMBERS = ".-_"
@@ -58,3 +61,31 @@ def _reached(parts: Sequence[str], at: int) -> set[int]:
 def rotated_from(names: Iterable[str]) -> dict[str, str]:
     """By the names of logs, of which not all need be there: a name in the directory that rotation made of it."""
     return {found.group(1): name for name in names for found in [_ROTATED.fullmatch(name)] if found}
+
+
+def written_to(names: Sequence[str]) -> dict[str, str]:
+    """Names that look like rotated ones and may be those of logs that are written to, with why.
+
+    Some writers put the date into the name of the log itself, and a number before the extension may be that of a
+    worker: so where there is no log without it.
+    """
+    found: dict[str, str] = {}
+    newest: dict[str, tuple[tuple[int, int, str], str]] = {}
+    there = set(names)
+    for name in names:
+        seen = rotated(name)
+        if seen is None or seen.log in there or (seen.number is not None and not seen.before):
+            continue
+        if seen.number is not None:
+            found[name] = f"may be a log of its own: there is no {one_line(seen.log, 80)}"
+        newest[seen.log] = max(newest.get(seen.log, (seen.order, name)), (seen.order, name))
+    for log, (_order, name) in newest.items():
+        found.setdefault(name, f"may be written to: it is the newest, and there is no {one_line(log, 80)}")
+    return found
+
+
+def is_rotated(name: str, patterns: Sequence[str]) -> bool:
+    """Whether a name is one of a rotated log: it fits a pattern, and where it ends as a log does, has a mark."""
+    if not any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns):
+        return False
+    return not split_packed(name)[0].endswith(_END) or rotated(name) is not None

@@ -14,7 +14,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import fcntl
-import fnmatch
 import hashlib
 import math
 import os
@@ -30,6 +29,8 @@ from ..deadline import Deadline, seconds_for
 from ..errors import MediaOpsError, OptionError
 from ..opener import NotRegularError, kind_of, open_regular_at
 from ..plan import Action, plan_hash, planned, require_hash
+from ..redact import Redactor
+from ..rotated import PACKED, rotated
 from ..shapes import one_line
 from ..state import directory
 from ..system.open_files import OpenFiles, claimed, lease, leased
@@ -41,21 +42,23 @@ from .archive import (
     Source,
     archive_name,
     compression_of,
+    data_size,
     hashed,
     hashed_unpacked,
     verify_archive,
     write_archive,
 )
 from .journal import Expired, Identity, Journal, Memory
-from .live import may_take_a_log, rotated_from
+from .live import is_rotated, may_take_a_log, rotated_from, written_to
+from .redacted import can_be_read, plain_name, redacted
 from .rotation import rotation
 
 _ASIDE = re.compile(r"\.(.+)\.archived-[0-9]+")
 _SHORTENED = re.compile(r"~[0-9a-f]{16}~")
 _NAME_MAX = 255
-_PACKED = (".gz", ".zst", ".xz", ".bz2")
 _SAID = {
     "changed": "was written to, moved or replaced meanwhile",
+    "damaged": "cannot be unpacked, so that no secrets can be taken out of it",
     "denied": "cannot be opened by this user",
     "gone": "is not there any more",
     "live_log": "is the log that others were rotated from",
@@ -69,6 +72,7 @@ _JOURNAL_MAX = 1 << 22
 _REMEMBERED_MAX = 10_000
 _DAY_0 = date(1970, 1, 1)
 _MEMBER_OVERHEAD = 2048
+_UNPACKED = 12  # by what logs of text grow, rather too much
 
 
 @dataclass
@@ -133,12 +137,19 @@ class Settings:
     day: date
     compression: str
     plan_hash: str | None
+    redactor: Redactor | None
 
 
-def log_archive(params: Mapping[str, Any], *, check_mode: bool) -> dict[str, Any]:
-    """The result of module log_archive."""
+def log_archive(params: Mapping[str, Any], *, check_mode: bool, redactor: Redactor | None = None) -> dict[str, Any]:
+    """The result of module log_archive.
+
+    Args:
+        params: its options.
+        check_mode: whether to plan only.
+        redactor: takes the secrets out of what goes into an archive, None for the lines as they are.
+    """
     require_clock(params)
-    settings = _settings(params)
+    settings = _settings(params, redactor)
     with (
         opened_option("log_dir", params["log_dir"]) as logs,
         opened_option("archive_dir", params["archive_dir"]) as archives,
@@ -153,7 +164,7 @@ def log_archive(params: Mapping[str, Any], *, check_mode: bool) -> dict[str, Any
             return run.work(check_mode=check_mode)
 
 
-def _settings(params: Mapping[str, Any]) -> Settings:
+def _settings(params: Mapping[str, Any], redactor: Redactor | None) -> Settings:
     if params["keep_days"] < 1:
         raise OptionError("keep_days", params["keep_days"], "must be 1 or more")
     if not 0 < params["expected_ratio"] <= 1:
@@ -173,6 +184,7 @@ def _settings(params: Mapping[str, Any]) -> Settings:
         day=_day(params["date"]),
         compression=compression_of(params["compression"]),
         plan_hash=params["plan_hash"],
+        redactor=redactor,
     )
 
 
@@ -222,7 +234,9 @@ class _Run:
     def work(self, *, check_mode: bool) -> dict[str, Any]:
         seen = self._seen
         self._look()
-        self._deadline = Deadline(seconds_for(sum(log.identity.size for log in seen.logs + seen.archived)))
+        self._deadline = Deadline(
+            seconds_for(sum(data_size(log.fd, log.identity.size) for log in seen.logs + seen.archived))
+        )
         state = rotation(self._logs.fd, self._settings.patterns, self._settings.limits, seen.writers)
         plan = make_plan(seen, self._logs.path, self._archives.path, self._settings.compression)
         require_hash(plan, self._settings.plan_hash)
@@ -257,12 +271,15 @@ class _Run:
         self._memory = Memory.from_bytes(data or b"", memory_path)
         known: set[int] = set()
         names = sorted(os.listdir(self._logs.fd))
-        rotated = rotated_from(names)
+        origins = rotated_from(names)
+        live = written_to(names)
         for name in names:
             if not self._is_rotated(name):
                 continue
-            if name in rotated:
-                self._skip(name, "live_log", f"is the log that {one_line(rotated[name], 80)} was rotated from")
+            if name in origins:
+                self._skip(name, "live_log", f"is the log that {one_line(origins[name], 80)} was rotated from")
+            elif name in live:
+                self._skip(name, "live_log", live[name])
             else:
                 self._take(name, known)
         self._look_for_twins({_plain(name) for name in names})
@@ -285,7 +302,7 @@ class _Run:
         plain = _plain(name)
         # Of a name that was cut to be set aside, the pattern fitted the whole.
         is_cut = plain != name and _SHORTENED.search(plain) is not None
-        return is_cut or any(fnmatch.fnmatchcase(plain, pattern) for pattern in self._settings.patterns)
+        return is_cut or is_rotated(plain, self._settings.patterns)
 
     def _skip(self, name: str, reason: str, said: str = "") -> None:
         text = said or _SAID.get(reason, reason)
@@ -327,7 +344,7 @@ class _Run:
         archived = self._archived_hashes()
         by_name = {_plain(log.name): log for log in seen.logs}
         for name, log in by_name.items():
-            packed = [name + suffix for suffix in _PACKED if name + suffix in names]
+            packed = [name + suffix for suffix in PACKED if name + suffix in names]
             for other in packed:
                 self._settle(log, by_name.get(other), other, archived)
             if _is_packed(name) and log in seen.logs and archived and self._unpacked(log) in archived:
@@ -355,7 +372,8 @@ class _Run:
 
     def _stands_in_log(self, log: Log) -> bool:
         """Whether a log begins with all that was rotated from it: it was copied, and is not emptied yet."""
-        name = _plain(log.name).partition(".log.")[0] + ".log"
+        known = rotated(_plain(log.name))
+        name = known.log if known else _plain(log.name)
         if not log.identity.size or name == _plain(log.name):
             return False
         try:
@@ -422,10 +440,16 @@ class _Run:
     def _space(self) -> dict[str, Any]:
         """What an archive may take, and what there is for it; too little of it ends the run before anything is done."""
         needed = sum(
-            math.ceil(log.identity.size * (1 if _is_packed(log.name) else self._settings.expected_ratio))
+            math.ceil(
+                data_size(log.fd, log.identity.size) * (1 if _is_packed(log.name) else self._settings.expected_ratio)
+            )
             + _MEMBER_OVERHEAD
             for log in self._seen.logs
         )
+        if self._settings.redactor is not None:
+            # Each lies there unpacked for a while, one after the other.
+            sizes = (log.identity.size * (_UNPACKED if _is_packed(log.name) else 1) for log in self._seen.logs)
+            needed += max(sizes, default=0)
         figures = self._archives.statvfs()
         free = figures.f_bavail * figures.f_frsize + sum(archive.size for archive in self._seen.expired)
         if needed > free:
@@ -508,7 +532,12 @@ class _Run:
             if not logs:
                 return "every log was written to meanwhile: nothing was archived", False
             facts = os.fstat(temp)
-            files = {log.identity: member.sha256 for log, member in zip(logs, members)}  # noqa: B905
+            # What an archive without secrets holds is not what the log does.
+            files = (
+                {log.identity: member.sha256 for log, member in zip(logs, members)}  # noqa: B905
+                if self._settings.redactor is None
+                else {log.identity: hashed(log.fd, self._deadline)[1] for log in logs}
+            )
             twins = [twin for twin in self._seen.twins if twin.twin_of in logs]
             files.update({twin.identity: twin.sha256 for twin in twins})
             journal = Journal(name, facts.st_ino, facts.st_size, files)
@@ -557,11 +586,11 @@ class _Run:
 
     def _write(self, temp: int) -> tuple[list[Log], list[Member]]:
         """An archive of logs that did not change while it was written; one that does is left for the next run."""
-        logs = list(self._seen.logs)
+        logs = [log for log in self._seen.logs if self._can_be_written(log)]
         while logs:
             os.ftruncate(temp, 0)
             os.lseek(temp, 0, os.SEEK_SET)
-            members = write_archive(temp, _sources(logs), self._settings.compression, self._deadline)
+            members = write_archive(temp, self._written(logs), self._settings.compression, self._deadline)
             verify_archive(temp, members, self._settings.compression, self._deadline)
             still = [log for log in logs if log.unchanged()]
             if still == logs:
@@ -572,6 +601,22 @@ class _Run:
                     self._skip(log.name, "changed")
             logs = still
         return [], []
+
+    def _can_be_written(self, log: Log) -> bool:
+        if self._settings.redactor is None or can_be_read(log.fd, _plain(log.name), self._deadline):
+            return True
+        log.close()
+        self._skip(log.name, "damaged")
+        return False
+
+    def _written(self, logs: Sequence[Log]) -> Iterator[Source]:
+        """What goes into the archive, one after the other."""
+        for source in _sources(logs, as_plain=self._settings.redactor is not None):
+            if self._settings.redactor is None:
+                yield source
+                continue
+            with redacted(source, self._settings.redactor, self._archives.fd, self._deadline) as clean:
+                yield clean
 
     def _remove(self, log: Log) -> None:
         """Delete a log by the name that it has now, which a rotation may change at any moment.
@@ -607,7 +652,7 @@ class _Run:
 
     def _is_read(self, log: Log, name: str) -> bool:
         """Whether somebody may have a log open besides this run, or has made a compressed one of it."""
-        for suffix in _PACKED:
+        for suffix in PACKED:
             with contextlib.suppress(OSError):
                 os.stat(_plain(name) + suffix, dir_fd=self._logs.fd, follow_symlinks=False)
                 return True
@@ -718,7 +763,7 @@ def _cut(name: str, length: int) -> str:
 
 
 def _is_packed(name: str) -> bool:
-    return name.endswith(_PACKED)
+    return name.endswith(PACKED)
 
 
 def _age(day: str, today: date) -> int | None:
@@ -729,14 +774,16 @@ def _age(day: str, today: date) -> int | None:
     return (today - made).days
 
 
-def _sources(logs: Sequence[Log]) -> list[Source]:
+def _sources(logs: Sequence[Log], *, as_plain: bool = False) -> list[Source]:
     """What goes into the archive; of two with one name, as a killed run may leave them, the second gets another."""
     sources, names = [], set()
     for log in logs:
         name = _plain(log.name)
-        if name in names:
-            suffix = f".{log.identity.inode}"
-            name = _cut(name, _NAME_MAX - len(suffix)) + suffix
-        names.add(name)
-        sources.append(Source(name, log.fd, log.identity.size, log.identity.mtime_ns / 10**9))
+        if (plain_name(name) if as_plain else name) in names:
+            ending = name[len(plain_name(name)) :] if as_plain else ""
+            suffix = f".{log.identity.inode}{ending}"
+            name = _cut(name[: len(name) - len(ending)], _NAME_MAX - len(suffix)) + suffix
+        names.add(plain_name(name) if as_plain else name)
+        size = data_size(log.fd, log.identity.size)
+        sources.append(Source(name, log.fd, size, log.identity.mtime_ns / 10**9))
     return sources

@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import fnmatch
 import os
 import re
 import stat
@@ -15,7 +14,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..errors import OptionError
+from ..rotated import rotated
 from ..shapes import one_line
+from .live import is_rotated
 
 _LISTED_MAX = 200
 _NUMBERED = re.compile(r"(.+)\.([0-9]{1,6})(?:\.(?:gz|zst|xz|bz2))?")
@@ -29,6 +30,7 @@ class _Family:
     rotated: int = 0
     rotated_bytes: int = 0
     numbers: set[int] = field(default_factory=set)
+    left: list[str] = field(default_factory=list)
 
 
 def rotation(
@@ -46,7 +48,7 @@ def rotation(
         if limit["max_bytes"] < 1 or (limit["keep"] is not None and limit["keep"] < 0):
             raise OptionError("limits", dict(limit), "max_bytes must be 1 or more, keep 0 or more")
     families = _families(directory, patterns)
-    problems = [*_beyond(families, limits), *_gaps(families), *_writing(writers)]
+    problems = [*_beyond(families, limits), *_gaps(families), *_left(families), *_writing(writers)]
     logs = [
         {
             "log": one_line(name),
@@ -67,9 +69,8 @@ def _families(directory: int, patterns: Sequence[str]) -> dict[str, _Family]:
     families: dict[str, _Family] = {}
     with os.scandir(directory) as entries:
         for entry in entries:
-            rotated = any(fnmatch.fnmatchcase(entry.name, pattern) for pattern in patterns)
-            numbered = _NUMBERED.fullmatch(entry.name) if rotated else None
-            if not rotated and not entry.name.endswith(".log"):
+            is_old, known = is_rotated(entry.name, patterns), rotated(entry.name)
+            if not is_old and not known and not entry.name.endswith(".log"):
                 continue
             try:
                 facts = entry.stat(follow_symlinks=False)
@@ -77,16 +78,27 @@ def _families(directory: int, patterns: Sequence[str]) -> dict[str, _Family]:
                 continue
             if not stat.S_ISREG(facts.st_mode):
                 continue
-            name = numbered.group(1) if numbered else entry.name.partition(".log")[0] + ".log"
-            family = families.setdefault(name, _Family())
-            if not rotated:
-                family.bytes = facts.st_size
+            family = families.setdefault(_log_of(entry.name, is_old=is_old), _Family())
+            size = min(facts.st_size, facts.st_blocks * 512)  # holes take no room
+            if not is_old and not known:
+                family.bytes = size
                 continue
             family.rotated += 1
-            family.rotated_bytes += facts.st_size
-            if numbered:
-                family.numbers.add(int(numbered.group(2)))
+            family.rotated_bytes += size
+            if known and known.number is not None:
+                family.numbers.add(known.number)
+            if not is_old:
+                family.left.append(entry.name)
     return families
+
+
+def _log_of(name: str, *, is_old: bool) -> str:
+    """The log that a name belongs to."""
+    known = rotated(name)
+    if known:
+        return known.log
+    numbered = _NUMBERED.fullmatch(name) if is_old else None
+    return numbered.group(1) if numbered else name.partition(".log")[0] + ".log"
 
 
 def _problem(log: str, problem: str, said: str) -> dict[str, str]:
@@ -107,13 +119,20 @@ def _beyond(families: Mapping[str, _Family], limits: Iterable[Mapping[str, Any]]
 
 def _gaps(families: Mapping[str, _Family]) -> Iterable[dict[str, str]]:
     for name, family in sorted(families.items()):
-        missing = sorted(set(range(1, max(family.numbers, default=0))) - family.numbers)
+        missing = sorted(set(range(min({1, *family.numbers}), max(family.numbers, default=0))) - family.numbers)
         if missing:
             shown = ", ".join(map(str, missing[:10])) + (" ..." if len(missing) > 10 else "")
             yield _problem(name, "gap", f"rotated files of {name} lack number {shown}")
 
 
+def _left(families: Mapping[str, _Family]) -> Iterable[dict[str, str]]:
+    for name, family in sorted(families.items()):
+        if family.left:
+            shown = ", ".join(sorted(family.left)[:5]) + (" ..." if len(family.left) > 5 else "")
+            yield _problem(name, "not_archived", f"no pattern fits {shown}, which were rotated away")
+
+
 def _writing(writers: Mapping[str, str]) -> Iterable[dict[str, str]]:
     for name, who in sorted(writers.items()):
-        log = name.partition(".log")[0] + ".log"
+        log = _log_of(name, is_old=True)
         yield _problem(log, "writer", f"{who or 'a process'} has {name} open, which was rotated away")

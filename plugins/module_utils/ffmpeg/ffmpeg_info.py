@@ -26,6 +26,7 @@ STATES = (
     "broken_library",
     "shadowed",
     "codec_missing",
+    "no_device",
     "hangs",
     "failed",
     "unknown",
@@ -115,6 +116,7 @@ def ffmpeg_info(want: Wanted) -> dict[str, Any]:
         "reason": "",
         "binary": None,
         "version": None,
+        "ffprobe": None,
         "mode": None,
         "owner": None,
         "candidates": [],
@@ -125,6 +127,7 @@ def ffmpeg_info(want: Wanted) -> dict[str, Any]:
         "checks": [],
         "path_env": one_line(service.path, 1000),
         "path_source": service.path_source,
+        "path_of_unit": one_line(service.unit_path, 1000) or None,
         "user": want.user,
         "dpkg_interrupted": packages.interrupted(known)[:MAX_SHOWN],
         "reinstall_cures": False,
@@ -144,10 +147,15 @@ def ffmpeg_info(want: Wanted) -> dict[str, Any]:
         result["package"] = _package(known, chosen.package)
     if not chosen.executable:
         return {**result, **_not_executable(chosen, want)}
-    trial = _tried(service, chosen, want)
+    ffprobes = find_candidates(service, timeout_s=want.timeout_s, program="ffprobe") if want.ffprobe else []
+    ffprobe = next((one for one in ffprobes if one.executable), None)
+    trial = _tried(service, chosen, want, ffprobe)
     result.update(version=trial.version or None, checks=trial.checks)
-    if trial.state in ("ok", "unknown"):
-        return {**result, "state": trial.state, "reason": trial.reason}
+    result.update(ffprobe=ffprobe.path if ffprobe else None)
+    if trial.state in ("ok", "no_device", "unknown"):
+        seen = trial.state != "unknown" and want.ffprobe
+        found = _fault_of_ffprobe(service, ffprobes, trial, known, want) if seen else {}
+        return {**result, **(found or {"state": trial.state, "reason": trial.reason})}
     if not chosen.package:
         return {**result, **_unowned(service, chosen, trial, candidates, want)}
     return {**result, **_diagnosed(chosen, trial, find_damage(service, chosen, trial, known, want))}
@@ -158,17 +166,41 @@ def _package(known: Mapping[str, Installed], name: str) -> dict[str, Any] | None
     return {"name": name, "version": one.version, "state": one.state} if one and one.version else None
 
 
-def _tried(service: Service, candidate: Candidate, want: Wanted) -> Trial:
+def _tried(service: Service, candidate: Candidate, want: Wanted, ffprobe: Candidate | None = None) -> Trial:
     if candidate.is_program:
-        return try_ffmpeg(service, candidate.path, want)
+        usable = ffprobe.path if ffprobe and ffprobe.is_program else ""
+        return try_ffmpeg(service, candidate.path, want, usable)
     return Trial("broken_binary", f"{candidate.path} begins neither as a program nor as a script, and was not run")
 
 
+def _fault_of_ffprobe(
+    service: Service, candidates: Sequence[Candidate], trial: Trial, known: Mapping[str, Installed], want: Wanted
+) -> dict[str, Any]:
+    """What is wrong with ffprobe, which can be missing or broken alone; empty where nothing is."""
+    chosen = next((one for one in candidates if one.executable), None)
+    if chosen is None:
+        there = next((one for one in candidates if one.exists), None)
+        return _not_executable(there, want) if there else _missing(service, candidates, known, want, "ffprobe")
+    if trial.ffprobe is None:
+        found = Trial("broken_binary", f"{chosen.path} begins neither as a program nor as a script, and was not run")
+    else:
+        found = trial.ffprobe
+    if found.state == "ok":
+        return {}
+    if not chosen.package:
+        return {"state": found.state, "reason": f"{chosen.path}, which no package owns, is broken ({found.reason})"}
+    return _diagnosed(chosen, found, find_damage(service, chosen, found, known, want))
+
+
 def _missing(
-    service: Service, candidates: Sequence[Candidate], known: Mapping[str, Installed], want: Wanted
+    service: Service,
+    candidates: Sequence[Candidate],
+    known: Mapping[str, Installed],
+    want: Wanted,
+    program: str = "ffmpeg",
 ) -> dict[str, Any]:
     links = [f"{one.path} is a link that leads nowhere" for one in candidates[:2]]
-    reason = "; ".join(["no ffmpeg on the service's PATH", *links])
+    reason = "; ".join([f"no {program} on the service's PATH", *links])
     found: dict[str, Any] = {"state": "missing"}
     package = known.get(want.package)
     if not known:

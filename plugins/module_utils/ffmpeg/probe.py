@@ -28,18 +28,54 @@ from ..system.systemd import main_pid, unit_name, unit_properties
 from . import packages
 
 _USER = re.compile(r"[a-z_][a-z0-9_-]{0,31}\Z")
-_CODEC = re.compile(r"[A-Za-z0-9_]{1,40}\Z")
+_CODEC = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,39}\Z")
+_DEVICE = re.compile(r"/dev/[A-Za-z0-9/_.-]{1,100}\Z")
+# What a format's file has to be called, and what stands there afterwards where that is another.
+_FILES = {
+    "hls": ("probe.m3u8", "probe.m3u8"),
+    "dash": ("probe.mpd", "probe.mpd"),
+    "segment": ("probe-%03d.ts", "probe-000.ts"),
+    "stream_segment": ("probe-%03d.ts", "probe-000.ts"),
+    "image2": ("probe-%03d.png", "probe-001.png"),
+}
+# A format that takes few codecs; any other gets the first encoders.
+_TAKES = {"webm": re.compile(r"vp[89]|av1|opus|vorbis"), "ogg": re.compile(r"theora|vp8|opus|vorbis|flac")}
+_VAAPI = ("-vf", "format=nv12,hwupload")
+# Encoders of hardware, by the ends of their names: what prepares their device, and how they get their frames.
+_HARDWARE: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    "vaapi": (("-vaapi_device", "{device}"), _VAAPI),
+    "qsv": (
+        ("-init_hw_device", "qsv=hw:{device}", "-filter_hw_device", "hw"),
+        ("-vf", "hwupload=extra_hw_frames=64,format=qsv"),
+    ),
+    "vulkan": (("-init_hw_device", "vulkan=hw", "-filter_hw_device", "hw"), _VAAPI),
+    "nvenc": ((), ("-pix_fmt", "yuv420p")),
+    "amf": ((), ("-pix_fmt", "yuv420p")),
+    "mf": ((), ("-pix_fmt", "yuv420p")),
+    "v4l2m2m": ((), ("-pix_fmt", "yuv420p")),
+    "omx": ((), ("-pix_fmt", "yuv420p")),
+    "rkmpp": ((), ("-pix_fmt", "nv12")),
+    "videotoolbox": ((), ("-pix_fmt", "yuv420p")),
+}
+_NO_DEVICE = re.compile(
+    r"[^\n]*(?:Device creation failed|Failed to set value '[^']*' for option '(?:vaapi_device|init_hw_device)'"
+    r"|No VA display found|Cannot load lib(?:cuda|nvidia-encode|amfrt)|No capable devices found|No device available"
+    r"|Could not find a valid device|Cannot open the drm device|DLL amfrt|[Nn]o such device|hwdevice|hw_device"
+    r"|Error initializing (?:the|an internal) (?:MFX|VAAPI)|CUDA_ERROR|Instance creation failure)[^\n]*"
+)
 # What decides which ffmpeg is run and which libraries it gets; nothing else of the service's environment is looked at.
 _VARIABLES = ("PATH", "LD_LIBRARY_PATH", "LD_PRELOAD")
 _ASSIGNMENT = f"^[[:space:]]*({'|'.join(_VARIABLES)})[[:space:]]*="
 _DIRECTORY = re.compile(r"/[^\0\n]*/media-ops-ffmpeg\.[A-Za-z0-9]{6}\Z")
-# For each directory that holds an ffmpeg, or a link of that name: its number, whether we may run it, mode and owner,
+# For each directory that holds a program, or a link of its name: its number, whether we may run it, mode and owner,
 # its first two bytes, and where it really is.
 _LOOK = r"""
 echo looked
+program=$1
+shift
 number=0
 for directory do
-  file=$directory/ffmpeg
+  file=$directory/$program
   if [ -e "$file" ] || [ -L "$file" ]; then
     may=no; [ -f "$file" ] && [ -x "$file" ] && may=yes
     facts=$(stat -L -c '%04a|%U:%G' -- "$file" 2>/dev/null) || facts='|'
@@ -78,6 +114,8 @@ def ffmpeg_argument_spec() -> dict[str, Any]:
         "audio_encoders": {"type": "list", "elements": "str", "default": ["aac"]},
         "muxers": {"type": "list", "elements": "str", "default": ["mp4"]},
         "decoders": {"type": "list", "elements": "str", "default": ["h264", "aac"]},
+        "ffprobe": {"type": "bool", "default": True},
+        "hardware_device": {"type": "str", "default": "/dev/dri/renderD128"},
     }
 
 
@@ -94,6 +132,8 @@ class Wanted:
     audio_encoders: tuple[str, ...]
     muxers: tuple[str, ...]
     decoders: tuple[str, ...]
+    ffprobe: bool = True
+    hardware_device: str = "/dev/dri/renderD128"
 
 
 def wanted(params: Mapping[str, Any]) -> Wanted:
@@ -112,10 +152,14 @@ def wanted(params: Mapping[str, Any]) -> Wanted:
     for option in ("video_encoders", "audio_encoders", "muxers", "decoders"):
         for name in params[option]:
             if not _CODEC.match(name):
-                raise OptionError(option, name, "must be names as ffmpeg lists them, of letters, digits and _")
+                raise OptionError(option, name, "must be names as ffmpeg lists them, of letters, digits, _ and -")
     for option in ("video_encoders", "muxers"):
         if not params[option]:
             raise OptionError(option, [], "must name at least one: without it nothing can be encoded")
+    if not _DEVICE.match(params["hardware_device"]):
+        raise OptionError("hardware_device", params["hardware_device"], "must be a path below /dev")
+    if all(hardware_of(name) for name in params["video_encoders"]):
+        raise OptionError("video_encoders", params["video_encoders"], "must name one that works without a device, too")
     return Wanted(
         unit=params["unit"],
         user=user,
@@ -126,7 +170,15 @@ def wanted(params: Mapping[str, Any]) -> Wanted:
         audio_encoders=tuple(params["audio_encoders"]),
         muxers=tuple(params["muxers"]),
         decoders=tuple(params["decoders"]),
+        ffprobe=params["ffprobe"],
+        hardware_device=params["hardware_device"],
     )
+
+
+def hardware_of(encoder: str) -> str:
+    """The kind of hardware that an encoder needs, "" for one that needs none."""
+    ending = encoder.rpartition("_")[2]
+    return ending if "_" in encoder and ending in _HARDWARE else ""
 
 
 def _is_user(name: str) -> bool:
@@ -137,12 +189,13 @@ def _is_user(name: str) -> bool:
 
 @dataclass(frozen=True)
 class Service:
-    """What the service's user runs commands with."""
+    """What the service's user runs commands with; ``unit_path`` is what its unit says where the process has another."""
 
     user: str
     variables: dict[str, str]
     path_source: str
     directory: str = "/"
+    unit_path: str = ""
 
     @property
     def path(self) -> str:
@@ -182,7 +235,9 @@ def find_service(want: Wanted) -> Service:
         seen = fallback.run([*pattern, environ_path(pid)], timeout_s=10)
         variables = dict(one.split("=", 1) for one in seen.out.split("\0") if "=" in one)
         if "PATH" in variables:
-            return replace(fallback, variables=variables, path_source="process")
+            said = unit_environment(properties).variables.get("PATH", "")
+            other = said if said != variables["PATH"] else ""
+            return replace(fallback, variables=variables, path_source="process", unit_path=other)
     environment = unit_environment(properties)
     variables = environment.variables
     if environment.unreadable:
@@ -228,14 +283,14 @@ class Candidate:
         }
 
 
-def find_candidates(service: Service, *, timeout_s: float) -> list[Candidate]:
-    """Every ffmpeg on the service's PATH, first the one that a start by name finds first.
+def find_candidates(service: Service, *, timeout_s: float, program: str = "ffmpeg") -> list[Candidate]:
+    """Every program of a name on the service's PATH, first the one that a start by name finds first.
 
     Raises:
         MediaOpsError: the service's user cannot be asked.
     """
     directories = service.directories
-    looked = service.run(["sh", "-c", _LOOK, "sh", *directories], timeout_s=timeout_s)
+    looked = service.run(["sh", "-c", _LOOK, "sh", program, *directories], timeout_s=timeout_s)
     lines = looked.out.splitlines()
     if looked.rc != 0 or lines[:1] != ["looked"]:
         why = f"no answer within {timeout_s:g} s" if looked.timed_out else one_line(looked.msg) or "no answer"
@@ -245,7 +300,7 @@ def find_candidates(service: Service, *, timeout_s: float) -> list[Candidate]:
         parts = line.split("|", 5)
         if len(parts) == 6 and parts[0].isdigit():
             number, may, mode, owner, first, target = parts
-            path = os.path.join(directories[int(number)], "ffmpeg")
+            path = os.path.join(directories[int(number)], program)
             # /bin and /usr/bin may be one directory
             found.setdefault(target or path, Candidate(path, may == "yes", mode, owner, first, target))
     owned = packages.owners(one.path for one in found.values())
@@ -260,6 +315,7 @@ class Trial:
     reason: str = ""
     version: str = ""
     ran: Ran | None = None
+    ffprobe: Trial | None = None
     checks: list[dict[str, Any]] = field(default_factory=list)
 
     def note(self, check: str, path: str, ran: Ran, wrong: str) -> None:
@@ -287,13 +343,23 @@ def _exit_code(ran: Ran) -> int | None:
     return ran.rc if ran.rc is None or ran.rc >= 0 else 128 - ran.rc
 
 
-def try_ffmpeg(service: Service, path: str, want: Wanted) -> Trial:
-    """Encode a second of picture and sound with each encoder that is wanted, and decode it again."""
+def try_ffmpeg(service: Service, path: str, want: Wanted, ffprobe: str = "") -> Trial:
+    """Encode a second of picture and sound with each encoder that is wanted, and decode it again.
+
+    Args:
+        service: what it is run as.
+        path: the ffmpeg.
+        want: what it must be able to do.
+        ffprobe: what is to look at the result, "" for none. Its fault is in ``Trial.ffprobe``.
+    """
     trial = Trial()
 
-    def check(name: str, argv: Sequence[str]) -> Ran | None:
+    def check(name: str, argv: Sequence[str], *, needs_device: bool = False) -> Ran | None:
         ran = service.run_ffmpeg([path, *argv], timeout_s=want.timeout_s)
         state, reason = judge(ran, want.timeout_s)
+        lacking = _NO_DEVICE.search(ran.err) if needs_device and state == "failed" else None
+        if lacking:
+            state, reason = "no_device", one_line(lacking.group(0), 300)
         trial.note(name, path, ran, reason)
         if state != "ok" and trial.state == "ok":
             trial.state, trial.reason, trial.ran = state, f"{name}: {reason}", ran
@@ -302,7 +368,11 @@ def try_ffmpeg(service: Service, path: str, want: Wanted) -> Trial:
     try:
         with _private_directory(service) as directory:
             if check("encode", encode_arguments(want, directory)) and _is_written(service, trial, want, directory):
-                check("decode", [*_QUIET, "-i", _output(directory, want.muxers[0]), "-f", "null", "-"])
+                check("decode", [*_QUIET, "-i", _written(directory, want.muxers[0]), "-f", "null", "-"])
+                if ffprobe:
+                    trial.ffprobe = _try_ffprobe(service, ffprobe, _written(directory, want.muxers[0]), want, trial)
+                for encoder in filter(hardware_of, want.video_encoders):
+                    check(f"encode {encoder}", hardware_arguments(want, encoder), needs_device=True)
     except MediaOpsError as error:
         return Trial("unknown", str(error))
     if trial.state in ("ok", "codec_missing", "failed"):
@@ -311,12 +381,16 @@ def try_ffmpeg(service: Service, path: str, want: Wanted) -> Trial:
         trial.version = named.group(1)[:80] if named else ""
     listed = check("decoders", ["-hide_banner", "-decoders"]) if trial.state == "ok" and want.decoders else None
     if listed is not None:
-        names = set(re.findall(r"^ [VAS][A-Z.]{5} (\S+)", listed.out, re.MULTILINE))
-        lacking = [name for name in want.decoders if name not in names]
-        trial.checks[-1]["msg"] = f"{len(want.decoders) - len(lacking)} of {len(want.decoders)} wanted"
-        if lacking:
-            trial.fail("codec_missing", f"no decoder {', '.join(lacking)}")
+        _look_for_decoders(trial, listed.out, want.decoders)
     return trial
+
+
+def _look_for_decoders(trial: Trial, listed: str, wanted_ones: Sequence[str]) -> None:
+    names = set(re.findall(r"^ [VAS][A-Z.]{5} (\S+)", listed, re.MULTILINE))
+    lacking = [name for name in wanted_ones if name not in names]
+    trial.checks[-1]["msg"] = f"{len(wanted_ones) - len(lacking)} of {len(wanted_ones)} wanted"
+    if lacking:
+        trial.fail("codec_missing", f"no decoder {', '.join(lacking)}")
 
 
 _QUIET = ("-hide_banner", "-nostdin", "-loglevel", "error")
@@ -325,20 +399,55 @@ _QUIET = ("-hide_banner", "-nostdin", "-loglevel", "error")
 def encode_arguments(want: Wanted, directory: str) -> list[str]:
     """ffmpeg's arguments for one second with every wanted encoder and muxer, from sources that ffmpeg makes itself."""
     sources = ["-f", "lavfi", "-i", "testsrc=duration=1:size=320x240:rate=10"]
-    streams = ["-map", "0:v", "-pix_fmt", "yuv420p", "-c:v", want.video_encoders[0]]
+    software = [name for name in want.video_encoders if not hardware_of(name)]
     if want.audio_encoders:
         sources += ["-f", "lavfi", "-i", "sine=duration=1"]
-        streams += ["-map", "1:a", "-c:a", want.audio_encoders[0]]
-    outputs = [one for muxer in want.muxers for one in (*streams, "-f", muxer, _output(directory, muxer))]
-    for encoder in want.video_encoders[1:]:
+    outputs: list[str] = []
+    for muxer in want.muxers:
+        outputs += ["-map", "0:v", "-pix_fmt", "yuv420p", "-c:v", _fitting(muxer, software)]
+        if want.audio_encoders and muxer != "image2":
+            outputs += ["-map", "1:a", "-c:a", _fitting(muxer, want.audio_encoders)]
+        outputs += ["-f", muxer, _output(directory, muxer)]
+    for encoder in software[1:]:
         outputs += ["-map", "0:v", "-pix_fmt", "yuv420p", "-c:v", encoder, "-f", "null", "-"]
     for encoder in want.audio_encoders[1:]:
         outputs += ["-map", "1:a", "-c:a", encoder, "-f", "null", "-"]
     return [*_QUIET, "-y", *sources, *outputs]
 
 
+def hardware_arguments(want: Wanted, encoder: str) -> list[str]:
+    """ffmpeg's arguments for one second with an encoder of hardware, with its device and the frames that it takes."""
+    device, frames = _HARDWARE[hardware_of(encoder)]
+    prepared = [one.format(device=want.hardware_device) for one in device]
+    source = ["-f", "lavfi", "-i", "testsrc=duration=1:size=320x240:rate=10"]
+    return [*_QUIET, "-y", *prepared, *source, *frames, "-c:v", encoder, "-f", "null", "-"]
+
+
+def _fitting(muxer: str, encoders: Sequence[str]) -> str:
+    """The first encoder that a format takes, as far as that is known."""
+    takes = _TAKES.get(muxer)
+    return next((name for name in encoders if takes is None or takes.search(name)), encoders[0])
+
+
 def _output(directory: str, muxer: str) -> str:
-    return f"{directory}/probe.{muxer}"
+    return f"{directory}/{_FILES.get(muxer, (f'probe.{muxer}', ''))[0]}"
+
+
+def _written(directory: str, muxer: str) -> str:
+    """The file that a format leaves, the first where there are several."""
+    return f"{directory}/{_FILES.get(muxer, ('', f'probe.{muxer}'))[1]}"
+
+
+def _try_ffprobe(service: Service, path: str, file: str, want: Wanted, trial: Trial) -> Trial:
+    """What ffprobe says of the file that was encoded."""
+    ran = service.run_ffmpeg(
+        [path, "-v", "error", "-show_entries", "stream=codec_type", "-of", "csv=p=0", file], timeout_s=want.timeout_s
+    )
+    state, reason = judge(ran, want.timeout_s)
+    if state == "ok" and "video" not in ran.out:
+        state, reason = "broken_binary", "ended with exit code 0, and has seen no picture"
+    trial.note("ffprobe", path, ran, reason)
+    return Trial(state, f"ffprobe: {reason}" if reason else "", ran=ran)
 
 
 @contextlib.contextmanager
@@ -356,7 +465,7 @@ def _private_directory(service: Service) -> Iterator[str]:
 
 def _is_written(service: Service, trial: Trial, want: Wanted, directory: str) -> bool:
     """Whether the encode left its files: a program that does nothing ends with 0, too."""
-    paths = [_output(directory, muxer) for muxer in want.muxers]
+    paths = [_written(directory, muxer) for muxer in want.muxers]
     seen = service.run(["stat", "-c", "%s", "--", *paths], timeout_s=10)
     sizes = [int(line) for line in seen.out.split() if line.isdigit()]
     if len(sizes) == len(paths) and all(size > 0 for size in sizes):

@@ -16,8 +16,9 @@ from datetime import datetime, timezone
 from typing import Any, Callable
 
 from ..shapes import number
-from ..times import from_text, to_text
+from ..times import to_text
 from .where import Get
+from .writers import carried_entry, carried_text, with_time
 
 UNKNOWN, OTHER = "UNKNOWN", "OTHER"
 RELATIVE_ERROR = 0.01
@@ -37,17 +38,31 @@ _scan: Callable[[str, int], tuple[Any, int]] = _decoder.scan_once
 
 
 def parse(line: bytes | bytearray) -> dict[str, Any] | None:
-    """The JSON object of a line, else None. Invalid UTF-8 and control characters within texts do not spoil it."""
+    """The JSON object of a line, else None. Invalid UTF-8 and control characters within texts do not spoil it.
+
+    What Docker, Kubernetes, the journal or syslog carried is the object within theirs, or behind what they wrote.
+    """
     text = line.decode("utf-8", "replace")
     try:
         entry, end = _scan(text, 0)
         if end != len(text):
             entry = _decoder.decode(text)
     except StopIteration:  # space before it, or nothing that starts a value
-        return parse(line.lstrip()) if line[:1].isspace() else None
+        return parse(line.lstrip()) if line[:1].isspace() else _behind_a_head(text)
+    except (ValueError, RecursionError):
+        return _behind_a_head(text)
+    if not isinstance(entry, dict):
+        return None
+    return carried_entry(entry, _decoder.decode) if "log" in entry or "MESSAGE" in entry else entry
+
+
+def _behind_a_head(text: str) -> dict[str, Any] | None:
+    carried, at = carried_text(text)
+    try:
+        entry = _decoder.decode(carried)
     except (ValueError, RecursionError):
         return None
-    return entry if isinstance(entry, dict) else None
+    return with_time(entry, at) if isinstance(entry, dict) else None
 
 
 def shown(value: Any) -> str:
@@ -200,18 +215,6 @@ class Figures:
         return found
 
 
-def _moment(text: Any) -> datetime | None:
-    """A timestamp as UTC without a zone mark, which is how most are written and what compares fastest."""
-    try:
-        moment = datetime.fromisoformat(text)
-        if moment.tzinfo is None:
-            return moment
-    except (ValueError, TypeError):
-        pass
-    found = from_text(text)
-    return found.replace(tzinfo=None) if found else None
-
-
 def _text_of(moment: datetime | None) -> str | None:
     return to_text(moment.replace(tzinfo=timezone.utc)) if moment else None
 
@@ -225,7 +228,7 @@ class Digest:
         count_by: Mapping[str, Get],
         numeric: Mapping[str, Get],
         fields: Mapping[str, Get],
-        time_of: Get,
+        time_of: Callable[[Mapping[str, Any]], datetime | None],
         last: int,
         only_last: bool,
         max_values: int,
@@ -250,7 +253,7 @@ class Digest:
 
     def add(self, entry: Mapping[str, Any], line: bytes | bytearray) -> None:
         """Take one entry, with the line that it was read from; outside of the window of time it does not count."""
-        at = _moment(self._time_of(entry))
+        at = self._time_of(entry)
         if at is None:
             self.undated += 1
             if self._since is not None:

@@ -13,19 +13,25 @@ import contextlib
 import hashlib
 import json
 import os
-import re
+import stat
+import subprocess
 import time
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Callable
+from typing import IO, Any, Callable, cast
 
 from ..opener import open_regular, resolved
+from ..rotated import PACKED, may_be_of, rotated_of
 from ..shapes import json_object, one_line
 from .scan import ReadInto
 
 HEAD = 4096
-DAMAGED = (EOFError, zlib.error)  # and OSError, of which BadGzipFile is one
+try:
+    from lzma import LZMAError
+except ImportError:  # not every Python was built with it
+    LZMAError = EOFError  # type: ignore[misc,assignment]
+DAMAGED = (EOFError, zlib.error, LZMAError)  # and OSError, of which BadGzipFile is one
 
 _FILES_MAX = 500
 _TRIES = 20
@@ -37,8 +43,7 @@ class LogFile:
     """One file of a log, open unless its state is other than ok."""
 
     path: str
-    rotation: int
-    zipped: bool
+    packed: str
     state: str = "ok"
     reason: str = ""
     handle: int = -1
@@ -48,17 +53,62 @@ class LogFile:
     mtime: float = 0.0
     head: bytes = b""
 
-    def reader(self, offset: int) -> ReadInto:
-        """What reads the content from an offset on."""
+    @property
+    def zipped(self) -> bool:
+        """Whether its content is packed."""
+        return self.packed != ""
+
+    def parts(self, offset: int) -> list[tuple[int, int | None]]:
+        """Where its content has data from an offset on, from and to; None for its end. Holes are no lines."""
+        if self.zipped:
+            return [(offset, None)]
+        found: list[tuple[int, int | None]] = []
+        at = offset
+        with contextlib.suppress(OSError):  # no more data, or a file system that does not tell
+            while True:
+                begin = os.lseek(self.handle, at, os.SEEK_DATA)
+                at = os.lseek(self.handle, begin, os.SEEK_HOLE)
+                found.append((begin, at))
+        if not found:
+            return [] if offset < self.size and self.holes else [(offset, None)]
+        # What is written meanwhile is read as well.
+        begin, end = found[-1]
+        return found if end is not None and end < self.size else [*found[:-1], (begin, None)]
+
+    @property
+    def holes(self) -> int:
+        """How many bytes of its size take no room, as what was emptied under its writer's hands leaves them."""
+        if self.zipped or self.state != "ok":
+            return 0
+        return max(0, self.size - os.fstat(self.handle).st_blocks * 512)
+
+    def reader(self, offset: int, end: int | None = None) -> ReadInto:
+        """What reads the content from an offset on, as far as ``end`` where there is one.
+
+        Raises:
+            OSError: nothing on this host unpacks it.
+        """
         if not self.zipped:
             os.lseek(self.handle, offset, os.SEEK_SET)
-            return lambda view: os.readv(self.handle, [view])
+            if end is None:
+                return lambda view: os.readv(self.handle, [view])
+            return self._up_to(end)
         os.lseek(self.handle, 0, os.SEEK_SET)
-        import gzip  # late: few runs need it
+        content = _unpacked(self.handle, self.packed)
+        left = offset
+        while left:
+            passed = len(content.read(min(left, 1 << 20)))
+            if not passed:
+                break
+            left -= passed
+        return content.readinto  # type: ignore[no-any-return]
 
-        content = gzip.GzipFile(fileobj=os.fdopen(self.handle, "rb", closefd=False), mode="rb")
-        content.seek(offset)
-        return content.readinto
+    def _up_to(self, end: int) -> ReadInto:
+        def read(view: memoryview) -> int:
+            left = end - os.lseek(self.handle, 0, os.SEEK_CUR)
+            return os.readv(self.handle, [view[: max(0, left)]]) if left > 0 else 0
+
+        return read
 
     def first_bytes(self) -> bytes:
         """The start of the content."""
@@ -83,24 +133,79 @@ class LogFile:
             self.handle = -1
 
 
-def open_files(path: str, *, rotated: bool, wanted: Callable[[float], bool]) -> list[LogFile]:
-    """The files of a log, oldest first, the one that is written to last.
+def _unpacked(handle: int, packed: str) -> Any:
+    """The content of a packed file, as a file. Late imports: few runs need them, and not every Python has them all."""
+    file = os.fdopen(handle, "rb", closefd=False)
+    try:
+        if packed == ".gz":
+            import gzip
+
+            return gzip.GzipFile(fileobj=file, mode="rb")
+        if packed == ".bz2":
+            import bz2
+
+            return bz2.BZ2File(file)
+        if packed == ".xz":
+            import lzma as xz
+
+            return xz.LZMAFile(file)
+    except ImportError as error:
+        raise OSError(0, f"this Python unpacks no {packed}: {error}") from error
+    return _Zstd(handle)
+
+
+class _Zstd:
+    """What the command zstd unpacks: no Python before 3.14 does."""
+
+    def __init__(self, handle: int) -> None:
+        try:
+            self._process = subprocess.Popen(
+                ["zstd", "-q", "-d", "-c"], stdin=handle, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+            )
+        except FileNotFoundError:
+            raise OSError(0, "the command zstd, which would unpack it, is missing on this host") from None
+
+    def read(self, size: int) -> bytes:
+        buffer = bytearray(size)
+        return bytes(buffer[: self.readinto(memoryview(buffer))])
+
+    def readinto(self, view: memoryview) -> int:
+        stream = cast("IO[bytes]", self._process.stdout)
+        count: int = stream.readinto(view)  # type: ignore[attr-defined]
+        if not count and len(view) and self._process.wait():
+            raise EOFError("zstd cannot unpack it")
+        return count
+
+    def __del__(self) -> None:
+        process = getattr(self, "_process", None)
+        if process is not None:
+            process.kill()
+            if process.stdout:
+                process.stdout.close()
+            process.wait()
+
+
+def open_files(path: str, *, rotated: bool, wanted: Callable[[float], bool]) -> tuple[list[LogFile], list[str]]:
+    """The files of a log, oldest first, the one that is written to last; and the names that may be more of it.
 
     Args:
         path: the log.
-        rotated: whether to open PATH.1, PATH.2.gz ... too.
+        rotated: whether to open PATH.1, PATH.2.gz, PATH-20261128 ... too.
         wanted: whether a rotated file with this time of change is wanted.
     """
     try:
         real = resolved(path)
     except OSError as error:
-        return [_failed(LogFile(path=path, rotation=0, zipped=False), error)]
+        return [_failed(LogFile(path=path, packed=""), error)], []
     files: list[LogFile] = []
     for attempt in range(_TRIES):
-        before = _names(real) if rotated else {}
-        files = [_open(real, 0, path)]
-        for rotation, name in sorted(before.items())[:_FILES_MAX]:
-            found = _open(name, rotation, name)
+        before, unknown = _names(real) if rotated else ([], [])
+        left_out = [name for name in unknown if _is_wanted(name, wanted)]
+        files = [_open(real, "", path)]
+        chosen = before[:_FILES_MAX]
+        left_out += [name for name, _packed in before[_FILES_MAX:] if _is_wanted(name, wanted)]
+        for name, packed in chosen:
+            found = _open(name, packed, name)
             known = any((one.device, one.inode) == (found.device, found.inode) for one in files if one.state == "ok")
             if found.state == "missing" or (found.state == "ok" and (known or not wanted(found.mtime))):
                 found.close()
@@ -109,7 +214,7 @@ def open_files(path: str, *, rotated: bool, wanted: Callable[[float], bool]) -> 
         last_try = attempt == _TRIES - 1
         # Between the renaming of a log and the making of the new one there is a moment without a log.
         gap = files[0].state == "missing" and os.path.lexists(f"{real}.1") and _is_new(f"{real}.1")
-        if last_try or (not gap and (not rotated or (_names(real) == before and _still(files[0], real)))):
+        if last_try or (not gap and (not rotated or (_names(real)[0] == before and _still(files[0], real)))):
             break
         for one in files:
             one.close()
@@ -117,7 +222,14 @@ def open_files(path: str, *, rotated: bool, wanted: Callable[[float], bool]) -> 
     for one in files:
         if one.state == "ok" and not one.zipped:
             one.head = one.first_bytes()
-    return files[::-1]
+    return files[::-1], left_out
+
+
+def _is_wanted(path: str, wanted: Callable[[float], bool]) -> bool:
+    with contextlib.suppress(OSError):
+        facts = os.stat(path, follow_symlinks=False)
+        return stat.S_ISREG(facts.st_mode) and facts.st_size > 0 and wanted(facts.st_mtime)
+    return False
 
 
 def _is_new(path: str) -> bool:
@@ -135,20 +247,28 @@ def _still(file: LogFile, path: str) -> bool:
     return file.state != "ok" or (facts.st_dev, facts.st_ino) == (file.device, file.inode)
 
 
-def _names(path: str) -> dict[int, str]:
-    """The rotated files by number. Where there is a file and its compressed copy, the file."""
-    pattern = re.compile(re.escape(os.path.basename(path)) + r"\.([1-9][0-9]{0,5})(\.gz)?")
-    found: dict[int, str] = {}
+def _names(path: str) -> tuple[list[tuple[str, str]], list[str]]:
+    """The rotated files, newest first, with their endings where they are packed; and what may be more of them.
+
+    Where there is a file and its compressed copy, the file.
+    """
+    directory, log = os.path.split(path)
+    found: dict[tuple[int, int, str], tuple[str, str]] = {}
+    unknown: list[str] = []
     with contextlib.suppress(OSError):
-        for name in sorted(os.listdir(os.path.dirname(path)), key=len):
-            match = pattern.fullmatch(name)
-            if match:
-                found.setdefault(int(match.group(1)), os.path.join(os.path.dirname(path), name))
-    return found
+        for name in sorted(os.listdir(directory), key=lambda name: (len(name), name)):
+            if name == log:
+                continue
+            seen = rotated_of(log, name)
+            if seen and seen.packed in ("", *PACKED):
+                found.setdefault(seen.order, (os.path.join(directory, name), seen.packed))
+            elif seen or may_be_of(log, name):
+                unknown.append(os.path.join(directory, name))
+    return [found[order] for order in sorted(found, reverse=True)], unknown
 
 
-def _open(path: str, rotation: int, name: str) -> LogFile:
-    file = LogFile(path=name, rotation=rotation, zipped=path.endswith(".gz"))
+def _open(path: str, packed: str, name: str) -> LogFile:
+    file = LogFile(path=name, packed=packed)
     try:
         file.handle = open_regular(path)
     except OSError as error:

@@ -10,7 +10,7 @@ import os
 import re
 from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Callable
 
 from ..deadline import deadline_of
 from ..errors import OptionError
@@ -21,6 +21,7 @@ from .files import Cursor, Place
 from .reading import Reading
 from .scan import BLOCK, Scanner
 from .where import OPS, Where, getter
+from .writers import time_reader
 
 _RANGES = {
     "hours": (0.001, 87_840),
@@ -53,6 +54,7 @@ def argument_spec() -> dict[str, Any]:
                 "value": {"type": "raw"},
             },
         },
+        "failures_only": {"type": "bool", "default": False},
         "count_by": fields,
         "numeric": fields,
         "count_scope": {"type": "str", "choices": ["all", "last"], "default": "all"},
@@ -76,7 +78,7 @@ def log_digest(params: Mapping[str, Any], *, check_mode: bool = False) -> dict[s
         count_by={field: getter("count_by", field) for field in params["count_by"]},
         numeric={field: getter("numeric", field) for field in params["numeric"]},
         fields={field: getter("fields", field) for field in params["fields"]},
-        time_of=getter("time_field", params["time_field"]),
+        time_of=_time_of(params),
         last=params["last"],
         only_last=params["count_scope"] == "last",
         max_values=params["max_values"],
@@ -85,7 +87,7 @@ def log_digest(params: Mapping[str, Any], *, check_mode: bool = False) -> dict[s
     )
     scanner = Scanner(
         digest,
-        Where(params["where"]),
+        Where(params["where"], failures_only=params["failures_only"]),
         max_line_bytes=params["max_line_bytes"],
         parse_all=params["parse_all"],
     )
@@ -112,11 +114,17 @@ def log_digest(params: Mapping[str, Any], *, check_mode: bool = False) -> dict[s
         "lines": scanner.lines,
         "bad_lines": scanner.bad_lines,
         "too_long_lines": scanner.too_long_lines,
+        "unlevelled": scanner.unlevelled,
         "parsed": "all" if scanner.parses_all else "matching",
         **digest.result(),
         "cursor": {"path": store.path, "found": store.found, "written": written} if store else None,
         "cursor_reset": store.cursor.reset if store else "",
     }
+
+
+def _time_of(params: Mapping[str, Any]) -> Callable[[Mapping[str, Any]], datetime | None]:
+    getter("time_field", params["time_field"])
+    return time_reader(params["time_field"])
 
 
 def _check(params: Mapping[str, Any]) -> datetime | None:

@@ -16,6 +16,7 @@ from .scan import ReadInto, Scanner
 
 # A file changed before the window can hold nothing of it; the hour is for clocks that were set.
 _CLOCK_SLACK_S = 3600
+_LEFT_OUT_MAX = 20
 
 
 class Reading:
@@ -44,11 +45,14 @@ class Reading:
         self._bytes = 0
         self._partial = 0
         self._complete = True
+        self._left_out: list[str] = []
         self.places: list[Place] = []
 
     def run(self) -> None:
         """Read what is asked for into the scanner, with what comes below it."""
-        files = open_files(self._path, rotated=self._rotated or self._cursor is not None, wanted=self._is_wanted)
+        files, self._left_out = open_files(
+            self._path, rotated=self._rotated or self._cursor is not None, wanted=self._is_wanted
+        )
         try:
             plan = self._plan(files)
             self._problems = [file for file, _offset in plan if file.state != "ok"]
@@ -82,12 +86,12 @@ class Reading:
         """As much as max_bytes allows, from the end."""
         plan: list[tuple[LogFile, int]] = []
         for file in reversed(files):
-            offset = 0 if file.state != "ok" else max(0, file.size - left)
+            offset = 0 if file.state != "ok" else max(0, file.size - left - file.holes)
             if offset and (file.zipped or left <= 0):
                 self._complete = False
                 break
             plan.insert(0, (file, offset))
-            left -= file.size - offset
+            left -= max(0, file.size - offset - file.holes)
             if offset:
                 self._complete = False
         self._left = None
@@ -100,17 +104,30 @@ class Reading:
         lines = self._scanner.lines
         # Where it starts anywhere, the line before is read to its end.
         start = offset - 1 if offset and self._cursor is None else offset
-        total = consumed = 0
+        total = 0
         try:
-            read_into = self._in_time(file, file.reader(start))
-            total, consumed, rest = self._scanner.read(read_into, limit=self._left, mid_line=start < offset)
-            if consumed < total:
-                taken = self._cursor is None and self._scanner.rest(rest)
-                self._partial += not taken
-            if self._left is not None:
-                self._left -= total
-                self._complete = self._complete and (self._left > 0 or start + total >= file.size)
-            self.places.append(Place.of(file, start + consumed))
+            parts = file.parts(start)
+            place = parts[0][0] if parts else file.size
+            for begin, end in parts:
+                read_into = self._in_time(file, file.reader(begin, end))
+                count, consumed, rest = self._scanner.read(
+                    read_into, limit=self._left, mid_line=begin == start < offset
+                )
+                total += count
+                place = begin + consumed
+                if consumed < count:
+                    if end is not None and begin + count >= end:
+                        self._scanner.cut_off(rest)
+                        place = end
+                    else:
+                        taken = self._cursor is None and self._scanner.rest(rest)
+                        self._partial += not taken
+                if self._left is not None:
+                    self._left -= count
+                    if self._left <= 0:
+                        self._complete = self._complete and begin + count >= file.size
+                        break
+            self.places.append(Place.of(file, place))
         except LateError as error:
             file.state, file.reason = "timeout", one_line(error)
             self._problems.append(file)
@@ -143,7 +160,8 @@ class Reading:
             "changed": False,
             "state": problem.state if problem else "ok",
             "reason": problem.reason if problem else "",
-            "complete": self._complete and problem is None,
+            "complete": self._complete and problem is None and not self._left_out,
+            "left_out": [one_line(path, 300) for path in self._left_out[:_LEFT_OUT_MAX]],
             "files": self._rows,
             "bytes_read": self._bytes,
             "partial_last_line": self._partial,

@@ -11,11 +11,12 @@ lines of a block are checked by looking for line ends that are unlike the others
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
-from typing import Callable
+from collections.abc import Iterable, Mapping
+from typing import Any, Callable
 
 from .digest import Digest, parse
-from .where import Where
+from .where import LEVEL, Pattern, Where
+from .writers import level_of
 
 BLOCK = 131_072
 _ANY_OBJECT = b'{"'
@@ -26,6 +27,13 @@ _LEARN_FROM = 20
 _LEARN_MAX = 100
 _AFTER_KEY = 12
 _FIRST_KEY = re.compile(rb'\{[ \t]*"[^"\\\n]{1,100}"')
+# An object within a text, as Docker and the journal carry one: its quotation marks are not those of the line.
+_WITHIN_A_TEXT = b'{\\"'
+_LEVEL_TEXTS_MAX = 12
+_LEVEL_TEXT = re.compile(
+    rb'"(?:level(?:_?name|no|_value|_number)?|lvl|log[_.]?level|severity|@l|L|Level|LogLevel|Severity|PRIORITY)"'
+    rb'[ \t]*:[ \t]*(?:"[^"\\\n]{1,20}"|[0-9]{1,6}[ \t]*[,}])'
+)
 
 ReadInto = Callable[[memoryview], int]
 
@@ -36,17 +44,25 @@ class Scanner:
     A line that has none of the patterns of the conditions is not parsed. It is taken for a JSON object when it starts
     as the other lines of the log do, ends with a brace, and holds no NUL byte; else it is parsed after all, and is bad
     when it is no JSON object.
+
+    Where the conditions are on the level alone, the texts by which this log tells its levels are learned from lines
+    that were parsed. Of a block of which each line has one of them, those of the wanted levels are parsed.
     """
 
     def __init__(self, digest: Digest, where: Where, *, max_line_bytes: int, parse_all: bool) -> None:
         self.lines = 0
         self.bad_lines = 0
         self.too_long_lines = 0
+        self.unlevelled = 0
         self._digest = digest
         self._matches = where.test()
+        self._by_level = where.by_level
+        self._learns_levels = where.by_level_only and not parse_all
+        self._level_texts: dict[bytes, str | None] = {}
+        self._told: set[str | None] = {None}
         self._patterns = [] if parse_all else where.patterns
         self._rare: dict[bytes, int] = {}
-        self.parses_all = not self._patterns
+        self.parses_all = not self._patterns and not self._learns_levels
         self._max_line = max_line_bytes
         self._buffer = bytearray(2 * BLOCK)
         self._start = b""
@@ -108,9 +124,26 @@ class Scanner:
         if entry is None or len(line) > self._max_line:
             return False
         self.lines += 1
+        self._take(entry, line)
+        return True
+
+    def cut_off(self, line: bytes) -> None:
+        """Take a line that a hole in the file ends: an entry where it is whole, else a bad line."""
+        if not self.rest(line):
+            self.lines += 1
+            self.bad_lines += 1
+
+    def _take(self, entry: Mapping[str, Any], line: bytes | bytearray) -> str | None:
+        """Take an entry where it matches; its level, where that was to be known."""
+        level = None
+        if self._by_level is not None:
+            level = level_of(entry)
+            self.unlevelled += level is None
+            if not self._by_level(level or entry.get(LEVEL)):
+                return level
         if self._matches(entry):
             self._digest.add(entry, line)
-        return True
+        return level
 
     def _too_long(self) -> None:
         self.lines += 1
@@ -125,28 +158,71 @@ class Scanner:
             begin = first_end + 1
         if begin == cut:
             return
-        if self.parses_all:
-            block = bytes(self._buffer[begin : cut - 1]).split(b"\n")
-            self.lines += len(block)
-            self._parse(block)
+        buffer = self._buffer
+        if self.parses_all or buffer.find(_WITHIN_A_TEXT, begin, cut) >= 0:
+            self._whole(begin, cut)
             return
         if self._start == _ANY_OBJECT and self._learned < _LEARN_MAX:
             self._learn(begin, cut)
+        before = self.lines
+        unlike = {(start, buffer.find(10, start)) for start in self._unlike(begin, cut)}
+        if self._learns_levels and not self._tell_their_levels(begin, cut, self.lines - before, unlike):
+            self.lines = before
+            self._whole(begin, cut)
+            return
         found = self._hits(begin, cut)
-        unlike = self._unlike(begin, cut)
         if unlike:
-            buffer = self._buffer
-            found = sorted({*found, *((start, buffer.find(10, start)) for start in unlike)})
-        self._parse([self._buffer[start:end] for start, end in found])
+            found = sorted({*found, *unlike})
+        self._parse([buffer[start:end] for start, end in found])
 
-    def _parse(self, lines: Iterable[bytes | bytearray]) -> None:
+    def _whole(self, begin: int, cut: int) -> None:
+        """Parse each line of a block."""
+        block = bytes(self._buffer[begin : cut - 1]).split(b"\n")
+        self.lines += len(block)
+        if not self._learns_levels:
+            self._parse(block)
+            return
+        self._parse(block[:_LEARN_FROM], learns=True)
+        self._parse(block[_LEARN_FROM:])
+
+    def _tell_their_levels(self, begin: int, cut: int, lines: int, unlike: set[tuple[int, int]]) -> bool:
+        """Whether each line of a block, but those that are parsed anyway, has one of the texts that tell levels."""
+        if not self._level_texts or None in self._level_texts.values():
+            return False
+        told = sum(self._buffer.count(text, begin, cut) for text in self._level_texts)
+        told -= sum(self._buffer.count(text, start, end) for text in self._level_texts for start, end in unlike)
+        return told == lines - len(unlike)
+
+    def _learn_level(self, line: bytes | bytearray, level: str | None) -> None:
+        """By which text of a line its level is told. With one that does not tell it, nothing is ever taken for told."""
+        texts = _LEVEL_TEXT.findall(line)
+        if level is None or not texts or (len(texts) == 1 and self._level_texts.get(texts[0]) == level):
+            return
+        self._told.add(level)
+        for text in texts:
+            if (
+                (text not in self._level_texts and len(self._level_texts) >= _LEVEL_TEXTS_MAX)
+                or len(texts) > 1
+                or self._level_texts.setdefault(text, level) != level
+            ):
+                self._level_texts[text] = None
+        is_wanted = self._by_level or (lambda _level: True)
+        keen = [text for text, told in self._level_texts.items() if told is not None and is_wanted(told)]
+        self._patterns = [Pattern(re.compile(re.escape(text)), text) for text in keen]
+
+    def _parse(self, lines: Iterable[bytes | bytearray], *, learns: bool = False) -> None:
         matches, add = self._matches, self._digest.add
         for line in lines:
             entry = parse(line)
             if entry is None:
                 self.bad_lines += 1
-            elif matches(entry):
-                add(entry, line)
+            elif self._by_level is None:
+                if matches(entry):
+                    add(entry, line)
+            else:
+                level = self._take(entry, line)
+                if learns or (level not in self._told and self._learns_levels):
+                    self._learn_level(line, level)
 
     def _learn(self, begin: int, cut: int) -> None:
         """Expect all lines to start as the first good ones do."""

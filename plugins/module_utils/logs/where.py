@@ -16,9 +16,12 @@ from typing import Any, Callable, NamedTuple
 
 from ..errors import OptionError
 from ..shapes import number
+from .writers import LEVELS, has_failed, level_name, level_of, level_of_number
 
 OPS = ("eq", "ne", "gt", "ge", "lt", "le", "in", "not_in", "exists", "contains", "contains_token")
 ANYWHERE = "*"
+LEVEL = "level"
+"""This field is the entry's level by one of five names, however its writer has it."""
 
 Get = Callable[[Mapping[str, Any]], Any]
 Test = Callable[[Mapping[str, Any]], bool]
@@ -35,13 +38,17 @@ def getter(option: str, field: str) -> Get:
     keys = field.split(".")
     if not all(keys) or len(field) > 200:
         raise OptionError(option, field, "must be names joined by dots, as extra.error_code, 200 characters at most")
+    if field == LEVEL:
+        return lambda entry: level_of(entry) or entry.get(LEVEL)
     if len(keys) == 1:
         return lambda entry: entry.get(field)
     if len(keys) == 2:
         outer, inner = keys
-        return lambda entry: found.get(inner) if isinstance(found := entry.get(outer), dict) else None
+        return lambda entry: found.get(inner) if isinstance(found := entry.get(outer), dict) else entry.get(field)
 
     def get(entry: Any) -> Any:
+        if field in entry:
+            return entry[field]
         for key in keys:
             if not isinstance(entry, dict):
                 return None
@@ -52,11 +59,23 @@ def getter(option: str, field: str) -> Get:
 
 
 class Where:
-    """Conditions that were checked."""
+    """Conditions that were checked.
 
-    def __init__(self, conditions: Sequence[Mapping[str, Any]]) -> None:
-        made = [_condition(condition) for condition in conditions]
+    Attributes:
+        by_level: the test of an entry's level, None where no condition is on it.
+        patterns: what is found in each line that fulfils the conditions; empty where nothing is known to be.
+    """
+
+    def __init__(self, conditions: Sequence[Mapping[str, Any]], *, failures_only: bool = False) -> None:
+        levels = [_on_level(condition) for condition in conditions if condition["field"] == LEVEL]
+        made = [_condition(condition) for condition in conditions if condition["field"] != LEVEL]
         self._tests = [test for test, _patterns in made]
+        if failures_only:
+            self._tests.append(has_failed)
+        self.by_level: Callable[[Any], bool] | None = (
+            (lambda level: all(test(level) for test in levels)) if levels else None
+        )
+        self.by_level_only = self.by_level is not None and not self._tests
         usable = [patterns for _test, patterns in made if patterns and len(patterns) <= _PATTERNS_MAX]
         # A long text is rarer than a short one, and a value rarer than the name of a field.
         best = max(
@@ -67,11 +86,35 @@ class Where:
             self.patterns.append(Pattern(re.compile(rb"\\u00[2-7]"), b"\\"))
 
     def test(self) -> Test:
-        """The test of a parsed entry."""
+        """The test of a parsed entry, but for its level."""
         tests = self._tests
         if len(tests) == 1:
             return tests[0]
         return lambda entry: all(test(entry) for test in tests)
+
+
+def _on_level(condition: Mapping[str, Any]) -> Callable[[Any], bool]:
+    """The test of a level: of the name that it has in common, or of what is none."""
+    op, value = condition["op"], condition.get("value")
+    if op in ("gt", "ge", "lt", "le"):
+        least = _as_level(value)
+        if least not in LEVELS:
+            raise _refuse(condition, f"a level: {', '.join(LEVELS)}")
+        rank = LEVELS.index(least)
+        compare: Callable[[int], bool] = {
+            "gt": lambda found: found > rank,
+            "ge": lambda found: found >= rank,
+            "lt": lambda found: found < rank,
+            "le": lambda found: found <= rank,
+        }[op]
+        return lambda level: level in LEVELS and compare(LEVELS.index(level))
+    wanted = [_as_level(one) for one in value] if isinstance(value, list) else _as_level(value)
+    test, _patterns = _condition({**condition, "value": wanted})
+    return lambda level: test({LEVEL: level})
+
+
+def _as_level(value: Any) -> Any:
+    return level_name(value) or level_of_number(value) or value
 
 
 class Pattern(NamedTuple):

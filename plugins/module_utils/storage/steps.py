@@ -103,7 +103,9 @@ class Probe:
             self._within(getattr(self, f"_{step}"), self._limit(step), step)
         except Exception as error:  # noqa: BLE001  whatever a library raises is a state of the step
             where = "STS" if step == "identity" else self._where
-            found = explain(error, step, where=where, show=self._shown, status=self._status)
+            clock = self.report["clock"]
+            skew_s = clock["skew_s"] if clock else None
+            found = explain(error, step, where=where, show=self._shown, status=self._status, skew_s=skew_s)
             state, reason = found.state, found.reason
         spent = round((time.monotonic() - began) * 1000)
         self.report["steps"].append({"step": step, "state": state, "reason": one_line(reason, 500), "ms": spent})

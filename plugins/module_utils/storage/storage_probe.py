@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any, Callable
 
 from ..times import to_text, utc_now
-from .client import in_child, need_boto3
+from .client import PLAIN_REQUESTS, in_child, need_boto3
 from .settings import Settings, clean, read_settings
 from .steps import Probe
 
@@ -35,7 +35,7 @@ def storage_probe(params: Mapping[str, Any], *, check_mode: bool, hide: Callable
         found = _not_probed(settings, settings.trouble.state, settings.trouble.reason)
     else:
         need_boto3()
-        ended = in_child(settings, lambda: Probe(settings).run(), settings.total_timeout)
+        ended = in_child(settings, lambda: Probe(settings).run(), settings.total_timeout, **PLAIN_REQUESTS)
         why = f"the probe ended without a result (wait status {ended.status})"
         found = _not_probed(settings, "unknown", why) if ended.found is None else ended.found
     result = {

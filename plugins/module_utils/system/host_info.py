@@ -20,6 +20,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timezone
 from typing import Any, Callable, NamedTuple
 
+from ..deadline import LateError
 from ..errors import MissingLibraryError, OptionError
 from ..redact import Redactor
 from ..shapes import one_line
@@ -39,17 +40,52 @@ def host_info(params: Mapping[str, Any]) -> dict[str, Any]:
     """What module host_info returns."""
     parts = _checked(params)
     psutil = _psutil()
-    found: dict[str, Any] = {"changed": False, "clock": _clock(psutil)}
+    found = _Parts()
+    clock = found.take("clock", lambda: _clock(psutil))
+    if clock is None:
+        found.values["clock"] = {"at": to_text(utc_now()), "booted_at": None, "uptime_s": None}
     if "load" in parts:
-        minute, five, fifteen = os.getloadavg()
-        found["load"] = {"load_1m": round(minute, 2), "load_5m": round(five, 2), "load_15m": round(fifteen, 2)}
+        found.take("load", _load)
     if "memory" in parts:
-        found["memory"] = _memory(psutil)
+        found.take("memory", lambda: _memory(psutil))
     if "disks" in parts:
-        found["disks"] = file_systems(psutil, params["paths"], params["path_timeout"])
+        found.take("disks", lambda: file_systems(psutil, params["paths"], params["path_timeout"]))
     if _SAMPLED & parts:
-        found.update(_measured(psutil, parts, params))
-    return found
+        _measure(found, psutil, parts, params)
+    return {"changed": False, **found.values, "unseen": found.unseen}
+
+
+class _Parts:
+    """What was found: each part by itself, null where it could not be seen, with a reason.
+
+    In containers /proc is made by others than the kernel, and psutil raises whatever it likes on what it does not know.
+    """
+
+    def __init__(self) -> None:
+        self.values: dict[str, Any] = {}
+        self.unseen: dict[str, str] = {}
+
+    def take(self, part: str, look: Callable[[], Any]) -> Any:
+        """Take a part; None where that fails."""
+        self.values[part] = self.attempt(part, look)
+        return self.values[part]
+
+    def attempt(self, part: str, look: Callable[[], Any]) -> Any:
+        """Look at a part that is not whole yet; None where that fails, or did before."""
+        if part in self.unseen:
+            return None
+        try:
+            return look()
+        except LateError:
+            raise
+        except Exception as error:  # noqa: BLE001  whatever psutil raises
+            self.unseen[part] = one_line(f"{type(error).__name__}: {error}", 300)
+            return None
+
+
+def _load() -> dict[str, float]:
+    minute, five, fifteen = os.getloadavg()
+    return {"load_1m": round(minute, 2), "load_5m": round(five, 2), "load_15m": round(fifteen, 2)}
 
 
 def _checked(params: Mapping[str, Any]) -> set[str]:
@@ -96,18 +132,22 @@ def _clock(psutil: Any) -> dict[str, Any]:
 
 
 def _memory(psutil: Any) -> dict[str, Any]:
-    memory, swap = psutil.virtual_memory(), psutil.swap_memory()
+    memory = psutil.virtual_memory()
+    try:
+        swap_total, swap_used = (found := psutil.swap_memory()).total, found.used
+    except (OSError, RuntimeError, ValueError, KeyError):  # the memory is more than the swap
+        swap_total = swap_used = None
     limit, charged = container_limit(memory.total)
     return {
         "total_bytes": memory.total,
         "free_bytes": memory.free,
         "available_bytes": memory.available,
-        "cached_bytes": memory.cached,
-        "buffers_bytes": memory.buffers,
+        "cached_bytes": getattr(memory, "cached", None),
+        "buffers_bytes": getattr(memory, "buffers", None),
         "used_percent": _percent(memory.total - memory.available, memory.total),
-        "swap_total_bytes": swap.total,
-        "swap_used_bytes": swap.used,
-        "swap_used_percent": _percent(swap.used, swap.total),
+        "swap_total_bytes": swap_total,
+        "swap_used_bytes": swap_used,
+        "swap_used_percent": None if swap_total is None or swap_used is None else _percent(swap_used, swap_total),
         "limit_bytes": limit,
         "limit_used_bytes": charged,
         "limit_used_percent": None if limit is None or charged is None else _percent(charged, limit),
@@ -140,8 +180,11 @@ def file_systems(
     psutil: Any, paths: Sequence[str], timeout: float, look: Callable[[str], dict[str, Any]] | None = None
 ) -> list[dict[str, Any]]:
     """The file system that each path lies on, each once, in the order of ``paths``."""
-    # The mount table is the kernel's own and never hangs.
-    mounts = psutil.disk_partitions(all=True)
+    try:
+        # The mount table is the kernel's own and never hangs.
+        mounts = psutil.disk_partitions(all=True)
+    except Exception:  # noqa: BLE001  the figures are the file system's own, whatever psutil makes of the table
+        mounts = []
     found = {}
     once = list(dict.fromkeys(paths))
     for path, seen in _look_all(once, timeout, look or _look):
@@ -272,25 +315,28 @@ def _mount_of(mounts: Iterable[Any], path: str) -> dict[str, Any]:
 # What is measured between two moments
 
 
-def _measured(psutil: Any, parts: set[str], params: Mapping[str, Any]) -> dict[str, Any]:
+def _measure(found: _Parts, psutil: Any, parts: set[str], params: Mapping[str, Any]) -> None:
     """Take all counters, wait, take them again; I/O after each interval, the rest over the whole time."""
-    cpu_before = psutil.cpu_times()
-    work_before = _walk(psutil) if "processes" in parts else {}
+
+    def counters() -> Any:
+        return found.attempt("io", lambda: _io_counters(psutil)) if "io" in parts else {}
+
+    cpu_before = found.attempt("cpu", psutil.cpu_times) if "cpu" in parts else None
+    work_before = found.attempt("processes", lambda: _walk(psutil)) if "processes" in parts else {}
     start = time.monotonic()
-    marks = [(start, _io_counters(psutil) if "io" in parts else {})]
+    marks = [(start, counters())]
     for number in range(1, params["samples"] + 1):
         # Against the start, so that the time the counters take does not add up.
         time.sleep(max(0.0, start + number * params["interval"] - time.monotonic()))
-        marks.append((time.monotonic(), _io_counters(psutil) if "io" in parts else {}))
+        marks.append((time.monotonic(), counters()))
     elapsed = marks[-1][0] - start
-    found: dict[str, Any] = {"measured_s": round(elapsed, 3)}
+    found.values["measured_s"] = round(elapsed, 3)
     if "cpu" in parts:
-        found["cpu"] = _cpu(cpu_before, psutil.cpu_times(), psutil.cpu_count())
+        found.take("cpu", lambda: _cpu(cpu_before, psutil.cpu_times(), psutil.cpu_count()))
     if "io" in parts:
-        found["io"] = io_rates(marks)
+        found.take("io", lambda: io_rates(marks))
     if "processes" in parts:
-        found["processes"] = _processes(psutil, work_before, time.monotonic() - start, params)
-    return found
+        found.take("processes", lambda: _processes(psutil, work_before, time.monotonic() - start, params))
 
 
 def _cpu(before: Any, after: Any, count: int | None) -> dict[str, Any]:
@@ -364,10 +410,18 @@ def _walk(psutil: Any) -> dict[tuple[int, float], _Use]:
     for process in psutil.process_iter():
         try:
             times = process.cpu_times()
-            found[process.pid, process.create_time()] = _Use(times.user + times.system, process.memory_info().rss)
+            found[process.pid, _started(process)] = _Use(times.user + times.system, process.memory_info().rss)
         except psutil.Error:  # gone meanwhile, or hidden from this user
             continue
     return found
+
+
+def _started(process: Any) -> float:
+    """When a process was started, as psutil has it; 0 where it cannot say, as a container's /proc/stat has no btime."""
+    try:
+        return float(process.create_time())
+    except (RuntimeError, ValueError, KeyError, IndexError):
+        return 0.0
 
 
 def _processes(
@@ -389,6 +443,14 @@ def _processes(
     }
 
 
+def _memory_total(psutil: Any) -> int:
+    """0 where it cannot be told: part ``memory`` says why."""
+    try:
+        return int(psutil.virtual_memory().total)
+    except Exception:  # noqa: BLE001  whatever psutil raises
+        return 0
+
+
 class _Describer:
     """Describes processes, each once."""
 
@@ -402,8 +464,8 @@ class _Describer:
         self._psutil = psutil
         self._cpu = cpu
         self._use = use
-        self._memory_total = psutil.virtual_memory().total
-        self._attributes = ["ppid", "username", "name", "status", "create_time"] + ["cmdline"] * with_arguments
+        self._memory_total = _memory_total(psutil)
+        self._attributes = ["ppid", "username", "name", "status"] + ["cmdline"] * with_arguments
         self._known: dict[tuple[int, float], dict[str, Any] | None] = {}
 
     def top(self, keys: Iterable[tuple[int, float]], limit: int) -> list[dict[str, Any]]:
@@ -423,10 +485,11 @@ class _Describer:
         pid, started = key
         try:
             # What this user may not see of a process is None.
-            facts = self._psutil.Process(pid).as_dict(self._attributes)
+            process = self._psutil.Process(pid)
+            facts = process.as_dict(self._attributes)
+            if _started(process) != started:
+                return None
         except self._psutil.Error:
-            return None
-        if facts["create_time"] != started:
             return None
         return {
             "pid": pid,
@@ -437,7 +500,7 @@ class _Describer:
             "cpu_percent": self._cpu[key],
             "memory_rss_bytes": self._use[key].rss,
             "memory_percent": _percent(self._use[key].rss, self._memory_total),
-            "started_at": to_text(datetime.fromtimestamp(started, timezone.utc)),
+            "started_at": to_text(datetime.fromtimestamp(started, timezone.utc)) if started else None,
             "command_line": command_line(facts["cmdline"]) if facts.get("cmdline") else None,
         }
 

@@ -562,7 +562,7 @@ def _details_log(log: Json) -> dict[str, Any]:
 
 
 def unread(answer: Json) -> str:
-    """Why a log tells nothing, "" where it does: it was not read, or most of it has no time or is no entry.
+    """Why a log tells nothing, "" where it does: not all was read, or most of it has no time or level or is no entry.
 
     Args:
         answer: of log_digest_info.
@@ -571,14 +571,22 @@ def unread(answer: Json) -> str:
         return f"no answer: {answer.get('msg') or 'the log was not read'}"
     if answer["state"] != "ok":
         return str(answer.get("reason") or f"the log is {answer['state']}")
-    lines, bad, matched, undated = (
-        number(answer.get(key)) or 0 for key in ("lines", "bad_lines", "matched", "undated")
+    lines, bad, matched, undated, unlevelled = (
+        number(answer.get(key)) or 0 for key in ("lines", "bad_lines", "matched", "undated", "unlevelled")
     )
-    if bad > lines - bad:
-        return f"{bad:g} of {lines:g} lines are no entries that could be read"
-    if undated > matched:
-        return f"{undated:g} of {matched + undated:g} entries have no time that could be read"
-    return ""
+    left_out = answer.get("left_out")
+    neighbours = left_out if isinstance(left_out, list) else []
+    reasons = (
+        (neighbours, f"{', '.join(map(str, neighbours[:3]))}: may be of this log, and cannot be read"),
+        (answer.get("complete") is False, "not all of the log was read"),
+        (bad > lines - bad, f"{bad:g} of {lines:g} lines are no entries that could be read"),
+        (undated > matched, f"{undated:g} of {matched + undated:g} entries have no time that could be read"),
+        (
+            unlevelled > lines - bad - unlevelled,
+            f"{unlevelled:g} of {lines - bad:g} entries have no level that is known",
+        ),
+    )
+    return next((reason for holds, reason in reasons if holds), "")
 
 
 def observe_log(result: object) -> Observation:
@@ -602,6 +610,7 @@ def observe_log(result: object) -> Observation:
     counts = mapping(raw.get("counts"))
     rows = [row for rows in counts.values() if isinstance(rows, list) for row in rows[:5] if isinstance(row, Mapping)]
     codes = ", ".join(f"{one_line(row.get('value'), 40)} {row.get('count')}" for row in rows)
-    bad = number(raw.get("bad_lines")) or 0
-    notes = ([codes] if codes else []) + ([f"{bad} lines could not be read"] if bad else [])
+    said = (("bad_lines", "lines could not be read"), ("undated", "have no time"), ("unlevelled", "have no level"))
+    notes = [codes] if codes else []
+    notes += [f"{count:g} {what}" for key, what in said if (count := number(raw.get(key)))]
     return observation(int(matched), "count", note="; ".join(notes))

@@ -368,3 +368,32 @@ def test_hostile_text_takes_time_in_proportion(text: str) -> None:
         return time.process_time() - began
 
     assert seconds(200_000) < 30 * max(seconds(20_000), 0.01)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "Token received: eyJhbGciOiJIUzI1NiIs...",
+        "verify token eyJhbGciOiJIUzI1",
+        "JWT_SECRET_KEY loaded: c4n4ryc4n4ry",
+        "signing key: c4n4ry-abc-def",
+        "Using signing key c4n4ry-abc-def",
+        "secret key (first 10): c4n4ryc4n4",
+        "JWT secret is 'c4n4ry-abcdef'",
+        "token prefix c4n4ry12ab",
+    ],
+)
+def test_what_a_service_says_of_its_keys_in_prose(line: str) -> None:
+    """The first characters of a token on each request's line, and a signing key at start."""
+    text = redact(line)
+    assert "c4n4ry" not in text
+    assert "eyJ" not in text
+    assert REMOVED in text
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["token expired 2026-11-28", "no token given", "the secret is wrong", "token: none", "2 tokens used in 14 s"],
+)
+def test_prose_without_a_key_stays(line: str) -> None:
+    assert redact(line) == line

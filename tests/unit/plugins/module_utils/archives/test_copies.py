@@ -348,7 +348,7 @@ def test_a_store_that_knows_no_condition_and_one_that_wants_checksums(
         ("leftovers", "login_page_xml", "invalid"),
         ("put", "slow_down", "throttled"),
         ("put", "access_denied", "denied_put"),
-        ("put", "storage_full", "read_only"),
+        ("put", "storage_full", "full"),
         ("put", "hang", "timeout"),
         ("put", "closed", "server_error"),
         ("put", "cut", "server_error"),
@@ -600,3 +600,18 @@ def test_no_secret_is_shown(site: Site, store: Store) -> None:
     assert token[:24] not in shown
     assert SECRET_KEY not in shown
     assert store.access_key not in shown
+
+
+def test_a_copy_in_a_cold_class_stops_no_other(site: Site, store: Store) -> None:
+    """A lifecycle moved all that was there: neither marks nor copies can be read, and what is new is copied."""
+    site.make("archived_logs_20261101.tar.gz")
+    site.make("archived_logs_20261108.tar.gz")
+    assert site.run()["verified"] == 2
+    site.make("archived_logs_20261115.tar.gz")
+    with s3_proxy(store.endpoint_url, {"get": "archived"}) as proxy:
+        found = site.run(endpoint_url=proxy.url)
+    assert list(states(found).values()) == ["archived", "archived", "archived"]
+    assert "3 copies are in a cold class" in found["msg"]
+    assert found["state"] == "ok"
+    assert "archived_logs_20261115.tar.gz" in site.there()
+    assert site.run()["verified"] == 3

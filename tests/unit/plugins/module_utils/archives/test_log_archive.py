@@ -24,8 +24,11 @@ from typing import Any
 
 import pytest
 from ansible_collections.media_ops.runbook.plugins.module_utils.archives import archive, log_archive
+from ansible_collections.media_ops.runbook.plugins.module_utils.archives.redacted import redactor_of
 from ansible_collections.media_ops.runbook.plugins.module_utils.deadline import Deadline, LateError
 from ansible_collections.media_ops.runbook.plugins.module_utils.errors import MediaOpsError, OptionError
+from ansible_collections.media_ops.runbook.plugins.module_utils.redact import Redactor
+from ansible_collections.media_ops.runbook.plugins.module_utils.rotated import PATTERNS
 from ansible_collections.media_ops.runbook.plugins.module_utils.system import tree as tree_module
 
 from tests.unit.plugins.deletion import DAY, HOUR, fill, make, record_fault, rule, small_disk, tree
@@ -56,9 +59,9 @@ class Site:
         self.logs.mkdir()
         self.archives.mkdir()
 
-    def run(self, *, check: bool = False, **options: Any) -> dict[str, Any]:
+    def run(self, *, check: bool = False, redactor: Redactor | None = None, **options: Any) -> dict[str, Any]:
         params = {**DEFAULTS, "log_dir": str(self.logs), "archive_dir": str(self.archives), **options}
-        return log_archive.log_archive(params, check_mode=check)
+        return log_archive.log_archive(params, check_mode=check, redactor=redactor)
 
     def write(self, name: str, first: int, count: int = 100, age: float = HOUR) -> set[str]:
         """A log of numbered lines; gives the lines."""
@@ -820,3 +823,83 @@ def test_without_zstd_it_is_gzip_and_asked_for_it_is_an_error(monkeypatch: pytes
     assert archive.compression_of("auto") == "gzip"
     with pytest.raises(MediaOpsError, match="zstd is missing"):
         archive.compression_of("zstd")
+
+
+# Names and holes
+
+
+def test_rotated_logs_of_any_name_go_into_an_archive(site: Site) -> None:
+    names = [
+        *("application.log.0", "application.log-20261128", "application.log.2026-11-28_14-42-29", "application.1.log"),
+        *("application-2026-11-27.log", "application.log.old", "application.log_20261126", "errors.log-1795876949"),
+    ]  # fmt: skip
+    site.write("application.log", 10)
+    site.write("errors.log", 10)
+    live = {"worker-1.log", "worker.2.log", "media-2026-11-28.log", "application.log", "errors.log"}
+    lines = set().union(*(site.write(name, 500) for name in names))
+    lines |= site.write("media-2026-11-27.log", 500)
+    for name in ("worker-1.log", "worker.2.log", "media-2026-11-28.log"):
+        site.write(name, 100)
+    found = site.run(patterns=list(PATTERNS))
+    assert set(tree(site.logs)) == live
+    assert found["archive"]["members"] == len(names) + 1
+    assert lines <= set(site.lines())
+    assert said(found) == [("media-2026-11-28.log", "live_log"), ("worker.2.log", "live_log")]
+    assert [one["problem"] for one in found["rotation"]["problems"] if one["log"] == "application.log"] == []
+
+
+def test_a_rotated_log_that_no_pattern_fits_is_told(site: Site) -> None:
+    site.write("application.log", 10)
+    site.write("application.log-20261128", 10)
+    site.write("application.log.1.xz", 10)
+    problems = site.run(check=True, patterns=["*.log.[0-9]*"])["rotation"]["problems"]
+    assert [(one["log"], one["problem"]) for one in problems] == [("application.log", "not_archived")]
+
+
+def test_holes_are_not_archived_and_take_no_room(site: Site) -> None:
+    lines = site.write("application.log.1", 3000)
+    with (site.logs / "application.log.1").open("r+b") as file:
+        data = file.read()
+        file.truncate(0)
+        file.seek(90 << 30)
+        file.write(b"\n" + data)
+    site.write("application.log", 10)
+    limits = [{"log": "application.log", "max_bytes": 1 << 20, "keep": 5}]
+    found = site.run(expected_ratio=1, limits=limits)
+    assert lines <= {line.lstrip("\0") for line in site.lines()}
+    assert found["archive"]["source_bytes"] < 1 << 20
+    assert found["rotation"]["bytes"] < 1 << 20
+    assert found["rotation"]["problems"] == []
+    assert set(tree(site.logs)) == {"application.log"}
+
+
+@pytest.mark.parametrize("compression", ["gzip", pytest.param("zstd", marks=needs_zstd)])
+def test_secrets_are_taken_out_where_that_is_asked_for(site: Site, compression: str) -> None:
+    """What a service really logs: the first characters of a token on each request's line, a signing key at start."""
+    key, token = "c4n4ry-signing-key", "eyJhbGciOiJIUzI1NiIsInR5"
+    lines = [
+        f'{{"level": "INFO", "message": "request 1, token {token}..."}}',
+        f'{{"level": "INFO", "message": "start", "extra": {{"JWT_SECRET_KEY": "{key}", "port": 8000}}}}',
+        f"plain {key} \\xff",
+        "a line of nothing",
+    ]
+    data = ("\n".join(lines) + "\n").encode() + b"\xff\xfe no text\nhalf a line"
+    site.write("application.log", 10)
+    make(site.logs / "application.log.1", HOUR, data)
+    make(site.logs / "application.log.2.gz", 2 * HOUR, gzip.compress(data))
+    make(site.logs / "application.log.3.gz", 3 * HOUR, gzip.compress(data)[:50])
+    redactor = redactor_of({"redact": True, "redact_patterns": ["eyJ[A-Za-z0-9]+"], "unit": "x"}, lambda unit: {key})
+    found = site.run(redactor=redactor, compression=compression)
+    assert said(found) == [("application.log.3.gz", "damaged")]
+    members = dict(site.members())
+    assert sorted(members) == ["application.log.1", "application.log.2"]
+    for content_ in members.values():
+        assert key.encode() not in content_
+        assert token.encode() not in content_
+        assert content_.count(b"\n") == data.count(b"\n")
+        assert content_.endswith(b"a line of nothing\n\xff\xfe no text\nhalf a line")
+    assert set(tree(site.logs)) == {"application.log", "application.log.3.gz"}
+    assert [path.stat().st_mode & 0o777 for path in site.archives.glob("*.tar.*")] == [0o600]
+    assert redactor_of({"redact": False, "redact_patterns": [], "unit": None}, lambda unit: set()) is None
+    with pytest.raises(OptionError, match="redact_patterns"):
+        redactor_of({"redact": True, "redact_patterns": ["("], "unit": None}, lambda unit: set())

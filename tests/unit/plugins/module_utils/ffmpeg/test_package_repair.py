@@ -83,6 +83,8 @@ def broken(tmp_path: Path) -> dict[str, Any]:
         "audio_encoders": ["aac"],
         "muxers": ["mp4"],
         "decoders": ["h264"],
+        "ffprobe": False,
+        "hardware_device": "/dev/dri/renderD128",
         "plan_hash": None,
         "repair_timeout": 900.0,
     }

@@ -30,6 +30,8 @@ OPTIONS: dict[str, Any] = {
     "audio_encoders": ["aac"],
     "muxers": ["mp4"],
     "decoders": ["h264", "aac"],
+    "ffprobe": False,
+    "hardware_device": "/dev/dri/renderD128",
 }
 
 
@@ -239,6 +241,74 @@ def test_more_of_what_the_real_one_has(places: Places) -> None:
     found = places.info(video_encoders=["libx264", "mpeg4"], audio_encoders=["aac", "flac"], muxers=["mp4", "matroska"])
     assert found["state"] == "ok", found
     assert places.info(audio_encoders=[])["state"] == "ok"
+
+
+# An ffprobe that is sound, as far as is asked: imageio has none.
+FFPROBE = f'#!/bin/sh\nfor last do :; done\n{REAL} -v error -i "$last" -f null - && echo video\n'
+
+
+def test_formats_of_several_files_and_encoders_with_hyphens(places: Places) -> None:
+    places.sound()
+    found = places.info(muxers=["hls", "mp4", "dash", "segment", "matroska"])
+    assert found["state"] == "ok", found
+    found = places.info(
+        video_encoders=["libx264", "libvpx-vp9"], audio_encoders=["aac", "libopus"], muxers=["mp4", "webm"]
+    )
+    assert found["state"] == "ok", found
+
+
+def test_an_encoder_of_hardware_without_a_device_is_told_apart(places: Places) -> None:
+    seen = places.root / "seen"
+    places.script(f'#!/bin/sh\necho "$*" >>{seen}\nexec {REAL} "$@"\n')
+    seen.touch(0o666)
+    seen.chmod(0o666)
+    for encoder in ("h264_vaapi", "h264_nvenc"):
+        found = places.info(video_encoders=["libx264", encoder])
+        assert found["state"] in ("ok", "no_device", "codec_missing"), found
+        assert f"encode {encoder}" in [one["check"] for one in found["checks"]]
+        assert not found["reinstall_cures"]
+    asked = seen.read_text()
+    assert "-vaapi_device /dev/dri/renderD128" in asked
+    assert "hwupload -c:v h264_vaapi" in asked
+    assert "hwupload -c:v h264_nvenc" not in asked
+
+
+def test_a_device_that_is_not_there_is_no_broken_program(places: Places) -> None:
+    said = "[AVHWDeviceContext @ 0x5] No VA display found for device /dev/dri/renderD128."
+    places.script(f'#!/bin/sh\ncase "$*" in *h264_vaapi*) echo "{said}" >&2; exit 1;; esac\nexec {REAL} "$@"\n')
+    found = places.info(video_encoders=["libx264", "h264_vaapi"])
+    assert (found["state"], found["reinstall_cures"]) == ("no_device", False)
+    assert "No VA display" in found["reason"]
+    with pytest.raises(OptionError, match="works without a device"):
+        places.info(video_encoders=["h264_vaapi"])
+
+
+@pytest.mark.parametrize(
+    ("text", "mode", "state"),
+    [
+        (FFPROBE, 0o755, "ok"),
+        (None, 0, "missing"),
+        (FFPROBE, 0o644, "not_executable"),
+        ("#!/bin/sh\nexit 0\n", 0o755, "broken_binary"),
+        ("#!/bin/sh\nexit 1\n", 0o755, "failed"),
+        ("#!/bin/sh\nexec /bin/sleep 300\n", 0o755, "hangs"),
+        ("no program", 0o755, "broken_binary"),
+        (
+            "#!/bin/sh\necho 'x: error while loading shared libraries: libavutil.so.57: none' >&2; exit 127\n",
+            0o755,
+            "broken_library",
+        ),
+    ],
+)
+def test_ffprobe_can_be_missing_or_broken_alone(places: Places, text: str | None, mode: int, state: str) -> None:
+    places.sound()
+    if text is not None:
+        (places.first / "ffprobe").write_text(text)
+        (places.first / "ffprobe").chmod(mode)
+    found = places.info(ffprobe=True, timeout=10.0)
+    assert found["state"] == state, found
+    assert state == "ok" or "ffprobe" in found["reason"]
+    assert places.info(ffprobe=False)["state"] == "ok"
 
 
 def test_a_full_disk_is_no_broken_ffmpeg(places: Places) -> None:

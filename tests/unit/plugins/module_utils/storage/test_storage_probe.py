@@ -298,11 +298,19 @@ def test_a_client_whose_clock_is_wrong(store: Store, probe: Any, monkeypatch: py
         ({"list": "slow_down"}, "throttled", ["list"]),
         ({"put": "internal_error"}, "server_error", ["put"]),
         ({"put": "bad_gateway"}, "server_error", ["put"]),
-        ({"put": "storage_full"}, "read_only", ["put"]),
+        ({"put": "storage_full"}, "full", ["put"]),
+        ({"put": "cap_exceeded"}, "full", ["put"]),
+        ({"put": "no_checksum_headers"}, "ok", []),
+        ({"put": "no_crc32"}, "unsupported", ["put"]),
+        ({"get": "archived"}, "archived", ["get"]),
         ({"put": "not_allowed"}, "read_only", ["put"]),
         ({"put": "access_denied"}, "denied_put", ["put"]),
-        ({"put": "forbidden_empty"}, "denied_put", ["put"]),
-        ({"list": "forbidden_empty"}, "denied_list", ["list"]),
+        ({"put": "forbidden_empty"}, "invalid", ["put"]),
+        ({"list": "forbidden_empty"}, "invalid", ["list"]),
+        ({"list": "just_a_moment"}, "invalid", ["list"]),
+        ({"list": "invalid_region_name"}, "wrong_region", ["list"]),
+        ({"list": "unexpected_scope"}, "wrong_region", ["list"]),
+        ({"list": "has_expired"}, "bad_token", ["list"]),
         ({"list": "expired_token"}, "bad_token", ["list"]),
         ({"list": "too_skewed"}, "clock_skew", ["list"]),
         ({"list": "login_page"}, "invalid", ["list"]),
@@ -327,7 +335,7 @@ def test_one_request_goes_wrong(store: Store, probe: Any, faults: dict[str, str]
     assert found["state"] == state, found["reason"]
     wrong = [step for step, seen in states(found).items() if seen not in ("ok", "skipped")]
     assert wrong == steps
-    assert found["reason"].startswith(f"{steps[0]}: ")
+    assert found["reason"].startswith(f"{steps[0]}: " if steps else "")
     assert found["left_behind"] == []
     assert "redirect-secret" not in json.dumps(found)
 
@@ -750,7 +758,25 @@ def test_settings_do_not_show_secrets_of_their_own(tmp_path: Path) -> None:
     [
         ("RequestTimeTooSkewed", 403, "", "clock_skew"),
         ("SignatureDoesNotMatch", 403, "Signature expired: 20261124T000000Z is now earlier than ...", "clock_skew"),
-        ("AccessDenied", 403, "Request has expired", "clock_skew"),
+        ("AccessDenied", 403, "Request has expired", "bad_token"),
+        ("AccessDenied", 403, "Your subscription has expired", "account"),
+        ("InvalidRegionName", 400, "The region name is not valid", "wrong_region"),
+        ("AuthorizationHeaderMalformed", 400, "unexpected scope", "wrong_region"),
+        ("SignatureDoesNotMatch", 403, "Credential should be scoped to a valid region, not 'x'", "wrong_region"),
+        ("InvalidRequest", 400, "the bucket is not in this region", "wrong_region"),
+        ("AccessDenied", 403, "Cannot upload: the storage cap of the account is exceeded", "full"),
+        ("AccessDenied", 403, "Cannot upload files, storage cap exceeded. See the Caps & Alerts page", "full"),
+        ("Forbidden", 403, "Quota exceeded", "full"),
+        ("QuotaExceeded", 403, "", "full"),
+        ("AccessDenied", 403, "The account is over quota", "full"),
+        ("AccessDenied", 403, "Account is suspended", "account"),
+        ("UserSuspended", 403, "", "account"),
+        ("AccessDenied", 403, "Rate limit exceeded", "throttled"),
+        ("AccessDenied", 403, "not authorized to perform: kms:GenerateDataKey", "kms"),
+        ("InvalidObjectState", 403, "not valid for the object's storage class", "archived"),
+        ("NotImplemented", 501, "Header x-amz-checksum-crc32 is not implemented", "unsupported"),
+        ("InvalidArgument", 400, "x-amz-trailer is not supported", "unsupported"),
+        ("", 403, "", "invalid"),
         ("SignatureDoesNotMatch", 403, "The request signature we calculated does not match", "bad_signature"),
         ("ExpiredToken", 400, "The provided token has expired.", "bad_token"),
         ("AuthorizationHeaderMalformed", 400, "the region 'a' is wrong; expecting 'b'", "wrong_region"),
@@ -760,10 +786,10 @@ def test_settings_do_not_show_secrets_of_their_own(tmp_path: Path) -> None:
         ("SlowDown", 503, "", "throttled"),
         ("", 503, "", "server_error"),
         ("429", 429, "", "throttled"),
-        ("403", 403, "Forbidden", "denied"),
-        ("401", 401, "", "denied"),
+        ("403", 403, "Forbidden", "invalid"),
+        ("401", 401, "", "invalid"),
         ("405", 405, "", "read_only"),
-        ("507", 507, "", "read_only"),
+        ("507", 507, "", "full"),
         ("504", 504, "", "timeout"),
         ("404", 404, "", "invalid"),
         ("SomethingNew", 400, "", "invalid"),
@@ -778,3 +804,9 @@ def test_codes(code: str, status: int, message: str, state: str) -> None:
 def test_a_redirect_is_a_region_only_when_it_names_one() -> None:
     assert state_of_refusal("301", 301, headers={"x-amz-bucket-region": "eu-west-3"}) == "wrong_region"
     assert state_of_refusal("301", 301) == "invalid"
+
+
+def test_what_has_expired_is_a_clock_only_where_the_clocks_differ() -> None:
+    said = ("AccessDenied", 403, "Request has expired")
+    assert state_of_refusal(*said, skew_s=1) == "bad_token"
+    assert state_of_refusal(*said, skew_s=-4000) == "clock_skew"

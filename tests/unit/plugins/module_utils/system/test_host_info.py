@@ -53,7 +53,7 @@ def burner() -> Iterator[subprocess.Popen[bytes]]:
 class TestEverything:
     def test_every_part_is_there_with_finite_figures(self) -> None:
         found = info()
-        assert set(found) == {"changed", "clock", "measured_s", *host_info.PARTS}
+        assert set(found) == {"changed", "clock", "measured_s", "unseen", *host_info.PARTS}
         json.dumps(found, allow_nan=False)
         assert found["changed"] is False
         assert found["clock"]["uptime_s"] > 0
@@ -79,7 +79,7 @@ class TestEverything:
     def test_only_what_is_asked_for(self) -> None:
         began = time.monotonic()
         found = info(gather=["load", "memory"], interval=60)
-        assert set(found) == {"changed", "clock", "load", "memory"}
+        assert set(found) == {"changed", "clock", "load", "memory", "unseen"}
         assert time.monotonic() - began < 30, "waited for a measurement that was not asked for"
 
     def test_missing_psutil_is_named_with_its_package(self, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -112,6 +112,77 @@ class TestEverything:
     def test_the_whole_measurement_is_bounded(self) -> None:
         with pytest.raises(OptionError, match="600 s"):
             info(interval=60, samples=11)
+
+
+OTHER_PROC = """
+import json, subprocess, sys
+subprocess.run(["mount", "--bind", sys.argv[1], sys.argv[2]], check=True)
+from ansible_collections.media_ops.runbook.plugins.module_utils.system import host_info
+print(json.dumps(host_info.host_info(json.loads(sys.argv[3]))))
+"""
+
+
+class TestOneThatFails:
+    """In a container, others than the kernel make /proc."""
+
+    @pytest.mark.root
+    @pytest.mark.skipif(os.geteuid() != 0, reason="needs root: mounts")
+    @pytest.mark.parametrize(
+        ("path", "content", "parts"),
+        [
+            ("diskstats", "8       0 sda 0 0 0 0 46 0 977 34 0 2 0 0 0 0\n", {"io"}),  # lxcfs 5
+            ("stat", "cpu  169379 294764 88258 26989 470 0 568 901 0 0\nctxt 1\nprocesses 2\n", {"clock"}),
+            ("stat", "", {"clock", "cpu"}),
+            ("meminfo", "", {"memory"}),
+            ("meminfo", "MemTotal: 8 kB\n", {"memory"}),
+        ],
+    )
+    def test_is_null_with_a_reason_and_the_others_stand(
+        self, tmp_path: Path, path: str, content: str, parts: set[str]
+    ) -> None:
+        other = tmp_path / path
+        other.write_text(content, encoding="ascii")
+        done = subprocess.run(
+            ["unshare", "--mount", "--propagation", "private", sys.executable, "-c", OTHER_PROC,
+             other, f"/proc/{path}", json.dumps(DEFAULTS)],
+            env={**os.environ, "PYTHONPATH": ":".join(sys.path)},
+            capture_output=True, text=True, check=False, timeout=60,
+        )  # fmt: skip
+        if "permission denied" in done.stderr:
+            pytest.skip(f"nothing can be mounted over /proc here: {done.stderr}")
+        assert done.returncode == 0, done.stderr
+        found = json.loads(done.stdout)
+        lacking = {part for part in host_info.PARTS if found[part] is None}
+        lacking |= {"clock"} if found["clock"]["booted_at"] is None else set()
+        assert lacking == set(found["unseen"]) == parts
+        assert all(found["unseen"].values())
+        assert found["disks"][0]["state"] == "ok"
+        assert found["disks"][0]["used_percent"] is not None
+
+    @pytest.mark.parametrize("call", ["boot_time", "cpu_times", "virtual_memory", "disk_io_counters", "process_iter"])
+    def test_whatever_psutil_raises(self, monkeypatch: pytest.MonkeyPatch, call: str) -> None:
+        def raises(*_arguments: object, **_options: object) -> None:
+            raise NotImplementedError(f"no {call} here")
+
+        monkeypatch.setattr(psutil, call, raises)
+        found = info()
+        assert found["unseen"]
+        assert all(f"no {call} here" in reason for reason in found["unseen"].values())
+        assert found["disks"][0]["state"] == "ok"
+
+    def test_a_swap_or_a_mount_table_that_cannot_be_read_hides_nothing_else(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def raises(*_arguments: object, **_options: object) -> None:
+            raise RuntimeError("not here")
+
+        monkeypatch.setattr(psutil, "swap_memory", raises)
+        monkeypatch.setattr(psutil, "disk_partitions", raises)
+        found = info(gather=["memory", "disks"])
+        assert found["unseen"] == {}
+        assert found["memory"]["used_percent"] is not None
+        assert found["memory"]["swap_used_percent"] is None
+        assert (found["disks"][0]["state"], found["disks"][0]["mount_point"]) == ("ok", None)
 
 
 class TestFileSystems:
