@@ -84,7 +84,7 @@ options:
         choices: [change, mtime]
         default: change
       min_size:
-        description: Bytes that a file must have at least.
+        description: Bytes that a file must have at least. Of a sparse file only those count that take space.
         type: int
         default: 0
       prune_empty:
@@ -105,6 +105,19 @@ options:
       - Where the API does not tell, everything below this directory stays, unless O(unit) is known not to run. So it
         does where the list contradicts itself, or has an id that cannot be told from other names, such as C(a/b).
     type: path
+  idle_seconds:
+    description:
+      - A directory directly below O(sessions_dir) stays whole while a file in it was changed within so many seconds,
+        whether or not its work is listed (C(active)). V(0) does not look at that.
+    type: float
+    default: 0
+  kept_dirs:
+    description:
+      - Directories of finished results, of which nothing goes by any rule and by whatever path (C(result)). One that is
+        not there holds none.
+    type: list
+    elements: path
+    default: []
   unit:
     description: The service's systemd unit. Without it a service whose API does not answer may be running.
     type: str
@@ -226,7 +239,8 @@ rules:
       type: int
     skipped:
       description:
-        - How many stay, by reason. C(session), C(open), C(unproven) (somebody may have it open), C(changed), C(gone),
+        - How many stay, by reason. C(session), C(active), C(result), C(open), C(unproven) (somebody may have it open),
+          C(changed), C(gone),
           C(moved) (the root was), C(mount) (also a mount point of another namespace), C(dated_in_the_future),
           C(no_date) (before 1677 or after 2262), C(denied), C(immutable), C(append_only), C(read_only), C(locked),
           C(symbolic_link), C(no_regular_file), C(target_reached), C(time_over) (the module's 15 minutes); of
@@ -316,6 +330,8 @@ def main() -> None:
             **clock_argument_spec(),
             "rules": {"type": "list", "elements": "dict", "required": True, "options": rule},
             "sessions_dir": {"type": "path"},
+            "idle_seconds": {"type": "float", "default": 0},
+            "kept_dirs": {"type": "list", "elements": "path", "default": []},
             "unit": {"type": "str"},
             "target_free_percent": {"type": "float"},
             "resolve_roots": {"type": "bool", "default": False},

@@ -39,6 +39,8 @@ DEFAULTS: dict[str, Any] = {
     **API,
     "api_url": "http://127.0.0.1:9",
     "sessions_dir": None,
+    "idle_seconds": 0.0,
+    "kept_dirs": [],
     "unit": None,
     "target_free_percent": None,
     "resolve_roots": False,
