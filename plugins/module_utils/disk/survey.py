@@ -139,14 +139,9 @@ class Survey:
     def _why_not(self, place: _Place, name: str, facts: os.stat_result) -> tuple[str, str]:
         if not stat.S_ISREG(facts.st_mode):
             return "symbolic_link" if stat.S_ISLNK(facts.st_mode) else "no_regular_file", f"is {kind_of(facts)}"
-        if place.result:
-            return "result", place.result
-        session = place.session or self._sessions.keeps_file(name)
-        if session:
-            return "session", session
-        going_on = self._work.goes_on(place.directory.path)
-        if going_on:
-            return "active", going_on
+        stays = self._stays(place, name)
+        if stays[0]:
+            return stays
         relative = place.directory.relative
         mounted_on = self._look.mounted_on(place.root, f"{relative}/{name}" if relative else name)
         if mounted_on:
@@ -155,6 +150,16 @@ class Survey:
             return place.why_not, ""
         with claimed(place.directory.fd, name, facts, self._look.open_files) as (_fd, why):
             return why, self._look.open_files.says(facts, why)
+
+    def _stays(self, place: _Place, name: str) -> tuple[str, str]:
+        """Why a file stays by whose it is, and the same for people; empty where it does not."""
+        if place.result:
+            return "result", place.result
+        session = place.session or self._sessions.keeps_file(name)
+        if session:
+            return "session", session
+        going_on = self._work.goes_on(place.directory.path)
+        return ("active", going_on) if going_on else ("", "")
 
     def _empty(self, place: _Place, root: Root, rules: list[Rule]) -> None:
         directory, parent = place.directory, place.directory.parent
