@@ -111,6 +111,35 @@ options:
         whether or not its work is listed (C(active)). V(0) does not look at that.
     type: float
     default: 0
+  id_maps:
+    description:
+      - Maps of other ids of sessions that the service keeps, as of M(media_ops.runbook.session_info). Files named like
+        an other id of a session that the API lists stay as well. Where a map that is there cannot be read, everything
+        below its directories and O(sessions_dir) stays.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      path:
+        description: File of JSON that the service keeps. One that is not there says nothing.
+        type: path
+        required: true
+      query:
+        description: JMESPath to the map in it, an object by ids or a list.
+        type: str
+        default: "@"
+      id:
+        description: JMESPath from a row of the map to its other id, or ids. Without, the row's key.
+        type: str
+      session:
+        description: JMESPath from a row of the map to the id of its session.
+        type: str
+        default: "session_id || @"
+      directories:
+        description: In which names begin with other ids, such as V(ID_clip.mp4), or are one.
+        type: list
+        elements: path
+        required: true
   kept_dirs:
     description:
       - Directories of finished results, of which nothing goes by any rule and by whatever path (C(result)). One that is
@@ -310,6 +339,7 @@ from ..module_utils.api.settings import api_argument_spec
 from ..module_utils.clock import clock_argument_spec
 from ..module_utils.disk.disk_cleanup import Mode, disk_cleanup
 from ..module_utils.errors import run_module
+from ..module_utils.sessions.joined import id_maps_spec
 from ..module_utils.sessions.protected import protected_sessions
 
 
@@ -331,6 +361,7 @@ def main() -> None:
             "rules": {"type": "list", "elements": "dict", "required": True, "options": rule},
             "sessions_dir": {"type": "path"},
             "idle_seconds": {"type": "float", "default": 0},
+            "id_maps": id_maps_spec(),
             "kept_dirs": {"type": "list", "elements": "path", "default": []},
             "unit": {"type": "str"},
             "target_free_percent": {"type": "float"},

@@ -12,6 +12,7 @@ map that is there cannot be read.
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import re
@@ -21,7 +22,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Callable
 
-from ..errors import OptionError
+from ..errors import MissingLibraryError, OptionError
 from ..expressions import UnfitError, compiled
 from ..opener import read_regular
 from ..shapes import one_line
@@ -52,13 +53,21 @@ def id_maps_spec() -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class IdMap:
-    """A map as the options describe it, checked; its directories are absolute, and resolved."""
+    """A map as the options describe it, checked; its directories are absolute, and resolved.
+
+    Without the library of the expressions, `missing` says so: a map that is there cannot be read then.
+    """
 
     path: str
     query: Find
     other_ids: Find | None
     session: Find
     directories: tuple[str, ...]
+    missing: str = ""
+
+
+def _nothing(_data: object) -> None:
+    return None
 
 
 def id_maps(given: Sequence[Mapping[str, Any]]) -> tuple[IdMap, ...]:
@@ -68,15 +77,15 @@ def id_maps(given: Sequence[Mapping[str, Any]]) -> tuple[IdMap, ...]:
         for path in (one["path"], *one["directories"]):
             if not path.startswith("/") or "\0" in path or ".." in path.split("/"):
                 raise OptionError("id_maps", path, "must be an absolute path without '..'")
-        maps.append(
-            IdMap(
-                os.path.normpath(one["path"]),
-                compiled("id_maps", one["query"]),
-                compiled("id_maps", one["id"]) if one["id"] else None,
-                compiled("id_maps", one["session"]),
-                tuple(os.path.realpath(path) for path in one["directories"]),
+        path, directories = os.path.normpath(one["path"]), tuple(map(os.path.realpath, one["directories"]))
+        try:
+            query, other_ids, session = (
+                compiled("id_maps", one[name]) if one[name] else None for name in ("query", "id", "session")
             )
-        )
+        except MissingLibraryError as error:
+            maps.append(IdMap(path, _nothing, None, _nothing, directories, missing=str(error)))
+            continue
+        maps.append(IdMap(path, query or _nothing, other_ids, session or _nothing, directories))
     return tuple(maps)
 
 
@@ -151,6 +160,8 @@ def read_tables(maps: Iterable[IdMap]) -> Tables:
 
 def _table(source: IdMap) -> Table:
     text = read_regular(source.path, _BYTES_MAX, follow=True)
+    if source.missing:
+        raise OSError(errno.ENOSYS, source.missing)
     try:
         data = json.loads(text, object_pairs_hook=_no_key_twice)
         rows = source.query(data)

@@ -41,6 +41,7 @@ DEFAULTS: dict[str, Any] = {
     "sessions_dir": None,
     "idle_seconds": 0.0,
     "kept_dirs": [],
+    "id_maps": [],
     "unit": None,
     "target_free_percent": None,
     "resolve_roots": False,
