@@ -281,8 +281,7 @@ class Scene:
 
     def _rows(self, sessions: Sequence[Session]) -> list[dict[str, Any]]:
         """The rows of some sessions: those first about which there is something to be done."""
-        due = [one for one in sessions if one.may_end or _needs_restart(one)]
-        shown = [*due, *(one for one in sessions if not (one.may_end or _needs_restart(one)))][:_SESSIONS_MAX]
+        shown = sorted(sessions, key=lambda one: (not one.may_end, not _needs_restart(one)))[:_SESSIONS_MAX]
         with_log = {one.session_id for one in shown if one.attention != "none"} | set(self.settings.session_ids)
         tails = log_tails(self.settings.log_path, with_log, self.settings.log_lines)
         return [self._row(one, tails.get(one.session_id, [])) for one in shown]

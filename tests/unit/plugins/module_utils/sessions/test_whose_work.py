@@ -82,7 +82,7 @@ def lost(site: Site, *, saved: Path | None = None) -> Any:
 
 
 def _open_files(pid: int) -> list[str]:
-    return [os.readlink(entry) for entry in Path(f"/proc/{pid}/fd").iterdir() if entry.is_symlink()]
+    return [str(entry.readlink()) for entry in Path(f"/proc/{pid}/fd").iterdir() if entry.is_symlink()]
 
 
 # runbook: EM-S1, EM-S2
@@ -140,7 +140,7 @@ def test_a_worker_that_sleeps_before_it_tries_again_is_no_reason_to_restart(
     result = look(site, idle_seconds=3600)
     assert result["restart_needed"] == restart
     assert result["sessions"][0]["attention"] == ("end" if restart else "investigate")
-    assert ("try" in result["sessions"][0]["why"]) == (not restart)
+    assert ("waiting" in result["sessions"][0]["why"]) == (not restart)
     assert look(site)["restart_needed"] == [SESSION]
 
 
