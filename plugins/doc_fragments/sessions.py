@@ -71,8 +71,9 @@ options:
         required: true
   programs:
     description:
-      - Names of the programs that are a session's, with C(*) and C(?) as wildcards. Others, such as a worker of the service that has a session's file
-        open, are never ended, unless one of these has started them, and keep the session alive.
+      - Names of the programs that are a session's, with C(*) and C(?) as wildcards. Others, such as a worker of the
+        service that has a session's file open, are never ended, unless one of these has started them, and keep the
+        session alive.
     type: list
     elements: str
     default: [ffmpeg, ffmpeg-linux*, ffprobe]

@@ -28,6 +28,16 @@ def test_whatever_frees_space_in_an_emergency_stops_at_a_target_that_cures() -> 
         assert 100 - POLICY["policy_disk_critical"] < rung["args"]["target_free_percent"] <= 100
 
 
+# runbook: EM-D3, WC-2
+def test_finished_results_and_work_in_progress_stay_by_every_profile() -> None:
+    options = POLICY["policy_modules"]["disk_cleanup"]["options"]
+    assert options["kept_dirs"] == POLICY["policy_result_dirs"]
+    assert f"{POLICY['policy_uploads_dir']}/merged_videos" in options["kept_dirs"]
+    assert (options["sessions_dir"], options["idle_seconds"]) == (POLICY["policy_work_dir"], 3600)
+    assert [one["directories"] for one in options["id_maps"]] == [[POLICY["policy_uploads_dir"]]]
+    assert not [rung for rung in RUNGS if {"kept_dirs", "idle_seconds", "id_maps"} & rung["args"].keys()]
+
+
 def test_every_rung_takes_its_rules_of_a_profile() -> None:
     profiles = list(POLICY["policy_retention"].values())
     assert RUNGS
