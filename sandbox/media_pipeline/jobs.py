@@ -89,25 +89,29 @@ def parse(body: Any, upload_dir: Path) -> Job:
         raise RequestError("body: must be a JSON object")
     inputs, user_id = body.get("inputs"), body.get("user_id")
     height, preset, live = body.get("height", 240), body.get("preset", "veryfast"), body.get("live", False)
+    monitored = body.get("monitored", True)
     if not isinstance(inputs, list) or not all(isinstance(name, str) and name for name in inputs):
         raise RequestError(f"inputs: must be a list of file paths, not {inputs!r}")
     if not 1 <= len(inputs) <= MAX_INPUTS:
         raise RequestError(f"inputs: must be 1 to {MAX_INPUTS} files, not {len(inputs)}")
     if not isinstance(user_id, str) or not user_id:
         raise RequestError(f"user_id: must be a text, not {user_id!r}")
-    if not isinstance(height, int) or not 64 <= height <= 2160 or height % 2:
-        raise RequestError(f"height: must be an even number from 64 to 2160, not {height!r}")
-    if preset not in PRESETS:
-        raise RequestError(f"preset: must be one of {', '.join(PRESETS)}, not {preset!r}")
-    monitored = body.get("monitored", True)
-    for name, value in (("live", live), ("monitored", monitored)):
-        if not isinstance(value, bool):
-            raise RequestError(f"{name}: must be true or false, not {value!r}")
+    _check_options(height, preset, live=live, monitored=monitored)
     paths = [upload_dir / name for name in inputs]
     for path in paths:
         if upload_dir.resolve() not in path.resolve().parents:
             raise RequestError(f"inputs: {str(path)!r} is not below the uploads directory")
     return Job(paths, user_id, height, preset, live, monitored)
+
+
+def _check_options(height: Any, preset: Any, *, live: Any, monitored: Any) -> None:
+    if not isinstance(height, int) or not 64 <= height <= 2160 or height % 2:
+        raise RequestError(f"height: must be an even number from 64 to 2160, not {height!r}")
+    if preset not in PRESETS:
+        raise RequestError(f"preset: must be one of {', '.join(PRESETS)}, not {preset!r}")
+    for name, value in (("live", live), ("monitored", monitored)):
+        if not isinstance(value, bool):
+            raise RequestError(f"{name}: must be true or false, not {value!r}")
 
 
 class Jobs:
