@@ -136,7 +136,7 @@ def test_the_weekly_cleanup_waits_for_the_weeks_figures(
     for path, days in ((old, 7.01), (part, 7.01), (result, 30), (young, 6.99)):
         with clock.ago(timedelta(days=days)):
             path.write_bytes(b"x" * 4096)
-    # It came a moment ago and keeps its date, as what is copied with its dates does. What nothing lists is whole with it.
+    # It came a moment ago and keeps its date, as what is copied with its dates does. Its neighbour stays with it.
     copied = merge / "copied.mp4"
     copied.write_bytes(b"x" * 4096)
     os.utime(copied, ((datetime.now(UTC) - timedelta(days=30)).timestamp(),) * 2)
