@@ -39,13 +39,44 @@ options:
     description: How many of a session's last log entries to return, 0 to 500.
     type: int
     default: 10
+  id_maps:
+    description:
+      - Maps of other ids of sessions, such as of uploads or merges, that the service keeps in files of JSON. What works
+        with such a file is the session's, as if it lay in the session's directory.
+      - An id of two sessions, or a map that is there and cannot be read, leaves sessions unknown. They need jmespath
+        (Debian package C(python3-jmespath)) on the host.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      path:
+        description: File of JSON that the service keeps. One that is not there says nothing.
+        type: path
+        required: true
+      query:
+        description: JMESPath to the map in it, an object by ids or a list.
+        type: str
+        default: "@"
+      id:
+        description: JMESPath from a row of the map to its other id, or ids. Without, the row's key.
+        type: str
+      session:
+        description: JMESPath from a row of the map to the id of its session.
+        type: str
+        default: "session_id || @"
+      directories:
+        description: In which names begin with other ids, such as V(ID_clip.mp4), or are one.
+        type: list
+        elements: path
+        required: true
   programs:
     description:
-      - Names of the programs that are a session's. Others, such as a worker of the service that has a session's file
-        open, are never ended, unless one of these has started them, and keep the session alive.
+      - Names of the programs that are a session's, with C(*) and C(?) as wildcards. Others, such as a worker of the
+        service that has a session's file open, are never ended, unless one of these has started them, and keep the
+        session alive.
     type: list
     elements: str
-    default: [ffmpeg, ffprobe]
+    default: [ffmpeg, ffmpeg-linux*, ffprobe]
   samples:
     description: How often to look, 2 to 20. Once is enough where there is no session and no process in one's directory.
     type: int
@@ -72,6 +103,13 @@ options:
         86400. So a session that works off one clip after the other is not taken for stuck in the moment between.
     type: float
     default: 60
+  idle_seconds:
+    description:
+      - A listed session without a process needs a restart only when its files and its lines in the log are at least so
+        old, since a worker may sleep before it tries again, 0 to 31536000.
+      - Work that is not listed keeps its files while one of them was changed within that time.
+    type: float
+    default: 0
   cpu_percent:
     description:
       - Per cent of one processor from which its use by a session is progress, 0.01 to 100. Who asks a dead source again

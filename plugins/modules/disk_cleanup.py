@@ -84,7 +84,7 @@ options:
         choices: [change, mtime]
         default: change
       min_size:
-        description: Bytes that a file must have at least.
+        description: Bytes that a file must have at least. Of a sparse file only those count that take space.
         type: int
         default: 0
       prune_empty:
@@ -105,6 +105,48 @@ options:
       - Where the API does not tell, everything below this directory stays, unless O(unit) is known not to run. So it
         does where the list contradicts itself, or has an id that cannot be told from other names, such as C(a/b).
     type: path
+  idle_seconds:
+    description:
+      - A directory directly below O(sessions_dir) stays whole while a file in it was changed within so many seconds,
+        whether or not its work is listed (C(active)). V(0) does not look at that.
+    type: float
+    default: 0
+  id_maps:
+    description:
+      - Maps of other ids of sessions that the service keeps, as of M(media_ops.runbook.session_info). Files named like
+        an other id of a session that the API lists stay as well. Where a map that is there cannot be read, everything
+        below its directories and O(sessions_dir) stays.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      path:
+        description: File of JSON that the service keeps. One that is not there says nothing.
+        type: path
+        required: true
+      query:
+        description: JMESPath to the map in it, an object by ids or a list.
+        type: str
+        default: "@"
+      id:
+        description: JMESPath from a row of the map to its other id, or ids. Without, the row's key.
+        type: str
+      session:
+        description: JMESPath from a row of the map to the id of its session.
+        type: str
+        default: "session_id || @"
+      directories:
+        description: In which names begin with other ids, such as V(ID_clip.mp4), or are one.
+        type: list
+        elements: path
+        required: true
+  kept_dirs:
+    description:
+      - Directories of finished results, of which nothing goes by any rule and by whatever path (C(result)). One that is
+        not there holds none.
+    type: list
+    elements: path
+    default: []
   unit:
     description: The service's systemd unit. Without it a service whose API does not answer may be running.
     type: str
@@ -226,7 +268,8 @@ rules:
       type: int
     skipped:
       description:
-        - How many stay, by reason. C(session), C(open), C(unproven) (somebody may have it open), C(changed), C(gone),
+        - How many stay, by reason. C(session), C(active), C(result), C(open), C(unproven) (somebody may have it open),
+          C(changed), C(gone),
           C(moved) (the root was), C(mount) (also a mount point of another namespace), C(dated_in_the_future),
           C(no_date) (before 1677 or after 2262), C(denied), C(immutable), C(append_only), C(read_only), C(locked),
           C(symbolic_link), C(no_regular_file), C(target_reached), C(time_over) (the module's 15 minutes); of
@@ -296,6 +339,7 @@ from ..module_utils.api.settings import api_argument_spec
 from ..module_utils.clock import clock_argument_spec
 from ..module_utils.disk.disk_cleanup import Mode, disk_cleanup
 from ..module_utils.errors import run_module
+from ..module_utils.sessions.joined import id_maps_spec
 from ..module_utils.sessions.protected import protected_sessions
 
 
@@ -316,6 +360,9 @@ def main() -> None:
             **clock_argument_spec(),
             "rules": {"type": "list", "elements": "dict", "required": True, "options": rule},
             "sessions_dir": {"type": "path"},
+            "idle_seconds": {"type": "float", "default": 0},
+            "id_maps": id_maps_spec(),
+            "kept_dirs": {"type": "list", "elements": "path", "default": []},
             "unit": {"type": "str"},
             "target_free_percent": {"type": "float"},
             "resolve_roots": {"type": "bool", "default": False},

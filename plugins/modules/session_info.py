@@ -66,7 +66,8 @@ service:
   returned: success
   sample: {state: running, reason: "", main_pid: 812, user: media}
 sessions:
-  description: The sessions, most urgent first, 200 at most.
+  description:
+    - The sessions, 200 at most. Those that may be ended or need a restart come first, then the most urgent ones.
   type: list
   elements: dict
   returned: success
@@ -107,6 +108,9 @@ sessions:
     quiet_s:
       description: Seconds since the last sign of life on record. Null when there is none.
       type: float
+    process_count:
+      description: How many processes it has.
+      type: int
     processes:
       description:
         - Its processes, oldest first, 50 at most, each with C(pid), C(ppid), C(pgid), C(start) (ticks since boot),
@@ -130,21 +134,27 @@ sessions:
       elements: dict
 orphans:
   description:
-    - As RV(sessions), of processes whose service has ended, in a directory of a session that is not listed.
+    - As RV(sessions), of processes whose service has ended, in a directory of a session that is not listed; and of such
+      whose directory was taken away, so that what they write has no name any more, listed or not.
   type: list
   elements: dict
   returned: success
+left_out:
+  description: How many C(sessions) and C(orphans) have no row, as there are too many. All other keys are of all.
+  type: dict
+  returned: success
+  sample: {sessions: 0, orphans: 0}
 counts:
   description: Number of sessions and orphans by state.
   type: dict
   returned: success
 may_end:
-  description: Ids of the sessions and orphans that may be ended.
+  description: Ids of all sessions and orphans that may be ended.
   type: list
   elements: str
   returned: success
 restart_needed:
-  description: Ids of the sessions that stay listed until the service is restarted.
+  description: Ids of all sessions that stay listed until the service is restarted.
   type: list
   elements: str
   returned: success

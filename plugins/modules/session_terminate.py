@@ -153,6 +153,10 @@ orphans:
   type: list
   elements: dict
   returned: success
+left_out:
+  description: As RV(media_ops.runbook.session_info#module:left_out), before anything was done.
+  type: dict
+  returned: success
 counts:
   description: As RV(media_ops.runbook.session_info#module:counts), before anything was done.
   type: dict

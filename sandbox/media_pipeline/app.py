@@ -12,7 +12,7 @@ from fastapi import APIRouter, Depends, FastAPI, HTTPException, Query, Request
 from fastapi.responses import JSONResponse
 
 from . import jobs as jobs_
-from .config import JOBS, MONITORING
+from .config import JOBS, MERGE_SESSION, MONITORING
 from .health import Health
 from .jobs import Jobs
 from .logs import application, utc_text
@@ -27,6 +27,7 @@ def make(monitor: Monitor, jobs: Jobs, health: Health) -> FastAPI:
     app.include_router(_open(health), prefix=MONITORING)
     app.include_router(_monitoring(monitor, health), prefix=MONITORING, dependencies=protected)
     app.include_router(_jobs(jobs), prefix=JOBS, dependencies=protected)
+    app.include_router(_merge_sessions(jobs), prefix=MERGE_SESSION, dependencies=protected)
     return app
 
 
@@ -122,5 +123,17 @@ def _jobs(jobs: Jobs) -> APIRouter:
         if job is None:
             raise HTTPException(404, "Session not found")
         return JSONResponse(job.document())
+
+    return router
+
+
+def _merge_sessions(jobs: Jobs) -> APIRouter:
+    router = APIRouter()
+
+    @router.delete("/{session_id}/cancel")
+    def delete_session(session_id: str) -> JSONResponse:
+        if not jobs.cancel(session_id):
+            raise HTTPException(404, "Session not found")
+        return JSONResponse({"message": "Session cancelled", "session_id": session_id})
 
     return router

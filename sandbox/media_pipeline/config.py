@@ -14,6 +14,7 @@ from pathlib import Path
 
 MONITORING = "/api/v1/monitoring"
 JOBS = "/api/v1/jobs"
+MERGE_SESSION = "/merge-session"
 
 
 class SettingError(ValueError):
@@ -68,6 +69,8 @@ class Settings:
     port_file: Path | None
     jwt_secret: str = field(repr=False)
     ffmpeg: str
+    ffprobe: str
+    joins_ids: bool
     log_level: str
     processing_timeout: float
     max_sessions: int
@@ -81,6 +84,7 @@ class Settings:
     health_hides_document: bool
     sample_seconds: float
     storage: Storage | None
+    result_dir: Path
 
     @property
     def temp_dir(self) -> Path:
@@ -103,9 +107,9 @@ class Settings:
         return self.base_dir / "uploads"
 
     @property
-    def result_dir(self) -> Path:
-        """Where results go when no bucket is configured."""
-        return self.base_dir / "results"
+    def id_map(self) -> Path:
+        """Which upload is of which session, where uploads have ids of their own."""
+        return self.temp_dir / "upload_sessions.json"
 
 
 def load(env: Mapping[str, str] = os.environ) -> Settings:
@@ -121,6 +125,10 @@ def load(env: Mapping[str, str] = os.environ) -> Settings:
     style = env.get("PIPELINE_HEALTH_503", "") or "document"
     if style not in ("document", "hidden"):
         raise SettingError(f"PIPELINE_HEALTH_503={style!r}: must be document or hidden")
+    ids = env.get("PIPELINE_UPLOAD_IDS", "") or "own"
+    if ids not in ("own", "joined"):
+        raise SettingError(f"PIPELINE_UPLOAD_IDS={ids!r}: must be own or joined")
+    base_dir = Path(env.get("PIPELINE_BASE_DIR", "") or ".").resolve()
     port_file = env.get("PIPELINE_PORT_FILE", "")
 
     def limits(name: str, warning: float, critical: float) -> tuple[float, float]:
@@ -131,12 +139,14 @@ def load(env: Mapping[str, str] = os.environ) -> Settings:
         )
 
     return Settings(
-        base_dir=Path(env.get("PIPELINE_BASE_DIR", "") or ".").resolve(),
+        base_dir=base_dir,
         host=env.get("PIPELINE_HOST", "") or "127.0.0.1",
         port=_whole(env, "PIPELINE_PORT", 8000, 0, 65535),
         port_file=Path(port_file) if port_file else None,
         jwt_secret=jwt_secret(env),
         ffmpeg=env.get("PIPELINE_FFMPEG", "") or "ffmpeg",
+        ffprobe=env.get("PIPELINE_FFPROBE", "") or "ffprobe",
+        joins_ids=ids == "joined",
         log_level=_level(env),
         processing_timeout=_number(env, "PROCESSING_TIMEOUT", 300, 0.1),
         max_sessions=_whole(env, "MAX_CONCURRENT_SESSIONS", 4, 1, 1000),
@@ -150,6 +160,7 @@ def load(env: Mapping[str, str] = os.environ) -> Settings:
         health_hides_document=style == "hidden",
         sample_seconds=_number(env, "PIPELINE_SAMPLE_SECONDS", 300, 0.1),
         storage=storage if bucket else None,
+        result_dir=base_dir / (env.get("PIPELINE_RESULT_DIR", "") or "results"),
     )
 
 

@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import psutil
 
@@ -46,20 +47,33 @@ class Ffmpeg:
         arguments: Sequence[str],
         timeout: float,
         started: Callable[[psutil.Process | None], None] = lambda _child: None,
+        *,
+        program: str = "",
+        cwd: Path | None = None,
     ) -> Outcome:
-        """Run ffmpeg to its end. Its output is read when it has ended, as real services do: a full pipe blocks it."""
+        """Run ffmpeg to its end. Its output is read when it has ended, as real services do: a full pipe blocks it.
+
+        Args:
+            arguments: of it.
+            timeout: in seconds.
+            started: is told its process, and None once it has ended.
+            program: another one to be run instead, ffprobe for one.
+            cwd: where it runs, if not where the service does.
+        """
+        program = program or self.program
         with self._lock:
             if self._stopped:
                 raise FfmpegError("the service is stopping")
             try:
                 child = subprocess.Popen(
-                    [self.program, *arguments],
+                    [program, *arguments],
+                    cwd=cwd,
                     stdin=subprocess.DEVNULL,
                     stdout=subprocess.PIPE,
                     stderr=subprocess.PIPE,
                 )
             except OSError as error:
-                raise FfmpegError(f"{self.program} cannot be started: {error.strerror}") from error
+                raise FfmpegError(f"{program} cannot be started: {error.strerror}") from error
             self._children.add(child)
         try:
             try:

@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 import re
 import shutil
 import stat
@@ -54,6 +56,7 @@ class Job:
     height: int
     preset: str
     live: bool = False
+    monitored: bool = True
     session_id: str = field(default_factory=lambda: str(uuid.uuid4()))
     created: float = field(default_factory=time.time)
     status: str = "queued"  # then running, then completed or failed
@@ -86,23 +89,29 @@ def parse(body: Any, upload_dir: Path) -> Job:
         raise RequestError("body: must be a JSON object")
     inputs, user_id = body.get("inputs"), body.get("user_id")
     height, preset, live = body.get("height", 240), body.get("preset", "veryfast"), body.get("live", False)
+    monitored = body.get("monitored", True)
     if not isinstance(inputs, list) or not all(isinstance(name, str) and name for name in inputs):
         raise RequestError(f"inputs: must be a list of file paths, not {inputs!r}")
     if not 1 <= len(inputs) <= MAX_INPUTS:
         raise RequestError(f"inputs: must be 1 to {MAX_INPUTS} files, not {len(inputs)}")
     if not isinstance(user_id, str) or not user_id:
         raise RequestError(f"user_id: must be a text, not {user_id!r}")
-    if not isinstance(height, int) or not 64 <= height <= 2160 or height % 2:
-        raise RequestError(f"height: must be an even number from 64 to 2160, not {height!r}")
-    if preset not in PRESETS:
-        raise RequestError(f"preset: must be one of {', '.join(PRESETS)}, not {preset!r}")
-    if not isinstance(live, bool):
-        raise RequestError(f"live: must be true or false, not {live!r}")
+    _check_options(height, preset, live=live, monitored=monitored)
     paths = [upload_dir / name for name in inputs]
     for path in paths:
         if upload_dir.resolve() not in path.resolve().parents:
             raise RequestError(f"inputs: {str(path)!r} is not below the uploads directory")
-    return Job(paths, user_id, height, preset, live)
+    return Job(paths, user_id, height, preset, live, monitored)
+
+
+def _check_options(height: Any, preset: Any, *, live: Any, monitored: Any) -> None:
+    if not isinstance(height, int) or not 64 <= height <= 2160 or height % 2:
+        raise RequestError(f"height: must be an even number from 64 to 2160, not {height!r}")
+    if preset not in PRESETS:
+        raise RequestError(f"preset: must be one of {', '.join(PRESETS)}, not {preset!r}")
+    for name, value in (("live", live), ("monitored", monitored)):
+        if not isinstance(value, bool):
+            raise RequestError(f"{name}: must be true or false, not {value!r}")
 
 
 class Jobs:
@@ -112,6 +121,7 @@ class Jobs:
         self.settings = settings
         self.monitor = monitor
         self.ffmpeg = ffmpeg
+        self._map = threading.Lock()
         self._slots = threading.Semaphore(settings.max_sessions)
         self._jobs: deque[Job] = deque(maxlen=MAX_KEPT)
 
@@ -123,6 +133,24 @@ class Jobs:
     def get(self, session_id: str) -> Job | None:
         """Return a job by its session id."""
         return next((job for job in list(self._jobs) if job.session_id == session_id), None)
+
+    def cancel(self, session_id: str) -> bool:
+        """Remove a session's directory, and do not end its ffmpeg: the defect of a real service."""
+        directory = self.settings.work_dir / session_id
+        if self.get(session_id) is None or not directory.is_dir():
+            return False
+        shutil.rmtree(directory)
+        return True
+
+    def join(self, upload_id: str, session_id: str) -> None:
+        """Note in the map of ids whose an upload is."""
+        path = self.settings.id_map
+        with self._map:
+            known = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+            known[upload_id] = {"session_id": session_id, "created_at": utc_text()}
+            new = path.with_name(f"{path.name}.new")
+            new.write_text(json.dumps(known), encoding="utf-8")
+            new.replace(path)
 
     def _work(self, job: Job) -> None:
         with self._slots:
@@ -140,11 +168,14 @@ class Session:
     """One session's way through the stages."""
 
     def __init__(self, jobs: Jobs, job: Job) -> None:
+        self.jobs = jobs
         self.settings = jobs.settings
         self.monitor = jobs.monitor
         self.ffmpeg = jobs.ffmpeg
         self.job = job
-        self.directory = self.settings.work_dir / job.session_id
+        # What nothing lists has a name of its own kind as well, as at a real service.
+        unlisted = f"temp_merge_{job.user_id}_{int(job.created)}"
+        self.directory = self.settings.work_dir / (job.session_id if job.monitored else unlisted)
         self.sources: list[Path] = []
         self.prepared = [self.directory / f"prepared_{number:02}.mp4" for number in range(len(job.inputs))]
         self.merged = self.directory / "merged_video.mp4"
@@ -175,7 +206,7 @@ class Session:
         Only faults that were thought of take the stage off the list. Anything else ends the worker and leaves the
         session listed until the restart: the defect of real services that "listed without a process" comes from.
         """
-        running = self.monitor.begin(self.job.session_id, self.job.user_id, name)
+        running = self.monitor.begin(self.job.session_id, self.job.user_id, name, listed=self.job.monitored)
         self.job.running.append(name)
         clock = _Clock(running, self.settings.processing_timeout)
         try:
@@ -257,9 +288,11 @@ class Session:
             raise StageError(code, f"ffmpeg made no {output.name}")
         return output
 
-    def _ffmpeg(self, clock: _Clock, arguments: list[str]) -> Any:
+    def _ffmpeg(self, clock: _Clock, arguments: list[str], *, program: str = "") -> Any:
         try:
-            return self.ffmpeg.run(arguments, clock.left(), clock.watch)
+            return self.ffmpeg.run(
+                arguments, clock.left(), clock.watch, program=program, cwd=self.settings.base_dir if program else None
+            )
         except FfmpegTimeout as error:
             raise StageError("PROCESSING_TIMEOUT", f"{clock.running.stage}: {error}") from error
         except FfmpegError as error:
@@ -268,8 +301,15 @@ class Session:
     def upload(self, clock: _Clock) -> Path | None:
         """Check the inputs and take them in, under names that carry the session. A live source stays where it is."""
         self.directory.mkdir(parents=True)
-        for path in self.job.inputs:
+        upload_id = uuid.uuid4().hex
+        if self.settings.joins_ids:
+            self.jobs.join(upload_id, self.job.session_id)
+        for number, path in enumerate(self.job.inputs):
             live = _validate(path, self.settings.max_upload_bytes)
+            if self.settings.joins_ids:
+                self.sources.append(self.settings.upload_dir / f"{upload_id}_clip{number}{path.suffix}")
+                os.link(path, self.sources[-1])
+                continue
             if live:
                 self.sources.append(path)
                 continue
@@ -281,6 +321,11 @@ class Session:
     def analyse(self, clock: _Clock) -> Path | None:
         """Look at each source and measure its loudness. A live source can be read once only, so it is left out."""
         for path in self.sources:
+            if (
+                self.settings.joins_ids
+            ):  # by a relative path under an id of its own; it waits for who writes a live source
+                found = ["-hide_banner", "-i", str(path.relative_to(self.settings.base_dir))]
+                self._ffmpeg(clock, found, program=self.settings.ffprobe)
             if not path.is_file():
                 continue
             # ffmpeg -i without an output ends with 1; the description is what it writes to stderr.

@@ -98,11 +98,11 @@ class Monitor:
 
     # Running stages
 
-    def begin(self, session_id: str, user_id: str, stage: str) -> Running:
-        """List a stage as running."""
+    def begin(self, session_id: str, user_id: str, stage: str, *, listed: bool = True) -> Running:
+        """List a stage as running, unless nobody is to know of it."""
         running = Running(session_id, user_id, stage)
         with self._lock:
-            self._running.append(running)
+            self._running += [running] if listed else []
         return running
 
     def end(self, running: Running, error_code: str | None = None) -> float:
@@ -110,8 +110,9 @@ class Monitor:
         now = time.time()
         operation = Operation(running.stage, now, max(now - running.started, 0.0), error_code)
         with self._lock:
-            self._running.remove(running)
-            self._operations.append(operation)
+            if running in self._running:
+                self._running.remove(running)
+                self._operations.append(operation)
         return operation.duration
 
     def active(self) -> list[Document]:

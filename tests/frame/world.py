@@ -46,6 +46,8 @@ _QUICK = {
     "policy_verify_good": 1,
     "policy_verify_interval": 0.1,
     "policy_lease_ttl": TTL_S,
+    # Files that go lie beside such as are of this moment.
+    "policy_work_idle_seconds": 0,
 }
 _RUNG = {
     "rung": "Clean up old files",

@@ -96,8 +96,8 @@ def test_full_inodes_are_freed_while_bytes_are_free(
                 " for number in $(seq 150); do echo >$number.tmp; done; chown media: *"
             )
         host.sh(
-            f"cd {MERGE}/gone-2; echo >young.tmp; for number in $(seq 100); do touch $number.bin || break; done"
-            " 2>/dev/null; chown media: young.tmp *.bin"
+            f"cd {MERGE}; install -d -o media young-2; cd young-2; echo >young.tmp;"
+            " for number in $(seq 100); do touch $number.bin || break; done 2>/dev/null; chown media: young.tmp *.bin"
         )
         assert not host.sh(f"touch {TEMP}/x 2>/dev/null && echo written || true").strip(), "no inode is left"
         # Acts when it is run, and in --check tells the same plan.
@@ -108,8 +108,8 @@ def test_full_inodes_are_freed_while_bytes_are_free(
         assert code == 0, output
         assert (done["recovered"], done["hash"]) == (True, hash_)
         assert not [name for name in left(host) if name.endswith(".tmp") and "young" not in name]
-        assert "gone-2/young.tmp" in left(host)
-        assert "gone-2/1.bin" in left(host)
+        assert "young-2/young.tmp" in left(host)
+        assert "young-2/1.bin" in left(host)
         note("inodes full, bytes free", host, done)
         code, output = host.run("playbooks/emergency_disk_cleanup.yml")
         assert code == 0, output

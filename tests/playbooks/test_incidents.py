@@ -133,13 +133,17 @@ def test_the_weekly_cleanup_waits_for_the_weeks_figures(
     play: Play, broken: Pipeline, state: Path, clock: MovedClock
 ) -> None:
     work = broken.base_dir / "temp" / "video_merge" / "gone"
-    work.mkdir(parents=True)
-    old, young = work / "old.mp4", work / "young.mp4"
-    for path, days in ((old, 7.01), (young, 6.99)):
+    merge = work.with_name("temp_merge_7_1700000000")
+    results = broken.upload_dir / "merged_videos"
+    for directory in (work, merge, results):
+        directory.mkdir(parents=True)
+    old, young, result = work / "old.mp4", work / "young.mp4", results / "old.mp4"
+    part = merge / "prepared_00.mp4"
+    for path, days in ((old, 7.01), (part, 7.01), (result, 30), (young, 6.99)):
         with clock.ago(timedelta(days=days)):
             path.write_bytes(b"x" * 4096)
-    # It came a moment ago and keeps its date, as what is copied with its dates does.
-    copied = work / "copied.mp4"
+    # It came a moment ago and keeps its date, as what is copied with its dates does. Its neighbour stays with it.
+    copied = merge / "copied.mp4"
     copied.write_bytes(b"x" * 4096)
     os.utime(copied, ((datetime.now(UTC) - timedelta(days=30)).timestamp(),) * 2)
     hosts = {"media1": on(broken)}
@@ -154,8 +158,7 @@ def test_the_weekly_cleanup_waits_for_the_weeks_figures(
     assert old.exists(), checked.output
     run = play("playbooks/weekly_system_cleanup.yml", hosts, environment=moved)
     assert not old.exists(), run.output
-    assert young.exists()
-    assert copied.exists()
+    assert all(path.exists() for path in (young, copied, part, result))
     acted = run.result("weekly_system_cleanup")["hosts"][0]["response"]["acted"]
     assert [rung["act"] for rung in acted] == ["disk_cleanup", "pipeline_cleanup"]
     assert run.verdict("media1", "overall_status", "weekly_system_cleanup")["state"] == "critical"

@@ -11,7 +11,8 @@ from collections.abc import Mapping
 from typing import Any, Callable
 
 from ..clock import clock_offset
-from ..errors import MissingLibraryError, OptionError
+from ..errors import OptionError
+from ..expressions import compiled
 from ..options import check_range
 from .client import PATHS, Client, Document, Reply, accept_ok
 from .settings import api_settings
@@ -80,42 +81,15 @@ def _accept_health(status: int, document: Document) -> Document | None:
 
 
 def _compile(expression: str) -> Callable[[Document], dict[str, Any]]:
-    """Check a JMESPath expression before any request is made, down to its functions' names."""
-    try:
-        import jmespath
-        import jmespath.exceptions
-        import jmespath.functions
-    except ImportError as error:
-        raise MissingLibraryError("jmespath", "python3-jmespath", "option 'query' needs it") from error
-    try:
-        compiled = jmespath.compile(expression)
-    except jmespath.exceptions.JMESPathError as error:
-        position = getattr(error, "lexer_position", getattr(error, "lex_position", None))
-        where = "" if position is None else f" at character {position}"
-        raise OptionError(
-            "query", expression, f"is no JMESPath expression{where}: {str(error).partition(chr(10))[0]}"
-        ) from error
-    except RecursionError:
-        raise OptionError("query", expression[:100], "is nested too deep") from None
-    known = jmespath.functions.Functions.FUNCTION_TABLE
-    waiting = [compiled.parsed]
-    while waiting:
-        node = waiting.pop()
-        if node["type"] == "function_expression" and node["value"] not in known:
-            where = f" at character {expression.find(node['value'])}"
-            raise OptionError(
-                "query",
-                expression,
-                f"has the unknown function '{node['value']}'{where}; known are {', '.join(sorted(known))}",
-            )
-        waiting.extend(child for child in node["children"] if isinstance(child, dict))
+    """Check a JMESPath expression before any request is made."""
+    find = compiled("query", expression)
 
     def search(data: Document) -> dict[str, Any]:
         # What the data do not fit (an endpoint that is down is null) is no misuse: a value, with the reason beside it.
         try:
-            found = compiled.search(data)
+            found = find(data)
             json.dumps(found, allow_nan=False)
-        except (jmespath.exceptions.JMESPathError, TypeError, ValueError, RecursionError) as error:
+        except (TypeError, ValueError, RecursionError) as error:
             return {"query_result": None, "query_error": f"the query does not fit the answers: {str(error)[:300]}"}
         return {"query_result": found, "query_error": ""}
 

@@ -19,6 +19,7 @@ from ..errors import OptionError
 from ..options import check_range
 from ..plan import plan_hash, require_hash
 from ..shapes import one_line
+from .kept import Results, work_of
 from .retention import Findings, lacking, limit_to, make_plan, parse_rules, totals
 from .roots import Look, Roots
 from .survey import Protected, Survey
@@ -52,11 +53,12 @@ def disk_cleanup(params: Mapping[str, Any], mode: Mode, ask: Callable[[], Protec
     if params["target_free_percent"] is not None:
         check_range(params, "target_free_percent", 0, 100)
     check_range(params, "max_listed", 0, 1000)
+    results, work = Results(params["kept_dirs"]), work_of(params)
     roots = Roots(rules, homes)
     try:
         listed = Listed(ask, params["overall_timeout"] if params["sessions_dir"] else 0.0)
         look = Look.now(roots)
-        survey = Survey(roots, listed.now, look, now_ns, deadline)
+        survey = Survey(roots, listed.now, look, now_ns, deadline, results=results, work=work)
         if params["target_free_percent"] is not None:
             for root, found in roots.by_file_system(survey.findings):
                 limit_to(found, lacking(root.statvfs(), params["target_free_percent"]))
@@ -65,7 +67,7 @@ def disk_cleanup(params: Mapping[str, Any], mode: Mode, ask: Callable[[], Protec
         require_hash(plan, params["plan_hash"], _since(survey.findings, params["as_of"]))
         diff = _diff(survey.findings, params["max_listed"]) if mode.diff else {}
         before = roots.figures()
-        sweep = Sweep(roots, listed, look, params["target_free_percent"], deadline)
+        sweep = Sweep(roots, listed, look, params["target_free_percent"], deadline, work=work)
         if not mode.check:
             for action in plan:
                 sweep.carry_out(action, survey.of(action["stable"]["rule"]))

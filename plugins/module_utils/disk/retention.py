@@ -40,7 +40,7 @@ so that what has just come here (unpacked, moved, copied with its dates) is youn
 
 @dataclass(frozen=True)
 class Rule:
-    """Files with such names below ``root`` go once they are older than ``min_age`` s, and have ``min_size`` bytes.
+    """Files with such names below ``root`` go once they are older than ``min_age`` s, and take ``min_size`` bytes.
 
     Attributes:
         age_of: what the age is counted from, one of :data:`AGES`.
@@ -72,7 +72,7 @@ class Rule:
         """Empty for what is due; else why it is not: other (name), or as :meth:`judge_age`, or small."""
         if not self.names.match(name):
             return "other"
-        return self.judge_age(facts, now_ns) or ("" if facts.st_size >= self.min_size else "small")
+        return self.judge_age(facts, now_ns) or ("" if _taken(facts) >= self.min_size else "small")
 
     def judge_age(self, facts: os.stat_result, now_ns: int) -> str:
         """Empty for what is old enough; else future, young, or no_date (one that no clock can have given)."""
@@ -90,6 +90,11 @@ class Rule:
         size = f" and of {self.min_size} bytes or more" if self.min_size else ""
         by = " by mtime" if self.age_of == "mtime" else ""
         return f"{', '.join(self.patterns)} older than {_duration(self.min_age)}{by}{size}"
+
+
+def _taken(facts: os.stat_result) -> int:
+    """Bytes that a file takes of its disk, of its content: the holes of a sparse one take none."""
+    return min(facts.st_size, facts.st_blocks * 512)
 
 
 def _duration(seconds: float) -> str:

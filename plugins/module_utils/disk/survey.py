@@ -18,6 +18,7 @@ from ..deadline import Deadline
 from ..opener import kind_of
 from ..system.open_files import claimed
 from ..system.tree import Directory, Root, walk
+from .kept import Results, Work
 from .retention import Findings, Rule
 from .roots import Look, Roots
 
@@ -43,9 +44,21 @@ class Protected(Protocol):
 class Survey:
     """What is due by each rule. A file that is due by several goes by the first of them."""
 
-    def __init__(self, roots: Roots, sessions: Protected, look: Look, now_ns: int, deadline: Deadline) -> None:
+    def __init__(
+        self,
+        roots: Roots,
+        sessions: Protected,
+        look: Look,
+        now_ns: int,
+        deadline: Deadline,
+        *,
+        results: Results,
+        work: Work,
+    ) -> None:
         self._deadline = deadline
         self._sessions = sessions
+        self._results = results
+        self._work = work
         self._look = look
         self._now_ns = now_ns
         self._by_rule = {}
@@ -81,7 +94,11 @@ class Survey:
                 continue
             rules = [rule for rule in rivals if rule.covers(directory.path)]
             place = _Place(
-                path, directory, self._sessions.keeps_directory(directory.path), _why_not_from(root, directory)
+                path,
+                directory,
+                self._sessions.keeps_directory(directory.path),
+                _why_not_from(root, directory),
+                self._results.holds(directory),
             )
             for entry in entries:
                 self._entry(place, rules, entry)
@@ -122,9 +139,9 @@ class Survey:
     def _why_not(self, place: _Place, name: str, facts: os.stat_result) -> tuple[str, str]:
         if not stat.S_ISREG(facts.st_mode):
             return "symbolic_link" if stat.S_ISLNK(facts.st_mode) else "no_regular_file", f"is {kind_of(facts)}"
-        session = place.session or self._sessions.keeps_file(name)
-        if session:
-            return "session", session
+        stays = self._stays(place, name)
+        if stays[0]:
+            return stays
         relative = place.directory.relative
         mounted_on = self._look.mounted_on(place.root, f"{relative}/{name}" if relative else name)
         if mounted_on:
@@ -133,6 +150,16 @@ class Survey:
             return place.why_not, ""
         with claimed(place.directory.fd, name, facts, self._look.open_files) as (_fd, why):
             return why, self._look.open_files.says(facts, why)
+
+    def _stays(self, place: _Place, name: str) -> tuple[str, str]:
+        """Why a file stays by whose it is, and the same for people; empty where it does not."""
+        if place.result:
+            return "result", place.result
+        session = place.session or self._sessions.keeps_file(name)
+        if session:
+            return "session", session
+        going_on = self._work.goes_on(place.directory.path)
+        return ("active", going_on) if going_on else ("", "")
 
     def _empty(self, place: _Place, root: Root, rules: list[Rule]) -> None:
         directory, parent = place.directory, place.directory.parent
@@ -155,6 +182,8 @@ class Survey:
             _note_ahead(found, directory.path, directory.facts)
         elif verdict:
             found.skip(directory.path, verdict)
+        elif place.result:
+            found.skip(directory.path, "result", said=place.result)
         elif place.session:
             found.skip(directory.path, "session", said=place.session)
         elif mounted_on:
@@ -174,6 +203,7 @@ class _Place(NamedTuple):
     directory: Directory
     session: str
     why_not: str
+    result: str
 
 
 def _why_not_from(root: Root, directory: Directory) -> str:

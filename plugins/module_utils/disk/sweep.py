@@ -23,6 +23,7 @@ from ..shapes import one_line
 from ..system.open_files import OpenFiles, claimed, leased
 from ..system.stamp import Stamp
 from ..system.tree import LOCK, Root, is_at, opened_again
+from .kept import Work
 from .retention import DueFile, Findings, Rule, Totals, lacking
 from .roots import Look, Roots
 from .survey import Protected, flag_of
@@ -43,6 +44,7 @@ _REASONS = {
 }
 # What a reason is for people, where nothing more is known
 SAID = {
+    "active": "is of work that nothing lists, and that goes on",
     "append_only": "may only be appended to (chattr +a)",
     "changed": "is another since it was planned",
     "denied": "this user may not delete from its directory",
@@ -54,6 +56,7 @@ SAID = {
     "no_date": "has a date that no clock can have given, before 1677 or after 2262",
     "no_regular_file": "is no regular file",
     "read_only": "read-only file system",
+    "result": "is a finished result",
     "session": "belongs to a session",
     "symbolic_link": "is a symbolic link",
     "target_reached": "enough is free without it",
@@ -62,7 +65,7 @@ SAID = {
     "unreadable": "cannot be read",
 }
 # Why a file may stay without anything having failed
-_GOOD_REASONS = {"open", "changed", "gone", "locked", "target_reached", "mount", "session"}
+_GOOD_REASONS = {"active", "result", "open", "changed", "gone", "locked", "target_reached", "mount", "session"}
 
 
 class Listed:
@@ -141,8 +144,16 @@ class Sweep:
     """Carries a plan out, and knows what came of it."""
 
     def __init__(
-        self, roots: Roots, listed: Listed, look: Look, target_percent: float | None, deadline: Deadline
+        self,
+        roots: Roots,
+        listed: Listed,
+        look: Look,
+        target_percent: float | None,
+        deadline: Deadline,
+        *,
+        work: Work,
     ) -> None:
+        self._work = work
         self._roots = roots
         self._deadline = deadline
         self._listed = listed
@@ -191,6 +202,7 @@ class Sweep:
         """Look and ask once more right before the first deletion of a rule; why there must be none, or empty."""
         if self._look is self._planned_by:
             self._look = Look.now(self._roots)
+        self._work.forget()
         return self._ask_again()
 
     def _ask_again(self) -> str:
@@ -238,6 +250,9 @@ class Sweep:
         session = listed.keeps_directory(directory) or listed.keeps_file(file.name)
         if session:
             return Outcome("session", f"{session}, since the plan was made")
+        going_on = self._work.goes_on(directory)
+        if going_on:
+            return Outcome("active", f"{going_on}, since the plan was made")
         mounted_on = self._look.mounted_on(root.path, file.path) or self._look.hidden(root.path, file.path)
         return Outcome("mount", mounted_on) if mounted_on else Outcome()
 

@@ -17,9 +17,9 @@ from ..shapes import one_line
 from ..system.proc import is_frozen
 from ..system.processes import Process
 from .files import Listing
+from .joined import ID
 from .listed import Entry
 from .look import Look, same_process
-from .places import ID
 from .progress import Progress
 from .proof import Proofs
 from .settings import SessionSettings
@@ -42,7 +42,8 @@ class Session:
     """A session as it was found, and what is thought of it.
 
     ``doubts`` are processes that have to do with it and are not proved to be its, by pid with what shows it; ``ended``
-    are those of its own that ended while it was looked at.
+    are those of its own that ended while it was looked at. ``contradiction`` is what is said of its ids twice and not
+    alike, ``sign_s`` the age of the last sign of one without a process.
     """
 
     session_id: str
@@ -58,6 +59,8 @@ class Session:
     doubts: dict[int, str] = field(default_factory=dict)
     ended: list[Process] = field(default_factory=list)
     quiet_s: float | None = None
+    contradiction: str = ""
+    sign_s: float | None = None
     state: str = "unknown"
     attention: str = "none"
     may_end: bool = False
@@ -74,8 +77,8 @@ def _unseen_of(session: Session, living: Sequence[Process]) -> str:
 
 def _worked_on(session: Session) -> str:
     """Who keeps a session alive, or may; empty where nobody does."""
-    if not session.doubts:
-        return ""
+    if session.contradiction or not session.doubts:
+        return session.contradiction
     more = f", and {len(session.doubts) - 3} more" if len(session.doubts) > 3 else ""
     return f"worked on, it seems: {'; '.join(list(session.doubts.values())[:3])}{more}"
 
@@ -150,9 +153,21 @@ class Judge:
                 f"its process has ended and the service takes no note (zombie {pids}): only a restart of the service "
                 "takes the session off the list"
             )
-        if session.listed:
-            return "no_process", "listed without a process: only a restart of the service takes it off the list"
-        return "no_process", "a directory without a process"
+        return "no_process", self._says_without(session)
+
+    def _says_without(self, session: Session) -> str:
+        if not session.listed:
+            return "a directory without a process"
+        if self._is_waiting(session):
+            return (
+                f"listed without a process, and its last sign of life is {session.sign_s:.0f} s old, under "
+                f"{self._settings.idle_seconds:g} s: who works on it may be waiting before he tries again"
+            )
+        return "listed without a process: only a restart of the service takes it off the list"
+
+    def _is_waiting(self, session: Session) -> bool:
+        """Whether a session without a process has shown life of late: a worker may sleep between two tries."""
+        return session.sign_s is not None and session.sign_s < self._settings.idle_seconds
 
     def _zombies_of(self, session: Session) -> list[Process]:
         """Processes of the service that have ended and can only be this session's: a zombie tells no directory."""
@@ -178,7 +193,10 @@ class Judge:
         if self._service.state == "unknown":
             return self._service.reason
         faults = [look.log.fault for look in self._looks if look.log.fault]
-        return f"its log lines cannot be seen: {faults[-1]}" if faults else ""
+        if faults:
+            return f"its log lines cannot be seen: {faults[-1]}"
+        faults = [look.joined.fault for look in self._looks if look.joined.fault]
+        return f"which ids are of one session is not known: {faults[-1]}" if faults else ""
 
     def _always(self, process: Process, letters: str) -> bool:
         """Whether the process, or a thread of it, had this state at every look."""
@@ -194,7 +212,8 @@ class Judge:
             return "none"
         if session.state == "progressing" or minutes < settings.investigate_minutes:
             return "look"
-        return "investigate" if minutes < settings.end_minutes else "end"
+        is_due = minutes >= settings.end_minutes and not (session.state == "no_process" and self._is_waiting(session))
+        return "end" if is_due else "investigate"
 
     def _why_no_age(self, session: Session) -> str:
         entry = self._entries.get(session.session_id)
@@ -208,7 +227,7 @@ class Judge:
             (not ID.fullmatch(session.session_id) or len(session.session_id) < length, "its id cannot be trusted"),
             (self._service.state == "unknown", "whose its processes are is not known"),
             (session.listed is None and settings.api_required, f"the API does not answer ({self._api_state})"),
-            (bool(session.doubts), _worked_on(session)),
+            (bool(_worked_on(session)), _worked_on(session)),
             (any(process.tracer for process in session.processes), "a debugger is attached"),
             (session.orphan and state == "progressing", None),
             (state not in ENDABLE, f"it is {state.replace('_', ' ')}"),

@@ -6,12 +6,15 @@
 
 from __future__ import annotations
 
+import io
 import os
+import re
+from collections import Counter, deque
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Dict
 
 from ..logs.digest import Digest
-from ..logs.reading import Reading
 from ..logs.scan import Scanner
 from ..logs.where import Where, getter
 from ..opener import open_regular
@@ -20,7 +23,11 @@ from ..shapes import one_line
 _TAIL_BYTES = 64 << 20
 _LINE_BYTES = 1 << 20
 _NEW_BYTES = 32 << 20
+_VALUES = re.compile(rb'"([A-Za-z0-9][A-Za-z0-9._-]{0,127})"')
+_OF_SESSION = re.compile(rb'"session_id" ?: ?"([A-Za-z0-9][A-Za-z0-9._-]{0,127})"')
 _TAIL_FIELDS = ["timestamp", "level", "message", "extra.stage", "extra.error_code", "extra.error_message"]
+
+Entry = Dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -70,28 +77,64 @@ class LogMark:
             return file.read(_NEW_BYTES).splitlines()
 
 
-def lines_of(session_id: str, lines: list[bytes]) -> int:
-    """How many lines of a log have this id as a whole value."""
-    value = f'"{session_id}"'.encode()
-    return sum(value in line for line in lines)
+def lines_by_session(lines: Iterable[bytes]) -> Counter[str]:
+    """How many lines of a log have an id as a whole value, by id."""
+    found: Counter[str] = Counter()
+    for line in lines:
+        found.update({value.decode("ascii") for value in _VALUES.findall(line)})
+    return found
 
 
-def log_tail(path: str, session_id: str, lines: int) -> list[dict[str, Any]]:
-    """The last entries of the log that are of this session."""
-    if not path or not lines:
-        return []
+def log_tails(path: str, session_ids: Collection[str], lines: int, *, rotated: bool = False) -> dict[str, list[Entry]]:
+    """The last entries of the log that are of these sessions, by session.
+
+    Args:
+        path: of the log; empty for none.
+        session_ids: of the sessions.
+        lines: how many of each at most.
+        rotated: whether the file before it counts as well, as the log may have been rotated just now.
+    """
+    if not path or not lines or not session_ids:
+        return {}
+    raw: dict[str, deque[bytes]] = {session_id: deque(maxlen=2 * lines) for session_id in session_ids}
+    for name in (f"{path}.1", path) if rotated else (path,):
+        for line in _last_lines(name):
+            for value in set(_OF_SESSION.findall(line)):
+                kept = raw.get(value.decode("ascii"))
+                if kept is not None:
+                    kept.append(line)
+    return {session_id: _entries(session_id, kept, lines) for session_id, kept in raw.items() if kept}
+
+
+def _last_lines(path: str) -> Iterator[bytes]:
+    """The lines of the last part of a log. One that cannot be read has none; LogMark tells."""
+    try:
+        opened = open_regular(path, follow=True)
+    except OSError:
+        return
+    with os.fdopen(opened, "rb") as file:
+        start = max(0, os.fstat(opened).st_size - _TAIL_BYTES)
+        if start:
+            file.seek(start)
+            file.readline(_LINE_BYTES)
+        while line := file.readline(_LINE_BYTES):
+            yield line
+
+
+def _entries(session_id: str, lines: Iterable[bytes], most: int) -> list[Entry]:
     digest = Digest(
         count_by={},
         numeric={},
         fields={field: getter("fields", field) for field in _TAIL_FIELDS},
         time_of=getter("time_field", "timestamp"),
-        last=lines,
+        last=most,
         only_last=False,
         max_values=1,
         max_text=300,
         since=None,
     )
     where = Where([{"field": "extra.session_id", "op": "eq", "value": session_id}])
-    Reading(path, Scanner(digest, where, max_line_bytes=_LINE_BYTES, parse_all=False), max_bytes=_TAIL_BYTES).run()
-    found: list[dict[str, Any]] = digest.result()["last"]
+    whole = b"".join(line if line.endswith(b"\n") else line + b"\n" for line in lines)
+    Scanner(digest, where, max_line_bytes=_LINE_BYTES, parse_all=False).read(io.BytesIO(whole).readinto)
+    found: list[Entry] = digest.result()["last"]
     return found

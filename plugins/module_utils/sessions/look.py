@@ -8,19 +8,18 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from stat import S_ISSOCK
 
 from ..system.processes import Process, snapshot
 from ..system.sockets import Sockets, look_at_sockets
 from .files import Listing, list_session_files
+from .joined import ID, Joined, look_at_joined
 from .log_lines import LogMark
-from .places import ID, Places, WorkDir
+from .places import Places, WorkDir
 from .proof import Service, service_of_pid, service_of_unit
 from .settings import SessionSettings
-
-SESSIONS_MAX = 200
 
 
 @dataclass(frozen=True)
@@ -35,12 +34,26 @@ class Look:
     log: LogMark
     places: Places
     sockets: Sockets
+    joined: Joined
 
 
 def take_look(
-    settings: SessionSettings, work_dir: WorkDir, session_ids: set[str], *, service: Service | None = None
+    settings: SessionSettings,
+    work_dir: WorkDir,
+    session_ids: set[str],
+    *,
+    listed: Container[str] = (),
+    service: Service | None = None,
 ) -> Look:
-    """Look at the service (unless it was found before), its processes and the files of sessions."""
+    """Look at the service (unless it was found before), its processes and the files of sessions.
+
+    Args:
+        settings: checked options.
+        work_dir: of all sessions.
+        session_ids: which sessions there may be.
+        listed: those of them that the API lists: none of these is another one's by another id.
+        service: as it was found before.
+    """
     if service is None and settings.service_pid:
         service = service_of_pid(settings.service_pid)
     if service is None:
@@ -48,16 +61,20 @@ def take_look(
     processes = snapshot(deep_uid=service.uid)
     wanted = {*session_ids, *settings.session_ids}
     wanted |= {hinted for process in processes.values() for hinted in work_dir.hints(process)}
+    joined = look_at_joined(settings.id_maps, work_dir.real)
+    wanted -= {name for name in joined.own if name not in listed}
     files = {
         session_id: list_session_files(work_dir.directory(session_id))
         for session_id in sorted(wanted)
         if ID.fullmatch(session_id)
     }
-    places = Places(work_dir, files)
+    places = Places(work_dir, files, joined)
     has_work = any(places.claims(process).ids for process in processes.values())
     with_sockets = [one for one in processes.values() if has_work and any(S_ISSOCK(file.mode) for file in one.files)]
     sockets = look_at_sockets({one.net: one.pid for one in with_sockets}) if with_sockets else Sockets()
-    return Look(time.monotonic(), wanted, service, processes, files, LogMark.of(settings.log_path), places, sockets)
+    return Look(
+        time.monotonic(), wanted, service, processes, files, LogMark.of(settings.log_path), places, sockets, joined
+    )
 
 
 def session_directories(path: str) -> list[str]:
@@ -67,7 +84,7 @@ def session_directories(path: str) -> list[str]:
             names = [entry.name for entry in entries if entry.is_dir(follow_symlinks=False)]
     except OSError:
         return []
-    return sorted(name for name in names if ID.fullmatch(name))[:SESSIONS_MAX]
+    return sorted(name for name in names if ID.fullmatch(name))
 
 
 def same_process(look: Look, key: tuple[int, int]) -> Process | None:
@@ -75,9 +92,8 @@ def same_process(look: Look, key: tuple[int, int]) -> Process | None:
     return process if process and process.key == key else None
 
 
-def quiet_seconds(processes: Sequence[Process], files: Listing) -> float | None:
+def quiet_seconds(processes: Sequence[Process], *listings: Listing) -> float | None:
     """Seconds since the last sign of life that is on record: the newest process, the last change of a file."""
     signs = [process.age_s for process in processes]
-    if files.entries:
-        signs.append(time.time() - files.changed)
+    signs += [time.time() - files.changed for files in listings if files.entries]
     return min(signs) if signs else None

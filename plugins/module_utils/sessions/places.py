@@ -17,15 +17,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from ..shapes import one_line
-from ..system.processes import Argument, OpenFile, Process, shown_argv
+from ..system.processes import FFMPEG, Argument, OpenFile, Process, shown_argv
 from .files import Listing
-
-ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
+from .joined import ID, Joined
 
 _EVIDENCE_MAX = 3
 _ERRORS = 2
 _DELETED = " (deleted)"
-# Whose arguments are all sources
+# What has no output: to read is its work
 _READERS = frozenset({"ffprobe"})
 # What stands before a source, and flags without a value; what else begins with a dash has one, which is no output.
 _SOURCE_OPTIONS = frozenset({"-i", "--input"})
@@ -47,11 +46,15 @@ class Claims:
         named: arguments that lead into a session's directory, other than sources.
         held: its current directory there, and what it has open or mapped for writing.
         uses: paths of files there that it has open or mapped, for whatever.
+        lost: what leads into a directory that is gone: arguments, its current directory, files without a name.
+        written: of these, the files that it has open for writing.
     """
 
     named: dict[str, list[str]] = field(default_factory=dict)
     held: dict[str, list[str]] = field(default_factory=dict)
     uses: dict[str, list[str]] = field(default_factory=dict)
+    lost: dict[str, list[str]] = field(default_factory=dict)
+    written: dict[str, list[str]] = field(default_factory=dict)
 
     @property
     def ids(self) -> set[str]:
@@ -60,7 +63,8 @@ class Claims:
 
     def lines(self, session_id: str) -> list[str]:
         """What shows it, the strongest first."""
-        return [*self.held.get(session_id, []), *self.named.get(session_id, [])][:_EVIDENCE_MAX]
+        shown = [*self.held.get(session_id, []), *self.named.get(session_id, [])]
+        return (shown or [*self.written.get(session_id, []), *self.lost.get(session_id, [])])[:_EVIDENCE_MAX]
 
 
 class WorkDir:
@@ -77,12 +81,18 @@ class WorkDir:
         """The sessions that paths of a process speak of. A whole path component is an id, and nothing else is."""
         found: set[str] = set()
         for argument in process.argv:
-            is_relative = "/" in argument and argument[0] not in "/-" and ":" not in argument.partition("/")[0]
-            path = os.path.normpath(os.path.join(process.cwd, argument)) if process.cwd and is_relative else argument
-            found.update(self._below.findall(path))
+            found.update(self._below.findall(_absolute(process, argument)))
         paths = [process.cwd, *(file.path for file in process.files), *(one.path for one in process.maps)]
         found.update(self.session_of(path) for path in paths)
         return {session_id for session_id in found if ID.fullmatch(session_id)}
+
+    def argument_of(self, process: Process, argument: str) -> str:
+        """The session into whose directory an argument leads as a path, by its text alone; empty where into none's."""
+        path = os.path.normpath(_absolute(process, argument.removeprefix("file:")))
+        for root in (self.real, self.path):
+            if path.startswith(root + "/"):
+                return path[len(root) + 1 :].partition("/")[0]
+        return ""
 
     def directory(self, session_id: str) -> str:
         """A session's own directory, by its real path."""
@@ -95,11 +105,19 @@ class WorkDir:
         return path[len(self.real) + 1 :].partition("/")[0] if path.startswith(self.real + "/") else ""
 
 
+def _absolute(process: Process, argument: str) -> str:
+    """An argument as a path from the root, where it is a relative one."""
+    is_relative = "/" in argument and argument[0] not in "/-" and ":" not in argument.partition("/")[0]
+    return os.path.normpath(os.path.join(process.cwd, argument)) if process.cwd and is_relative else argument
+
+
 class Places:
     """Which sessions a file or a directory is of, by device and inode: of more than one where it has several links."""
 
-    def __init__(self, work_dir: WorkDir, listings: Mapping[str, Listing]) -> None:
+    def __init__(self, work_dir: WorkDir, listings: Mapping[str, Listing], joined: Joined | None = None) -> None:
         self._work_dir = work_dir
+        self._joined = joined or Joined()
+        self._gone = {session_id for session_id, listing in listings.items() if listing.state == "missing"}
         self._files: dict[tuple[int, int], tuple[str, ...]] = {}
         self._directories: dict[tuple[int, int], tuple[str, ...]] = {}
         self._claims: dict[tuple[int, int], Claims] = {}
@@ -112,6 +130,8 @@ class Places:
                 key = (listing.device, entry.inode)
                 if session_id not in self._files.get(key, ()):
                     self._files[key] = (*self._files.get(key, ()), session_id)
+        for key, (sessions, _path) in self._joined.keys.items():
+            self._files[key] = tuple(dict.fromkeys((*self._files.get(key, ()), *sessions)))
 
     def of(self, key: tuple[int, int]) -> tuple[str, ...]:
         """The sessions of a file or directory."""
@@ -125,8 +145,9 @@ class Places:
 
     def _found(self, process: Process) -> Claims:
         found = Claims()
-        for session_id in self._directories.get(process.cwd_key, ()):
+        for session_id in self.of(process.cwd_key):
             found.held.setdefault(session_id, []).append(f"current directory is {one_line(process.cwd, 160)}")
+        self._lost(found, process)
         for file in process.files:
             self._file(found, f"open file {file.number} is", file.path, (file.device, file.inode), writes=file.writes)
         for one in process.maps:
@@ -134,6 +155,23 @@ class Places:
         for argument in process.paths:
             self._argument(found, process, argument)
         return found
+
+    def _lost(self, found: Claims, process: Process) -> None:
+        """What leads into a directory that is gone: nobody can get at what is made there."""
+        if not self._gone:
+            return
+        session_id = self._work_dir.session_of(process.cwd)
+        if session_id in self._gone:
+            found.lost.setdefault(session_id, []).append(f"current directory was {one_line(process.cwd, 160)}")
+        for file in process.files:
+            session_id = self._work_dir.session_of(file.path)
+            if file.writes and not file.links and session_id in self._gone:
+                line = f"open file {file.number} was {one_line(file.path, 160)}"
+                found.written.setdefault(session_id, []).append(line)
+        for number, argument in enumerate(process.argv[1:], 1):
+            session_id = self._work_dir.argument_of(process, argument)
+            if session_id in self._gone and not _is_source(process, number):
+                found.lost.setdefault(session_id, []).append(f"argument {number} is {one_line(argument, 160)}")
 
     def _file(self, found: Claims, what: str, path: str, key: tuple[int, int], *, writes: bool) -> None:
         shown = one_line(path, 160)
@@ -149,10 +187,12 @@ class Places:
 
     def _argument(self, found: Claims, process: Process, argument: Argument) -> None:
         key = (argument.device, argument.inode)
-        sessions = self.of(key) if argument.exists else self._directories.get(key, ())
+        sessions = self.of(key)
         if not sessions or _is_source(process, argument.number):
             return
         shown = one_line(shown_argv([process.argv[argument.number]])[0], 160)
+        by_map = self._joined.keys.get(key, ((), ""))[1] if key not in self._directories else ""
+        shown += f", which {by_map} assigns to it" if by_map else ""
         for session_id in sessions:
             found.named.setdefault(session_id, []).append(f"argument {argument.number} is {shown}")
 
@@ -160,11 +200,13 @@ class Places:
 def _is_source(process: Process, number: int) -> bool:
     """Whether an argument is what is read, or the value of an option that is no output."""
     before = process.argv[number - 1]
-    if process.runs(_READERS) or before in _SOURCE_OPTIONS:
+    if process.runs(_READERS):
+        return False
+    if before in _SOURCE_OPTIONS:
         return True
     # What begins with a number, such as a negative map, is the value of an option itself.
     is_option = before.startswith("-") and not before[1:2].isdigit()
-    return process.runs({"ffmpeg"}) and is_option and before not in _FLAGS
+    return process.runs(FFMPEG) and is_option and before not in _FLAGS
 
 
 def talk(processes: Iterable[Process]) -> set[int]:

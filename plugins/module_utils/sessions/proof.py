@@ -17,6 +17,7 @@ from __future__ import annotations
 import os
 import pwd
 import re
+import stat
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -26,10 +27,11 @@ from ..shapes import one_line
 from ..system.processes import Process, descendants, own_line, read_process
 from ..system.systemd import main_pid, unit_name, unit_properties
 from ..times import to_text
-from .places import Places, talk
+from .places import Claims, Places, talk, working_files
 
 # Starts are compared across two clocks: the service's own note, and ticks since boot.
 _START_SLACK_S = 2.0
+_STANDARD = 3  # descriptors of standard input, output and errors
 _OTHER_UNIT = re.compile(r"/[^/]+\.(service|scope)(/|\Z)")
 _PROPERTIES = ("Id", "LoadState", "ActiveState", "MainPID", "ControlGroup", "User")
 
@@ -100,12 +102,29 @@ def _own_groups(processes: Mapping[int, Process]) -> set[str]:
     return set(own.groups) if own else set()
 
 
+def _gone_of(process: Process, claims: Claims) -> str:
+    """The session whose directory was taken from a process that works in no other; empty where there is none.
+
+    It was given a path there itself, and writes to nothing that has a name: what it makes, nobody can get at.
+    """
+    sessions = {*claims.lost, *claims.written}
+    if claims.ids or len(sessions) != 1 or not claims.lost or not claims.uses.keys() <= sessions:
+        return ""
+    keeps = any(file.writes and file.links for file in working_files(process))
+    sends = any(stat.S_ISSOCK(file.mode) for file in process.files if file.number >= _STANDARD)
+    return "" if keeps or sends else sessions.pop()
+
+
 @dataclass
 class Proved:
-    """The processes of one session, each with what proves it, and which of them are orphans."""
+    """The processes of one session, each with what proves it, and which of them are orphans.
+
+    Those that are `lost` work for nobody either: their directory was taken, and all that they write has no name left.
+    """
 
     lines: dict[int, list[str]] = field(default_factory=dict)
     orphans: set[int] = field(default_factory=set)
+    lost: set[int] = field(default_factory=set)
 
 
 class Proofs:
@@ -163,7 +182,7 @@ class Proofs:
                 self.unproved[pid] = self._stranger(process)
 
     def _place(self, process: Process) -> None:
-        service, ids = self._service, self._claims[process.pid].ids
+        service, claims = self._service, self._claims[process.pid]
         is_ours = self.is_ours(process)
         if process.state in "ZX":
             # The old kind of control groups does not tell those of a zombie any more; its parent's are told.
@@ -173,9 +192,11 @@ class Proofs:
             return
         if is_ours and (process.cut or not process.deep) and process.uid == service.uid:
             self.unread.append(process)
+        gone = _gone_of(process, claims) if is_ours else ""
+        ids = {gone} if gone else claims.ids
         if not ids and not (is_ours and process.runs(self._programs)):
             return
-        if not ids and not self._claims[process.pid].uses:
+        if not ids and not claims.uses:
             self.unplaced[process.pid] = process
         why, lines, orphan = self._judge(process, ids, is_ours=is_ours)
         if why:
@@ -183,9 +204,12 @@ class Proofs:
             return
         session_id = next(iter(ids))
         proved = self.by_session.setdefault(session_id, Proved())
-        proved.lines[process.pid] = lines + self._claims[process.pid].lines(session_id)
+        proved.lines[process.pid] = lines + claims.lines(session_id)
         if orphan:
             proved.orphans.add(process.pid)
+        if gone and claims.written:
+            proved.lost.add(process.pid)
+            proved.lines[process.pid].append("its directory is gone, and what it writes has no name any more")
 
     def _judge(self, process: Process, ids: set[str], *, is_ours: bool) -> tuple[str, list[str], bool]:
         """Why a process is not proved, or "" with the first lines of the proof and whether it is an orphan."""

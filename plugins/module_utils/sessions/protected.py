@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import os
-import re
 import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -18,10 +17,9 @@ from ..errors import MediaOpsError, OptionError
 from ..shapes import Json, number, one_line
 from ..system.systemd import main_pid, unit_pids, unit_properties
 from .active import active_sessions
+from .joined import ENDS, id_maps, read_tables
 
 _NAME_MAX = 255
-# What may stand between a session's id and the rest of a name: ID.tmp, ID_clip.mp4, ID-1.mp4, ID.part.mp4
-_ENDS = re.compile(r"[._-]|$")
 
 
 @dataclass
@@ -34,6 +32,8 @@ class Sessions:
         reason: why there is no list.
         ids: of the listed sessions, as far as there is a list.
         all_of: whether everything below ``directory`` stays, as nobody can say which sessions there are.
+        joined: other ids of these sessions, as the service's maps have them.
+        also: further directories below which everything stays then, as nobody can say whose the ids there are.
     """
 
     directory: str = ""
@@ -41,12 +41,15 @@ class Sessions:
     reason: str = ""
     ids: frozenset[str] = frozenset()
     all_of: bool = False
+    joined: frozenset[str] = frozenset()
+    also: tuple[str, ...] = ()
     _by_name: dict[str, str] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         # An id that itself has a suffix, such as ab12.part.mp4, is a name of ab12's: its other names stay as well.
-        self._by_name = {_composed(session).split(".", 1)[0]: session for session in self.ids}
-        self._by_name.update((_composed(session), session) for session in self.ids)
+        names = self.ids | self.joined
+        self._by_name = {_composed(session).split(".", 1)[0]: session for session in names}
+        self._by_name.update((_composed(session), session) for session in names)
         self._by_name.pop("", None)
 
     def keeps_directory(self, path: str) -> str:
@@ -56,7 +59,7 @@ class Sessions:
             path: absolute and resolved.
         """
         is_below = path.startswith(self.directory + "/")
-        if self.all_of and (is_below or path == self.directory):
+        if self.all_of and any(f"{path}/".startswith(f"{top}/") for top in (self.directory, *self.also)):
             return f"may be a session's: {self.reason}"
         names = path[len(self.directory) :] if is_below else path
         return next(filter(None, map(self.keeps_file, names.split("/"))), "") if self._by_name else ""
@@ -67,10 +70,12 @@ class Sessions:
             return ""
         composed = _composed(name)
         for text in (composed, composed.lstrip(".")):  # a temporary name is often the name behind a dot
-            for end in _ENDS.finditer(text):
+            for end in ENDS.finditer(text):
                 session = self._by_name.get(text[: end.start()])
                 if session is not None:
-                    return f"session {one_line(session, 60)} is listed"
+                    shown = one_line(session, 60)
+                    is_own = session in self.ids
+                    return f"session {shown} is listed" if is_own else f"{shown} is an id of a session of the list"
         return ""
 
 
@@ -102,6 +107,8 @@ def protected_sessions(
     if not params["sessions_dir"].startswith("/"):
         raise OptionError("sessions_dir", params["sessions_dir"], "must be an absolute path")
     directory = os.path.realpath(params["sessions_dir"])
+    maps = id_maps(params["id_maps"])
+    tables = read_tables(maps)
     from ..api.client import PATHS, Client  # late: cleaning logs needs no API
 
     reply = Client(api_settings(params, warn=warn, hide=hide)).request(PATHS["sessions"])
@@ -110,17 +117,21 @@ def protected_sessions(
         listed = active_sessions(reply.data)
         reason = _short(reply.data) or listed.reason or _unusable_ids(listed.by_id)
         known = frozenset(session for session in listed.by_id if not unusable(session))
-        if not reason:
-            return Sessions(directory, "ok", "", known)
+        if not reason and not tables.fault:
+            return Sessions(directory, "ok", "", known, joined=frozenset(tables.others_of(known)))
         # Who answers runs, whatever is known of the unit: no further question makes such a list a right one.
         state, running = "invalid", "the list cannot be relied on"
+        reason = reason or f"which ids are of one session is not known: {tables.fault}"
     else:
         state, reason, running = reply.state, reply.reason, why_running(params["unit"])
         if not running:
             said = f"{params['unit']} does not run, so no session does ({reason})"
             return Sessions(directory, "service_down", said)
-    warn(f"the sessions are not known ({reason}; {running}): everything below {directory} stays")
-    return Sessions(directory, state, f"{reason}; {running}", known, all_of=True)
+    also = tuple(path for one in maps for path in one.directories) if tables.fault else ()
+    everywhere = ", ".join(dict.fromkeys((directory, *also)))
+    warn(f"the sessions are not known ({reason}; {running}): everything below {everywhere} stays")
+    joined = frozenset(tables.others_of(None))
+    return Sessions(directory, state, f"{reason}; {running}", known, all_of=True, joined=joined, also=also)
 
 
 def _short(document: Json) -> str:

@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from datetime import datetime, timezone
 from typing import Any
 
@@ -15,18 +15,19 @@ from ..api.settings import ApiSettings
 from ..shapes import one_line
 from ..system.open_files import OpenFiles
 from ..system.processes import TICKS, Process, shown_argv
-from ..times import to_text
+from ..times import from_text, to_text, utc_now
 from .files import Listing, held_by_others, without
 from .judge import STATES, Judge, Session
 from .listed import Answer, ask_sessions
-from .log_lines import lines_of, log_tail
-from .look import SESSIONS_MAX, Look, quiet_seconds, same_process, session_directories, take_look
+from .log_lines import Entry, lines_by_session, log_tails
+from .look import Look, quiet_seconds, same_process, session_directories, take_look
 from .places import WorkDir, talk
 from .progress import Counting, Progress, longer_look_s, positions
-from .proof import Proofs, Service, user_name
+from .proof import Proofs, Proved, Service, user_name
 from .settings import SessionSettings
 
 _RANK = {"end": 0, "investigate": 1, "look": 2, "none": 3}
+_SESSIONS_MAX = 200
 _PROCESSES_MAX = 50
 _UNPROVED_MAX = 50
 _LOOKS_ON = 4
@@ -42,7 +43,8 @@ def observe(settings: SessionSettings, api: ApiSettings) -> Scene:
     def look(ids: Iterable[str], service: Service | None = None) -> Look:
         # Without an answer of the API a directory may be all that is known of a session.
         directories = [] if answers[0].state == "ok" else session_directories(work_dir.real)
-        return take_look(settings, work_dir, {*ids, *directories}, service=service)
+        listed = answers[0].sessions
+        return take_look(settings, work_dir, {*ids, *directories}, listed=listed, service=service)
 
     looks = [look(answers[0].sessions)]
     if not looks[0].ids:
@@ -81,14 +83,33 @@ class Scene:
             for look in (looks[-1], looks[0])
         )
         self._before = before.by_session
+        self._contradictions = looks[-1].joined.tables.contradictions(self._entries)
+        self._ended = [_ended_in(before, after) for before, after in zip(looks, looks[1:])]  # noqa: B905, RUF007
         self.open_files: OpenFiles | None = None
-        self._lines = looks[0].log.lines_since()
+        self._lines = lines_by_session(looks[0].log.lines_since())
         found = [self._session(session_id) for session_id in sorted(self._ids())]
         self.proofs.mentions([session.session_id for session in found])
         self._judge = Judge(settings, looks, self.proofs, self._entries, self.api.state)
         for session in found:
             self._judge.judge(session)
+        self._ask_for_signs(found)
         self._sort(found)
+
+    def _ask_for_signs(self, found: Sequence[Session]) -> None:
+        """See of those that a restart would end when they last showed life; a worker may sleep between two tries."""
+        asked = [one for one in found if self.settings.idle_seconds and _needs_restart(one)]
+        tails = log_tails(self.settings.log_path, {one.session_id for one in asked}, 1, rotated=True)
+        for session in asked:
+            signs = [
+                one
+                for one in (self._files_quiet_s(session), _log_quiet_s(tails, session.session_id))
+                if one is not None
+            ]
+            session.sign_s = min(signs, default=None)
+            self._judge.judge(session)
+
+    def _files_quiet_s(self, session: Session) -> float | None:
+        return quiet_seconds([], session.files, self._joined(self.last, session.session_id))
 
     def _sort(self, found: list[Session]) -> None:
         found.sort(key=lambda session: (_RANK[session.attention], -(session.minutes or 0), session.session_id))
@@ -126,20 +147,32 @@ class Scene:
             proofs=proved.lines if proved else {},
             files=files,
             progress=self._progress(session_id, processes, doubts),
-            orphan=bool(proved and proved.orphans) and not listed,
+            orphan=bool(proved and ((proved.orphans and not listed) or self._is_lost(session_id, proved))),
+            contradiction=self._contradictions.get(session_id, ""),
             doubts=doubts,
             ended=[one for old, one in zip(then, now) if one and one.key == old.key and one.state in "ZX"],  # noqa: B905
-            quiet_s=quiet_seconds(processes, without(files, talk(processes))),
+            quiet_s=quiet_seconds(
+                processes, without(files, talk(processes)), self._joined(self.last, session_id, but=talk(processes))
+            ),
         )
+
+    def _is_lost(self, session_id: str, proved: Proved) -> bool:
+        """Whether all processes of a session write to what has no name, in each look: its directory was taken away."""
+        first = self._before.get(session_id)
+        return bool(proved.lost) and proved.lost >= {*proved.lines} and first is not None and first.lost == proved.lost
+
+    @staticmethod
+    def _joined(look: Look, session_id: str, but: Container[int] = ()) -> Listing:
+        """The files that are a session's by another id."""
+        return without(look.joined.listings.get(session_id, Listing("missing")), but)
 
     def _progress(self, session_id: str, processes: Sequence[Process], doubts: Mapping[int, str]) -> Progress:
         counting = Counting(session_id, self.looks, self.settings.cpu_percent)
         progress = counting.count(process.key for process in processes)
-        progress.log_lines = lines_of(session_id, self._lines)
+        progress.log_lines = self._lines[session_id]
         told = talk(processes)
-        for before, after in zip(self.looks, self.looks[1:]):  # noqa: B905
-            ended = [pid for pid, old in before.processes.items() if same_process(after, old.key) is None]
-            if any(session_id in before.places.claims(before.processes[pid]).ids for pid in ended):
+        for before, after, ended in zip(self.looks, self.looks[1:], self._ended):  # noqa: B905
+            if session_id in ended:
                 progress.other = "a process has ended"
             for pid in doubts:
                 progress.other = progress.other or self._moved(pid, session_id, before, after)
@@ -147,7 +180,9 @@ class Scene:
                 without(look.files.get(session_id, Listing("missing")), told) for look in (before, after)
             )
             progress.output_bytes += abs(new_files.bytes - old_files.bytes)
-            if old_files.fingerprint != new_files.fingerprint:
+            old_joined, new_joined = (self._joined(look, session_id, but=told) for look in (before, after))
+            progress.output_bytes += abs(new_joined.bytes - old_joined.bytes)
+            if (old_files.fingerprint, old_joined.fingerprint) != (new_files.fingerprint, new_joined.fingerprint):
                 progress.other = progress.other or "its files have changed"
         first, last = (answer.sessions.get(session_id) for answer in (self._answers[0], self._answers[-1]))
         if first and last and first.starts != last.starts:
@@ -191,7 +226,8 @@ class Scene:
     def again(self, api: ApiSettings) -> Scene:
         """The same sessions as they are now: what went on is counted from the last look on."""
         answer = ask_sessions(api)
-        look = take_look(self.settings, self.work_dir, {*self.last.files, *answer.sessions})
+        sessions = {*self.last.files, *answer.sessions}
+        look = take_look(self.settings, self.work_dir, sessions, listed=answer.sessions)
         again = Scene(self.settings, self.work_dir, [self._answers[-1], answer], [self.last, look])
         again.ask_who_holds()
         return again
@@ -230,22 +266,28 @@ class Scene:
                 "main_pid": self.last.service.main,
                 "user": self.last.service.user,
             },
-            "sessions": [self._row(session) for session in self.sessions[:SESSIONS_MAX]],
-            "orphans": [self._row(session) for session in self.orphans[:SESSIONS_MAX]],
+            "sessions": self._rows(self.sessions),
+            "orphans": self._rows(self.orphans),
+            "left_out": {
+                "sessions": max(0, len(self.sessions) - _SESSIONS_MAX),
+                "orphans": max(0, len(self.orphans) - _SESSIONS_MAX),
+            },
             "counts": {state: sum(session.state == state for session in every) for state in STATES},
-            "may_end": [session.session_id for session in every if session.may_end][:SESSIONS_MAX],
-            "restart_needed": [
-                session.session_id
-                for session in every
-                if session.listed and session.state in ("no_process", "zombie") and session.attention == "end"
-            ][:SESSIONS_MAX],
+            "may_end": [session.session_id for session in every if session.may_end],
+            "restart_needed": [session.session_id for session in every if _needs_restart(session)],
             "unproved": [self._stranger(pid, why) for pid, why in unproved[:_UNPROVED_MAX]],
             "unproved_count": len(unproved),
         }
 
-    def _row(self, session: Session) -> dict[str, Any]:
+    def _rows(self, sessions: Sequence[Session]) -> list[dict[str, Any]]:
+        """The rows of some sessions: those first about which there is something to be done."""
+        shown = sorted(sessions, key=lambda one: (not one.may_end, not _needs_restart(one)))[:_SESSIONS_MAX]
+        with_log = {one.session_id for one in shown if one.attention != "none"} | set(self.settings.session_ids)
+        tails = log_tails(self.settings.log_path, with_log, self.settings.log_lines)
+        return [self._row(one, tails.get(one.session_id, [])) for one in shown]
+
+    def _row(self, session: Session, tail: list[Entry]) -> dict[str, Any]:
         progress = session.progress
-        shows_log = session.attention != "none" or session.session_id in self.settings.session_ids
         return {
             "session_id": one_line(session.session_id, 130),
             "stage": session.stage,
@@ -257,6 +299,7 @@ class Scene:
             "may_end": session.may_end,
             "why": session.why,
             "quiet_s": None if session.quiet_s is None else round(session.quiet_s, 1),
+            "process_count": len(session.processes),
             "processes": [_process_row(one, session.proofs[one.pid]) for one in session.processes[:_PROCESSES_MAX]],
             "files": {
                 "state": session.files.state,
@@ -274,9 +317,7 @@ class Scene:
                 "log_lines": progress.log_lines,
                 "other": progress.other,
             },
-            "log_tail": log_tail(self.settings.log_path, session.session_id, self.settings.log_lines)
-            if shows_log
-            else [],
+            "log_tail": tail,
         }
 
     def _stranger(self, pid: int, why: str) -> dict[str, Any]:
@@ -288,6 +329,26 @@ class Scene:
             "argv": shown_argv(process.argv),
             "why": why,
         }
+
+
+def _ended_in(before: Look, after: Look) -> set[str]:
+    """The sessions in which a process has ended between two looks."""
+    ended = [one for one in before.processes.values() if same_process(after, one.key) is None]
+    return {session_id for one in ended for session_id in before.places.claims(one).ids}
+
+
+def _needs_restart(session: Session) -> bool:
+    """Whether only a restart of the service takes a session off the list."""
+    return bool(session.listed) and session.state in ("no_process", "zombie") and session.attention == "end"
+
+
+def _log_quiet_s(tails: Mapping[str, list[Entry]], session_id: str) -> float | None:
+    """Seconds since the last line of a session in the log; none where it has no line, 0 where nobody can say."""
+    entries = tails.get(session_id)
+    if not entries:
+        return None
+    at = from_text(entries[-1].get("timestamp"))
+    return 0.0 if at is None else max((utc_now() - at).total_seconds(), 0.0)
 
 
 def own_inodes(session: Session) -> set[int]:

@@ -26,6 +26,7 @@ from ..system.processes import TICKS, OpenFile, Process, Target, end_processes, 
 from .files import LEASES_MAX, Listing, differences, kept_closed, remove_session_files, without
 from .judge import Session
 from .listed import ask_sessions
+from .look import quiet_seconds
 from .places import talk, working_files
 from .progress import cpu_work
 from .scene import Scene, observe, own_inodes
@@ -114,6 +115,8 @@ def choose(scene: Scene, orders: Orders) -> tuple[list[Session], list[dict[str, 
             why = "there is no such session: it is not listed, and has neither processes nor a directory"
         elif session.orphan and session.may_end and not orphans:
             why = "it is an orphan, and the option orphans is off"
+        elif _is_left_behind(session) and (stays := _files_stay(scene, session)):
+            why = stays
         elif session.may_end or _is_left_behind(session):
             chosen.append(session)
             continue
@@ -128,6 +131,16 @@ def _is_left_behind(session: Session) -> bool:
     return session.listed is False and session.state == "no_process" and session.files.state == "ok"
 
 
+def _files_stay(scene: Scene, session: Session) -> str:
+    """Why the files of a session stay, for people: nothing lists it, and it may go on; empty where they may go."""
+    if session.listed or session.orphan or not session.files.entries:
+        return ""
+    age_s = quiet_seconds([], without(session.files, talk(session.processes)))
+    if age_s is None or age_s >= scene.settings.idle_seconds:
+        return ""
+    return f"it is not listed, and a file of it was changed {age_s:.0f} s ago: whoever works on it may need the others"
+
+
 # Planning
 
 
@@ -138,7 +151,7 @@ def make_plan(scene: Scene, chosen: Sequence[Session], orders: Orders) -> list[A
         if orders.cleanup_path and session.listed:
             plan.append(_cleanup(session, orders.cleanup_path))
         plan += [_terminate(scene, session, process) for process in session.processes if process.state not in "ZX"]
-        if orders.remove_files and session.files.state == "ok":
+        if orders.remove_files and session.files.state == "ok" and not _files_stay(scene, session):
             plan.append(_delete(scene, session))
     return plan
 
@@ -504,6 +517,12 @@ def _result(scene: Scene, plan: list[Action], outcomes: Sequence[Outcome]) -> di
         for session in scene.sessions
         if session.state in ("uninterruptible", "unknown") and session.attention == "end"
     ]
+    ended = {one.session_id for one in outcomes}
+    escalate += [
+        f"session {one.session_id}: its files stay: {_files_stay(scene, one)}"
+        for one in scene.sessions
+        if one.session_id in ended and _files_stay(scene, one)
+    ]
     open_ends = any(outcome.alive for outcome in outcomes) or any(
         action["result"] == "planned" or (action["action"], action["result"]) == ("delete", "skipped")
         for action in plan
@@ -518,5 +537,11 @@ def _result(scene: Scene, plan: list[Action], outcomes: Sequence[Outcome]) -> di
         "outcomes": [vars(outcome) for outcome in outcomes],
         "api_cleanup": "; ".join(one["msg"] or one["result"] for one in cleanups) or "not offered",
         "complete": not failed and not listed and not open_ends,
-        "escalate": escalate[:_SHOWN_MAX],
+        "escalate": _bounded(escalate),
     }
+
+
+def _bounded(lines: Sequence[str]) -> list[str]:
+    """The first lines, and how many more there are."""
+    more = len(lines) - _SHOWN_MAX
+    return [*lines[: _SHOWN_MAX - 1], f"{more + 1} more"] if more > 0 else list(lines)

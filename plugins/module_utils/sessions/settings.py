@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
@@ -14,7 +15,9 @@ from typing import Any
 from ..api.settings import api_argument_spec
 from ..errors import OptionError
 from ..options import check_range
-from .places import ID
+from .joined import ID, IdMap, id_maps, id_maps_spec
+
+_PROGRAM = re.compile(r"[^*?\[]{3}|[^*?\[]+\Z")
 
 
 def session_argument_spec() -> dict[str, Any]:
@@ -27,13 +30,15 @@ def session_argument_spec() -> dict[str, Any]:
         "work_dir": {"type": "path", "required": True},
         "log_path": {"type": "path"},
         "log_lines": {"type": "int", "default": 10},
-        "programs": {"type": "list", "elements": "str", "default": ["ffmpeg", "ffprobe"]},
+        "programs": {"type": "list", "elements": "str", "default": ["ffmpeg", "ffmpeg-linux*", "ffprobe"]},
+        "id_maps": id_maps_spec(),
         "samples": {"type": "int", "default": 2},
         "interval": {"type": "float", "default": 5},
         "look_minutes": {"type": "float", "required": True},
         "investigate_minutes": {"type": "float", "required": True},
         "end_minutes": {"type": "float", "required": True},
         "quiet_seconds": {"type": "float", "default": 60},
+        "idle_seconds": {"type": "float", "default": 0},
         "cpu_percent": {"type": "float", "default": 1},
         "look_bytes": {"type": "float", "default": 262144},
         "look_max": {"type": "float", "default": 120},
@@ -53,12 +58,14 @@ class SessionSettings:
     log_path: str
     log_lines: int
     programs: tuple[str, ...]
+    id_maps: tuple[IdMap, ...]
     samples: int
     interval: float
     look_minutes: float
     investigate_minutes: float
     end_minutes: float
     quiet_seconds: float
+    idle_seconds: float
     cpu_percent: float
     look_bytes: float
     look_max: float
@@ -71,6 +78,7 @@ def session_settings(params: Mapping[str, Any]) -> SessionSettings:
     _check(params)
     given = {field.name: params[field.name] for field in fields(SessionSettings)}
     given.update(work_dir=os.path.normpath(params["work_dir"]), log_path=params["log_path"] or "")
+    given.update(id_maps=id_maps(params["id_maps"]))
     given.update(programs=tuple(params["programs"]), session_ids=tuple(params["session_ids"]))
     return SessionSettings(**given)
 
@@ -85,13 +93,15 @@ def _check(params: Mapping[str, Any]) -> None:
         raise OptionError("work_dir", params["work_dir"], "must be an absolute path of two components at least")
     if params["log_path"] and (not params["log_path"].startswith("/") or "\0" in params["log_path"]):
         raise OptionError("log_path", params["log_path"], "must be an absolute path")
-    if not params["programs"] or not all(name and "/" not in name for name in params["programs"]):
-        raise OptionError("programs", params["programs"], "must be names of programs, without a path")
+    if not params["programs"] or not all(_PROGRAM.match(name) and "/" not in name for name in params["programs"]):
+        why = "must be names of programs, without a path; three letters stand before the first wildcard"
+        raise OptionError("programs", params["programs"], why)
     check_range(params, "samples", 2, 20)
     check_range(params, "interval", 0.1, 300)
     check_range(params, "log_lines", 0, 500)
     check_range(params, "min_id_length", 4, 128)
     check_range(params, "quiet_seconds", 0, 86_400)
+    check_range(params, "idle_seconds", 0, 31_536_000)
     check_range(params, "cpu_percent", 0.01, 100)
     check_range(params, "look_bytes", 1, 1 << 40)
     check_range(params, "look_max", 0, 600)

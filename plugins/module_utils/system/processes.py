@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import fnmatch
 import hashlib
 import os
 import re
@@ -33,6 +34,9 @@ _PATHS_MAX = 256
 _ARGUMENTS_SHOWN = 60
 _ARGUMENT_SHOWN = 300
 _POLL_S = 0.05
+# By whatever longer name: imageio brings one of its own, called ffmpeg-linux-x86_64-v7.0.2
+FFMPEG = ("ffmpeg", "ffmpeg-*")
+_WILD = re.compile(r"[*?\[]")
 _MUXER = re.compile(r"[0-9]+ \(mux[0-9]+:")
 
 
@@ -47,6 +51,7 @@ class OpenFile(NamedTuple):
         path: as the kernel shows it; empty for sockets and pipes.
         writes: whether it is open for writing.
         position: its offset, -1 where that is not looked at.
+        links: how many names its file has left.
     """
 
     number: int
@@ -56,6 +61,7 @@ class OpenFile(NamedTuple):
     path: str
     writes: bool
     position: int
+    links: int = 1
 
 
 class Argument(NamedTuple):
@@ -175,9 +181,12 @@ class Process:
         return datetime.now(timezone.utc) - timedelta(seconds=self.age_s)
 
     def runs(self, programs: Iterable[str]) -> bool:
-        """Whether it is one of these programs, by the names it goes by."""
+        """Whether it is one of these programs, by the names it goes by. A name may have wildcards."""
         names = {self.name, os.path.basename(self.argv[0])} if self.argv else {self.name}
-        return not names.isdisjoint(programs)
+        return any(
+            one in names or (_WILD.search(one) and any(fnmatch.fnmatchcase(name, one) for name in names))
+            for one in programs
+        )
 
 
 def read_process(pid: int, *, deep: bool = True) -> Process | None:
@@ -284,7 +293,7 @@ def _looked_into(process: Process, directory: int) -> Process:
     if process.state == "Z" and not _tasks(directory)[1:]:
         return Process(**{**plain, "deep": True})
     threads, (run_ns, wait_ns, slices), living, has_muxer = _threads(directory, process.pid)
-    muxes = has_muxer and process.runs({"ffmpeg"})
+    muxes = has_muxer and process.runs(FFMPEG)
     try:
         moved = _io(directory, "io")
         told = _io(directory, f"task/{process.pid}/io")["wchar"] if muxes else 0
@@ -370,7 +379,7 @@ def _descriptor(listing: int, infos: int, name: str) -> OpenFile:
         info = dict(line.split(b":", 1) for line in small(infos, name).splitlines() if b":" in line)
         writes = int(info[b"flags"], 8) & os.O_ACCMODE != os.O_RDONLY
         position = int(info[b"pos"])
-    return OpenFile(int(name), facts.st_dev, facts.st_ino, facts.st_mode, path, writes, position)
+    return OpenFile(int(name), facts.st_dev, facts.st_ino, facts.st_mode, path, writes, position, facts.st_nlink)
 
 
 def _paths(argv: Sequence[str], at: int) -> Iterator[Argument]:

@@ -18,7 +18,7 @@ from ...module_utils.shapes import Json, mapping, number, one_line
 _LINES_MAX = 20
 _TEXT_MAX = 300
 # Files that stay by the rule itself, or that somebody else was faster with
-_BENIGN = ("target_reached", "gone", "session")
+_BENIGN = ("target_reached", "gone", "session", "active", "result")
 # States of a session of which its age decides
 _AGED = ("stuck", "stopped", "blocked_on_pipe", "uninterruptible", "unknown")
 _UNSEEN_FILES = ("denied", "unproven", "unreadable", "time_over")

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+import yaml
 from ansible_collections.media_ops.runbook.plugins.module_utils.archives.live import may_take_a_log
 from ansible_collections.media_ops.runbook.plugins.module_utils.disk.retention import parse_rules
 
-from tests.unit.plugins.policy import policy
+from tests.unit.plugins.policy import ROOT, policy
 
 POLICY = policy(inventory_hostname="media-1")
 RUNGS: list[dict[str, Any]] = [
@@ -26,6 +27,22 @@ def test_whatever_frees_space_in_an_emergency_stops_at_a_target_that_cures() -> 
     assert len(freeing) >= 4
     for rung in freeing:
         assert 100 - POLICY["policy_disk_critical"] < rung["args"]["target_free_percent"] <= 100
+
+
+# runbook: EM-D3, WC-2
+def test_finished_results_and_work_in_progress_stay_by_every_profile() -> None:
+    modules = yaml.safe_load((ROOT / "roles" / "policy" / "vars" / "main.yml").read_text(encoding="utf-8"))
+    options = modules["policy_modules"]["disk_cleanup"]["options"]
+    assert {name: options[name] for name in ("kept_dirs", "sessions_dir", "idle_seconds", "id_maps")} == {
+        "kept_dirs": "{{ policy_result_dirs }}",
+        "sessions_dir": "{{ policy_work_dir }}",
+        "idle_seconds": "{{ policy_work_idle_seconds }}",
+        "id_maps": "{{ policy_session_id_maps }}",
+    }
+    assert f"{POLICY['policy_uploads_dir']}/merged_videos" in POLICY["policy_result_dirs"]
+    assert [one["directories"] for one in POLICY["policy_session_id_maps"]] == [[POLICY["policy_uploads_dir"]]]
+    assert POLICY["policy_work_idle_seconds"] >= 3600
+    assert not [rung for rung in RUNGS if {"kept_dirs", "idle_seconds", "id_maps"} & rung["args"].keys()]
 
 
 def test_every_rung_takes_its_rules_of_a_profile() -> None:

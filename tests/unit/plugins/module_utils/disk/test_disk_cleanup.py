@@ -694,6 +694,15 @@ def test_bytes_are_those_of_blocks_not_of_holes(top: Path) -> None:
     assert clean(rule(top))["rules"][0]["freed_bytes"] < 1 << 20
 
 
+def test_what_is_large_by_holes_alone_is_not_large(top: Path) -> None:
+    with make(top / "sparse.log").open("r+b") as file:
+        file.truncate(1 << 30)
+    make(top / "large.log", content=bytes(1 << 20))
+    aged(top / "sparse.log", 2 * DAY)
+    clean(rule(top, "*.log", min_size=1 << 20))
+    assert list(tree(top)) == ["sparse.log"]
+
+
 @needs_root
 @pytest.mark.parametrize("kind", ["bind", "tmpfs"])
 def test_a_mount_below_the_root_is_not_crossed(tmp_path: Path, top: Path, kind: str) -> None:

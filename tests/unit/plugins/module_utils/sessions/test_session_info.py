@@ -18,7 +18,7 @@ import pytest
 from ansible_collections.media_ops.runbook.plugins.module_utils.errors import OptionError
 from ansible_collections.media_ops.runbook.plugins.module_utils.sessions import listed, scene
 from ansible_collections.media_ops.runbook.plugins.module_utils.sessions.files import list_session_files
-from ansible_collections.media_ops.runbook.plugins.module_utils.sessions.log_lines import LogMark, lines_of
+from ansible_collections.media_ops.runbook.plugins.module_utils.sessions.log_lines import LogMark, lines_by_session
 from ansible_collections.media_ops.runbook.plugins.module_utils.sessions.places import Places, WorkDir
 from ansible_collections.media_ops.runbook.plugins.module_utils.sessions.proof import Proofs, Service
 from ansible_collections.media_ops.runbook.plugins.module_utils.sessions.session_info import session_info
@@ -242,11 +242,11 @@ def test_a_log_that_is_rotated_between_two_looks_loses_no_line(site: Site) -> No
     write_log(site, SESSION, "old file")
     write_log(site, f"{SESSION}-2", "another session")
     site.log.rename(f"{site.log}.1")
-    assert lines_of(SESSION, mark.lines_since()) == 1, "there is no log for a moment"
+    assert lines_by_session(mark.lines_since())[SESSION] == 1, "there is no log for a moment"
     write_log(site, SESSION, "new file")
-    assert lines_of(SESSION, mark.lines_since()) == 2
+    assert lines_by_session(mark.lines_since())[SESSION] == 2
     Path(f"{site.log}.1").rename(f"{site.log}.2")
-    assert lines_of(SESSION, mark.lines_since()) == 1, "rotated twice: of the new file at least"
+    assert lines_by_session(mark.lines_since())[SESSION] == 1, "rotated twice: of the new file at least"
 
 
 def test_ids_are_whole_path_components(site: Site) -> None:
@@ -277,11 +277,11 @@ def test_what_only_looks_like_a_sessions_process_is_named_with_the_reason(site: 
             process.wait()
     why = {row["pid"]: row["why"] for row in result["unproved"]}
     assert [one["pid"] for one in only(result)["processes"]] == [hung.pid]
-    assert why[editor.pid] == "is no ffmpeg or ffprobe"
+    assert why[editor.pid] == "is no ffmpeg or ffmpeg-linux* or ffprobe"
     assert why[grep.pid] == "is neither of the service nor an orphan of it"
     assert why[stranger.pid] == "is neither of the service nor an orphan of it"
     assert why[both.pid] == "works in the directories of 2 sessions"
-    assert why[worker.pid] == "is no ffmpeg or ffprobe"
+    assert why[worker.pid] == "is no ffmpeg or ffmpeg-linux* or ffprobe"
     assert why[upload.pid] == "works in no session's directory"
     assert why[climber.pid] == "works in no session's directory"
 

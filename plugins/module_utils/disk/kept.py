@@ -1,0 +1,128 @@
+# Copyright: (c) 2026, media_ops.runbook contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What stays whole whatever the rules say: finished results, and work that nothing lists and that goes on."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from ..errors import OptionError
+from ..options import check_range
+from ..system.tree import Directory, open_root, walk
+
+_NANO = 10**9
+_LASTS_S = 30.0
+
+
+class Results:
+    """Directories of finished results, which may be the only copies.
+
+    Known by device and inode, so that neither a bind mount nor a link on the way shows one as something else.
+    """
+
+    def __init__(self, paths: list[str]) -> None:
+        self._named: dict[tuple[int, int], str] = {}
+        self._said_above: dict[str, str] = {}
+        for path in paths:
+            if not path.startswith("/") or "\0" in path or ".." in path.split("/"):
+                raise OptionError("kept_dirs", path, "must be an absolute path without '..'")
+            with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+                facts = os.stat(path)
+                self._named[facts.st_dev, facts.st_ino] = path
+
+    def holds(self, directory: Directory) -> str:
+        """Why everything in a directory of a walk stays, for people; empty where it is not of the results."""
+        at: Directory | None = directory
+        while at is not None and self._named:
+            path = self._named.get((at.facts.st_dev, at.facts.st_ino))
+            if path is not None:
+                return f"finished results: {path}"
+            top, at = at, at.parent
+        if not self._named:
+            return ""
+        if top.path not in self._said_above:
+            self._said_above[top.path] = self._above(top.path)
+        return self._said_above[top.path]
+
+    def _above(self, root: str) -> str:
+        """The same of a root that itself lies in a directory of results."""
+        while root != "/":
+            root = os.path.dirname(root)
+            with contextlib.suppress(OSError):
+                facts = os.stat(root)
+                path = self._named.get((facts.st_dev, facts.st_ino))
+                if path is not None:
+                    return f"finished results: {path}"
+        return ""
+
+
+class Work:
+    """The directories of work below the sessions' directory, each kept whole while a file in it changes.
+
+    A merge that nothing lists, and that waits between two runs of ffmpeg, has no file open: only what it has written
+    tells that it goes on. The times of directories do not count, as each deletion of this module changes them.
+
+    Args:
+        directory: of the sessions, resolved; empty where there is none.
+        idle_s: for how long nothing may have changed; 0 does not look.
+    """
+
+    def __init__(self, directory: str, idle_s: float) -> None:
+        self._directory = directory if idle_s else ""
+        self._idle_s = idle_s
+        self._known: dict[str, tuple[float, str]] = {}
+
+    def goes_on(self, path: str) -> str:
+        """Why all of the work that a directory is part of stays, for people; empty where it is idle, or no work.
+
+        Args:
+            path: of the directory, absolute and resolved.
+        """
+        if not self._directory or not path.startswith(self._directory + "/"):
+            return ""
+        name = path[len(self._directory) + 1 :].partition("/")[0]
+        asked, said = self._known.get(name, (0.0, ""))
+        if not asked or time.monotonic() - asked > _LASTS_S:
+            said = self._changed(f"{self._directory}/{name}")
+            self._known[name] = (time.monotonic(), said)
+        return said
+
+    def forget(self) -> None:
+        """Look anew from now on."""
+        self._known.clear()
+
+    def _changed(self, path: str) -> str:
+        unseen: list[str] = []
+        try:
+            with contextlib.closing(open_root(path)) as root:
+                for place, others in walk(root, lambda where, why: unseen.append(f"{where}: {why}")):
+                    for other in others:
+                        with contextlib.suppress(FileNotFoundError):
+                            age_s = _age_s(other.stat(follow_symlinks=False))
+                            if age_s < self._idle_s:
+                                return f"work that is not listed: {place.path}/{other.name} changed {age_s:.0f} s ago"
+        except FileNotFoundError:
+            return ""
+        except OSError as error:
+            unseen.append(f"{path}: {error.strerror}")
+        return f"work that is not listed, and cannot be looked at: {unseen[0]}" if unseen else ""
+
+
+def _age_s(facts: os.stat_result) -> float:
+    """Seconds since the last change. A content that is dated ahead says nothing; an inode that is, no age at all."""
+    now_ns = time.time_ns()
+    dates = [date for date in (facts.st_mtime_ns, facts.st_ctime_ns) if date <= now_ns or date == facts.st_ctime_ns]
+    return max(now_ns - max(dates), 0) / _NANO
+
+
+def work_of(params: Mapping[str, Any]) -> Work:
+    """The work that is kept, by the options of disk_cleanup."""
+    check_range(params, "idle_seconds", 0, 31_536_000)
+    directory = params["sessions_dir"]
+    return Work(os.path.realpath(directory) if directory else "", params["idle_seconds"])

@@ -1,0 +1,143 @@
+"""What stays whole whatever the rules say: finished results, and work that nothing lists and that goes on."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.media_ops.runbook.plugins.module_utils.disk import kept, sweep
+from ansible_collections.media_ops.runbook.plugins.module_utils.errors import OptionError
+
+from tests.unit.plugins.deletion import DAY, HOUR, aged, clean, listed, make, rule, sessions_api, tree
+
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("moved_clock")]
+
+
+@pytest.fixture
+def uploads(tmp_path: Path) -> Path:
+    """Uploads of long ago, and among them the finished results."""
+    top = tmp_path / "uploads"
+    make(top / "u1_clip.mp4", 10 * DAY)
+    make(top / "merged_videos" / "user-1" / "final.mp4", 10 * DAY)
+    return top
+
+
+def kept_by(top: Path, **options: Any) -> dict[str, int]:
+    """What a rule for all clips leaves, by reason."""
+    skipped: dict[str, int] = clean(rule(top, "*.mp4"), **options)["rules"][0]["skipped"]
+    return skipped
+
+
+# runbook: EM-D3
+def test_uploads_go_and_the_results_among_them_stay(uploads: Path) -> None:
+    result = clean(rule(uploads, "*.mp4", prune_empty=True), kept_dirs=[str(uploads / "merged_videos")])
+    assert result["rules"][0]["removed"]["files"] == 1
+    assert result["rules"][0]["skipped"] == {"result": 1}
+    assert "finished results" in result["skipped_files"][0]["msg"]
+    assert list(tree(uploads)) == ["merged_videos", "merged_videos/user-1", "merged_videos/user-1/final.mp4"]
+
+
+def _linked(uploads: Path) -> Path:
+    link = uploads.parent / "results"
+    link.symlink_to(uploads / "merged_videos")
+    return link
+
+
+@pytest.mark.parametrize("name", [lambda top: top / "merged_videos" / "..", lambda _top: Path("results")])
+def test_a_path_that_is_none_is_refused(uploads: Path, name: Callable[[Path], Path]) -> None:
+    with pytest.raises(OptionError, match="kept_dirs"):
+        clean(rule(uploads), kept_dirs=[str(name(uploads))])
+
+
+@pytest.mark.parametrize("root", ["merged_videos", "merged_videos/user-1"])
+def test_a_rule_for_the_results_themselves_takes_none_either(uploads: Path, root: str) -> None:
+    assert kept_by(uploads / root, kept_dirs=[str(_linked(uploads))]) == {"result": 1}
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root: a mount")
+def test_a_bind_mount_of_the_results_is_the_results(uploads: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    other.mkdir()
+    subprocess.run(["mount", "--bind", str(uploads / "merged_videos"), str(other)], check=True)
+    try:
+        assert kept_by(other, kept_dirs=[str(uploads / "merged_videos")]) == {"result": 1}
+    finally:
+        subprocess.run(["umount", str(other)], check=True)
+
+
+def test_results_that_are_not_there_keep_nothing(uploads: Path) -> None:
+    assert kept_by(uploads, kept_dirs=[str(uploads / "no_such")]) == {}
+
+
+@pytest.fixture
+def work(tmp_path: Path) -> Path:
+    """A merge that nothing lists, idle between two runs of ffmpeg: its oldest parts are of yesterday."""
+    top = tmp_path / "temp" / "video_merge"
+    make(top / "temp_merge_7_1700000000" / "prepared_00.mp4", 1 * DAY)
+    make(top / "temp_merge_7_1700000000" / "parts" / "list.txt", 10 * HOUR)
+    make(top / "failed-last-week" / "prepared_00.mp4", 7 * DAY)
+    return top
+
+
+def cleaned(work: Path, **options: Any) -> dict[str, Any]:
+    given = {"sessions_dir": str(work), "idle_seconds": 11 * HOUR, **options}
+    with sessions_api(listed()) as api_url:
+        return clean(rule(work, "*.mp4", min_age=12 * HOUR), api_url=api_url, **given)
+
+
+# runbook: EM-D2
+def test_work_that_nothing_lists_stays_whole_while_anything_in_it_changes(work: Path) -> None:
+    result = cleaned(work)
+    assert result["rules"][0]["skipped"] == {"active": 1}
+    assert result["rules"][0]["removed"]["files"] == 1
+    said = result["skipped_files"][0]["msg"]
+    assert "not listed" in said
+    assert "parts/list.txt changed 3600" in said
+    assert not (work / "failed-last-week" / "prepared_00.mp4").exists()
+    assert cleaned(work, idle_seconds=9 * HOUR)["rules"][0]["removed"]["files"] == 1
+
+
+def test_a_deletion_is_no_sign_of_work(work: Path) -> None:
+    """The next run finishes what one that was cut off has begun."""
+    directory = work / "failed-last-week"
+    for number in range(3):
+        make(directory / f"part_{number}.mp4", 7 * DAY)
+    (directory / "part_0.mp4").unlink()
+    cleaned(work)
+    assert list(directory.iterdir()) == []
+
+
+def test_what_begins_again_between_plan_and_deletion_stays(work: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    begin = sweep.Sweep._begin
+
+    def goes_on(self: sweep.Sweep) -> str:
+        ended = begin(self)
+        make(work / "failed-last-week" / "prepared_01.mp4", 0)
+        return ended
+
+    monkeypatch.setattr(sweep.Sweep, "_begin", goes_on)
+    result = cleaned(work)
+    assert result["rules"][0]["skipped"] == {"active": 2}
+    assert (work / "failed-last-week" / "prepared_00.mp4").exists()
+    assert "since the plan was made" in result["skipped_files"][1]["msg"]
+
+
+def test_a_long_deletion_looks_again(work: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    looked = kept.Work(str(work), 11 * HOUR)
+    assert not looked.goes_on(str(work / "failed-last-week"))
+    make(work / "failed-last-week" / "new.mp4", 0)
+    assert not looked.goes_on(str(work / "failed-last-week"))
+    now = time.monotonic()
+    monkeypatch.setattr(time, "monotonic", lambda: now + 31)
+    assert "new.mp4" in looked.goes_on(str(work / "failed-last-week"))
+
+
+def test_a_content_that_is_dated_ahead_is_no_sign_of_work_for_ever(work: Path) -> None:
+    aged(work / "failed-last-week" / "prepared_00.mp4", -5 * DAY)
+    looked = kept.Work(str(work), 11 * HOUR)
+    assert not looked.goes_on(str(work / "failed-last-week"))

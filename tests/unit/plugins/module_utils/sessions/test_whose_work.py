@@ -1,0 +1,175 @@
+"""Whose work it is: programs by other names, work whose directory was taken away, and one session among thousands."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.media_ops.runbook.plugins.module_utils.errors import OptionError
+from ansible_collections.media_ops.runbook.plugins.module_utils.sessions.log_lines import log_tails
+from ansible_collections.media_ops.runbook.plugins.module_utils.sessions.session_info import session_info
+from ansible_collections.media_ops.runbook.plugins.module_utils.sessions.session_terminate import session_terminate
+
+from tests.session_site import Site, alive, eventually, running_site
+
+pytestmark = pytest.mark.slow
+
+# No other run of the tests has them, whose processes can be seen from here.
+SESSION = f"5d0c1f6e-{os.getpid()}"
+OTHER = f"7e11b2c4-{os.getpid()}"
+WAIT = "import time; time.sleep(600)"
+READS = "import sys, time; f = open(sys.argv[-1]); f.read(3); time.sleep(600)"
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Iterator[Site]:
+    with running_site(tmp_path) as running:
+        yield running
+
+
+def look(site: Site, **options: Any) -> dict[str, Any]:
+    return session_info(site.params(**options), warn=lambda _text: None, hide=lambda _text: None)
+
+
+def end(site: Site, *, check_mode: bool = False, **options: Any) -> dict[str, Any]:
+    params = site.params(**options)
+    return session_terminate(params, check_mode=check_mode, warn=lambda _text: None, hide=lambda _text: None)
+
+
+# runbook: P2S-2B
+@pytest.mark.parametrize(
+    ("name", "code"), [("ffmpeg-linux-x86_64-v7.0.2", WAIT), ("ffprobe", READS)], ids=["imageio", "ffprobe"]
+)
+def test_a_stuck_session_is_ended_whatever_its_ffmpeg_is_called(site: Site, name: str, code: str) -> None:
+    site.list_session(SESSION)
+    clip = site.directory(SESSION) / "prepared_00.mp4"
+    clip.write_bytes(b"begun")
+    process = site.python(code, "-hide_banner", str(clip), name=name)
+    result = end(site)
+    assert result["outcomes"][0]["ended"] == [process.pid]
+    assert not alive(process)
+
+
+def test_another_program_of_the_service_is_never_ended(site: Site) -> None:
+    site.list_session(SESSION)
+    clip = site.directory(SESSION) / "prepared_00.mp4"
+    clip.write_bytes(b"begun")
+    processes = [site.python(READS, str(clip), name=name) for name in ("ffmpeg-normalize", "python3")]
+    result = end(site)
+    assert (result["plan"], result["restart_needed"]) == ([], [])
+    assert all(map(alive, processes))
+    with pytest.raises(OptionError, match="wildcard"):
+        look(site, programs=["ff*"])
+
+
+def lost(site: Site, *, saved: Path | None = None) -> Any:
+    """A session that was cancelled: its directory is gone, and its ffmpeg encodes on."""
+    process = site.encoding(SESSION)
+    site.listed.pop(SESSION)
+    output = site.directory(SESSION) / "prepared_00.mp4"
+    eventually("its output is open", lambda: str(output) in _open_files(process.pid))
+    if saved:
+        os.link(output, saved)
+    shutil.rmtree(site.directory(SESSION))
+    return process
+
+
+def _open_files(pid: int) -> list[str]:
+    return [str(entry.readlink()) for entry in Path(f"/proc/{pid}/fd").iterdir() if entry.is_symlink()]
+
+
+# runbook: EM-S1, EM-S2
+def test_what_a_cancelled_session_left_is_an_orphan(site: Site) -> None:
+    process = lost(site)
+    found = look(site)
+    assert [(row["session_id"], row["listed"]) for row in found["orphans"]] == [(SESSION, False)]
+    assert "its directory is gone" in found["orphans"][0]["processes"][0]["proof"][-1]
+    assert end(site)["plan"] == [], "orphans are ended on demand only"
+    assert alive(process)
+    result = end(site, orphans=True)
+    assert (result["outcomes"][0]["ended"], result["complete"]) == ([process.pid], True)
+    assert not alive(process)
+
+
+def test_what_still_has_a_name_somewhere_is_no_orphans(site: Site, tmp_path: Path) -> None:
+    process = lost(site, saved=tmp_path / "saved.mp4")
+    assert look(site)["orphans"] == []
+    assert end(site, orphans=True)["plan"] == []
+    assert alive(process)
+
+
+# runbook: P2S-1A
+def test_a_stuck_session_is_planned_among_five_thousand(site: Site) -> None:
+    for number in range(5000):
+        site.list_session(f"session-{number:05}", minutes=300)
+    process = site.waiting(SESSION)
+    began = time.monotonic()
+    result = end(site, check_mode=True)
+    assert time.monotonic() - began < 120
+    assert [one["stable"].get("pid") for one in result["plan"]] == [process.pid, None]
+    assert (result["may_end"], result["sessions"][0]["session_id"]) == ([SESSION], SESSION)
+    assert len(result["restart_needed"]) == 5000
+    assert (len(result["sessions"]), result["left_out"]) == (200, {"sessions": 4801, "orphans": 0})
+    assert result["escalate"][-1] == "4981 more"
+
+
+def write_log(path: Path, seconds_ago: float, session_id: str = SESSION, **entry: Any) -> None:
+    at = (datetime.now(UTC) - timedelta(seconds=seconds_ago)).isoformat()
+    line = {"timestamp": at, "message": "try 2 in 300 s", "extra": {"session_id": session_id}, **entry}
+    with path.open("a", encoding="utf-8") as file:
+        file.write(json.dumps(line) + "\n")
+
+
+@pytest.mark.parametrize(
+    ("seconds", "entry", "restart"),
+    [(100, {}, []), (5000, {}, [SESSION]), (5000, {"timestamp": "soon"}, []), (-100, {}, [])],
+)
+def test_a_worker_that_sleeps_before_it_tries_again_is_no_reason_to_restart(
+    site: Site, seconds: float, entry: dict[str, Any], restart: list[str]
+) -> None:
+    site.list_session(SESSION, stage="storage_upload")
+    write_log(site.log.with_name(f"{site.log.name}.1"), seconds, **entry)
+    write_log(site.log, 1, OTHER)
+    result = look(site, idle_seconds=3600)
+    assert result["restart_needed"] == restart
+    assert result["sessions"][0]["attention"] == ("end" if restart else "investigate")
+    assert ("waiting" in result["sessions"][0]["why"]) == (not restart)
+    assert look(site)["restart_needed"] == [SESSION]
+
+
+def test_a_file_of_a_moment_ago_is_a_sign_of_life(site: Site) -> None:
+    site.list_session(SESSION, stage="storage_upload")
+    (site.directory(SESSION) / "compressed_merged_video.mp4").write_bytes(b"done")
+    assert look(site, idle_seconds=3600)["restart_needed"] == []
+
+
+def test_work_that_is_not_listed_keeps_its_files(site: Site) -> None:
+    process = site.waiting(SESSION, listed=False)
+    clip = site.directory(SESSION) / "prepared_07.mp4"
+    clip.write_bytes(b"of the run before")
+    ages: dict[str, Any] = {"look_minutes": 0.0, "investigate_minutes": 0.0, "end_minutes": 0.0}
+    result = end(site, idle_seconds=3600, **ages)
+    assert [(one["action"], one["result"]) for one in result["plan"]] == [("terminate", "done")]
+    assert not alive(process)
+    assert "its files stay: it is not listed" in " ".join(result["escalate"])
+    refused = end(site, idle_seconds=3600, session_ids=[SESSION], **ages)
+    assert (refused["plan"], "was changed" in refused["refused"][0]["why"]) == ([], True)
+    assert clip.exists()
+    assert end(site, session_ids=[SESSION], **ages)["outcomes"][0]["files_removed"] == 2
+
+
+def test_the_last_lines_of_many_sessions_are_read_at_once(site: Site) -> None:
+    for number in range(30):
+        write_log(site.log, 10, OTHER if number % 2 else SESSION, message=f'about "{SESSION}" {number}')
+    with site.log.open("ab") as file:
+        file.write(b'not json "session_id": "' + SESSION.encode() + b'"\n{"extra": {"session_id": "' + SESSION.encode())
+    tails = log_tails(str(site.log), {SESSION, OTHER, "nobody"}, 3)
+    shown = {session_id: [entry["message"].split()[-1] for entry in tail] for session_id, tail in tails.items()}
+    assert shown == {SESSION: ["24", "26", "28"], OTHER: ["25", "27", "29"]}
