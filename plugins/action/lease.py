@@ -14,7 +14,15 @@ from ..module_utils.shapes import Json, mapping, one_line
 from ..module_utils.times import from_text, utc_now
 from ..plugin_utils.host_action import HostAction, plain
 from ..plugin_utils.response.controller import dead_run
-from ..plugin_utils.response.course import begun, fleet_gate, is_disruptive, is_over, refused, watch_refusals
+from ..plugin_utils.response.course import (
+    begun,
+    fleet_gate,
+    is_disruptive,
+    is_over,
+    passed_over,
+    refused,
+    watch_refusals,
+)
 from ..plugin_utils.response.ledger import begun as begun_entries
 from ..plugin_utils.site.schedule import Due, due_of_job
 
@@ -34,8 +42,12 @@ class ActionModule(HostAction):
             course = refused(course, watch_refusals(given["watch"]))
         else:
             raise AnsibleActionFail("one of course, and result with a response, is needed")
-        course = {**course, "permitted": False} if is_over(course) else self._ask(course, given)
-        return {"course": course}
+        if is_over(course):
+            return {"course": {**course, "permitted": False}}
+        over = passed_over(course, given["rung"] or {})
+        if over:
+            self.tell(over["passed_over"][-1:])
+        return {"course": over or self._ask(course, given)}
 
     def _gate(self) -> list[str]:
         results = self.of_hosts("healthcheck_result")

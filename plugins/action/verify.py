@@ -26,7 +26,10 @@ class ActionModule(HostAction):
         course, carried_out, looks = given["course"], given["carried_out"], list[dict[str, Any]]()
         if course["permitted"] and "rung" in carried_out:
             course = self._record(acted(course, carried_out["rung"], carried_out["answer"]), carried_out, given)
-            if not course["unsettled"] and carried_out["rung"]["changed"] and given["watch"].get("samples"):
+            rung = carried_out["rung"]
+            # What somebody else mended meanwhile is well, and may be of no use yet.
+            acts = rung["changed"] or (rung.get("component") and not rung["failed"])
+            if not course["unsettled"] and acts and given["watch"].get("samples"):
                 course = self._watch(course, carried_out["rung"], given)
                 looks = looks_for(course, given["looks"])
         return {"course": course, "looks": looks}
@@ -48,7 +51,8 @@ class ActionModule(HostAction):
             asked = {**self.connection(), "gather": ["health_detailed"]}
             answer = self.ask("pipeline_info", asked)
             seen = observe(answer, age_max_s=given["age_max"], skew_max_s=given["skew_max"])
-            samples.append(sample(answer, seen, rung.get("cause", ""), len(samples) + 1))
+            taken = sample(answer, seen, rung.get("cause", ""), len(samples) + 1, rung.get("component") or "")
+            samples.append(taken)
             self.tell([sample_line(samples[-1], watch["samples"])])
             state = outcome(samples, watch["samples"], watch["good"])
         return watched(course, state, samples, time.time())
