@@ -109,8 +109,7 @@ def package_repair(params: Mapping[str, Any], *, check_mode: bool) -> dict[str, 
     except MediaOpsError as error:
         raise MediaOpsError(str(error), **{**result, "changed": _has_changed(plan), "msg": str(error)}) from error
     after = ffmpeg_info(want)
-    if after["state"] == "ok":
-        _count_as_done(plan)
+    _count_as_done(plan, after["state"])
     said = "; ".join(f"{one['action']} of {one['target']} {one['result']} {one['msg']}".strip() for one in plan)
     result.update(state=after["state"], reason=after["reason"], after=after, changed=_has_changed(plan))
     result["msg"] = one_line(said, 800)
@@ -132,10 +131,10 @@ def _has_changed(plan: list[Action]) -> bool:
     return any(action["result"] == "done" for action in plan)
 
 
-def _count_as_done(plan: list[Action]) -> None:
+def _count_as_done(plan: list[Action], state: str) -> None:
     """What apt called a failure, and what has mended ffmpeg all the same."""
     for action in plan:
-        if action["result"] == "failed":
+        if state == "ok" and action["result"] == "failed":
             action["result"], action["msg"] = "done", f"ffmpeg works, though apt was not content: {action['msg']}"
 
 
