@@ -24,6 +24,7 @@ from ..plugin_utils.response.course import (
     watch_refusals,
 )
 from ..plugin_utils.response.ledger import begun as begun_entries
+from ..plugin_utils.response.ledger import taken_for
 from ..plugin_utils.site.schedule import Due, due_of_job
 
 
@@ -81,10 +82,15 @@ class ActionModule(HostAction):
             "ttl": given["ttl"],
             "actions": list(dict.fromkeys(action["action"] for action in rung.get("actions", []))),
             "caps": given["caps"],
+            "taken_for": taken_for(rung, response["procedure"]) or None,
             "scheduled_for": due.at or None,
             "after": _needs(given, response["procedure"]),
             "window": given["window"],
-            "entries": begun_entries(rung, controller=run["controller"], user=run["user"]) if rung else [],
+            "entries": begun_entries(
+                rung, controller=run["controller"], user=run["user"], procedure=response["procedure"]
+            )
+            if rung
+            else [],
         }
         asked = self.ask("guard", wanted)
         # That a run is dead can be seen here only, and whose the lease is was not known before.

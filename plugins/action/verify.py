@@ -36,7 +36,16 @@ class ActionModule(HostAction):
 
     def _record(self, course: Json, carried_out: Json, given: Json) -> dict[str, Any]:
         run = course["run"]
-        made = entries(carried_out["rung"], carried_out["answer"], controller=run["controller"], user=run["user"])
+        name = carried_out["rung"]["rung"]
+        begun_as = next((rung for rung in course["response"]["plan"] if rung["rung"] == name), None)
+        made = entries(
+            carried_out["rung"],
+            carried_out["answer"],
+            controller=run["controller"],
+            user=run["user"],
+            procedure=course["response"]["procedure"],
+            begun_as=begun_as,
+        )
         wanted = {"state": "recorded", "state_dir": given["state_dir"], "run_id": run["run_id"], "entries": made}
         recorded = self.ask("guard", wanted)
         if "recorded" in recorded:

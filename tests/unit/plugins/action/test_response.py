@@ -72,6 +72,18 @@ class TestLease:
         assert run.arguments("guard")["reason"] == "Full"
         assert "made_up" not in run.result
 
+    def test_caps_count_for_the_cause_and_what_would_do_no_good_is_not_asked_for(self) -> None:
+        course = begun(planned(classes={"disk": "full"})["response"], RUN, 1.0)
+        given = {**STANDS, "permitted": True, "refusals": [], "took_over": None, "recorded": 1}
+        options = {"course": course, "rung": rung(ROW, [ACTION])}
+        run = lease(planned(), given, **options)
+        assert run.arguments("guard")["taken_for"] == "temp_directory"
+        assert run.arguments("guard")["entries"][0]["taken_for"] == "temp_directory"
+        run = lease(planned(), [], **{**options, "rung": rung({**ROW, "needs": {"disk": ["ok"]}}, [ACTION])})
+        assert run.modules == []
+        assert not run.result["course"]["permitted"]
+        assert run.result["course"]["passed_over"] == ["Free: passed over, disk is full"]
+
     def test_what_cannot_be_watched_and_a_host_before_it_that_is_ill_are_not_even_asked(self) -> None:
         run = lease(planned(), [], watch={"samples": 5, "good": 9})
         assert run.modules == []

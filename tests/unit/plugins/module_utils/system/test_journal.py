@@ -1,7 +1,3 @@
-# Copyright: (c) 2026, media_ops.runbook contributors
-# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-# SPDX-License-Identifier: GPL-3.0-or-later
-
 """What is read of a journal, line by line as systemd 252 writes it. That a real one is read is proved in tests/lab."""
 
 from __future__ import annotations

@@ -314,6 +314,24 @@ class TestRecord:
             ("service_control", "failed", "no answer: ssh")
         ]
 
+    def test_what_was_refused_or_never_ran_is_no_action(self) -> None:
+        drifted = {"failed": True, "msg": "the plan has drifted", "plan": [action(), action()]}
+        assert {row["result"] for row in entries(RUNG, drifted, controller="c", user="u")} == {"skipped"}
+        begun_as = {**RUNG, "actions": [action()]}
+        nothing = entries(RUNG, {"plan": [], "hash": ""}, controller="c", user="u", begun_as=begun_as)
+        assert [(row["action"], row["result"]) for row in nothing] == [("restart", "skipped")]
+        lost = entries(RUNG, {"unreachable": True, "msg": "ssh"}, controller="c", user="u", begun_as=begun_as)
+        assert {row["result"] for row in lost} == {"failed"}, "it may have been done"
+
+    def test_each_entry_says_what_it_was_for(self) -> None:
+        done = {"plan": [action(result="done")]}
+        made = [
+            *entries(RUNG, done, controller="c", user="u"),
+            *entries({**RUNG, "cause": ""}, done, controller="c", user="u", procedure="emergency_restart_graceful"),
+        ]
+        assert [row["taken_for"] for row in made] == ["service", "emergency_restart_graceful"]
+        assert [row["cause"] for row in made] == ["service", ""]
+
     def test_what_was_begun_has_a_result_also_when_the_module_gives_none(self) -> None:
         rung = {**RUNG, "actions": [action(), {**action(), "target": "another unit"}]}
         began = begun(rung, controller="c", user="u")
