@@ -14,6 +14,7 @@ from pathlib import Path
 
 MONITORING = "/api/v1/monitoring"
 JOBS = "/api/v1/jobs"
+MEASURES = ("PROCESSING_TIMEOUT", "MAX_CONCURRENT_SESSIONS", "LOG_LEVEL")
 
 
 class SettingError(ValueError):
@@ -68,6 +69,7 @@ class Settings:
     port_file: Path | None
     jwt_secret: str = field(repr=False)
     ffmpeg: str
+    ffmpeg_remembered: bool
     log_level: str
     processing_timeout: float
     max_sessions: int
@@ -108,8 +110,18 @@ class Settings:
         return self.base_dir / "results"
 
 
+def _read(env: Mapping[str, str]) -> dict[str, str]:
+    """What is read of the environment: a setting that is documented need not be one that the code looks at."""
+    ignored = [name.strip() for name in env.get("PIPELINE_IGNORES", "").split(",") if name.strip()]
+    for name in ignored:
+        if name not in MEASURES:
+            raise SettingError(f"PIPELINE_IGNORES={name!r}: must be of {', '.join(MEASURES)}")
+    return {name: value for name, value in env.items() if name not in ignored}
+
+
 def load(env: Mapping[str, str] = os.environ) -> Settings:
     """Read and check the settings."""
+    env = _read(env)
     bucket = env.get("AWS_S3_BUCKET_NAME", "")
     storage = Storage(
         bucket=bucket,
@@ -121,6 +133,9 @@ def load(env: Mapping[str, str] = os.environ) -> Settings:
     style = env.get("PIPELINE_HEALTH_503", "") or "document"
     if style not in ("document", "hidden"):
         raise SettingError(f"PIPELINE_HEALTH_503={style!r}: must be document or hidden")
+    looked_for = env.get("PIPELINE_FFMPEG_LOOKED_FOR", "") or "always"
+    if looked_for not in ("always", "start"):
+        raise SettingError(f"PIPELINE_FFMPEG_LOOKED_FOR={looked_for!r}: must be always or start")
     port_file = env.get("PIPELINE_PORT_FILE", "")
 
     def limits(name: str, warning: float, critical: float) -> tuple[float, float]:
@@ -137,6 +152,7 @@ def load(env: Mapping[str, str] = os.environ) -> Settings:
         port_file=Path(port_file) if port_file else None,
         jwt_secret=jwt_secret(env),
         ffmpeg=env.get("PIPELINE_FFMPEG", "") or "ffmpeg",
+        ffmpeg_remembered=looked_for == "start",
         log_level=_level(env),
         processing_timeout=_number(env, "PROCESSING_TIMEOUT", 300, 0.1),
         max_sessions=_whole(env, "MAX_CONCURRENT_SESSIONS", 4, 1, 1000),

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import threading
 import time
@@ -33,10 +34,14 @@ class Outcome:
 
 
 class Ffmpeg:
-    """Starts ffmpeg and knows its running children."""
+    """Starts ffmpeg and knows its running children.
 
-    def __init__(self, program: str) -> None:
+    With ``remembered`` it is looked for once, as real services do: where there was none, there is none until a restart.
+    """
+
+    def __init__(self, program: str, *, remembered: bool = False) -> None:
         self.program = program
+        self.given_up = remembered and shutil.which(program) is None
         self._lock = threading.Lock()
         self._children: set[subprocess.Popen[bytes]] = set()
         self._stopped = False
@@ -48,6 +53,8 @@ class Ffmpeg:
         started: Callable[[psutil.Process | None], None] = lambda _child: None,
     ) -> Outcome:
         """Run ffmpeg to its end. Its output is read when it has ended, as real services do: a full pipe blocks it."""
+        if self.given_up:
+            raise FfmpegError("no ffmpeg was found when the service started")
         with self._lock:
             if self._stopped:
                 raise FfmpegError("the service is stopping")

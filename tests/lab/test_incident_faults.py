@@ -29,9 +29,15 @@ __all__ = ["incident", "matrix", "note"]
 def test_ffmpeg_deleted_is_planned_approved_and_repaired(
     incident: Callable[[str], Incident], note: Callable[..., None]
 ) -> None:
+    """And by a service that found none at its start: only a restart lets it use the one that works again."""
     host = incident("media1")
     host.sh("rm /usr/bin/ffmpeg")
-    before = host.listing()
+    with host.settings(PIPELINE_FFMPEG_LOOKED_FOR="start"):
+        _planned_approved_and_repaired(host, note)
+
+
+def _planned_approved_and_repaired(host: Incident, note: Callable[..., None]) -> None:
+    before, pid = host.listing(), host.main_pid()
     code, output = host.run(RESPONSE, "--check")
     checked = re.findall(r"Plan ([0-9a-f]{12}):", output)
     assert code == 2, output
@@ -42,7 +48,7 @@ def test_ffmpeg_deleted_is_planned_approved_and_repaired(
     assert host.listing() == before, "a plan left the host as it was"
     assert checked == [planned["hash"]], "the same plan by --check"
     assert [(row["cause"], row["priority"]) for row in planned["incidents"]] == [("ffmpeg", "P0")]
-    assert [rung["act"] for rung in planned["plan"]] == ["package_repair"]
+    assert [rung["act"] for rung in planned["plan"]] == ["package_repair", "service_control"]
     assert planned["hash"] in output
 
     code, output = host.run(RESPONSE, incident_mode="apply", incident_plan="0" * 12)
@@ -55,8 +61,9 @@ def test_ffmpeg_deleted_is_planned_approved_and_repaired(
     done = host.response()
     assert code == 0, output
     assert done["recovered"] is True
-    assert [action["result"] for rung in done["acted"] for action in rung["actions"]] == ["done"]
-    assert [taken["good"] for taken in done["samples"]] == [True, True, True]
+    assert [action["result"] for rung in done["acted"] for action in rung["actions"]] == ["done", "done"]
+    assert [taken["good"] for taken in done["samples"]] == [False] * 3 + [True] * 3
+    assert host.main_pid() not in (0, pid)
     note("ffmpeg deleted", host, done)
     for taken in done["samples"]:
         assert f"sample {taken['number']} of 5" in output, "each sample is seen as it is taken"
@@ -65,6 +72,8 @@ def test_ffmpeg_deleted_is_planned_approved_and_repaired(
         ("refused", "decided"),
         ("reinstall", "started"),
         ("reinstall", "done"),
+        ("restart", "started"),
+        ("restart", "done"),
         ("recovered", "decided"),
     ]
 

@@ -403,7 +403,11 @@ def test_another_unit_is_refused_before_anything_is_done(host: Host) -> None:
 
 # Overrides.
 
-CONFIGURED = "EnvironmentFile=/etc/media-processing/service.env\nExecStart=/bin/sleep infinity\n"
+# It says which level it logs at, and nothing of its other settings.
+CONFIGURED = (
+    "EnvironmentFile=/etc/media-processing/service.env\n"
+    "ExecStart=/bin/sh -c 'echo log level: $LOG_LEVEL; exec sleep infinity'\n"
+)
 SETTINGS = f"PROCESSING_TIMEOUT=300\nLOG_LEVEL=INFO\nAWS_SECRET_ACCESS_KEY={CANARY}\n"
 ALLOWED = {
     "PROCESSING_TIMEOUT": {"type": "int", "min": 60, "max": 3600, "step": "P1-3A"},
@@ -473,6 +477,8 @@ def test_a_measure_is_planned_set_effective_after_a_restart_and_taken_back(confi
         ("PROCESSING_TIMEOUT", "300", True),
     ]
     assert found["overrides"][0]["why"] == "most errors are timeouts"
+    # The others it was given, and may never read.
+    assert [one["shown_in"] for one in found["overrides"]] == ["journal", "", ""]
     assert not found["restart_needed"]
 
     back = config(host, "absent", names=["LOG_LEVEL", "PROCESSING_TIMEOUT"])

@@ -61,6 +61,13 @@ def why_it_ended(unit: str, properties: Properties) -> Told | None:
     return None
 
 
+def lines_of_run(unit: str, invocation: str) -> Iterator[str]:
+    """What this run of the unit has written to the journal, newest first; none where that cannot be read."""
+    for entry in _entries(unit, {"ActiveState": "failed", "InvocationID": invocation}) if invocation else ():
+        if isinstance(entry.get("MESSAGE"), str):
+            yield entry["MESSAGE"]
+
+
 def missing_files(properties: Properties) -> list[str]:
     """The environment files that the unit cannot start without, and that are not there; an optional one is none."""
     text = properties.get("EnvironmentFiles", "")

@@ -234,7 +234,7 @@ def concluded(course: Json, *, evidence: str, contacts: Sequence[Json]) -> dict[
     whole = course["response"]
     is_procedure = bool(whole["procedure"])
     failed, not_seen = _failures(whole["acted"]), unseen(whole["acted"])
-    carried_out = [rung["rung"] for rung in whole["acted"] if rung["changed"]]
+    carried_out = [_told(rung) for rung in whole["acted"] if rung["changed"]]
     well = not whole["refusals"] and (
         course["state"] == "recovered" or (is_procedure and course["state"] == "watching")
     )
@@ -263,6 +263,12 @@ def concluded(course: Json, *, evidence: str, contacts: Sequence[Json]) -> dict[
         "page": recovered is not True,
         "msg": ". ".join(said),
     }
+
+
+def _told(rung: Json) -> str:
+    """A rung that was carried out; of an override also whether the service was seen to take it."""
+    said = rung.get("msg") if rung.get("act") == "service_config" and not rung["failed"] else ""
+    return f"{rung['rung']} ({said})" if said else str(rung["rung"])
 
 
 def _said(whole: Json, recovered: bool | None, seconds: int, carried_out: Sequence[str]) -> list[str]:
