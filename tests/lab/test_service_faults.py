@@ -361,7 +361,7 @@ def test_what_no_start_can_change_is_named_and_told_from_what_is_mended(host: Ho
     host.root("touch /etc/lab-none.env")
     assert host.control("observed", samples=1)["service"]["class"] == "failed"
     host.root(f"systemd-run --quiet --collect --unit=in-the-way {LISTENS}")
-    until(lambda: host.root("grep -c :1FAF /proc/net/tcp /proc/net/tcp6 || true").count(":1"))
+    until(lambda: host.root("grep -c :1FAF /proc/net/tcp /proc/net/tcp6 || true").count(":1") > 0)
     after = host.control("started", samples=3)["service"]
     assert after["class"] == "cannot_start"
     assert "its port 8111 is taken by a process of user id 0" in after["reason"]

@@ -95,12 +95,12 @@ def _rule(option: str, name: Any, given: Any) -> Rule:
 
 
 def _shown_by(option: str, name: str, given: Any) -> dict[str, str]:
-    rows = given.items() if isinstance(given, dict) else [("", None)]
-    for value, pattern in rows:
+    said = f"{name}: shown_by needs regular expressions by value"
+    if not isinstance(given, dict):
+        raise OptionError(option, one_line(given, 80), said)
+    for value, pattern in given.items():
         try:
-            re.compile(pattern)
-        except (re.error, TypeError):
-            raise OptionError(
-                option, one_line(value, 80), f"{name}: shown_by needs regular expressions by value"
-            ) from None
-    return {str(value): pattern for value, pattern in rows}
+            re.compile(str(pattern))
+        except re.error:
+            raise OptionError(option, one_line(value, 80), said) from None
+    return {str(value): str(pattern) for value, pattern in given.items()}

@@ -173,8 +173,8 @@ def read_settings(
         retries=params["retries"],
     )
     problem = "" if trouble else _problem(settings)
-    if problem and found.denied:
-        shown = ", ".join(one_line(path, 80) for path in found.denied[:5])
+    if problem and found.unreadable:
+        shown = ", ".join(one_line(path, 80) for path in found.unreadable[:5])
         trouble = Fault("unknown", f"{problem}; {shown} cannot be read by this user (become the service's user)")
     elif problem:
         trouble = Fault("not_configured", problem)

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..shapes import one_line
+from .environment_files import required_files
 from .privilege import run
 from .systemd import unit_name, unit_pids
 
@@ -70,9 +71,7 @@ def lines_of_run(unit: str, invocation: str) -> Iterator[str]:
 
 def missing_files(properties: Properties) -> list[str]:
     """The environment files that the unit cannot start without, and that are not there; an optional one is none."""
-    text = properties.get("EnvironmentFiles", "")
-    paths = [match.group(1) for match in re.finditer(r"(/\S.*?) \(ignore_errors=no\)(?:\s|$)", text)]
-    return [path for path in paths if _is_missing(path)]
+    return [path for path in required_files(properties) if _is_missing(path)]
 
 
 def _is_missing(path: str) -> bool:

@@ -75,7 +75,7 @@ class TestLease:
     def test_caps_count_for_the_cause_and_what_would_do_no_good_is_not_asked_for(self) -> None:
         course = begun(planned(classes={"disk": "full"})["response"], RUN, 1.0)
         given = {**STANDS, "permitted": True, "refusals": [], "took_over": None, "recorded": 1}
-        options = {"course": course, "rung": rung(ROW, [ACTION])}
+        options: dict[str, Any] = {"course": course, "rung": rung(ROW, [ACTION])}
         run = lease(planned(), given, **options)
         assert run.arguments("guard")["taken_for"] == "temp_directory"
         assert run.arguments("guard")["entries"][0]["taken_for"] == "temp_directory"

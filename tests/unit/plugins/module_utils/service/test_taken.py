@@ -89,7 +89,7 @@ def test_the_journal_shows_it_and_what_shows_later_is_waited_for(site: Site, mon
     site.journal = ["PROCESSING_TIMEOUT=600"]
     assert site.seen() == {"PROCESSING_TIMEOUT": "journal"}
     site.journal = []
-    monkeypatch.setattr(taken.time, "sleep", lambda _seconds: site.write(0, "PROCESSING_TIMEOUT=600"))
+    monkeypatch.setattr(time, "sleep", lambda _seconds: site.write(0, "PROCESSING_TIMEOUT=600"))
     assert site.seen(within=2) == {"PROCESSING_TIMEOUT": str(site.log)}
 
 
