@@ -22,12 +22,15 @@ class ActionModule(HostAction):
         """Classes, findings and rungs, and what the guard of the host says."""
         chosen, guard = given["chosen"], given["guard"]
         asked = not guard.get("skipped")
-        stats = mapping(mapping(given["result"].get("answers")).get("stats"))
+        answers = mapping(given["result"].get("answers"))
+        stats = mapping(answers.get("stats"))
+        told = (mapping(answers.get(name)).get("data") for name in ("health_detailed", "health"))
         found = diagnose(
             looked(given["seen"]),
             stats.get("data") if stats.get("state") == "ok" else None,
             limits=given["limits"],
             advice=given["advice"],
+            health=next(filter(None, told), None),
         )
         rungs = ladder(chosen["incidents"], found["classes"], given["ladders"])
         return {

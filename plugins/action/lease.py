@@ -14,8 +14,17 @@ from ..module_utils.shapes import Json, mapping, one_line
 from ..module_utils.times import from_text, utc_now
 from ..plugin_utils.host_action import HostAction, plain
 from ..plugin_utils.response.controller import dead_run
-from ..plugin_utils.response.course import begun, fleet_gate, is_disruptive, is_over, refused, watch_refusals
+from ..plugin_utils.response.course import (
+    begun,
+    fleet_gate,
+    is_disruptive,
+    is_over,
+    passed_over,
+    refused,
+    watch_refusals,
+)
 from ..plugin_utils.response.ledger import begun as begun_entries
+from ..plugin_utils.response.ledger import taken_for
 from ..plugin_utils.site.schedule import Due, due_of_job
 
 
@@ -34,8 +43,12 @@ class ActionModule(HostAction):
             course = refused(course, watch_refusals(given["watch"]))
         else:
             raise AnsibleActionFail("one of course, and result with a response, is needed")
-        course = {**course, "permitted": False} if is_over(course) else self._ask(course, given)
-        return {"course": course}
+        if is_over(course):
+            return {"course": {**course, "permitted": False}}
+        over = passed_over(course, given["rung"] or {})
+        if over:
+            self.tell(over["passed_over"][-1:])
+        return {"course": over or self._ask(course, given)}
 
     def _gate(self) -> list[str]:
         results = self.of_hosts("healthcheck_result")
@@ -69,10 +82,15 @@ class ActionModule(HostAction):
             "ttl": given["ttl"],
             "actions": list(dict.fromkeys(action["action"] for action in rung.get("actions", []))),
             "caps": given["caps"],
+            "taken_for": taken_for(rung, response["procedure"]) or None,
             "scheduled_for": due.at or None,
             "after": _needs(given, response["procedure"]),
             "window": given["window"],
-            "entries": begun_entries(rung, controller=run["controller"], user=run["user"]) if rung else [],
+            "entries": begun_entries(
+                rung, controller=run["controller"], user=run["user"], procedure=response["procedure"]
+            )
+            if rung
+            else [],
         }
         asked = self.ask("guard", wanted)
         # That a run is dead can be seen here only, and whose the lease is was not known before.

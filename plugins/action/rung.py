@@ -15,7 +15,7 @@ from ..module_utils.times import to_text, utc_now
 from ..plugin_utils.host_action import HostAction, has_fragment, options_of
 from ..plugin_utils.response.ladder import is_enabled
 from ..plugin_utils.response.ledger import planned_rung
-from ..plugin_utils.response.rung import joined, module_arguments, settings_of
+from ..plugin_utils.response.rung import joined, module_arguments, settings_of, taken
 
 
 class ActionModule(HostAction):
@@ -32,6 +32,8 @@ class ActionModule(HostAction):
                 # What the service reads at its start takes effect with a restart.
                 restart = {**rung, "args": {"state": "restarted"}}
                 answer = joined(answer, self._carry(restart, "service_control", given))
+                if not given["planning"] and not self._task.check_mode:
+                    answer = taken(answer, self._carry({**rung, "args": {"state": "observed"}}, rung["act"], given))
         except MediaOpsError as error:
             answer = {"failed": True, "msg": str(error)}
         made = planned_rung(rung, answer)

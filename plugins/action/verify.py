@@ -26,14 +26,26 @@ class ActionModule(HostAction):
         course, carried_out, looks = given["course"], given["carried_out"], list[dict[str, Any]]()
         if course["permitted"] and "rung" in carried_out:
             course = self._record(acted(course, carried_out["rung"], carried_out["answer"]), carried_out, given)
-            if not course["unsettled"] and carried_out["rung"]["changed"] and given["watch"].get("samples"):
+            rung = carried_out["rung"]
+            # What somebody else mended meanwhile is well, and may be of no use yet.
+            acts = rung["changed"] or (rung.get("component") and not rung["failed"])
+            if not course["unsettled"] and acts and given["watch"].get("samples"):
                 course = self._watch(course, carried_out["rung"], given)
                 looks = looks_for(course, given["looks"])
         return {"course": course, "looks": looks}
 
     def _record(self, course: Json, carried_out: Json, given: Json) -> dict[str, Any]:
         run = course["run"]
-        made = entries(carried_out["rung"], carried_out["answer"], controller=run["controller"], user=run["user"])
+        name = carried_out["rung"]["rung"]
+        begun_as = next((rung for rung in course["response"]["plan"] if rung["rung"] == name), None)
+        made = entries(
+            carried_out["rung"],
+            carried_out["answer"],
+            controller=run["controller"],
+            user=run["user"],
+            procedure=course["response"]["procedure"],
+            begun_as=begun_as,
+        )
         wanted = {"state": "recorded", "state_dir": given["state_dir"], "run_id": run["run_id"], "entries": made}
         recorded = self.ask("guard", wanted)
         if "recorded" in recorded:
@@ -48,7 +60,8 @@ class ActionModule(HostAction):
             asked = {**self.connection(), "gather": ["health_detailed"]}
             answer = self.ask("pipeline_info", asked)
             seen = observe(answer, age_max_s=given["age_max"], skew_max_s=given["skew_max"])
-            samples.append(sample(answer, seen, rung.get("cause", ""), len(samples) + 1))
+            taken = sample(answer, seen, rung.get("cause", ""), len(samples) + 1, rung.get("component") or "")
+            samples.append(taken)
             self.tell([sample_line(samples[-1], watch["samples"])])
             state = outcome(samples, watch["samples"], watch["good"])
         return watched(course, state, samples, time.time())

@@ -83,6 +83,13 @@ owner:
   type: str
   returned: success
   sample: root:root
+changed_at:
+  description:
+    - When it, or a package that it needs, was last put in place. UTC. Null where it does not work, or that cannot be
+      seen. A service that looked for ffmpeg before that may go on as if there was none.
+  type: str
+  returned: success
+  sample: "2026-11-24T05:58:11Z"
 candidates:
   description:
     - Every ffmpeg on the service's E(PATH), in its order, at most 20, each with C(path), C(target) (where links lead

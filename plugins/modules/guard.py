@@ -80,7 +80,10 @@ options:
     elements: str
     default: []
   caps:
-    description: How often an action may be carried out on this host. A run counts once, whatever its number of targets.
+    description:
+      - How often an action may be carried out on this host for what O(taken_for) says. A run counts once, whatever its
+        number of targets. What was refused or never ran counts nothing; what was begun by a run that then said no more
+        does.
     type: list
     elements: dict
     default: []
@@ -97,6 +100,15 @@ options:
         description: In how many seconds.
         type: float
         required: true
+      of_all:
+        description: Whether it counts whatever the action was carried out for.
+        type: bool
+        default: false
+  taken_for:
+    description:
+      - What the run acts for, the cause of an incident or the name of a procedure. Without it, O(caps) count whatever
+        the actions were carried out for.
+    type: str
   scheduled_for:
     description: When a scheduled run was due, ISO 8601, UTC where no zone is given.
     type: str
@@ -234,6 +246,7 @@ _CAP = {
     "action": {"type": "str", "required": True},
     "at_most": {"type": "int", "required": True},
     "within": {"type": "float", "required": True},
+    "of_all": {"type": "bool", "default": False},
 }
 _NEED = {
     "procedure": {"type": "str", "required": True},
@@ -252,7 +265,7 @@ def main() -> None:
             "state_dir": {"type": "path", "default": "/var/lib/media-ops"},
             **{
                 name: {"type": "str"}
-                for name in ("run_id", "reason", "owner", "controller", "take_over", "scheduled_for")
+                for name in ("run_id", "reason", "owner", "controller", "take_over", "taken_for", "scheduled_for")
             },
             "controller_process": {"type": "dict"},
             "pause_for": {"type": "int"},

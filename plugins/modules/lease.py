@@ -17,6 +17,8 @@ description:
     machine, since it was started last, in this namespace of processes, whose process is gone. Any other stands until
     its time.
   - A job that a schedule of AWX started is refused where its schedule's name does not say when it was due.
+  - A rung that needs what the host, as last seen, does not have (C(needs) of C(policy_ladders)) is passed over, with a
+    line that says so; nothing is asked for it.
   - What speaks against it goes into the response, and C(permitted) is false; the task ends well. So it does where a
     host before it in this run did not recover.
 extends_documentation_fragment:
@@ -104,7 +106,9 @@ course:
     - How the response to the host goes, C(run) (C(run_id), C(controller), C(process) and C(user)), C(response) as it
       stands (docs/architecture.md), C(leased), C(leased_until) (when the lease ends by itself), C(permitted) (whether
       the next thing may be done), C(unsettled) (whether the host may still be at work on a rung that gave no answer),
-      C(state) (V(watching), V(recovered) or V(not_recovered)), and C(began) and C(ended) in seconds since 1970.
+      C(state) (V(watching), V(recovered) or V(not_recovered)), C(classes) (by subject, as they were last seen),
+      C(passed_over) (rungs that would have done no good as the host stood then, in lines), and C(began) and C(ended) in
+      seconds since 1970.
   type: dict
   returned: success
 """

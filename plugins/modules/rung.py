@@ -16,7 +16,8 @@ description:
     asks that module on the host, with all of them, above what the site gives it. An option that the module does not
     have is an error, so that nothing of a table is lost.
   - A host that does not answer, or a module that fails, is a rung that failed and not the end of the run.
-  - Where an override is set, the service is restarted with it when it needs to be.
+  - Where an override is set, the service is restarted with it when it needs to be. It is then looked whether the
+    service has taken it, and said in RV(rung) where that does not show.
   - A rung that is not C(enabled) is left out.
   - The module runs as the user that the task becomes.
 extends_documentation_fragment:

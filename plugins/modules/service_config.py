@@ -52,7 +52,8 @@ options:
     description:
       - The settings that may be changed, each with a C(type). With V(int) it needs C(min) and C(max), with V(choice)
         its C(choices). Names that change how programs load, such as C(LD_PRELOAD) or C(PATH), are refused.
-      - C(step) is the step of the runbook that the setting carries out.
+      - C(step) is the step of the runbook that the setting carries out. C(shown_by) has by value a regular expression
+        of a line that the service writes only where it has taken that, such as one of level DEBUG.
     type: dict
     default: {}
   names:
@@ -80,6 +81,17 @@ options:
     description: The directory of the record who set which override, why, and until when.
     type: path
     default: /var/lib/media-ops
+  logs:
+    description:
+      - Logs of the service, of JSON lines with a time. With V(observed) of O(state) they and the journal are searched
+        for lines of this run of the service that show that it has taken an override.
+    type: list
+    elements: path
+    default: []
+  shown_within:
+    description: Seconds to wait for such a line, at most 300.
+    type: float
+    default: 0
   plan_hash:
     description: Act only if the plan has this RV(hash).
     type: str
@@ -147,6 +159,12 @@ overrides:
     effective:
       description: Whether the running process has it. Null where its environment cannot be read.
       type: bool
+    shown_in:
+      description:
+        - Where the service is seen to have taken it, V(journal) or the path of a log, by a line that names it with its
+          value, or by C(shown_by) of O(allowed). Empty where it has it in its environment at most, which it may never
+          read. Null where that was not looked for.
+      type: str
 restart_needed:
   description: Whether the running process has other values of O(allowed) settings or overrides than a start would give
     it.
@@ -196,6 +214,8 @@ def main() -> None:
             "run_id": {"type": "str"},
             "steps": {"type": "list", "elements": "str", "default": []},
             "state_dir": {"type": "path", "default": "/var/lib/media-ops"},
+            "logs": {"type": "list", "elements": "path", "default": []},
+            "shown_within": {"type": "float", "default": 0},
             "plan_hash": {"type": "str"},
         },
         supports_check_mode=True,

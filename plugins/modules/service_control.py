@@ -102,11 +102,14 @@ service:
     class:
       description:
         - V(running), V(activating), V(stopping), V(dead) (not running, and systemd sees no failure), V(failed),
-          V(start_limit) (systemd has given up), V(restart_loop), V(masked), V(not_found), or V(unknown) (systemd does
-          not answer or does not understand the unit).
+          V(start_limit) (systemd has given up), V(restart_loop), V(cannot_start) (it failed, and what it lacks, or what
+          is in its way, is still so - a missing environment file, a port that is taken), V(masked), V(not_found), or
+          V(unknown) (systemd does not answer or does not understand the unit).
       type: str
     reason:
-      description: Why, in one line, with how the last run ended, such as C(203/EXEC).
+      description:
+        - Why, in one line, with how the last run ended, such as C(203/EXEC). What systemd's result hides is looked for
+          in the unit's journal, where this user may read it.
       type: str
     main_pid:
       description: Its main process, 0 when there is none.

@@ -14,8 +14,10 @@ author:
 description:
   - Records in the host's ledger what was done, and where something was changed takes samples of its health, each
     shown as it is taken, until it has recovered or cannot any more.
+  - A rung with a C(component) has helped only where the service's own fresh check says that this one is healthy; it is
+    watched also where somebody else was faster.
   - A host that is well by its own word is to be looked at once more for the cause itself, RV(looks), and
-    M(media_ops.runbook.confirm) judges that.
+    M(media_ops.runbook.confirm) judges that. After a rung that did not help, it is what the rungs that are left need.
 extends_documentation_fragment:
   - media_ops.runbook.api
   - media_ops.runbook.action
@@ -83,7 +85,9 @@ course:
   type: dict
   returned: success
 looks:
-  description: The looks at the cause, each with C(subject), C(module) and C(args); none where it has not recovered.
+  description:
+    - The looks at the cause, or where it has not recovered at what the rungs that are left need, each with C(subject),
+      C(module) and C(args).
   type: list
   elements: dict
   returned: success

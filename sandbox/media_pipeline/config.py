@@ -15,6 +15,7 @@ from pathlib import Path
 MONITORING = "/api/v1/monitoring"
 JOBS = "/api/v1/jobs"
 MERGE_SESSION = "/merge-session"
+MEASURES = ("PROCESSING_TIMEOUT", "MAX_CONCURRENT_SESSIONS", "LOG_LEVEL")
 
 
 class SettingError(ValueError):
@@ -71,6 +72,7 @@ class Settings:
     ffmpeg: str
     ffprobe: str
     joins_ids: bool
+    ffmpeg_remembered: bool
     log_level: str
     processing_timeout: float
     max_sessions: int
@@ -112,8 +114,18 @@ class Settings:
         return self.temp_dir / "upload_sessions.json"
 
 
+def _read(env: Mapping[str, str]) -> dict[str, str]:
+    """What is read of the environment: a setting that is documented need not be one that the code looks at."""
+    ignored = [name.strip() for name in env.get("PIPELINE_IGNORES", "").split(",") if name.strip()]
+    for name in ignored:
+        if name not in MEASURES:
+            raise SettingError(f"PIPELINE_IGNORES={name!r}: must be of {', '.join(MEASURES)}")
+    return {name: value for name, value in env.items() if name not in ignored}
+
+
 def load(env: Mapping[str, str] = os.environ) -> Settings:
     """Read and check the settings."""
+    env = _read(env)
     bucket = env.get("AWS_S3_BUCKET_NAME", "")
     storage = Storage(
         bucket=bucket,
@@ -129,6 +141,9 @@ def load(env: Mapping[str, str] = os.environ) -> Settings:
     if ids not in ("own", "joined"):
         raise SettingError(f"PIPELINE_UPLOAD_IDS={ids!r}: must be own or joined")
     base_dir = Path(env.get("PIPELINE_BASE_DIR", "") or ".").resolve()
+    looked_for = env.get("PIPELINE_FFMPEG_LOOKED_FOR", "") or "always"
+    if looked_for not in ("always", "start"):
+        raise SettingError(f"PIPELINE_FFMPEG_LOOKED_FOR={looked_for!r}: must be always or start")
     port_file = env.get("PIPELINE_PORT_FILE", "")
 
     def limits(name: str, warning: float, critical: float) -> tuple[float, float]:
@@ -147,6 +162,7 @@ def load(env: Mapping[str, str] = os.environ) -> Settings:
         ffmpeg=env.get("PIPELINE_FFMPEG", "") or "ffmpeg",
         ffprobe=env.get("PIPELINE_FFPROBE", "") or "ffprobe",
         joins_ids=ids == "joined",
+        ffmpeg_remembered=looked_for == "start",
         log_level=_level(env),
         processing_timeout=_number(env, "PROCESSING_TIMEOUT", 300, 0.1),
         max_sessions=_whole(env, "MAX_CONCURRENT_SESSIONS", 4, 1, 1000),

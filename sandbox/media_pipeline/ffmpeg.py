@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import threading
 import time
@@ -34,10 +35,14 @@ class Outcome:
 
 
 class Ffmpeg:
-    """Starts ffmpeg and knows its running children."""
+    """Starts ffmpeg and knows its running children.
 
-    def __init__(self, program: str) -> None:
+    With ``remembered`` it is looked for once, as real services do: where there was none, there is none until a restart.
+    """
+
+    def __init__(self, program: str, *, remembered: bool = False) -> None:
         self.program = program
+        self.given_up = remembered and shutil.which(program) is None
         self._lock = threading.Lock()
         self._children: set[subprocess.Popen[bytes]] = set()
         self._stopped = False
@@ -60,6 +65,8 @@ class Ffmpeg:
             program: another one to be run instead, ffprobe for one.
             cwd: where it runs, if not where the service does.
         """
+        if self.given_up:
+            raise FfmpegError("no ffmpeg was found when the service started")
         program = program or self.program
         with self._lock:
             if self._stopped:

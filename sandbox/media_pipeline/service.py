@@ -57,7 +57,7 @@ def serve(settings: Settings) -> None:
     threading.excepthook = log_dead_worker
     stopping = threading.Event()
     monitor = Monitor(settings)
-    ffmpeg = Ffmpeg(settings.ffmpeg)
+    ffmpeg = Ffmpeg(settings.ffmpeg, remembered=settings.ffmpeg_remembered)
     health = Health(monitor, ffmpeg)
     jobs = Jobs(settings, monitor, ffmpeg)
     # Newer versions of uvicorn raise the signal again once they are done: then it shall do no more harm.
@@ -67,6 +67,10 @@ def serve(settings: Settings) -> None:
     server = _Server(config, ffmpeg, stopping)
     with _listen(settings) as listener:
         logs.application.info("Service starts, pid %s, %s:%s", os.getpid(), *listener.getsockname()[:2])
+        logs.application.info(
+            "Settings: PROCESSING_TIMEOUT=%g MAX_CONCURRENT_SESSIONS=%d LOG_LEVEL=%s",
+            *(settings.processing_timeout, settings.max_sessions, settings.log_level),
+        )
         threading.Thread(target=monitor.watch, args=(stopping, health.fresh), name="sampler", daemon=True).start()
         server.run(sockets=[listener])
     stopping.set()

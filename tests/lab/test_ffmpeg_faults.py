@@ -284,6 +284,24 @@ def test_what_a_reinstallation_mends(site: Site, fault: str, breaking: str, verd
 
 
 # runbook: P0-3E, P0-3F
+def test_a_wrapper_around_a_deleted_one_is_mended_by_its_package(site: Site) -> None:
+    neighbour = site.neighbour()
+    site.sh(f"rm /usr/bin/ffmpeg; printf '#!/bin/sh\\nexec /usr/bin/ffmpeg \"$@\"\\n' >{SHADOW}; chmod 0755 {SHADOW}")
+    try:
+        done = site.module("package_repair")
+        assert (done["before"]["state"], done["before"]["binary"]) == ("missing", SHADOW), done
+        assert (done["after"]["state"], done["plan"][0]["result"]) == ("ok", "done"), done
+        assert done["after"]["changed_at"] is not None
+        lives = site.neighbour_lives_on(neighbour)
+        site.record(
+            "a wrapper around a deleted ffmpeg", "missing", "reinstalled ffmpeg", recovered=True, neighbours=lives
+        )
+    finally:
+        site.sh(f"rm {SHADOW}")
+    assert lives
+
+
+# runbook: P0-3E, P0-3F
 def test_a_broken_one_before_the_package_s_is_named_and_left(site: Site) -> None:
     site.sh(f"head -c 100000 /usr/bin/ffmpeg >{SHADOW}; chmod 0755 {SHADOW}")
     neighbour = site.neighbour()

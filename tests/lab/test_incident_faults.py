@@ -31,7 +31,7 @@ def test_ffmpeg_deleted_is_planned_approved_and_repaired(
 ) -> None:
     host = incident("media1")
     host.sh("rm /usr/bin/ffmpeg")
-    before = host.listing()
+    before, pid = host.listing(), host.main_pid()
     code, output = host.run(RESPONSE, "--check")
     checked = re.findall(r"Plan ([0-9a-f]{12}):", output)
     assert code == 2, output
@@ -42,7 +42,7 @@ def test_ffmpeg_deleted_is_planned_approved_and_repaired(
     assert host.listing() == before, "a plan left the host as it was"
     assert checked == [planned["hash"]], "the same plan by --check"
     assert [(row["cause"], row["priority"]) for row in planned["incidents"]] == [("ffmpeg", "P0")]
-    assert [rung["act"] for rung in planned["plan"]] == ["package_repair"]
+    assert [rung["act"] for rung in planned["plan"]] == ["package_repair", "service_control"]
     assert planned["hash"] in output
 
     code, output = host.run(RESPONSE, incident_mode="apply", incident_plan="0" * 12)
@@ -57,6 +57,7 @@ def test_ffmpeg_deleted_is_planned_approved_and_repaired(
     assert done["recovered"] is True
     assert [action["result"] for rung in done["acted"] for action in rung["actions"]] == ["done"]
     assert [taken["good"] for taken in done["samples"]] == [True, True, True]
+    assert host.main_pid() == pid, "the service uses it, and needs no restart"
     note("ffmpeg deleted", host, done)
     for taken in done["samples"]:
         assert f"sample {taken['number']} of 5" in output, "each sample is seen as it is taken"
@@ -73,6 +74,26 @@ def test_ffmpeg_deleted_is_planned_approved_and_repaired(
     # The service still lists the alerts of a moment ago: the recovery has answered them, and nobody is called again.
     assert (code, again["incidents"], again["plan"], again["acted"]) == (0, [], [], []), output
     assert "before the recovery of" in json.dumps(again["verdicts"])
+
+
+# runbook: P0-3C, P0-3F, P0-4A
+def test_a_service_that_found_no_ffmpeg_at_its_start_is_restarted_once_there_is_one(
+    incident: Callable[[str], Incident], note: Callable[..., None]
+) -> None:
+    """It would go on making merges of one clip of three."""
+    host = incident("media1")
+    host.sh("rm /usr/bin/ffmpeg")
+    with host.settings(PIPELINE_FFMPEG_LOOKED_FOR="start"):
+        pid = host.main_pid()
+        host.sh("cp /root/ffmpeg.kept /usr/bin/ffmpeg")
+        code, output = host.run(RESPONSE, incident_mode="apply", incident_only=["critical_system"])
+        done = host.response()
+        assert code == 0, output
+        assert done["classes"]["ffmpeg"] == "not_used"
+        assert [rung["act"] for rung in done["acted"]] == ["service_control"]
+        assert done["recovered"] is True
+        assert host.main_pid() not in (0, pid)
+        note("ffmpeg works again, and the service found none at its start", host, done)
 
 
 # runbook: P0-3C

@@ -333,7 +333,11 @@ def test_forced_start_of_a_dead_one(host: Host) -> None:
         ("ExecStart=/nonexistent/program\n", "203/EXEC, its program cannot be run"),
         ("User=nobody-of-that-name\nExecStart=/bin/true\n", "217/USER, its user is not there"),
         ("Type=notify\nTimeoutStartSec=1\nExecStart=/bin/sleep 60\n", "timeout at start"),
-        ("EnvironmentFile=/etc/media-processing/none.env\nExecStart=/bin/sleep 60\n", "an environment file"),
+        (
+            "ExecStartPre=/bin/sleep 60\nTimeoutStartSec=1\nExecStart=/bin/sleep 60\n",
+            "a command of its ExecStartPre= hung",
+        ),
+        ("ExecStartPre=/bin/false\nExecStart=/bin/sleep 60\n", "its ExecStartPre= ended with exit code 1"),
         ("ExecStart=/bin/sh -c 'kill -ABRT $$$$'\n", "SIGABRT"),
     ],
 )
@@ -344,6 +348,28 @@ def test_the_cause_of_a_failed_start_is_named(host: Host, body: str, cause: str)
     assert cause in after["service"]["reason"]
     if "203" in cause:
         host.record("service's program is missing", after)
+
+
+LISTENS = "/usr/bin/python3 -c 'import socket, time; s = socket.create_server((\"\", 8111)); time.sleep(600)'"
+
+
+# safety.md: a restart needs a reason that a restart can cure.
+def test_what_no_start_can_change_is_named_and_told_from_what_is_mended(host: Host) -> None:
+    host.unit(f"EnvironmentFile=-/etc/optional.env\nEnvironmentFile=/etc/lab-none.env\nExecStart={LISTENS}\n")
+    after = host.control("started", samples=2)["service"]
+    assert (after["class"], "/etc/lab-none.env is not there" in after["reason"]) == ("cannot_start", True)
+    host.root("touch /etc/lab-none.env")
+    assert host.control("observed", samples=1)["service"]["class"] == "failed"
+    host.root(f"systemd-run --quiet --collect --unit=in-the-way {LISTENS}")
+    until(lambda: host.root("grep -c :1FAF /proc/net/tcp /proc/net/tcp6 || true").count(":1") > 0)
+    after = host.control("started", samples=3)["service"]
+    assert after["class"] == "cannot_start"
+    assert "its port 8111 is taken by a process of user id 0" in after["reason"]
+    host.record("service's port is taken by another", host.control("observed", samples=1))
+    host.root("systemctl stop in-the-way; rm /etc/lab-none.env; touch /etc/lab-none.env")
+    after = host.control("observed", samples=1)["service"]
+    assert (after["class"], "is free now" in after["reason"]) == ("failed", True)
+    assert host.control("started", samples=2)["verified"]
 
 
 def test_what_kill_mode_process_leaves_behind_is_named_and_forced_away(host: Host) -> None:
@@ -377,7 +403,11 @@ def test_another_unit_is_refused_before_anything_is_done(host: Host) -> None:
 
 # Overrides.
 
-CONFIGURED = "EnvironmentFile=/etc/media-processing/service.env\nExecStart=/bin/sleep infinity\n"
+# It says which level it logs at, and nothing of its other settings.
+CONFIGURED = (
+    "EnvironmentFile=/etc/media-processing/service.env\n"
+    "ExecStart=/bin/sh -c 'echo log level: $LOG_LEVEL; exec sleep infinity'\n"
+)
 SETTINGS = f"PROCESSING_TIMEOUT=300\nLOG_LEVEL=INFO\nAWS_SECRET_ACCESS_KEY={CANARY}\n"
 ALLOWED = {
     "PROCESSING_TIMEOUT": {"type": "int", "min": 60, "max": 3600, "step": "P1-3A"},
@@ -447,6 +477,8 @@ def test_a_measure_is_planned_set_effective_after_a_restart_and_taken_back(confi
         ("PROCESSING_TIMEOUT", "300", True),
     ]
     assert found["overrides"][0]["why"] == "most errors are timeouts"
+    # The others it was given, and may never read.
+    assert [one["shown_in"] for one in found["overrides"]] == ["journal", "", ""]
     assert not found["restart_needed"]
 
     back = config(host, "absent", names=["LOG_LEVEL", "PROCESSING_TIMEOUT"])

@@ -272,6 +272,29 @@ def test_ffmpeg_that_does_not_run(fresh_pipeline: Pipeline) -> None:
     assert alert["title"] == "ffmpeg is no longer critical"
 
 
+def test_a_service_that_found_no_ffmpeg_at_its_start_goes_on_without(tmp_path: Path) -> None:
+    env = {"PIPELINE_FFMPEG_LOOKED_FOR": "start", "PIPELINE_IGNORES": "PROCESSING_TIMEOUT", "PROCESSING_TIMEOUT": "77"}
+    with running_pipeline(tmp_path, env) as pipeline:
+        (job,) = pipeline.feed()
+        assert job["status"] == "completed", "it was there when the service started"
+        pipeline.break_ffmpeg()
+        pipeline.restart()
+        pipeline.repair_ffmpeg()
+        assert component(pipeline.get("/health/detailed"), "ffmpeg")["status"] == "critical"
+        (job,) = pipeline.feed(clips=3)
+        assert job["status"] == "completed", "with one clip of three"
+        assert not [name for name in job["inputs"] if Path(name).exists()]
+        pipeline.restart()
+        assert component(pipeline.get("/health/detailed"), "ffmpeg")["status"] == "healthy"
+        settings = [
+            line for line in (pipeline.log_dir / "application.log").read_text().splitlines() if "Settings:" in line
+        ]
+        assert len(settings) == 3
+        assert "PROCESSING_TIMEOUT=300 MAX_CONCURRENT_SESSIONS=4 LOG_LEVEL=INFO" in settings[-1], (
+            "the one it was set to is not read"
+        )
+
+
 @pytest.mark.parametrize(("style", "expected"), [("document", 503), ("hidden", 500)])
 def test_critical_health(tmp_path: Path, style: str, expected: int) -> None:
     with running_pipeline(tmp_path, {"PIPELINE_HEALTH_503": style}) as pipeline:

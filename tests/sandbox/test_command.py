@@ -60,6 +60,8 @@ def test_tokens_hold_until_they_expire() -> None:
         ("LOG_LEVEL", "LOUD"),
         ("PIPELINE_PORT", "65536"),
         ("PIPELINE_HEALTH_503", "maybe"),
+        ("PIPELINE_FFMPEG_LOOKED_FOR", "never"),
+        ("PIPELINE_IGNORES", "PATH"),
         ("PIPELINE_JWT_SECRET", "short"),
     ],
 )

@@ -6,14 +6,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timezone
 from typing import Any
 
 from ..errors import MediaOpsError
 from ..shapes import one_line
+from ..times import to_text
 from . import packages
 from .packages import Installed
 from .probe import LOADER_SAID, Candidate, Service, Trial, Wanted, find_candidates, find_service, try_ffmpeg
@@ -119,6 +122,7 @@ def ffmpeg_info(want: Wanted) -> dict[str, Any]:
         "ffprobe": None,
         "mode": None,
         "owner": None,
+        "changed_at": None,
         "candidates": [],
         "candidate_count": 0,
         "package": _package(known, want.package),
@@ -155,10 +159,22 @@ def ffmpeg_info(want: Wanted) -> dict[str, Any]:
     if trial.state in ("ok", "no_device", "unknown"):
         seen = trial.state != "unknown" and want.ffprobe
         found = _fault_of_ffprobe(service, ffprobes, trial, known, want) if seen else {}
-        return {**result, **(found or {"state": trial.state, "reason": trial.reason})}
+        changed_at = _changed_at(chosen) if trial.state == "ok" and not found else None
+        return {**result, "changed_at": changed_at, **(found or {"state": trial.state, "reason": trial.reason})}
     if not chosen.package:
-        return {**result, **_unowned(service, chosen, trial, candidates, want)}
+        return {**result, **_unowned(service, (chosen, trial), candidates, known, want)}
     return {**result, **_diagnosed(chosen, trial, find_damage(service, chosen, trial, known, want))}
+
+
+def _changed_at(chosen: Candidate) -> str | None:
+    """When it, or a package that it needs, was last put in place; None where that cannot be seen."""
+    needed = [chosen.package, *packages.needed_by(chosen.package)] if chosen.package else []
+    moments = [packages.unpacked_at(name) for name in needed]
+    for look, path in ((os.lstat, chosen.path), (os.stat, chosen.target or chosen.path)):
+        with contextlib.suppress(OSError):
+            moments.append(look(path).st_ctime)
+    known = [moment for moment in moments if moment is not None]
+    return to_text(datetime.fromtimestamp(max(known), timezone.utc)) if known else None
 
 
 def _package(known: Mapping[str, Installed], name: str) -> dict[str, Any] | None:
@@ -202,6 +218,10 @@ def _missing(
     links = [f"{one.path} is a link that leads nowhere" for one in candidates[:2]]
     reason = "; ".join([f"no {program} on the service's PATH", *links])
     found: dict[str, Any] = {"state": "missing"}
+    led_to = next((one for one in candidates if one.package), None)
+    if led_to:
+        reason = f"{reason}; {led_to.target} is of package {led_to.package}"
+        return {**found, "reason": reason, "broken_packages": [led_to.package], "reinstall_cures": True}
     package = known.get(want.package)
     if not known:
         return {**found, "reason": f"{reason}; there is no dpkg on this host"}
@@ -221,20 +241,50 @@ def _not_executable(chosen: Candidate, want: Wanted) -> dict[str, Any]:
 
 
 def _unowned(
-    service: Service, chosen: Candidate, trial: Trial, candidates: Sequence[Candidate], want: Wanted
+    service: Service,
+    tried: tuple[Candidate, Trial],
+    candidates: Sequence[Candidate],
+    known: Mapping[str, Installed],
+    want: Wanted,
 ) -> dict[str, Any]:
-    """A broken ffmpeg that no package owns: no reinstallation mends it, and it may hide one that works."""
-    packaged = next((one for one in candidates if one.package and one.executable), None)
+    """A broken ffmpeg that no package owns. It may hide one that works, or be a wrapper of one that does not."""
+    chosen, trial = tried
     reason = f"{chosen.path}, which no package owns, is broken ({trial.state}: {one_line(trial.reason)})"
+    packaged = next((one for one in candidates if one.package and one.exists), None)
     if packaged is None:
-        return {"state": trial.state, "reason": reason}
-    behind = _tried(service, packaged, want)
-    checks = [*trial.checks, *behind.checks]
+        return {"state": trial.state, "reason": reason, **_wrapped(chosen, trial, known, want, reason)}
     name = f"{packaged.path} of package {packaged.package}"
-    if behind.state == "ok":
+    if not packaged.executable:
+        behind = _not_executable(packaged, want)
+        return {**behind, "reason": f"{reason}; {name}, which it may start: {behind['reason']}"}
+    second = _tried(service, packaged, want)
+    checks = [*trial.checks, *second.checks]
+    if second.state == "ok":
         reason = f"{reason}, and comes before {name}, which works: remove or rename it"
         return {"state": "shadowed", "reason": reason, "checks": checks}
-    return {"state": trial.state, "reason": f"{reason}; {name} after it is {behind.state}, too", "checks": checks}
+    behind = _diagnosed(packaged, second, find_damage(service, packaged, second, known, want))
+    reason = one_line(f"{reason}; {name} after it is {behind['state']}, too: {behind['reason']}", 600)
+    if behind["reinstall_cures"]:
+        return {**behind, "reason": reason, "checks": checks}
+    return {"state": trial.state, "reason": reason, "checks": checks}
+
+
+def _wrapped(
+    chosen: Candidate, trial: Trial, known: Mapping[str, Installed], want: Wanted, reason: str
+) -> dict[str, Any]:
+    """What is wrong where a script starts the package's ffmpeg, which is not there; nothing where it starts another."""
+    path, package = os.path.join(_PACKAGED, "ffmpeg"), known.get(want.package)
+    said = trial.ran.err + trial.ran.out if trial.ran else ""
+    if not chosen.is_script or os.path.exists(path) or not known:
+        return {}
+    if not (package and package.is_installed) and path not in said:
+        return {}
+    return {
+        "state": "missing",
+        "reason": f"{reason}; {path} of package {want.package}, which it may start, is not there",
+        "broken_packages": [want.package],
+        "reinstall_cures": True,
+    }
 
 
 def _diagnosed(chosen: Candidate, trial: Trial, damage: Damage) -> dict[str, Any]:

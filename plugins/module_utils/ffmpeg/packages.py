@@ -10,6 +10,7 @@ All but the repair commands, which role ``prepare`` lists in its sudo rule, need
 from __future__ import annotations
 
 import contextlib
+import glob
 import os
 import re
 import time
@@ -34,6 +35,7 @@ LOCKS = (
     "/var/cache/apt/archives/lock",
 )
 _UPDATES = "/var/lib/dpkg/updates"
+_INFO = "/var/lib/dpkg/info"
 _QUERY_S = 30.0
 # What apt says when it has no file of the package to install
 _NO_FILE = re.compile(
@@ -101,6 +103,15 @@ def known() -> dict[str, Installed]:
         if name and name not in found:  # of a second architecture, only the first is looked at
             found[name] = Installed(name, version, state.strip(), source)
     return found
+
+
+def unpacked_at(package: str) -> float | None:
+    """When dpkg last put the package's files in place, in seconds since 1970; None where it does not tell."""
+    found = []
+    for path in (f"{_INFO}/{package}.list", *glob.glob(f"{_INFO}/{glob.escape(package)}:*.list")):
+        with contextlib.suppress(OSError):
+            found.append(os.stat(path).st_mtime)
+    return max(found, default=None)
 
 
 def needed_by(package: str) -> list[str]:

@@ -271,6 +271,11 @@ class Candidate:
         """Whether it begins as a program or a script does, as far as its user may read it."""
         return self.first_bytes in ("7f45", "2321", "-")
 
+    @property
+    def is_script(self) -> bool:
+        """Whether it begins as a script does, or may do so."""
+        return self.first_bytes in ("2321", "-")
+
     def shown(self) -> dict[str, Any]:
         """Its part of the result."""
         return {

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from ..errors import OptionError
@@ -31,12 +31,17 @@ _LOADS = re.compile(
 
 @dataclass(frozen=True)
 class Rule:
-    """What a setting may be: an integer from ``low`` to ``high``, or one of ``choices``."""
+    """What a setting may be: an integer from ``low`` to ``high``, or one of ``choices``.
+
+    Attributes:
+        shown_by: by value, a regular expression of a line that the service writes only where it has taken that.
+    """
 
     low: int
     high: int
     choices: tuple[str, ...]
     step: str
+    shown_by: Mapping[str, str] = field(default_factory=dict)
 
     def value(self, name: str, given: object) -> str:
         """The value as it is written.
@@ -75,15 +80,27 @@ def _rule(option: str, name: Any, given: Any) -> Rule:
     if not isinstance(given, dict) or given.get("type") not in ("int", "choice"):
         raise OptionError(option, one_line(given, 80), f"{name} needs a type, int or choice")
     choices = tuple(str(choice) for choice in given.get("choices") or ())
-    step = str(given.get("step") or "")
+    step, shown_by = str(given.get("step") or ""), _shown_by(option, name, given.get("shown_by") or {})
     if given["type"] == "choice":
         if not choices or not all(_PLAIN.match(choice) for choice in choices):
             raise OptionError(option, list(choices), f"{name} needs choices of letters, digits and _.:/+- only")
-        return Rule(0, 0, choices, step)
+        return Rule(0, 0, choices, step, shown_by)
     try:
         low, high = int(given["min"]), int(given["max"])
     except (KeyError, TypeError, ValueError):
         raise OptionError(option, one_line(given, 80), f"{name} needs min and max, whole numbers") from None
     if not 0 <= low <= high:
         raise OptionError(option, one_line(given, 80), f"{name} needs 0 <= min <= max")
-    return Rule(low, high, (), step)
+    return Rule(low, high, (), step, shown_by)
+
+
+def _shown_by(option: str, name: str, given: Any) -> dict[str, str]:
+    said = f"{name}: shown_by needs regular expressions by value"
+    if not isinstance(given, dict):
+        raise OptionError(option, one_line(given, 80), said)
+    for value, pattern in given.items():
+        try:
+            re.compile(str(pattern))
+        except re.error:
+            raise OptionError(option, one_line(value, 80), said) from None
+    return {str(value): str(pattern) for value, pattern in given.items()}

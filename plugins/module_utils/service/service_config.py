@@ -19,16 +19,18 @@ from datetime import timedelta
 from typing import Any
 
 from ..errors import MediaOpsError, OptionError
+from ..options import check_range
 from ..plan import Action, plan_hash, planned, require_hash
 from ..shapes import one_line
 from ..state.directory import alone, existing
 from ..system.environment import running_environment, unit_environment
 from ..system.environment_files import environment_files
 from ..system.privilege import root_refusal
-from ..system.systemd import main_pid, unit_name, unit_properties
+from ..system.systemd import PROPERTIES, main_pid, unit_name, unit_properties
 from ..times import to_text, utc_now
 from .overrides import ENV_FILE, PROGRAM, expired, read_overrides, read_records, write_overrides
 from .rules import Rule, read_rules
+from .taken import pattern, shown_in
 
 _ALL = "all"
 _FLOCK = "overrides.flock"
@@ -49,6 +51,7 @@ class Situation:
         pid: the main process.
         in_force: whether the unit reads ``ENV_FILE``.
         later: settings of files that the unit reads after it.
+        shown_in: where the running service is seen to have taken an override; None where that was not looked for.
     """
 
     overrides: Mapping[str, str]
@@ -60,6 +63,7 @@ class Situation:
     pid: int
     in_force: bool
     later: Mapping[str, str]
+    shown_in: Mapping[str, str] | None = None
 
 
 @dataclass(frozen=True)
@@ -77,6 +81,8 @@ class Asked:
     steps: tuple[str, ...]
     state_dir: str
     plan_hash: str | None
+    logs: tuple[str, ...] = ()
+    shown_within: float = 0.0
 
 
 def service_config(params: Mapping[str, Any], *, check_mode: bool = False) -> dict[str, Any]:
@@ -124,6 +130,7 @@ def _configure(directory: int, asked: Asked, *, check_mode: bool) -> dict[str, A
 def read_asked(params: Mapping[str, Any]) -> Asked:
     """Check the options."""
     unit_name(params["unit"])
+    check_range(params, "shown_within", 0, 300)
     rules = read_rules("allowed", params["allowed"])
     return Asked(
         unit=params["unit"],
@@ -137,6 +144,8 @@ def read_asked(params: Mapping[str, Any]) -> Asked:
         steps=tuple(params["steps"]),
         state_dir=params["state_dir"],
         plan_hash=params["plan_hash"],
+        logs=tuple(params["logs"]),
+        shown_within=params["shown_within"],
     )
 
 
@@ -164,13 +173,19 @@ def _situation(directory: int, asked: Asked) -> Situation:
     there = read_overrides()
     records = read_records(directory)
     overrides = {name: value for name, value in there.items() if name in asked.rules or name in records}
-    properties = unit_properties(asked.unit)
+    properties = unit_properties(asked.unit, (*PROPERTIES, "InvocationID"))
     files = environment_files(properties)
     later = files[files.index(ENV_FILE) + 1 :] if ENV_FILE in files else []
     base = unit_environment(
         {**properties, "EnvironmentFiles": _as_property(file for file in files if file != ENV_FILE)}
     )
     running = running_environment(properties)
+    shown = None
+    if asked.state == "observed" and main_pid(properties):
+        # Of one that the process does not even have, there is nothing to look for.
+        given = {name: value for name, value in overrides.items() if running and running.variables.get(name) == value}
+        patterns = {name: pattern(name, value, asked.rules.get(name)) for name, value in given.items()}
+        shown = shown_in(patterns, asked.unit, properties, asked.logs, asked.shown_within)
     return Situation(
         overrides=overrides,
         records=records,
@@ -181,6 +196,7 @@ def _situation(directory: int, asked: Asked) -> Situation:
         pid=main_pid(properties),
         in_force=ENV_FILE in files,
         later=unit_environment({"EnvironmentFiles": _as_property(later)}).variables if later else {},
+        shown_in=shown,
     )
 
 
@@ -328,6 +344,7 @@ def _shown(situation: Situation) -> list[dict[str, Any]]:
                 "until": record.get("until"),
                 "expired": expired(record),
                 "effective": effective,
+                "shown_in": None if situation.shown_in is None else situation.shown_in.get(name, ""),
             }
         )
     return shown

@@ -22,13 +22,16 @@ from ..errors import MediaOpsError
 from ..options import check_range
 from ..plan import Action, plan_hash, planned, require_hash
 from ..shapes import one_line
+from ..system.journal import why_it_ended
 from ..system.privilege import Ran, root_refusal, run_as_root
 from ..system.processes import Process, descendants, read_process
 from ..system.systemd import PROPERTIES, main_pid, unit_name, unit_pids, unit_properties
 from ..times import to_text, utc_now
 
 SYSTEMCTL = "/usr/bin/systemctl"
-_PROPERTIES = (*PROPERTIES, "StateChangeTimestampMonotonic")
+_PROPERTIES = (*PROPERTIES, "StateChangeTimestampMonotonic", "InvocationID")
+# States in which systemd tells how the last run ended, but not always why
+_ENDED = ("failed", "start_limit", "restart_loop")
 _LEFT_BEHIND_MAX = 50
 _KILLED_WAIT_S = 15.0
 _QUICK_S = 30.0
@@ -157,11 +160,21 @@ def observe(unit: str, samples: int, interval_s: float, *, restarts_before: int 
         except MediaOpsError as error:
             return Service("unknown", one_line(error), {})
     last = seen[-1]
-    state, reason = classify(seen, restarts_before=restarts_before)
+    state, reason = _explained(unit, last, *classify(seen, restarts_before=restarts_before))
     found = {pid: process for pid in unit_pids(dict(last)) if (process := _living(pid))}
     tree = {main_pid(dict(last)), *descendants(found, main_pid(dict(last)))}
     processes = tuple(found[pid] for pid in sorted(found))
     return Service(state, reason, last, tuple(one for one in processes if one.pid not in tree), processes)
+
+
+def _explained(unit: str, last: Properties, state: str, reason: str) -> tuple[str, str]:
+    """The class and its reason, with what systemd hides behind its Result; what no start can change is a class of its
+    own."""
+    told = why_it_ended(unit, last) if state in _ENDED else None
+    if told is None:
+        return state, reason
+    what = "" if state == "failed" else f"{reason.partition(': ')[0]}: "
+    return "cannot_start" if told.stands else state, f"{what}{told.text}"
 
 
 def _living(pid: int) -> Process | None:

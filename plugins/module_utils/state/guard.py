@@ -30,7 +30,7 @@ _CAUSES_MAX = 50
 _REASONS_MAX = 500
 LEDGER_MAX_BYTES = 1048576
 _LEDGER_READ_MAX = 16 << 20  # one from before its bound was lowered is read still
-ATTEMPTED = ("started", "done", "failed")  # a run that died after it had started may have done it
+_ATTEMPTED = ("done", "failed")
 
 
 def guard(params: Mapping[str, Any], *, check_mode: bool = False) -> dict[str, Any]:
@@ -181,14 +181,18 @@ def _late(params: Mapping[str, Any], now: datetime) -> list[str]:
 
 
 def _capped(params: Mapping[str, Any], ledger: Ledger) -> list[str]:
-    wanted = set(params.get("actions") or [])
+    """What was done too often: for the cause that the run acts for, and with `of_all` for whatever cause."""
+    wanted, cause = set(params.get("actions") or []), params.get("taken_for")
     refusals = []
     for cap in params.get("caps") or []:
-        others = ledger.runs(cap["action"], cap["within"]) - {params["run_id"]}
+        of_cause = None if cap.get("of_all") else cause
+        others = ledger.runs(cap["action"], cap["within"], of_cause) - {params["run_id"]}
         if cap["action"] in wanted and len(others) >= cap["at_most"]:
+            why = f" for {one_line(of_cause, 100)}" if of_cause else ""
             refusals.append(
-                f"{cap['action']} was carried out {len(others)} times within {cap['within']:g} s, "
-                f"at most {cap['at_most']} are allowed: it does not help, a person must look"
+                f"{cap['action']} was carried out {len(others)} times{why} within {cap['within']:g} s, "
+                f"at most {cap['at_most']} are allowed: it does not help, a person must look. "
+                f"""The way past it, for one who has looked, is -e '{{"policy_action_caps": []}}'"""
             )
     return refusals
 
@@ -446,20 +450,45 @@ class Ledger:
         dated = [(from_text(entry.get("at")), entry) for entry in self._entries]
         return [entry for at, entry in dated if at and at <= self._now and (oldest is None or at > oldest)]
 
-    def runs(self, action: str, seconds: float) -> set[str]:
-        """The runs that carried the action out. A run that does so for several targets counts once."""
+    def runs(self, action: str, seconds: float, taken_for: str | None = None) -> set[str]:
+        """The runs that carried the action out. A run that does so for several targets counts once.
+
+        Args:
+            action: of which kind.
+            seconds: how long ago at most.
+            taken_for: the cause or procedure that it was carried out for; None for whatever. An entry that does not say
+                for what it was counts for each.
+        """
         return {
             str(entry.get("run_id"))
-            for entry in self.within(seconds)
-            if entry["action"] == action and entry.get("result") in ATTEMPTED
+            for entry in self._attempted(seconds)
+            if entry["action"] == action and (taken_for is None or entry.get("taken_for") in (None, taken_for))
         }
+
+    def _attempted(self, seconds: float) -> list[dict[str, Any]]:
+        """What was done, or tried: no action that was refused, or of which nothing was left to do.
+
+        Of what was begun the run tells afterwards what came of it. A run that does not may have died in it, and have
+        done it.
+        """
+        told: dict[tuple[Any, str], int] = {}
+        recent = list(enumerate(self.within(seconds)))
+        for number, entry in recent:
+            if entry.get("result") != "started":
+                told[entry.get("run_id"), entry["action"]] = number
+        return [
+            entry
+            for number, entry in recent
+            if entry.get("result") in _ATTEMPTED
+            or (entry.get("result") == "started" and told.get((entry.get("run_id"), entry["action"]), -1) < number)
+        ]
 
     def acted_for(self, seconds: float) -> dict[str, float]:
         """By cause, how many seconds ago it was last acted for; the newest come first, and no more than 50."""
         ages: dict[str, float] = {}
-        for entry in self.within(seconds):
+        for entry in self._attempted(seconds):
             cause = entry.get("cause")
-            if entry.get("result") not in ATTEMPTED or not isinstance(cause, str) or not cause:
+            if not isinstance(cause, str) or not cause:
                 continue
             age = max(0.0, (self._now - (from_text(entry.get("at")) or self._now)).total_seconds())
             name = one_line(cause, 100)

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 from ..errors import MediaOpsError
 from ..redact import secret_values
-from .environment_files import environment_files, read_environment_file
+from .environment_files import environment_files, read_environment_file, required_files
 from .privilege import run_as
 from .systemd import main_pid, unit_name, unit_properties
 
@@ -35,7 +35,7 @@ class ServiceEnvironment:
     Attributes:
         variables: by name.
         source: ``process`` (the running one), or ``unit`` (what a start would get).
-        unreadable: environment files that could not be read.
+        unreadable: environment files that could not be read, without optional ones that are not there.
     """
 
     variables: dict[str, str] = field(repr=False)
@@ -75,12 +75,15 @@ def unit_environment(properties: dict[str, str]) -> ServiceEnvironment:
             name, separator, value = entry.partition("=")
             if separator:
                 variables[name] = value
-    unreadable = []
+    unreadable, required = [], required_files(properties)
     for pattern in environment_files(properties):
         paths = sorted(glob.glob(pattern)) if glob.has_magic(pattern) else [pattern]
         for path in paths:
             try:
                 variables.update(read_environment_file(path))
+            except FileNotFoundError:
+                if path in required:
+                    unreadable.append(path)
             except OSError:
                 unreadable.append(path)
     return ServiceEnvironment(variables, "unit", tuple(unreadable))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import re
 import shlex
+from collections.abc import Mapping
 
 from ..opener import read_regular
 
@@ -23,6 +24,12 @@ def environment_files(properties: dict[str, str]) -> list[str]:
         for match in re.finditer(r"(\S.*?) \(ignore_errors=(?:yes|no)\)(?:\s|$)", text)
         if match.group(1).lstrip("-").startswith("/")
     ]
+
+
+def required_files(properties: Mapping[str, str]) -> list[str]:
+    """Of the unit's EnvironmentFile= paths those that it cannot start without."""
+    text = properties.get("EnvironmentFiles", "")
+    return [match.group(1) for match in re.finditer(r"(/\S.*?) \(ignore_errors=no\)(?:\s|$)", text)]
 
 
 def read_environment_file(path: str) -> dict[str, str]:

@@ -146,6 +146,8 @@ class Rung(TypedDict):
     priority: NotRequired[str]
     when: dict[str, Any]
     cured: dict[str, Any]
+    needs: dict[str, Any]
+    component: str
     actions: list[Action]
     hash: str
     changed: bool
@@ -191,6 +193,8 @@ def rung(
         "args": dict(row.get("args") or {}),
         "when": dict(row.get("when") or {}),
         "cured": dict(row.get("cured") or {}),
+        "needs": dict(row.get("needs") or {}),
+        "component": str(row.get("component") or ""),
         "actions": list(actions),
         "hash": plan_hash,
         "changed": changed,

@@ -5,8 +5,9 @@
 
 The course is what passes from one task to the next: ``run``, ``response`` as it stands, ``leased`` and
 ``leased_until`` (when the lease ends by itself, by the host's clock, "" where that is not known), ``permitted``
-(whether the next rung may be carried out), ``state`` (watching, recovered or not_recovered), ``unsettled`` (whether the
-host may still be at work on a rung that gave no answer), ``began`` and ``ended`` (seconds since 1970).
+(whether the next rung may be carried out), ``state`` (watching, recovered or not_recovered), ``classes`` (by subject,
+as last seen), ``passed_over`` (rungs that would have done no good, in lines), ``unsettled`` (whether the host may still
+be at work on a rung that gave no answer), ``began`` and ``ended`` (seconds since 1970).
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from ...module_utils.times import from_text
 from ..judging.shapes import Mode, Response, Rung, response
 from .breaker import breaker_refusals
 from .diagnosis import LOOKED_AT_AS, classify
-from .ladder import cured, drifted
+from .ladder import cured, drifted, lacking
 
 _UNSEEN_MAX = 3
 _DISRUPTIVE = ("service_control", "session_terminate")
@@ -148,6 +149,8 @@ def begun(whole: Json, run: Json, now: float) -> dict[str, Any]:
         "permitted": True,
         "unsettled": False,
         "state": "watching",
+        "classes": dict(whole.get("classes") or {}),
+        "passed_over": [],
         "began": now,
         "ended": now,
     }
@@ -161,6 +164,15 @@ def refused(course: Json, refusals: Sequence[str]) -> dict[str, Any]:
         "response": {**course["response"], "refusals": lines},
         "permitted": course["permitted"] and not lines,
     }
+
+
+def passed_over(course: Json, rung: Json) -> dict[str, Any] | None:
+    """The course without a rung that would do no good as the host stands now; None where it is to be tried."""
+    missing = lacking(rung, course["classes"])
+    if not missing:
+        return None
+    line = f"{rung['rung']}: passed over, {', '.join(missing)}"
+    return {**course, "passed_over": [*course["passed_over"], line], "permitted": False}
 
 
 def is_over(course: Json) -> bool:
@@ -222,7 +234,7 @@ def concluded(course: Json, *, evidence: str, contacts: Sequence[Json]) -> dict[
     whole = course["response"]
     is_procedure = bool(whole["procedure"])
     failed, not_seen = _failures(whole["acted"]), unseen(whole["acted"])
-    carried_out = [rung["rung"] for rung in whole["acted"] if rung["changed"]]
+    carried_out = [_told(rung) for rung in whole["acted"] if rung["changed"]]
     well = not whole["refusals"] and (
         course["state"] == "recovered" or (is_procedure and course["state"] == "watching")
     )
@@ -235,6 +247,7 @@ def concluded(course: Json, *, evidence: str, contacts: Sequence[Json]) -> dict[
         whom = ", ".join(f"{one.get('name', '?')} {one.get('contact', '')}".strip() for one in contacts)
         said += [
             *whole["refusals"],
+            *course["passed_over"],
             *failed,
             *_not_seen(not_seen),
             f"Page {whom or 'the person on call (no report_contacts are set)'}",
@@ -250,6 +263,12 @@ def concluded(course: Json, *, evidence: str, contacts: Sequence[Json]) -> dict[
         "page": recovered is not True,
         "msg": ". ".join(said),
     }
+
+
+def _told(rung: Json) -> str:
+    """A rung that was carried out; of an override also whether the service was seen to take it."""
+    said = rung.get("msg") if rung.get("act") == "service_config" and not rung["failed"] else ""
+    return f"{rung['rung']} ({said})" if said else str(rung["rung"])
 
 
 def _said(whole: Json, recovered: bool | None, seconds: int, carried_out: Sequence[str]) -> list[str]:
@@ -270,15 +289,22 @@ def _not_seen(lines: Sequence[str]) -> list[str]:
 
 
 def looks_for(course: Json, looks: Mapping[str, Json]) -> list[dict[str, Any]]:
-    """What is to be looked at once more: the cause of a host that is well by its own word.
+    """What is to be looked at once more: the cause of a host that is well by its own word, else what other rungs need.
 
     Args:
         course: after the watch.
         looks: by subject, the ``module`` and its ``args``.
     """
-    if course["state"] != "recovered" or not course["response"]["acted"]:
+    whole = course["response"]
+    if not whole["acted"]:
         return []
-    subjects = dict.fromkeys(LOOKED_AT_AS.get(name, name) for name in course["response"]["acted"][-1]["cured"])
+    left = whole["plan"][len(whole["acted"]) :]
+    wanted = (
+        whole["acted"][-1]["cured"]
+        if course["state"] == "recovered"
+        else [name for rung in left for name in rung.get("needs") or {}]
+    )
+    subjects = dict.fromkeys(LOOKED_AT_AS.get(name, name) for name in wanted)
     return [{"subject": name, **looks[name]} for name in subjects if name in looks]
 
 
@@ -293,7 +319,12 @@ def confirmed(course: Json, seen: Sequence[Json], limits: Json) -> dict[str, Any
     if not seen:
         return dict(course)
     classes = classify({look["subject"]: look["answer"] for look in seen}, limits)["classes"]
-    return {**course, "state": "recovered" if cured(course["response"]["acted"][-1], classes) else "not_recovered"}
+    well = course["state"] == "recovered" and cured(course["response"]["acted"][-1], classes)
+    return {
+        **course,
+        "classes": {**course["classes"], **classes},
+        "state": "recovered" if well else "not_recovered",
+    }
 
 
 def decision_of(whole: Json, state: str) -> str:

@@ -9,7 +9,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ...module_utils.shapes import Json, mapping, number, one_line
-from ..judging.observations import unread
+from ...module_utils.times import from_text
+from ..judging.observations import components, unread
 from .advice import advise
 from .beside import unjudged
 from .noted import noted_findings
@@ -18,7 +19,9 @@ LOOKED_AT_AS = {"disk": "host", "resources": "host"}
 """Subjects of which another look tells."""
 
 
-def diagnose(seen: Sequence[Json], stats: object, *, limits: Json, advice: Sequence[Json]) -> dict[str, Any]:
+def diagnose(
+    seen: Sequence[Json], stats: object, *, limits: Json, advice: Sequence[Json], health: object = None
+) -> dict[str, Any]:
     """What the looks at a host say of it.
 
     Args:
@@ -27,6 +30,7 @@ def diagnose(seen: Sequence[Json], stats: object, *, limits: Json, advice: Seque
         limits: ``disk_percent``, ``memory_percent``, ``cpu_percent`` from which the host is short of it, and
             ``duration_s`` from which the average operation is slow.
         advice: ``policy_advice``, given with the stages ranked where there was a look at ``stats``.
+        health: the newest document of the service's health, beside which what was looked at is held.
 
     Returns:
         ``classes`` by subject and ``findings``; ``noted``, what logs and statistics say; ``advice``; and ``probes``,
@@ -56,7 +60,7 @@ def diagnose(seen: Sequence[Json], stats: object, *, limits: Json, advice: Seque
             busy_metrics=busy(mapping(mapping(endpoints.get("metrics")).get("data")).get("metrics")),
             advice=advise(measured(stages, mapping(found.get("host"))), advice),
         )
-    made = classify({**found, "noted": noted, "logs": logs}, limits)
+    made = classify({**found, "noted": noted, "logs": logs, "health": health}, limits)
     more = {"metrics": mapping(endpoints.get("metrics")).get("data")} if endpoints else {}
     return {**made, "noted": noted, "advice": noted.get("advice", []), "probes": {**found, **more}}
 
@@ -125,8 +129,8 @@ def classify(found: Mapping[str, Any], limits: Json) -> dict[str, Any]:
     """The class of fault of each subject that was looked at, and a line for people on each.
 
     Args:
-        found: answers by subject - ``service``, ``ffmpeg``, ``storage``, ``host``, ``sessions``; and ``stats``, the
-            document of that endpoint, and what was ``noted`` of the logs.
+        found: answers by subject - ``service``, ``ffmpeg``, ``storage``, ``host``, ``sessions``; and ``stats`` and
+            ``health``, the documents of these endpoints, and what was ``noted`` of the logs.
         limits: as for ``diagnose``.
 
     Returns:
@@ -144,6 +148,9 @@ def classify(found: Mapping[str, Any], limits: Json) -> dict[str, Any]:
             result = mapping(found[subject])
             failure = failure_of(result, key)
             add(subject, *(("unknown", failure) if failure else reader(result)))
+    if classes.get("ffmpeg") == "ok" and (unused := _unused(found)):
+        findings[:] = [row for row in findings if row["subject"] != "ffmpeg"]
+        add("ffmpeg", *unused)
     if "host" in found:
         host = mapping(found["host"])
         failure = failure_of(host, "cpu", "memory", "disks")
@@ -175,6 +182,26 @@ def _ffmpeg(result: Json) -> tuple[str, str]:
     listed = ("ok", "missing", "not_executable", "broken_binary", "broken_library")
     # A packaged program that was altered can show as anything.
     return ("altered" if result.get("reinstall_cures") and state not in listed else state), reason
+
+
+def _unused(found: Mapping[str, Any]) -> tuple[str, str] | None:
+    """The class of an ffmpeg that works where the service says that it does not; None where they agree.
+
+    A service that looked for ffmpeg at its start, and found none, needs a restart. That is known of one that has run
+    since before ffmpeg was put there as it is; of another one a restart would change nothing.
+    """
+    listed = components(mapping(found.get("health")))
+    ill = next(
+        (row for row in listed if row["component"] == "ffmpeg" and row["status"] not in ("healthy", "warning")), None
+    )
+    if ill is None:
+        return None
+    said = f"it works, and the service says that it is {ill['status']}: {ill['message'] or 'no reason given'}"
+    service = mapping(mapping(found.get("service")).get("service"))
+    began, changed = from_text(service.get("since")), from_text(mapping(found["ffmpeg"]).get("changed_at"))
+    if service.get("class") == "running" and began and changed and began < changed:
+        return "not_used", f"{said}; the service runs since before it was put there"
+    return "ok", f"{said}; nothing was changed of it since the service began, or that is not known"
 
 
 def _service(result: Json) -> tuple[str, str]:
@@ -234,7 +261,9 @@ _PROBES: tuple[tuple[str, str, Callable[[Json], tuple[str, str]]], ...] = (
 
 def _disk(host: Json, limits: Json) -> tuple[str, str]:
     disks = [row for row in host.get("disks") or [] if isinstance(row, Mapping)]
-    bad = [row for row in disks if row.get("state") != "ok"]
+    there = [row for row in disks if row.get("state") != "missing"]
+    # A directory that is not there lies on no disk; where none is, nothing was seen.
+    bad = [row for row in there or disks if row.get("state") != "ok"]
     fullest: tuple[float, str] | None = None
     for row in disks:
         for key, what in (("used_percent", "space"), ("inodes_used_percent", "inodes")):

@@ -20,12 +20,19 @@ from ...module_utils.shapes import Json
 def ladder(
     incidents: Sequence[Json], classes: Mapping[str, str], ladders: Mapping[str, Sequence[Json]]
 ) -> list[dict[str, Any]]:
-    """The rungs for all incidents in the order in which they are tried: most urgent first, each once, restarts last."""
+    """The rungs for all incidents in the order in which they are tried: most urgent first, each once, restarts last.
+
+    What several causes call for needs only what it needs for each of them.
+    """
     found: list[dict[str, Any]] = []
     for incident in incidents:
         for rung in rungs(incident["cause"], classes, ladders):
-            known = [(other["act"], other["args"]) for other in found]
-            if (rung["act"], rung["args"]) not in known:
+            known = next(
+                (other for other in found if (other["act"], other["args"]) == (rung["act"], rung["args"])), None
+            )
+            if known:
+                known["needs"] = _either(known.get("needs") or {}, rung.get("needs") or {})
+            else:
                 found.append(
                     {
                         **rung,
@@ -35,6 +42,12 @@ def ladder(
                     }
                 )
     return sorted(found, key=lambda rung: rung["act"] == "service_control")
+
+
+def _either(one: Json, other: Json) -> dict[str, list[str]]:
+    return {
+        name: [*one[name], *(kind for kind in other[name] if kind not in one[name])] for name in one if name in other
+    }
 
 
 def rungs(cause: str, diagnosis: Mapping[str, str], ladders: Mapping[str, Sequence[Json]]) -> list[dict[str, Any]]:
@@ -63,6 +76,20 @@ def is_enabled(rung: Json) -> bool:
 def cured(rung: Json, classes: Mapping[str, str]) -> bool:
     """Whether the probe says that what the rung was for is gone."""
     return all(classes.get(subject) in wanted for subject, wanted in rung.get("cured", {}).items())
+
+
+def lacking(rung: Json, classes: Mapping[str, str]) -> list[str]:
+    """Why a rung would do no good as the host stands now, in lines; nothing where it is to be tried.
+
+    Args:
+        rung: with what it ``needs``, by subject the classes that it does some good with.
+        classes: as they were last seen; a subject that nobody looked at is ``unknown``.
+    """
+    return [
+        f"{subject} is {classes.get(subject, 'unknown')}"
+        for subject, wanted in (rung.get("needs") or {}).items()
+        if classes.get(subject, "unknown") not in wanted
+    ]
 
 
 def drifted(found: str, approved: str, of_all: str = "") -> list[str]:

@@ -87,24 +87,40 @@ def _held(held: Json) -> list[str]:
     return [f"deleted files that {', '.join(holders) or 'processes'} hold open still take {taken / 2**20:.0f} MiB"]
 
 
-def begun(rung: Json, *, controller: str, user: str) -> list[dict[str, Any]]:
+def taken_for(rung: Json, procedure: str) -> str:
+    """What a rung is carried out for, by which caps count it: the cause of an incident, or a procedure."""
+    return str(rung.get("cause") or procedure)
+
+
+def begun(rung: Json, *, controller: str, user: str, procedure: str = "") -> list[dict[str, Any]]:
     """The ledger's entries for a rung that is about to be carried out: they stay, also when the run dies in it."""
-    made = entries(rung, {"plan": rung["actions"]}, controller=controller, user=user)
+    made = entries(rung, {"plan": rung["actions"]}, controller=controller, user=user, procedure=procedure)
     return [{**entry, "result": "started"} for entry in made]
 
 
-def entries(rung: Json, result: object, *, controller: str, user: str) -> list[dict[str, Any]]:
-    """The ledger's entries for a rung that was carried out (docs/architecture.md, record)."""
+def entries(
+    rung: Json, result: object, *, controller: str, user: str, procedure: str = "", begun_as: Json | None = None
+) -> list[dict[str, Any]]:
+    """The ledger's entries for a rung that was carried out (docs/architecture.md, record).
+
+    What a module refused before it did anything, as its own plan shows, is no action: ``skipped``. So is what was begun
+    (``begun_as``, the rung as it was planned), and of which the module found nothing left to do.
+    """
     acted = mapping(result)
     common = {
         "incident": rung.get("incident", ""),
         "cause": rung.get("cause", ""),
+        "taken_for": taken_for(rung, procedure),
         "controller": controller,
         "user": user,
     }
     failure = failure_of(acted, "plan")
     # A module that gave no plan leaves what was begun without any other result.
     plan = acted.get("plan") or (rung.get("actions") if failure else None) or []
+    if not plan and begun_as and not failure:
+        plan = [{**action, "result": "skipped", "msg": "nothing was left to do"} for action in begun_as["actions"]]
+    refused = bool(acted.get("plan")) and all(mapping(one).get("result") == "planned" for one in acted["plan"])
+    not_done = "skipped" if refused else "failed"
     listed = [
         {
             **common,
@@ -113,7 +129,7 @@ def entries(rung: Json, result: object, *, controller: str, user: str) -> list[d
             "target": one_line(action["target"], 200),
             "why": one_line(action["why"], 200),
             "proof": bounded(action.get("proof")),
-            "result": "failed" if failure and action["result"] == "planned" else action["result"],
+            "result": not_done if failure and action["result"] == "planned" else action["result"],
             "msg": one_line(action["msg"] or failure, 200),
         }
         for action in plan

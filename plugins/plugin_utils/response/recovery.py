@@ -17,22 +17,32 @@ from .beside import CALLS
 from .course import unseen
 
 
-def sample(answer: object, observations: Mapping[str, Any], cause: str, index: int) -> dict[str, Any]:
-    """One look at a host that is being watched: is it well again, and the cause's component with it?"""
+def sample(
+    answer: object, observations: Mapping[str, Any], cause: str, index: int, component: str = ""
+) -> dict[str, Any]:
+    """One look at a host that is being watched: is it well again, and the cause's component with it?
+
+    Args:
+        answer: of pipeline_info.
+        observations: of that answer.
+        cause: that was acted upon; the service's component of that name must not be ill.
+        index: its number.
+        component: of the service that must be healthy by the service's own fresh check, "" where none need be: what
+            was mended on a host is of no use while the service goes on without it.
+    """
     overall = mapping(observations.get("overall_status"))
     health = mapping(mapping(mapping(answer).get("endpoints")).get("health_detailed"))
     status = overall.get("value")
-    ill = [
-        c
-        for c in components(mapping(health.get("data")))
-        if c["component"] == cause and c["status"] in ("critical", "unknown")
-    ]
-    good = status in ("healthy", "warning") and not ill
+    listed = components(mapping(health.get("data")))
+    ill = [c for c in listed if c["component"] == cause and c["status"] in ("critical", "unknown")]
+    used = not component or any(c["component"] == component and c["status"] == "healthy" for c in listed)
+    good = status in ("healthy", "warning") and not ill and used
     host = mapping(observations.get("host"))
     why = (
         host.get("reason")
         or overall.get("reason")
         or "; ".join(c["message"] or c["status"] for c in ill)
+        or ("" if used else f"the service does not say that it uses {component}")
         or overall.get("note")
     )
     return {

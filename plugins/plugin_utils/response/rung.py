@@ -9,8 +9,10 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from ...module_utils.errors import MediaOpsError
-from ...module_utils.shapes import Json
+from ...module_utils.shapes import Json, mapping, one_line
 from .ladder import joined_hash
+
+_NOT_PROVED = "set, not proved to have an effect"
 
 
 def settings_of(module: str, modules: Json) -> Json:
@@ -65,3 +67,30 @@ def joined(setting: Json, restart: Json) -> dict[str, Any]:
         **{key: True for key in ("overdue", "unreachable") if restart.get(key)},
         "msg": str(restart.get("msg") or "the restart gave no answer") if failed else "",
     }
+
+
+def taken(joint: Json, observed: Json) -> dict[str, Any]:
+    """The answer of an override and its restart, with whether the service took it.
+
+    Args:
+        joint: of :func:`joined`.
+        observed: answer of service_config after the restart.
+    """
+    if joint["failed"]:
+        return dict(joint)
+    names = {
+        one["stable"]["name"]: one["stable"].get("value")
+        for one in joint["plan"]
+        if isinstance(mapping(one.get("stable")).get("name"), str)
+    }
+    if "overrides" not in observed or observed.get("failed"):
+        why = one_line(observed.get("msg") or "no answer", 200)
+        return {**joint, "msg": f"{_NOT_PROVED}: whether the service has taken it could not be looked at ({why})"}
+    if observed.get("restart_needed"):
+        return {**joint, "failed": True, "msg": "the service still runs with other settings than it was started with"}
+    rows = {row.get("name"): row for row in map(mapping, observed["overrides"])}
+    is_set = [name for name, value in names.items() if value is not None]
+    unseen = [name for name in is_set if not mapping(rows.get(name)).get("shown_in")]
+    seen = [f"{name} shows in {one_line(rows[name]['shown_in'], 100)}" for name in is_set if name not in unseen]
+    lines = [f"{_NOT_PROVED}: {', '.join(unseen)}"] if unseen else []
+    return {**joint, "msg": "; ".join([*lines, *seen])}

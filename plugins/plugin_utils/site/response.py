@@ -54,9 +54,10 @@ def _require_rungs(table: str, rows: Iterable[tuple[str, Any]], value: Callable[
                 raise OptionError(f"{table}.{name}", rung, f"a rung lacks {', '.join(lacking)}")
             if modules is not None and rung["act"] not in modules:
                 raise OptionError(f"{table}.{name}", rung["act"], f"only {', '.join(modules)} carry a rung out")
-            unseen = [one for one in rung.get("cured") or {} if looks and LOOKED_AT_AS.get(one, one) not in looks]
+            asked = [*(rung.get("cured") or {}), *(rung.get("needs") or {})]
+            unseen = [one for one in asked if looks and LOOKED_AT_AS.get(one, one) not in looks]
             if unseen:
-                raise OptionError(f"{table}.{name}", unseen[0], "whether that is cured cannot be looked at")
+                raise OptionError(f"{table}.{name}", unseen[0], "how that stands after a rung cannot be looked at")
 
 
 def _require_hash(name: str, value: Callable[[str], Any]) -> None:

@@ -72,6 +72,18 @@ class TestLease:
         assert run.arguments("guard")["reason"] == "Full"
         assert "made_up" not in run.result
 
+    def test_caps_count_for_the_cause_and_what_would_do_no_good_is_not_asked_for(self) -> None:
+        course = begun(planned(classes={"disk": "full"})["response"], RUN, 1.0)
+        given = {**STANDS, "permitted": True, "refusals": [], "took_over": None, "recorded": 1}
+        options: dict[str, Any] = {"course": course, "rung": rung(ROW, [ACTION])}
+        run = lease(planned(), given, **options)
+        assert run.arguments("guard")["taken_for"] == "temp_directory"
+        assert run.arguments("guard")["entries"][0]["taken_for"] == "temp_directory"
+        run = lease(planned(), [], **{**options, "rung": rung({**ROW, "needs": {"disk": ["ok"]}}, [ACTION])})
+        assert run.modules == []
+        assert not run.result["course"]["permitted"]
+        assert run.result["course"]["passed_over"] == ["Free: passed over, disk is full"]
+
     def test_what_cannot_be_watched_and_a_host_before_it_that_is_ill_are_not_even_asked(self) -> None:
         run = lease(planned(), [], watch={"samples": 5, "good": 9})
         assert run.modules == []
@@ -183,3 +195,22 @@ class TestProbe:
         for given in ({"module": "service_control", "args": {"state": "restarted"}}, {"module": "disk_cleanup"}):
             with pytest.raises(AnsibleActionFail, match=r"only observed is possible|must be one of"):
                 act("probe", given)
+
+
+class TestRung:
+    def test_what_is_set_is_looked_for_in_the_service_after_its_restart(self) -> None:
+        row = {"rung": "More time", "act": "service_config", "steps": ["P1-3A"], "args": {"state": "present"}}
+        modules = {name: {"options": {"unit": "u"}} for name in ("service_config", "service_control")}
+        setting: Any = {**ACTION, "action": "configure", "stable": {"name": "PROCESSING_TIMEOUT", "value": "600"}}
+        answer = {"plan": [setting], "hash": "a" * 12, "changed": True, "restart_needed": True}
+        seen = {"overrides": [{"name": "PROCESSING_TIMEOUT", "shown_in": ""}], "restart_needed": False}
+        restart = {"plan": [{**ACTION, "action": "restart"}], "hash": "b" * 12, "changed": True}
+        answers: dict[str, Any] = {"service_config": [answer, seen], "service_control": restart}
+        given = {"rung": row, "modules": modules, "run_id": "r1"}
+        run = act("rung", given, answers=answers)
+        assert run.modules == ["service_config", "service_control", "service_config"]
+        assert run.asked[-1].arguments["state"] == "observed"
+        assert run.result["rung"]["msg"] == "set, not proved to have an effect: PROCESSING_TIMEOUT"
+        assert [one["action"] for one in run.result["rung"]["actions"]] == ["configure", "restart"]
+        planned = act("rung", {**given, "planning": True}, answers=answers)
+        assert planned.modules == ["service_config", "service_control"], "of a plan there is nothing to look for"

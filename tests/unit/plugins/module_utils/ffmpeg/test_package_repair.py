@@ -9,8 +9,11 @@ from typing import Any
 
 import pytest
 from ansible_collections.media_ops.runbook.plugins.module_utils.errors import MediaOpsError, OptionError
+from ansible_collections.media_ops.runbook.plugins.module_utils.ffmpeg import package_repair as repair
+from ansible_collections.media_ops.runbook.plugins.module_utils.ffmpeg import packages
 from ansible_collections.media_ops.runbook.plugins.module_utils.ffmpeg.package_repair import package_repair, plan_repair
 from ansible_collections.media_ops.runbook.plugins.module_utils.plan import plan_hash
+from ansible_collections.media_ops.runbook.plugins.module_utils.system.privilege import Ran
 
 INSTALLED = {"ffmpeg": "7:5.1", "libavcodec59": "7:5.1"}
 
@@ -108,3 +111,34 @@ def test_a_plan_that_was_approved_and_is_another_now_is_not_carried_out(broken: 
 def test_a_time_limit_that_would_leave_apt_behind_is_refused(broken: dict[str, Any]) -> None:
     with pytest.raises(OptionError, match="option 'repair_timeout'"):
         package_repair({**broken, "repair_timeout": 1.0}, check_mode=True)
+
+
+@pytest.mark.parametrize(
+    ("rc", "out", "err", "said"),
+    [
+        (
+            100,
+            "Setting up ffmpeg (7:5.1) ...\n",
+            "E: Sub-process /usr/bin/dpkg returned an error code (1)",
+            "Sub-process",
+        ),
+        (100, "", "E: The package foo needs to be reinstalled", "foo needs to be reinstalled"),
+        (0, "", "Reinstallation of ffmpeg is not possible, it cannot be downloaded.", "cannot be downloaded"),
+    ],
+)
+def test_what_works_afterwards_is_mended_and_what_apt_said_is_told(
+    broken: dict[str, Any], monkeypatch: pytest.MonkeyPatch, rc: int, out: str, err: str, said: str
+) -> None:
+    probes = [seen(broken_packages=["ffmpeg"], version=None), seen(state="ok", reason="", reinstall_cures=False)]
+    monkeypatch.setattr(repair, "ffmpeg_info", lambda _want: probes.pop(0))
+    monkeypatch.setattr(repair, "root_refusal", lambda _command: "")
+    monkeypatch.setattr(repair, "run_as_root", lambda _command, timeout_s: Ran(("apt",), rc, out, err, 1.0))
+    monkeypatch.setattr(packages, "lock_holder", lambda: None)
+    monkeypatch.setattr(packages, "wait_for_locks", lambda: (None, False))
+    done = repair.package_repair(broken, check_mode=False)
+    assert (done["state"], done["changed"]) == ("ok", True)
+    assert [one["result"] for one in done["plan"]] == ["done"]
+    assert said in done["msg"]
+    probes[:] = [seen(broken_packages=["ffmpeg"]), seen()]
+    with pytest.raises(MediaOpsError, match="does not work after the repair"):
+        repair.package_repair(broken, check_mode=False)

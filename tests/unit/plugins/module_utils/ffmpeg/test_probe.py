@@ -8,15 +8,19 @@ import shutil
 import tempfile
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import imageio_ffmpeg
 import pytest
 from ansible_collections.media_ops.runbook.plugins.module_utils.errors import OptionError
+from ansible_collections.media_ops.runbook.plugins.module_utils.ffmpeg import ffmpeg_info as diagnosis
+from ansible_collections.media_ops.runbook.plugins.module_utils.ffmpeg import packages
 from ansible_collections.media_ops.runbook.plugins.module_utils.ffmpeg.ffmpeg_info import STATES, ffmpeg_info
 from ansible_collections.media_ops.runbook.plugins.module_utils.ffmpeg.probe import judge, wanted
 from ansible_collections.media_ops.runbook.plugins.module_utils.system.privilege import Ran
+from ansible_collections.media_ops.runbook.plugins.module_utils.times import to_text
 
 ME = pwd.getpwuid(os.geteuid()).pw_name
 REAL = imageio_ffmpeg.get_ffmpeg_exe()
@@ -325,6 +329,96 @@ def test_a_broken_one_before_a_sound_one(places: Places) -> None:
     assert (found["state"], found["reinstall_cures"]) == ("failed", False)
     assert f"{places.first}/ffmpeg, which no package owns" in found["reason"]
     assert found["candidate_count"] == 2
+
+
+class Dpkg:
+    """A package ``ffmpeg`` that owns what lies in a directory, and of which these paths are altered."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, directory: Path, *altered: str, installed: bool = True) -> None:
+        state = "ii" if installed else "un"
+        known = {"ffmpeg": packages.Installed("ffmpeg", "7:5.1" if installed else "", state, "ffmpeg")}
+        monkeypatch.setattr(packages, "known", lambda: known)
+        monkeypatch.setattr(packages, "needed_by", lambda _package: [])
+        monkeypatch.setattr(packages, "unpacked_at", lambda _package: None)
+        monkeypatch.setattr(
+            packages,
+            "owners",
+            lambda paths: {p: "ffmpeg" for p in paths if os.path.realpath(p).startswith(f"{directory}/")},
+        )
+        monkeypatch.setattr(
+            packages, "altered", lambda names, timeout_s: {"ffmpeg": list(altered)} if altered and names else {}
+        )
+        monkeypatch.setattr(diagnosis, "_PACKAGED", str(directory))
+
+
+@pytest.mark.parametrize("alone", [True, False], ids=["PATH without the package's", "PATH with the package's"])
+@pytest.mark.parametrize(
+    "wrapper",
+    ['#!/bin/sh\nexec nice {real} "$@"\n', '#!/bin/sh\n{real} "$@" 2>/dev/null || exit 1\n'],
+    ids=["which passes on what is said", "which says nothing"],
+)
+def test_a_wrapper_around_a_deleted_one_is_mended_by_its_package(
+    places: Places, monkeypatch: pytest.MonkeyPatch, wrapper: str, alone: bool
+) -> None:
+    Dpkg(monkeypatch, places.second)
+    places.script(wrapper.format(real=places.second / "ffmpeg"))
+    found = places.info(path=str(places.first) if alone else None)
+    assert (found["state"], found["reinstall_cures"], found["broken_packages"]) == ("missing", True, ["ffmpeg"])
+    assert "is not there" in found["reason"]
+
+
+def test_a_wrapper_around_a_purged_one_is_known_by_what_it_says(
+    places: Places, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Dpkg(monkeypatch, places.second, installed=False)
+    places.script(f'#!/bin/sh\nexec {places.second}/ffmpeg "$@"\n')
+    assert places.info()["broken_packages"] == ["ffmpeg"]
+    places.script("#!/bin/sh\nexec /opt/nowhere/ffmpeg\n")
+    found = places.info()
+    assert (found["reinstall_cures"], found["broken_packages"]) == (False, [])
+
+
+@pytest.mark.parametrize("kind", ["not executable", "truncated"])
+def test_a_wrapper_around_a_broken_one_is_mended_by_its_package(
+    places: Places, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    real = places.second / "ffmpeg"
+    real.write_bytes(Path(REAL).read_bytes()[:4096])
+    real.chmod(0o644 if kind == "not executable" else 0o755)
+    Dpkg(monkeypatch, places.second, str(real))
+    places.script(f'#!/bin/sh\nexec {real} "$@"\n')
+    found = places.info()
+    assert (found["reinstall_cures"], found["broken_packages"]) == (True, ["ffmpeg"])
+    assert found["state"] == ("not_executable" if kind == "not executable" else "broken_binary")
+
+
+def test_what_is_no_wrapper_is_not_mended_by_a_package_that_is_gone(
+    places: Places, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Dpkg(monkeypatch, places.second)
+    (places.first / "ffmpeg").symlink_to("/usr/bin/false")
+    found = places.info()
+    assert (found["state"], found["reinstall_cures"]) == ("failed", False)
+
+
+def test_a_link_to_a_deleted_one_is_mended_by_its_package_wherever_it_lies(
+    places: Places, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Dpkg(monkeypatch, places.second)
+    (places.first / "ffmpeg").symlink_to(places.second / "ffmpeg")
+    found = places.info(path=str(places.first))
+    assert (found["state"], found["broken_packages"]) == ("missing", ["ffmpeg"])
+    assert f"{places.second}/ffmpeg is of package ffmpeg" in found["reason"]
+
+
+def test_since_when_it_is_as_it_is(places: Places, monkeypatch: pytest.MonkeyPatch) -> None:
+    Dpkg(monkeypatch, places.second)
+    real = places.script(f'#!/bin/sh\nexec {REAL} "$@"\n', places.second)
+    began = to_text(datetime.fromtimestamp(real.stat().st_ctime, UTC))
+    assert places.info()["changed_at"] == began
+    later = datetime(2036, 11, 24, tzinfo=UTC)
+    monkeypatch.setattr(packages, "unpacked_at", lambda _package: later.timestamp())
+    assert places.info()["changed_at"] == to_text(later)
 
 
 def test_packages_that_are_as_installed_are_not_to_blame(places: Places) -> None:

@@ -45,6 +45,8 @@ OPTIONS: dict[str, Any] = {
     "steps": [],
     "state_dir": "/var/lib/media-ops",
     "plan_hash": None,
+    "logs": [],
+    "shown_within": 0,
 }
 LATER, EARLIER = (to_text(utc_now() + timedelta(hours=hours)) for hours in (1, -1))
 
@@ -95,6 +97,8 @@ def situation(**given: Any) -> Situation:
         ("allowed", {"X": {"type": "choice", "choices": ["a\nLD_PRELOAD=b"]}}),
         ("allowed", {"X": {"type": "any"}}),
         ("allowed", {"X": "int"}),
+        ("allowed", {"X": {"type": "choice", "choices": ["A"], "shown_by": "A"}}),
+        ("shown_within", 301),
         ("expires_in", None),
         ("expires_in", 0),
         ("expires_in", 31 * 86400),

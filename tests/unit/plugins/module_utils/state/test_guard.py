@@ -302,6 +302,47 @@ def test_a_failed_action_counts_and_a_planned_one_does_not(call: Any) -> None:
     assert not take(call, "c", actions=["restart"], caps=RESTART_CAP)["permitted"]
 
 
+def test_what_was_begun_counts_until_the_run_says_that_it_was_not_done(call: Any) -> None:
+    begun, wanted = {"action": "restart", "result": "started"}, {"actions": ["restart"], "caps": RESTART_CAP}
+    call("recorded", run_id="a", entries=[begun])
+    assert not take(call, "b", **wanted)["permitted"], "it may have died in it"
+    call("recorded", run_id="a", entries=[{"action": "paged", "result": "decided"}])
+    assert not take(call, "b", **wanted)["permitted"], "that says nothing of the restart"
+    for result in ("skipped", "refused"):
+        call("recorded", run_id="a", entries=[begun, {"action": "restart", "result": result}])
+        taken = take(call, "b", **wanted)
+        assert taken["permitted"]
+        assert "restart" not in taken["repeated"]
+        call("released", run_id="b")
+    call(
+        "recorded", run_id="a", entries=[{**begun, "cause": "x"}, {"action": "restart", "result": "done", "cause": "x"}]
+    )
+    assert list(call("observed")["acted_for"]) == ["x"]
+    assert not take(call, "b", **wanted)["permitted"]
+
+
+def test_what_never_ran_is_none_that_the_breaker_counts(call: Any) -> None:
+    begun = {"action": "restart", "result": "started", "cause": "ffmpeg"}
+    call("recorded", run_id="a", entries=[begun, {**begun, "result": "skipped"}])
+    assert call("observed")["acted_for"] == {}
+
+
+def test_caps_count_by_what_it_was_for_and_one_of_all_whatever_it_was_for(call: Any) -> None:
+    caps = [*RESTART_CAP, {"action": "restart", "at_most": 2, "within": 3600.0, "of_all": True}]
+    done = {"action": "restart", "result": "done", "taken_for": "timeouts"}
+    call("recorded", run_id="a", entries=[done])
+    refused = take(call, "b", actions=["restart"], caps=caps, taken_for="timeouts")["refusals"]
+    assert "restart was carried out 1 times for timeouts within 3600 s" in refused[0]
+    assert """-e '{"policy_action_caps": []}'""" in refused[0], "the way past it is named"
+    back = {"actions": ["restart"], "caps": caps, "taken_for": "take_back_overrides"}
+    assert take(call, "b", **back)["permitted"], "an override's own restart does not block its taking back"
+    call("released", run_id="b", entries=[{**done, "taken_for": "take_back_overrides"}])
+    assert "2 times within" in take(call, "c", actions=["restart"], caps=caps, taken_for="ffmpeg")["refusals"][0]
+    call("recorded", run_id="d", entries=[{"action": "delete", "result": "done"}])
+    old = [{"action": "delete", "at_most": 1, "within": 3600.0}]
+    assert not take(call, "e", actions=["delete"], caps=old, taken_for="x")["permitted"], "nobody wrote what for"
+
+
 def test_a_clock_set_back_lifts_no_cap(call: Any, clock: Any) -> None:
     call("recorded", run_id="a", entries=[{"action": "restart", "result": "done"}])
     clock(-7200)

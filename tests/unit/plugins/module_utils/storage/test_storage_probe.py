@@ -647,6 +647,13 @@ def test_a_unit_whose_files_cannot_be_read_is_unknown(ask_unit: Any) -> None:
     assert "/nonexistent/service.env cannot be read" in found["reason"]
 
 
+def test_an_optional_file_that_is_not_there_is_no_fault(ask_unit: Any) -> None:
+    """As that of the overrides is, on nearly every host."""
+    files = "/etc/media-ops/nonexistent.env (ignore_errors=yes)\n/nonexistent/more.env (ignore_errors=yes)"
+    found = ask_unit(LoadState="loaded", MainPID="0", EnvironmentFiles=files)
+    assert (found["state"], "cannot be read" in found["reason"]) == ("not_configured", False)
+
+
 def test_a_unit_that_is_not_there(ask_unit: Any) -> None:
     found = ask_unit(LoadState="not-found")
     assert (found["state"], made(found)) == ("not_configured", [])

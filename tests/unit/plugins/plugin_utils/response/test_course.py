@@ -18,6 +18,7 @@ from ansible_collections.media_ops.runbook.plugins.plugin_utils.response.course 
     is_disruptive,
     is_over,
     looks_for,
+    passed_over,
     plan_hash_of,
     planned,
     planned_procedure,
@@ -266,8 +267,26 @@ class TestCourse:
         gone = [{**wanted[0], "answer": {"unreachable": True, "msg": "ssh"}}, good[1]]
         assert confirmed(well, gone, LIMITS)["state"] == "not_recovered"
         assert confirmed(well, [], LIMITS)["state"] == "recovered", "a rung that was not tried changes nothing"
-        assert looks_for(watched(well, "not_recovered", [], 170.0), looks) == []
+        ill = watched(well, "not_recovered", [], 170.0)
+        assert looks_for(ill, looks) == []
+        ill["response"]["plan"] = [rung(), rung("Restart", needs={"ffmpeg": ["ok"], "disk": ["ok"]})]
+        assert looks_for(ill, looks) == wanted, "what the next rung needs is looked at anew"
         assert looks_for(course(), looks) == []
+
+    def test_a_rung_is_passed_over_while_it_would_do_no_good_and_no_longer(self) -> None:
+        restart = rung(needs={"ffmpeg": ["ok"]})
+        began = course(classes={"ffmpeg": "missing", "disk": "ok"})
+        over = passed_over(began, restart)
+        assert over is not None
+        assert not over["permitted"]
+        assert not is_over(over)
+        made = concluded(watched(over, "not_recovered", [], 170.0), evidence="", contacts=[])
+        assert "Restart: passed over, ffmpeg is missing" in made["msg"]
+        assert passed_over(began, rung()) is None
+        look = {"subject": "ffmpeg", "module": "ffmpeg_info", "args": {}, "answer": {"state": "ok"}}
+        mended = confirmed(watched(acted(began, rung(), {}), "not_recovered", [], 170.0), [look], LIMITS)
+        assert (mended["state"], mended["classes"]) == ("not_recovered", {"ffmpeg": "ok", "disk": "ok"})
+        assert passed_over(mended, restart) is None
 
     def test_what_is_not_on_record_is_no_recovery(self) -> None:
         done = watched(acted(refused(course(), ["could not be recorded"]), rung(), {}), "recovered", [], 163.0)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from ansible_collections.media_ops.runbook.plugins.module_utils.errors import MediaOpsError, OptionError
 from ansible_collections.media_ops.runbook.plugins.plugin_utils.response.breaker import breaker
-from ansible_collections.media_ops.runbook.plugins.plugin_utils.response.ladder import rungs
+from ansible_collections.media_ops.runbook.plugins.plugin_utils.response.ladder import lacking, ladder, rungs
 
 from tests.unit.plugins.policy import policy
 
@@ -20,6 +20,8 @@ def acts(cause: str, **diagnosis: str) -> list[str]:
 
 def test_only_what_cures_the_class_is_tried() -> None:
     assert acts("ffmpeg", ffmpeg="missing") == ["package_repair"]
+    assert acts("ffmpeg", ffmpeg="missing", service="running") == ["package_repair", "service_control"]
+    assert acts("ffmpeg", ffmpeg="not_used", service="running") == ["service_control"]
     for class_ in ("shadowed", "hangs", "codec_missing", "unknown", "ok"):
         assert acts("ffmpeg", ffmpeg=class_) == []
 
@@ -30,11 +32,53 @@ def test_a_masked_service_is_left_to_a_person() -> None:
 
 
 def test_a_restart_is_last() -> None:
-    for ladder in LADDERS.values():
-        names = [rung["act"] for rung in ladder]
-        assert "service_control" not in names[:-1]
+    for rows in LADDERS.values():
+        names = [row["act"] for row in rows]
+        assert sorted(names, key=lambda name: name == "service_control") == names
     found = acts("system_resources", disk="full", sessions="may_end", resources="short", service="running")
     assert found == ["disk_cleanup", "session_terminate", "service_control"]
+
+
+RESTARTS = {"service_control", "service_config"}
+
+
+@pytest.mark.parametrize("cause", [name for name, rows in LADDERS.items() if RESTARTS & {row["act"] for row in rows}])
+def test_what_fills_comes_before_a_restart_and_a_full_disk_is_no_reason_for_one(cause: str) -> None:
+    """Each ladder that a full disk, a full /tmp or full inodes can lead to."""
+    assert LADDERS[cause][0]["act"] == "disk_cleanup"
+    for row in LADDERS[cause]:
+        if row["act"] in RESTARTS and "running" in row["when"].get("service", ["running"]):
+            assert lacking(row, {"disk": "full", "ffmpeg": "ok"}) == ["disk is full"]
+            assert not lacking(row, {"disk": "ok", "ffmpeg": "ok"})
+            assert not lacking(row, {"ffmpeg": "ok"}), "what nobody looked at holds nothing up"
+
+
+def test_a_dead_service_is_started_whatever_fills() -> None:
+    found = rungs("service", {"service": "dead", "disk": "full"}, LADDERS)
+    assert [(rung["act"], lacking(rung, {"disk": "full"})) for rung in found] == [
+        ("disk_cleanup", []),
+        ("service_control", []),
+    ]
+
+
+def test_a_service_is_not_restarted_for_an_ffmpeg_that_is_still_broken() -> None:
+    restart = rungs("ffmpeg", {"ffmpeg": "missing", "service": "running"}, LADDERS)[-1]
+    assert lacking(restart, {"ffmpeg": "missing", "disk": "ok"}) == ["ffmpeg is missing"]
+    assert lacking(restart, {"ffmpeg": "unknown"}) == ["ffmpeg is unknown"]
+    assert lacking(restart, {}) == ["ffmpeg is unknown"]
+    assert not lacking(restart, {"ffmpeg": "ok", "disk": "ok"})
+
+
+def test_a_restart_that_two_causes_call_for_needs_what_both_need() -> None:
+    row = {"rung": "R", "act": "service_control", "when": {}, "steps": [], "args": {}}
+    ladders = {
+        "a": [{**row, "needs": {"ffmpeg": ["ok"], "disk": ["ok"]}}],
+        "b": [{**row, "needs": {"disk": ["ok", "unknown"]}}],
+        "c": [row],
+    }
+    incidents = [{"incident": "i", "cause": cause, "priority": "P0"} for cause in "abc"]
+    assert ladder(incidents[:2], {}, ladders)[0]["needs"] == {"disk": ["ok", "unknown"]}
+    assert ladder(incidents, {}, ladders)[0]["needs"] == {}
 
 
 def test_a_storage_outage_has_no_rung() -> None:

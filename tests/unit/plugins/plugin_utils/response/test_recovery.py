@@ -116,6 +116,31 @@ class TestDiagnosis:
         assert classes({"ffmpeg": {**altered, "reinstall_cures": False}}) == {"ffmpeg": "codec_missing"}
         assert classes({"ffmpeg": {**altered, "state": "missing"}}) == {"ffmpeg": "missing"}
 
+    @pytest.mark.parametrize(
+        ("changed", "since", "says", "name"),
+        [
+            ("2026-11-24T06:00:00Z", "2026-11-24T05:00:00Z", "critical", "not_used"),
+            ("2026-11-24T06:00:00Z", "2026-11-24T05:00:00Z", "unknown", "not_used"),
+            ("2026-11-24T06:00:00Z", "2026-11-24T05:00:00Z", "healthy", "ok"),
+            # Its own fault, which a restart changes nothing of
+            ("2026-11-24T05:00:00Z", "2026-11-24T06:00:00Z", "critical", "ok"),
+            (None, "2026-11-24T06:00:00Z", "critical", "ok"),
+            ("2026-11-24T06:00:00Z", None, "critical", "ok"),
+        ],
+    )
+    def test_an_ffmpeg_that_works_and_that_the_service_has_not_seen(
+        self, changed: str | None, since: str | None, says: str, name: str
+    ) -> None:
+        found = {
+            "ffmpeg": {"state": "ok", "changed_at": changed},
+            "service": {"service": {"class": "running", "since": since}},
+            "health": {"checks": [{"component": "ffmpeg", "status": says, "message": "no ffmpeg"}]},
+        }
+        made = classify(found, LIMITS)
+        assert made["classes"]["ffmpeg"] == name
+        (finding,) = [row["finding"] for row in made["findings"] if row["subject"] == "ffmpeg"]
+        assert ("no ffmpeg" in finding) is (says != "healthy")
+
     def test_sessions(self) -> None:
         stuck = {"session_id": "abc", "state": "stopped", "may_end": True, "why": "T state", "attention": "end"}
         slow = {"session_id": "def", "state": "progressing", "may_end": False, "attention": "end"}
@@ -169,7 +194,7 @@ class TestLadder:
     def test_every_rung_can_be_read_and_names_how_it_is_cured(self) -> None:
         for cause, rungs in policy()["policy_ladders"].items():
             for rung in rungs:
-                assert {"rung", "act", "when", "cured", "steps", "args"} == set(rung), cause
+                assert {"rung", "act", "when", "cured", "steps", "args"} == set(rung) - {"needs", "component"}, cause
 
     def test_restart_comes_last_over_all_incidents_and_each_rung_once(self) -> None:
         ladders = policy()["policy_ladders"]
@@ -245,6 +270,12 @@ class TestWatch:
         assert sample(answer(("ffmpeg", "warning")), overall("warning"), "ffmpeg", 1)["good"]
         assert not sample(answer(("ffmpeg", "critical")), overall("warning"), "ffmpeg", 1)["good"]
         assert not sample(answer(("ffmpeg", "healthy")), overall("critical"), "ffmpeg", 1)["good"]
+        # What was mended is of no use while the service goes on without it.
+        for said in ([], [("ffmpeg", "warning")], [("ffmpeg", "unknown")], [("storage", "healthy")]):
+            taken = sample(answer(*said), overall("healthy"), "x", 1, "ffmpeg")
+            assert not taken["good"]
+            assert taken["message"] == "the service does not say that it uses ffmpeg"
+        assert sample(answer(("ffmpeg", "healthy")), overall("healthy"), "ffmpeg", 1, "ffmpeg")["good"]
         silent = sample({"unreachable": True}, overall(None, "refused"), "ffmpeg", 3)
         assert (silent["good"], silent["state"], silent["message"], silent["number"]) == (
             False,
@@ -282,6 +313,24 @@ class TestRecord:
         assert [(row["action"], row["result"], row["msg"]) for row in nothing] == [
             ("service_control", "failed", "no answer: ssh")
         ]
+
+    def test_what_was_refused_or_never_ran_is_no_action(self) -> None:
+        drifted = {"failed": True, "msg": "the plan has drifted", "plan": [action(), action()]}
+        assert {row["result"] for row in entries(RUNG, drifted, controller="c", user="u")} == {"skipped"}
+        begun_as = {**RUNG, "actions": [action()]}
+        nothing = entries(RUNG, {"plan": [], "hash": ""}, controller="c", user="u", begun_as=begun_as)
+        assert [(row["action"], row["result"]) for row in nothing] == [("restart", "skipped")]
+        lost = entries(RUNG, {"unreachable": True, "msg": "ssh"}, controller="c", user="u", begun_as=begun_as)
+        assert {row["result"] for row in lost} == {"failed"}, "it may have been done"
+
+    def test_each_entry_says_what_it_was_for(self) -> None:
+        done = {"plan": [action(result="done")]}
+        made = [
+            *entries(RUNG, done, controller="c", user="u"),
+            *entries({**RUNG, "cause": ""}, done, controller="c", user="u", procedure="emergency_restart_graceful"),
+        ]
+        assert [row["taken_for"] for row in made] == ["service", "emergency_restart_graceful"]
+        assert [row["cause"] for row in made] == ["service", ""]
 
     def test_what_was_begun_has_a_result_also_when_the_module_gives_none(self) -> None:
         rung = {**RUNG, "actions": [action(), {**action(), "target": "another unit"}]}

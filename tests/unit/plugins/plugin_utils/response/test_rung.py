@@ -14,6 +14,7 @@ from ansible_collections.media_ops.runbook.plugins.plugin_utils.response.rung im
     joined,
     module_arguments,
     settings_of,
+    taken,
 )
 
 from tests.unit.plugins.policy import ROOT, policy
@@ -156,3 +157,22 @@ class TestPromised:
         modules = [path.stem for path in (ROOT / "plugins/modules").glob("*.py")]
         assert modules
         assert [name for name in modules if not documented(name, "RETURN")] == []
+
+
+def test_an_override_is_told_as_not_proved_unless_the_service_shows_it() -> None:
+    stable = [{"name": "LOG_LEVEL", "value": "DEBUG"}, {"name": "PROCESSING_TIMEOUT", "value": "600"}]
+    plan = [{"action": "configure", "stable": one} for one in stable]
+    done = {"plan": [*plan, {"action": "restart", "stable": {"unit": "u"}}], "failed": False, "msg": ""}
+    rows = [{"name": "LOG_LEVEL", "shown_in": "journal"}, {"name": "PROCESSING_TIMEOUT", "shown_in": ""}]
+    made = taken(done, {"overrides": rows, "restart_needed": False})
+    assert made["msg"] == "set, not proved to have an effect: PROCESSING_TIMEOUT; LOG_LEVEL shows in journal"
+    assert made["failed"] is False
+    shown = taken(done, {"overrides": [{**row, "shown_in": "journal"} for row in rows], "restart_needed": False})
+    assert "not proved" not in shown["msg"]
+    silent = taken(done, {"failed": True, "msg": "no systemd"})
+    assert silent["msg"].startswith("set, not proved to have an effect: whether the service has taken it could not be")
+    lost = taken(done, {"overrides": rows, "restart_needed": True})
+    assert (lost["failed"], "still runs with other settings" in lost["msg"]) == (True, True)
+    back = {**done, "plan": [{"action": "configure", "stable": {"name": "LOG_LEVEL", "value": None}}]}
+    assert taken(back, {"overrides": [], "restart_needed": False})["msg"] == ""
+    assert taken({**done, "failed": True, "msg": "sudo refuses"}, {})["msg"] == "sudo refuses"
