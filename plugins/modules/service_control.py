@@ -112,7 +112,8 @@ options:
     elements: str
     default: []
   drain:
-    description: Seconds to wait, before a restart, for the merges in work to end. New ones are not kept from beginning.
+    description: Seconds to wait, before V(restarted), for the merges in work to end. New ones are not kept from
+      beginning.
     type: float
     default: 0
   merges_max:

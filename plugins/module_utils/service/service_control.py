@@ -5,9 +5,11 @@
 """The service: what state it is really in, and its restart, planned, carried out and verified.
 
 That systemd says "active" right after a start proves nothing. A service runs when over several samples one and the same
-main process is there, and systemd has not had to restart it in between. That an address of the API does not answer is no
-reason to restart it: it is asked for its health where its own processes listen, and what works on a merge is seen to
-work. What a restart would lose is counted, and told with the plan.
+main process is there, and systemd has not had to restart it in between.
+
+That an address of the API does not answer is no reason to restart it: it is asked for its health where its own
+processes listen, and what works on a merge is seen to work. What a restart would lose is counted, and told with the
+plan.
 """
 
 from __future__ import annotations
@@ -187,7 +189,7 @@ def service_control(
         work = _drained(work, before, named_by, params, lists)
         _told(plan[0], work)
         if why := _wants_a_person(work, params):
-            plan[0].update(result="refused", msg=why)
+            plan[0]["result"], plan[0]["msg"] = "refused", why
             raise MediaOpsError(why, **told)
         after, verified, said = _carry_out(plan[0], before, params, work)
         after = _asked(after, named_by, params)
@@ -305,8 +307,10 @@ def _work(service: Service, named_by: Workers, params: Mapping[str, Any], lists:
 def _drained(work: Work, service: Service, named_by: Workers, params: Mapping[str, Any], lists: Lists | None) -> Work:
     """The merges in work when these have ended, or the time to wait for that has.
 
-    A service that hangs, and whose workers are at a stand, ends none of them.
+    A service that hangs, and whose workers are at a stand, ends none of them. Who kills it does not wait.
     """
+    if params["state"] == "force_restarted":
+        return work
     if service.answering.state in _SILENT and not service.at_work(named_by, params["busy_percent"]):
         return work
     ends = time.monotonic() + params["drain"]

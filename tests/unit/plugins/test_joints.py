@@ -476,7 +476,8 @@ ACTING = sorted({row["act"] for row in RUNGS})
 
 
 def test_rungs_are_chosen_by_subjects_that_are_diagnosed() -> None:
-    looked_at: dict[str, Any] = {key: {} for key in ("service", "ffmpeg", "storage", "sessions", "host", "stats")}
+    asked = ("service", "ffmpeg", "storage", "sessions", "host", "stats", "operations")
+    looked_at: dict[str, Any] = {key: {} for key in asked}
     limits = {"disk_percent": 90, "memory_percent": 90, "cpu_percent": 90, "duration_s": 60}
     subjects = set(classify(looked_at, limits)["classes"])
     assert (

@@ -33,7 +33,7 @@ def test_a_restart_is_last() -> None:
     for ladder in LADDERS.values():
         names = [rung["act"] for rung in ladder]
         assert "service_control" not in names[:-1]
-    found = acts("system_resources", disk="full", sessions="may_end", resources="short", service="running")
+    found = acts("system_resources", disk="full", sessions="may_end", resources="short_by_service", service="running")
     assert found == ["disk_cleanup", "session_terminate", "service_control"]
 
 
