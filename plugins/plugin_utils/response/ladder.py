@@ -49,7 +49,7 @@ def _is_same(one: Json, other: Json) -> bool:
 
 
 def _joined_restart(one: Json, other: Json) -> dict[str, Any]:
-    """What changes of a restart that another cause calls for, too: it must cure both, and is done where either needs it."""
+    """What changes of a restart that another cause calls for, too: it is to cure both, and done where one needs it."""
     args = {key: value for key, value in one["args"].items() if key != "only_needed" or other["args"].get(key)}
     return {"args": args, "cured": {**other.get("cured", {}), **one.get("cured", {})}}
 

@@ -280,7 +280,7 @@ class TestCourse:
         wanted = {"service": ["running"], "operations": ["ok", "none"]}
         lost = {"action": "restart", "result": "done", "proof": {"merges in work": "2 (a, b)"}}
         well = watched(acted(course(), rung(cured=wanted, actions=[lost]), {}), "recovered", [], 160.0)
-        looks = {
+        looks: dict[str, dict[str, Any]] = {
             "service": {"module": "service_control", "become": True, "args": {"state": "observed"}},
             "operations": {"module": "pipeline_info", "args": {}},
         }
