@@ -196,6 +196,14 @@ recovered_at:
   returned: with O(state_dir)
   type: str
   sample: "2026-11-24T05:31:07Z"
+recoveries:
+  description:
+    - What the host has recovered from after a response, within the last hour, newest first, each with C(at) and
+      C(cause). Empty where the ledger cannot be read.
+  returned: with O(state_dir)
+  type: list
+  elements: dict
+  sample: [{at: "2026-11-24T05:31:07Z", cause: ffmpeg}]
 clock_offset_s:
   description:
     - Seconds by which the host's clock is ahead of O(controller_time); behind is negative. The way of the task to the
@@ -225,6 +233,7 @@ from ..module_utils.api.settings import api_argument_spec
 from ..module_utils.errors import run_module
 from ..module_utils.service.on_record import overrides_on_record
 from ..module_utils.state.guard import last_recovery
+from ..module_utils.state.recoveries import recoveries
 
 
 def main() -> None:
@@ -247,7 +256,7 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    kept = {"overrides": overrides_on_record, "recovered_at": last_recovery}
+    kept = {"overrides": overrides_on_record, "recovered_at": last_recovery, "recoveries": recoveries}
     run_module(module, lambda: pipeline_info(module.params, kept, warn=module.warn, hide=module.no_log_values.add))
 
 

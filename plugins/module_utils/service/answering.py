@@ -20,6 +20,7 @@ from ..shapes import one_line
 from ..system.listening import Answered, Place, ask, first_port_first, places_of
 
 _PAUSE_S = 1.0
+_PLACES_MAX = 8
 
 
 @dataclass(frozen=True)
@@ -71,10 +72,11 @@ def answering(
     parts = urlsplit(api_url)
     asked = parts.path.rstrip("/") + path
     silent: dict[Place, Answered] = {}
+    likely = first_port_first(places.found, _port(api_url))[:_PLACES_MAX]
     for number in range(tries):
         if number:
             time.sleep(_PAUSE_S)
-        for place in first_port_first(places.found, _port(api_url)):
+        for place in likely:
             answer = ask(place, asked, timeout_s)
             if answer.status and (places.proved or _is_health(answer)):
                 return Answering("answers", f"it answers on {place} (HTTP {answer.status})", str(place), answer.status)
@@ -82,6 +84,10 @@ def answering(
                 silent[place] = answer
     if not silent:
         return Answering("unknown", "who answers where its user listens does not tell its health")
+    if len(likely) < len(places.found):
+        return Answering(
+            "unknown", f"only {len(likely)} of the {len(places.found)} places where it may listen were asked"
+        )
     place, answer = next(iter(silent.items()))
     said = f"it listens on {', '.join(map(str, silent))}, and does not answer: {answer.reason}"
     return Answering("silent", one_line(said, 200), str(place))

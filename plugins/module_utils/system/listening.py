@@ -24,7 +24,6 @@ _LISTENS, _ACCEPTS = "0A", 0x10000
 _SOCKET = re.compile(r"socket:\[([0-9]+)\]\Z")
 _STATUS = re.compile(rb"HTTP/[0-9.]+ ([0-9]{3})[ \r\n]")
 _BODY_MAX = 65536
-_PLACES_MAX = 16
 
 
 @dataclass(frozen=True)
@@ -90,7 +89,7 @@ def places_of(pids: Iterable[int], main: int, uid: int) -> Places:
     if proved:
         found += [place for place, inode in _local() if inode in inodes]
     ordered = sorted(set(found), key=lambda place: (bool(place.path), place.port, place.host))
-    return Places(tuple(ordered[:_PLACES_MAX]), proved)
+    return Places(tuple(ordered), proved)
 
 
 def _same_network(pid: int) -> bool:

@@ -72,23 +72,33 @@ def test_a_clock_that_is_off_is_told_either_way() -> None:
 
 def test_alerts_from_before_a_recovery_were_answered_by_it() -> None:
     rows = [
-        {"id": "1", "level": "critical", "title": title, "timestamp": timestamp}
-        for title, timestamp in [("disk", "2026-11-24T05:59:00"), ("ffmpeg", "2026-11-24T05:50:00"), ("undated", None)]
+        {"id": "1", "level": "critical", "title": f"{title} is critical", "timestamp": timestamp}
+        for title, timestamp in [
+            ("ffmpeg", "2026-11-24T05:59:00"),
+            ("ffmpeg", "2026-11-24T05:50:00"),
+            ("ffmpeg, undated,", None),
+        ]
     ]
     answer = f.answer({**f.alerts(0), "alerts": rows, "total_returned": 3})
 
-    def recent(recovered: Any) -> Any:
-        registered = {"endpoints": {"alerts": answer}, "recovered_at": recovered}
+    def recent(recovered: Any, cause: str = "ffmpeg") -> Any:
+        rows = [{"at": recovered, "cause": cause}]
+        registered = {"endpoints": {"alerts": answer}, "recovered_at": recovered, "recoveries": rows}
         return observe(registered, age_max_s=300, skew_max_s=120)["critical_alerts_1h"]
 
     assert recent("2026-11-24T05:55:00Z")["value"] == 2
-    assert recent("2026-11-24T05:55:00Z")["note"] == "disk; 1 more from before the recovery of 2026-11-24T05:55:00Z"
+    assert (
+        recent("2026-11-24T05:55:00Z")["note"]
+        == "ffmpeg is critical; 1 more from before the recovery of 2026-11-24T05:55:00Z"
+    )
     assert recent("2026-11-24T05:40:00Z")["value"] == 3
     answered = recent("2026-11-24T05:59:30Z")
     assert answered["value"] == 1, "what is not dated may be new"
     unreadable: list[Any] = [None, "", "yesterday", 7, []]
     for nonsense in unreadable:
         assert recent(nonsense)["value"] == 3
+    for other in ("cloud_storage", "service", "", "processing_pipeline"):
+        assert recent("2026-11-24T05:59:30Z", other)["value"] == 3, "it answers its own cause"
 
 
 @pytest.mark.parametrize(
