@@ -257,6 +257,20 @@ def observe(unit: str, samples: int, interval_s: float, *, restarts_before: int 
     return Service(state, reason, last, left_behind, processes, (first, uses_of(found)) if first else None)
 
 
+def unit_seen(unit: str) -> dict[str, str]:
+    """What systemd makes of the service at one look: its class and the reason.
+
+    Raises:
+        OptionError: it is no name of a service.
+    """
+    unit_name(unit)
+    try:
+        state, reason = classify([unit_properties(unit, _PROPERTIES)])
+    except MediaOpsError as error:
+        state, reason = "unknown", one_line(error)
+    return {"class": state, "reason": reason}
+
+
 def _asked(service: Service, named_by: Workers, params: Mapping[str, Any]) -> Service:
     """The service, with whether it answers on its own ports, where it runs and that is wanted."""
     if not params["health"] or service.state != "running":

@@ -58,6 +58,7 @@ def observe(
         error_causes=error_causes or {},
     )
     found.update(_overrides(mapping(result)))
+    found.update(_unit(mapping(result)))
     found.update(_clock_offset(mapping(result)))
     found.update(_health(endpoints, clock))
     for name, reader in (("stats", _stats), ("metrics", _metrics), ("sessions", _sessions), ("alerts", _alerts)):
@@ -205,6 +206,18 @@ def _clock_offset(result: Json) -> dict[str, Observation]:
     if offset is None:
         return {"clock_offset": observation(None, "s", fault="wrong_type", reason="the host's time is not a number")}
     return {"clock_offset": observation(abs(offset), "s", note=clock_said(offset) if abs(offset) >= 1 else "")}
+
+
+def _unit(result: Json) -> dict[str, Observation]:
+    """What systemd makes of the service, whatever that says of itself: one that is started anew all the time is well in
+    between."""
+    unit = mapping(result.get("unit"))
+    state = one_line(unit.get("class") or "", 40)
+    if state in ("", "unknown", "not_found"):
+        # It is also run without systemd, in a container or by a supervisor of its own.
+        note = one_line(unit.get("reason") or "not asked for")
+        return {"service_unit": observation(None, "state", applicable=False, note=note)}
+    return {"service_unit": observation(state, "state", note=one_line(unit.get("reason") or ""))}
 
 
 def _overrides(result: Json) -> dict[str, Observation]:

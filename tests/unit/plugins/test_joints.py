@@ -270,7 +270,8 @@ def test_what_pipeline_info_gives_is_what_it_documents(tmp_path: Path) -> None:
     params |= {"retries": 0, "state_dir": str(tmp_path), "controller_time": "2026-11-24T06:00:00Z"}
     kept = {"overrides": overrides_on_record, "recovered_at": last_recovery, "recoveries": recoveries}
     given = pipeline_info(params, kept, warn=lambda text: None, hide=lambda text: None, environ={})
-    assert set(given) - {"changed"} == returned("pipeline_info")
+    # What systemd makes of the service is put beside it by the module's main.
+    assert {*given, "unit"} - {"changed"} == returned("pipeline_info")
     for answer in given["endpoints"].values():
         assert set(answer) == returned("pipeline_info", "endpoints")
     assert set(given["overrides"]) == returned("pipeline_info", "overrides")

@@ -163,6 +163,7 @@ def test_what_was_silent_once_may_answer_the_next_time(monkeypatch: pytest.Monke
             first, _ = made.accept()
             again, _ = made.accept()
             with first, again:
+                again.recv(4096)
                 again.sendall(b"HTTP/1.1 200 OK\r\n\r\n{}")
 
         threading.Thread(target=second, daemon=True).start()

@@ -12,10 +12,12 @@ from ansible_collections.media_ops.runbook.plugins.plugin_utils.judging.observat
     observe,
     observe_log,
 )
+from ansible_collections.media_ops.runbook.plugins.plugin_utils.judging.verdict import judge
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.unit.plugins import factories as f
+from tests.unit.plugins.policy import policy
 
 
 def seen(**spoiled: Any) -> Any:
@@ -101,6 +103,23 @@ def test_alerts_from_before_a_recovery_were_answered_by_it() -> None:
         assert recent("2026-11-24T05:59:30Z", other)["value"] == 3, "it answers its own cause"
 
 
+def test_what_systemd_makes_of_the_service_is_judged_whatever_that_says_of_itself() -> None:
+    rows = [row for row in policy()["policy_checks"] if row["check"] == "service_unit"]
+
+    def state(kind: str) -> str:
+        found = observe({**f.result(), "unit": {"class": kind, "reason": "r"}}, age_max_s=300, skew_max_s=120)
+        (made,) = judge(found, rows, "morning")
+        return str(made["state"])
+
+    assert state("running") == "ok"
+    for kind in ("activating", "stopping", "dead", "masked"):
+        assert state(kind) == "warning", kind
+    for kind in ("restart_loop", "failed", "start_limit"):
+        assert state(kind) == "critical", kind
+    # Also without systemd, and with a class that is not known yet.
+    assert [state(kind) for kind in ("not_found", "unknown", "", "new")] == ["ok", "ok", "ok", "unknown"]
+
+
 @pytest.mark.parametrize(
     ("hours", "note"), [(1, "with what was before the recovery of 2026-11-24T05:55:00Z"), (24, "")]
 )
@@ -144,6 +163,7 @@ def test_sound_answers_give_values() -> None:
     assert {name: o["value"] for name, o in found.items() if not o["fault"]} == {
         "host": "reached",
         "overrides": None,
+        "service_unit": None,
         "clock_offset": None,
         "overall_status": "healthy",
         "component_system_resources": "healthy",
