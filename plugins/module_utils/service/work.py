@@ -58,7 +58,9 @@ class Work:
         named = ", ".join(list(self.merges)[:_NAMED_MAX])
         left = len(self.merges) - _NAMED_MAX
         more = f" and {left} more" if left > 0 else ""
-        counted = f"{len(self.merges)} ({named}{more})" if self.merges else "none"
+        if not self.merges:
+            return f"none that can be seen: {'; '.join(self.unseen)}" if self.unseen else "none"
+        counted = f"{len(self.merges)} ({named}{more})"
         return counted + (f", at least: {'; '.join(self.unseen)}" if self.unseen else "")
 
     def as_result(self) -> dict[str, Any]:
