@@ -189,7 +189,7 @@ def service_control(
         work = _drained(work, before, named_by, params, lists)
         _told(plan[0], work)
         if why := _wants_a_person(work, params):
-            plan[0]["result"], plan[0]["msg"] = "refused", why
+            # It stays planned: what was refused counts for no cap.
             raise MediaOpsError(why, **told)
         after, verified, said = _carry_out(plan[0], before, params, work)
         after = _asked(after, named_by, params)

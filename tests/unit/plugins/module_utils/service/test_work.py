@@ -195,7 +195,7 @@ def test_more_than_a_number_is_a_persons_to_lose(control: Callable[..., dict[str
     assert (planned["refusals"], planned["work"]["count"], planned["done"]) == ([], 3, [])
     with pytest.raises(MediaOpsError, match="a person must say yes") as refused:
         control([many], merges_max=2)
-    assert refused.value.details["plan"][0]["result"] == "refused"
+    assert refused.value.details["plan"][0]["result"] == "planned"
     assert control([many], merges_max=2, plan_hash=planned["hash"])["done"] == ["3 (a, b, c)"]
     assert control([many, some("a")], merges_max=2, drain=0.1)["done"], "it waited"
 
