@@ -277,7 +277,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ..module_utils.api.settings import api_argument_spec, api_settings
 from ..module_utils.errors import MissingLibraryError, run_module
 from ..module_utils.service.service_control import service_control
-from ..module_utils.service.work import Listed
+from ..module_utils.service.work import Listed, work_argument_spec
 from ..module_utils.sessions.listed import ask_sessions
 
 # runbook: P0-3C, EM-R1, EM-R2, EM-R3
@@ -295,6 +295,7 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             **api_argument_spec(),
+            **work_argument_spec(),
             "unit": {"type": "str", "required": True},
             "state": {"choices": ["observed", "started", "restarted", "force_restarted"], "default": "observed"},
             "samples": {"type": "int", "default": 3},
@@ -305,14 +306,6 @@ def main() -> None:
             "health": {"type": "bool", "default": True},
             "health_timeout": {"type": "float", "default": 10},
             "health_tries": {"type": "int", "default": 2},
-            "programs": {"type": "list", "elements": "str", "default": ["ffmpeg", "ffprobe"]},
-            "work_dir": {"type": "path"},
-            "unlisted": {"type": "list", "elements": "str", "default": ["temp_merge_*"]},
-            "changed_within": {"type": "float", "default": 300},
-            "busy_percent": {"type": "float", "default": 1},
-            "lost_sessions": {"type": "list", "elements": "str", "default": []},
-            "drain": {"type": "float", "default": 0},
-            "merges_max": {"type": "int"},
             "reason": {"type": "str"},
             "steps": {"type": "list", "elements": "str", "default": []},
             "plan_hash": {"type": "str"},

@@ -40,6 +40,20 @@ class Listed(NamedTuple):
 Lists = Callable[[], Listed]
 
 
+def work_argument_spec() -> dict[str, Any]:
+    """The options of service_control that say what is a merge in work, and what becomes of it."""
+    return {
+        "programs": {"type": "list", "elements": "str", "default": ["ffmpeg", "ffprobe"]},
+        "work_dir": {"type": "path"},
+        "unlisted": {"type": "list", "elements": "str", "default": ["temp_merge_*"]},
+        "changed_within": {"type": "float", "default": 300},
+        "busy_percent": {"type": "float", "default": 1},
+        "lost_sessions": {"type": "list", "elements": "str", "default": []},
+        "drain": {"type": "float", "default": 0},
+        "merges_max": {"type": "int"},
+    }
+
+
 @dataclass(frozen=True)
 class Work:
     """The merges in work.
