@@ -29,7 +29,7 @@ class ActionModule(HostAction):
         asked = {key: given[key] for key in ("gather", "stats_hours", "metrics_hours", "alerts_level", "state_dir")}
         wrong = self._wrong()
         kept = self.ask("daily_reports_info", {"state_dir": given["state_dir"]}) if given["week"] and not wrong else {}
-        asked["controller_time"] = to_text(now)
+        asked |= {"controller_time": to_text(now), "unit": policy.get("service_unit")}
         answer = wrong or self.ask("pipeline_info", {**connection, **asked})
         reached, more, log = not (wrong or answer.get("unreachable")), {}, None
         if given["week"]:

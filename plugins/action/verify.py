@@ -8,12 +8,12 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from ..module_utils.shapes import Json
+from ..module_utils.shapes import Json, one_line
 from ..plugin_utils.host_action import HostAction
 from ..plugin_utils.judging.observations import observe
 from ..plugin_utils.response.course import acted, looks_for, refused, watched
 from ..plugin_utils.response.ledger import entries
-from ..plugin_utils.response.recovery import outcome, sample, sample_line
+from ..plugin_utils.response.recovery import fallen_back, outcome, sample, sample_line, unsteady
 
 _FIRST_S = 2  # a service that has just been acted upon is not asked at once
 
@@ -55,6 +55,7 @@ class ActionModule(HostAction):
 
     def _watch(self, course: Json, rung: Json, given: Json) -> dict[str, Any]:
         state, samples, watch = "watching", list[dict[str, Any]](), given["watch"]
+        before = self._service(given)
         while state == "watching":
             time.sleep(watch["interval"] if samples else min(watch["interval"], _FIRST_S))
             asked = {**self.connection(), "gather": ["health_detailed"]}
@@ -63,5 +64,22 @@ class ActionModule(HostAction):
             taken = sample(answer, seen, rung.get("cause", ""), len(samples) + 1, rung.get("component") or "")
             samples.append(taken)
             self.tell([sample_line(samples[-1], watch["samples"])])
-            state = outcome(samples, watch["samples"], watch["good"])
-        return watched(course, state, samples, time.time())
+            state = outcome(samples, watch["samples"], watch["good"], given["relapses"])
+        why = ""
+        if state == "recovered":
+            why = unsteady(before, self._service(given), restarted=_restarts(rung))
+        elif fallen_back(samples) >= given["relapses"]:
+            why = "it was well and ill again in turn: a service that flaps has not recovered"
+        if why:
+            self.tell([one_line(f"not recovered: {why}", 300)])
+        return watched(course, "not_recovered" if why else state, samples, time.time(), why=why)
+
+    def _service(self, given: Json) -> dict[str, Any]:
+        """How systemd sees the service now."""
+        return self.ask(
+            "service_control", {**given["service"], "state": "observed", "samples": 1, "health": False, "drain": 0}
+        )
+
+
+def _restarts(rung: Json) -> bool:
+    return any(action.get("action") == "restart" for action in rung.get("actions") or [])

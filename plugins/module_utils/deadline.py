@@ -55,8 +55,23 @@ _LONGEST: dict[str, tuple[Given, Callable[[Given], float]]] = {
     "pipeline_info": ({"overall_timeout": 45}, lambda given: 60 + given["overall_timeout"]),
     "service_config": ({}, lambda _: 120),
     "service_control": (
-        {"timeout": 180, "interval": 2, "samples": 3},
-        lambda given: 300 + 2 * given["timeout"] + given["interval"] * given["samples"],
+        {
+            "timeout": 180,
+            "interval": 2,
+            "samples": 3,
+            "drain": 0,
+            "overall_timeout": 45,
+            "health_timeout": 10,
+            "health_tries": 2,
+        },
+        lambda given: (
+            300
+            + 2 * given["timeout"]
+            + given["interval"] * given["samples"]
+            + given["drain"]
+            + 3 * given["overall_timeout"]
+            + 8 * given["health_timeout"] * given["health_tries"]
+        ),
     ),
     "session_info": (
         {"samples": 2, "interval": 5, "overall_timeout": 45, "look_max": 120},

@@ -30,8 +30,8 @@ options:
   policy:
     description:
       - What is judged by, the tables and figures of role P(media_ops.runbook.policy#role) -
-        C(checks), C(incidents), C(error_causes), C(answer_age_max), C(clock_skew_max), C(session_look_minutes),
-        C(session_investigate_minutes), C(session_end_minutes), and C(review) for O(week).
+        C(checks), C(incidents), C(error_causes), C(service_unit), C(answer_age_max), C(clock_skew_max),
+        C(session_look_minutes), C(session_investigate_minutes), C(session_end_minutes), and C(review) for O(week).
     type: dict
     required: true
   gather:

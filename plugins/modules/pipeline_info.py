@@ -64,6 +64,9 @@ options:
         (M(media_ops.runbook.guard)) on record in this state directory of the host, so that a check which looks at them
         needs no second connection to the host.
     type: path
+  unit:
+    description: Also say what systemd makes of the service, RV(unit), by the name of its unit.
+    type: str
   controller_time:
     description:
       - The controller's time, ISO 8601 in UTC, to see how far the host's clock is off. Take it from the expression in
@@ -196,6 +199,21 @@ recovered_at:
   returned: with O(state_dir)
   type: str
   sample: "2026-11-24T05:31:07Z"
+unit:
+  description:
+    - What systemd makes of the service, C(class) and C(reason) as RV(media_ops.runbook.service_control#module:service)
+      at one look. The class is V(unknown) where systemd does not answer.
+  returned: with O(unit)
+  type: dict
+  sample: {class: running, reason: pid 812}
+recoveries:
+  description:
+    - What the host has recovered from after a response, within the last hour, newest first, each with C(at) and
+      C(cause). Empty where the ledger cannot be read.
+  returned: with O(state_dir)
+  type: list
+  elements: dict
+  sample: [{at: "2026-11-24T05:31:07Z", cause: ffmpeg}]
 clock_offset_s:
   description:
     - Seconds by which the host's clock is ahead of O(controller_time); behind is negative. The way of the task to the
@@ -217,6 +235,8 @@ query_error:
   sample: ""
 """
 
+from typing import Any
+
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.api.client import PATHS
@@ -224,7 +244,9 @@ from ..module_utils.api.pipeline_info import pipeline_info
 from ..module_utils.api.settings import api_argument_spec
 from ..module_utils.errors import run_module
 from ..module_utils.service.on_record import overrides_on_record
+from ..module_utils.service.service_control import unit_seen
 from ..module_utils.state.guard import last_recovery
+from ..module_utils.state.recoveries import recoveries
 
 
 def main() -> None:
@@ -243,12 +265,19 @@ def main() -> None:
             "alerts_limit": {"type": "int", "default": 200},
             "query": {"type": "str"},
             "state_dir": {"type": "path"},
+            "unit": {"type": "str"},
             "controller_time": {"type": "str"},
         },
         supports_check_mode=True,
     )
-    kept = {"overrides": overrides_on_record, "recovered_at": last_recovery}
-    run_module(module, lambda: pipeline_info(module.params, kept, warn=module.warn, hide=module.no_log_values.add))
+    unit = module.params["unit"]
+    kept = {"overrides": overrides_on_record, "recovered_at": last_recovery, "recoveries": recoveries}
+
+    def work() -> dict[str, Any]:
+        found = pipeline_info(module.params, kept, warn=module.warn, hide=module.no_log_values.add)
+        return {**found, "unit": unit_seen(unit)} if unit else found
+
+    run_module(module, work)
 
 
 if __name__ == "__main__":

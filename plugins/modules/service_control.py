@@ -21,7 +21,12 @@ description:
     V(false). The module fails for misuse, for an approved plan that has drifted (O(plan_hash)), and where sudo does
     not allow what is needed.
   - A masked unit and one that is not there are left alone.
+  - A service that runs is asked for its health where its own processes listen, on the host itself and without a token
+    (RV(service)), since an address of the API that does not answer may be a proxy's fault.
+  - The merges that a restart would lose are counted and named in RV(work) and in the plan. They may be given time to
+    end (O(drain)), and above O(merges_max) of them a person must have approved the plan (O(plan_hash)).
 extends_documentation_fragment:
+  - media_ops.runbook.api
   - media_ops.runbook.action
 attributes:
   check_mode:
@@ -61,6 +66,60 @@ options:
     description: Seconds until V(force_restarted) sends C(SIGKILL).
     type: float
     default: 10
+  only_needed:
+    description: Do not restart a service that runs, and answers on its own ports or is seen to work on merges.
+    type: bool
+    default: false
+  health:
+    description: Ask the service for its health where its own processes listen, once it runs.
+    type: bool
+    default: true
+  health_timeout:
+    description: Seconds that one answer to that may take.
+    type: float
+    default: 10
+  health_tries:
+    description: How often it is asked at most.
+    type: int
+    default: 2
+  programs:
+    description: Names of the programs that work on merges. One whose name begins with one of these is one, too.
+    type: list
+    elements: str
+    default: [ffmpeg, ffprobe]
+  work_dir:
+    description: Directory of all sessions. A process of the service whose arguments lead into a directory below it
+      works on a merge, whatever its program.
+    type: path
+  unlisted:
+    description:
+      - Patterns of names of directories in O(work_dir) whose work the API does not list.
+      - Where the API does not list anything, all of them count.
+    type: list
+    elements: str
+    default: [temp_merge_*]
+  changed_within:
+    description: Seconds. Such a directory is in work where something in it changed within that time.
+    type: float
+    default: 300
+  busy_percent:
+    description: Per cent of one processor above which a worker is seen to work.
+    type: float
+    default: 1
+  lost_sessions:
+    description: Sessions that are listed still, and that nothing works on any more. They are no merges in work.
+    type: list
+    elements: str
+    default: []
+  drain:
+    description: Seconds to wait, before V(restarted), for the merges in work to end. New ones are not kept from
+      beginning.
+    type: float
+    default: 0
+  merges_max:
+    description: A restart that loses more merges than this is refused without O(plan_hash). Any number may be lost
+      where it is not set.
+    type: int
   reason:
     description: Why, in one line for people. By default, what is wrong with the service.
     type: str
@@ -114,6 +173,30 @@ service:
     main_pid:
       description: Its main process, 0 when there is none.
       type: int
+    main_start:
+      description: When that started, microseconds of the monotonic clock.
+      type: int
+    boot_id:
+      description: What names this boot of the host.
+      type: str
+    answering:
+      description:
+        - Whether it answers on its own ports. C(state) is V(answers) (with whatever status of HTTP), V(silent) (it
+          listens, and nobody answers), V(listens_nowhere), or V(unknown), with C(reason), C(address) and
+          C(http_status).
+        - Whose a port is is known to the service's own user. To others the user of the port has to do, and then only an
+          answer that looks like its health counts.
+      type: dict
+    usage:
+      description:
+        - Per cent of the host's processors (over the looks) and memory that the service has by itself
+          (C(own_cpu_percent), C(own_memory_percent)), and that its workers have (C(work_cpu_percent),
+          C(work_memory_percent)). Null where it was looked at once.
+      type: dict
+    at_work:
+      description: Pids of its workers that were seen to work, the first 50.
+      type: list
+      elements: int
     since:
       description: Since when the main process runs, else since when the state is this. UTC.
       type: str
@@ -148,6 +231,13 @@ service:
       type: int
 before:
   description: How it stood before, as RV(service).
+  type: dict
+  returned: success
+work:
+  description:
+    - The merges that a restart loses, or has lost. C(count), C(merges) (the first 50, each C(merge) and C(why)),
+      C(unseen) (what could not be looked at, so that there may be more), and C(said), a line for people.
+    - Counted where a restart is planned.
   type: dict
   returned: success
 verified:
@@ -187,28 +277,54 @@ refusals:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils.errors import run_module
+from ..module_utils.api.settings import api_argument_spec, api_settings
+from ..module_utils.errors import MissingLibraryError, run_module
 from ..module_utils.service.service_control import service_control
+from ..module_utils.service.work import Listed
+from ..module_utils.sessions.listed import ask_sessions
 
 # runbook: P0-3C, EM-R1, EM-R2, EM-R3
+
+
+def _listed(module: AnsibleModule) -> Listed:
+    try:
+        answer = ask_sessions(api_settings(module.params, warn=module.warn, hide=module.no_log_values.add))
+    except MissingLibraryError as error:
+        return Listed("unknown", str(error), ())
+    return Listed(answer.state, answer.reason, tuple(sorted(answer.sessions)))
 
 
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
+            **api_argument_spec(),
             "unit": {"type": "str", "required": True},
             "state": {"choices": ["observed", "started", "restarted", "force_restarted"], "default": "observed"},
             "samples": {"type": "int", "default": 3},
             "interval": {"type": "float", "default": 2},
             "timeout": {"type": "float", "default": 180},
             "kill_after": {"type": "float", "default": 10},
+            "only_needed": {"type": "bool", "default": False},
+            "health": {"type": "bool", "default": True},
+            "health_timeout": {"type": "float", "default": 10},
+            "health_tries": {"type": "int", "default": 2},
+            "programs": {"type": "list", "elements": "str", "default": ["ffmpeg", "ffprobe"]},
+            "work_dir": {"type": "path"},
+            "unlisted": {"type": "list", "elements": "str", "default": ["temp_merge_*"]},
+            "changed_within": {"type": "float", "default": 300},
+            "busy_percent": {"type": "float", "default": 1},
+            "lost_sessions": {"type": "list", "elements": "str", "default": []},
+            "drain": {"type": "float", "default": 0},
+            "merges_max": {"type": "int"},
             "reason": {"type": "str"},
             "steps": {"type": "list", "elements": "str", "default": []},
             "plan_hash": {"type": "str"},
         },
         supports_check_mode=True,
     )
-    run_module(module, lambda: service_control(module.params, check_mode=module.check_mode))
+    run_module(
+        module, lambda: service_control(module.params, check_mode=module.check_mode, lists=lambda: _listed(module))
+    )
 
 
 if __name__ == "__main__":

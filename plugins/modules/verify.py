@@ -13,7 +13,8 @@ author:
   - media_ops.runbook contributors (@media-ops)
 description:
   - Records in the host's ledger what was done, and where something was changed takes samples of its health, each
-    shown as it is taken, until it has recovered or cannot any more.
+    shown as it is taken, until it has recovered or cannot any more. One that is well and ill in turn has not
+    recovered, nor has one whose service systemd had to restart, or that has another main process, at the watch's end.
   - A rung with a C(component) has helped only where the service's own fresh check says that this one is healthy; it is
     watched also where somebody else was faster.
   - A host that is well by its own word is to be looked at once more for the cause itself, RV(looks), and
@@ -59,6 +60,15 @@ options:
     description: How many seconds the host's clock may differ.
     type: float
     required: true
+  relapses:
+    description: How often it may be ill again after it was well, until it flaps and has not recovered.
+    type: int
+    default: 2
+  service:
+    description: Options of M(media_ops.runbook.service_control), by which the service is seen to go on through the
+      watch, C(policy_modules.service_control.options).
+    type: dict
+    required: true
   looks:
     description: By subject, the C(module) and its C(args), C(policy_looks).
     type: dict
@@ -75,6 +85,8 @@ EXAMPLES = r"""
     watch: {samples: 5, interval: 10, good: 3}
     age_max: "{{ policy_answer_age_max }}"
     skew_max: "{{ policy_clock_skew_max }}"
+    relapses: "{{ policy_verify_relapses }}"
+    service: "{{ policy_modules.service_control.options }}"
     looks: "{{ policy_looks }}"
   register: verified
 """

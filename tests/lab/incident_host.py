@@ -34,6 +34,8 @@ QUICK = {
     "policy_verify_interval": 1,
     "policy_verify_good": 3,
     "policy_service_interval": 0.5,
+    "policy_service_health_timeout": 3,
+    "policy_restart_drain": 20,
     "policy_session_interval": 1,
     "policy_session_look_max": 2,
     # An emergency's deletions stop once so much is free: not before all of it went that may.

@@ -88,11 +88,19 @@ def _planned_approved_and_repaired(host: Incident, note: Callable[..., None]) ->
 def test_a_service_that_hangs_is_restarted(incident: Callable[[str], Incident], note: Callable[..., None]) -> None:
     host = incident("media3")
     pid = host.main_pid()
+    # An address that does not answer is no dead service: it answers where it listens.
+    code, output = host.run(RESPONSE, incident_mode="apply", media_ops_api_url="http://127.0.0.1:9/api/v1/monitoring")
+    alone = host.response()
+    assert code == 2, output
+    assert (alone["classes"]["service"], alone["plan"], alone["acted"]) == ("running", [], [])
+    assert "it answers on 127.0.0.1:8000 (HTTP 200)" in output
+    assert host.main_pid() == pid
     host.sh(f"kill -STOP {pid}")
     code, output = host.run(RESPONSE, incident_mode="apply")
     done = host.response()
     assert code == 0, output
-    assert done["recovered"] is True
+    assert (done["recovered"], done["classes"]["service"]) == (True, "hung")
+    assert done["acted"][0]["actions"][0]["proof"]["merges in work"]
     assert host.main_pid() not in (0, pid)
     note("service listens but hangs (SIGSTOP)", host, done)
 

@@ -6,6 +6,10 @@
 
 That systemd says "active" right after a start proves nothing. A service runs when over several samples one and the same
 main process is there, and systemd has not had to restart it in between.
+
+That an address of the API does not answer is no reason to restart it: it is asked for its health where its own
+processes listen, and what works on a merge is seen to work. What a restart would lose is counted, and told with the
+plan.
 """
 
 from __future__ import annotations
@@ -14,19 +18,23 @@ import re
 import signal
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
-from ..errors import MediaOpsError
+from ..errors import MediaOpsError, OptionError
 from ..options import check_range
 from ..plan import Action, plan_hash, planned, require_hash
 from ..shapes import one_line
 from ..system.journal import why_it_ended
 from ..system.privilege import Ran, root_refusal, run_as_root
+from ..system.proc import boot_id
 from ..system.processes import Process, descendants, read_process
 from ..system.systemd import PROPERTIES, main_pid, unit_name, unit_pids, unit_properties
+from ..system.usage import Uses, share_of, uses_of, working
 from ..times import to_text, utc_now
+from .answering import Answering, answering, not_asked
+from .work import Lists, Work, Workers, work_of
 
 SYSTEMCTL = "/usr/bin/systemctl"
 _PROPERTIES = (*PROPERTIES, "StateChangeTimestampMonotonic", "InvocationID")
@@ -35,6 +43,11 @@ _ENDED = ("failed", "start_limit", "restart_loop")
 _LEFT_BEHIND_MAX = 50
 _KILLED_WAIT_S = 15.0
 _QUICK_S = 30.0
+_DRAIN_LOOK_S = 5.0
+_HEALTH = "/health"
+_NO_WORK = Work({})
+_NOT_ASKED = not_asked("that is not wanted")
+_SILENT = ("silent", "listens_nowhere")
 _STEPS = {"started": ["EM-R1"], "restarted": ["EM-R1"], "force_restarted": ["EM-R2"]}
 # Exit codes that systemd itself gives to what it could not start, systemd.exec(5)
 _EXIT_NAMES = {
@@ -69,6 +82,8 @@ class Service:
         properties: the last sample; empty where systemd did not answer.
         left_behind: processes in its control group that do not descend from its main process.
         processes: all processes in its control group.
+        uses: what these used at the first look and at the last, None where there was one look only.
+        answering: whether it answers on its own ports.
     """
 
     state: str
@@ -76,13 +91,43 @@ class Service:
     properties: Properties
     left_behind: tuple[Process, ...] = ()
     processes: tuple[Process, ...] = ()
+    uses: tuple[Uses, Uses] | None = None
+    answering: Answering = _NOT_ASKED
 
     @property
     def main(self) -> tuple[int, int]:
         """Main process and its start on the monotonic clock; (0, 0) where there is none."""
         return _main(self.properties)
 
-    def as_result(self) -> dict[str, Any]:
+    def workers(self, named_by: Workers) -> list[Process]:
+        """Those of its processes that work on merges; its main process is none."""
+        return [one for one in self.processes if one.pid != self.main[0] and named_by.is_worker(one)]
+
+    def own(self, named_by: Workers) -> list[Process]:
+        """Its processes without its workers."""
+        workers = {one.pid for one in self.workers(named_by)}
+        return [one for one in self.processes if one.pid not in workers]
+
+    def at_work(self, named_by: Workers, percent: float) -> list[int]:
+        """Workers that were seen to work: on a processor for more than so many per cent of the time."""
+        if not self.uses:
+            return []
+        return working(*self.uses, [one.pid for one in self.workers(named_by)], percent)
+
+    def usage(self, named_by: Workers) -> dict[str, Any] | None:
+        """Shares of the host that it has by itself, and that its workers have; None where it was looked at once."""
+        if not self.uses:
+            return None
+        own = share_of(*self.uses, [one.pid for one in self.own(named_by)])
+        of_work = share_of(*self.uses, [one.pid for one in self.workers(named_by)])
+        return {
+            "own_cpu_percent": own.cpu,
+            "own_memory_percent": own.memory,
+            "work_cpu_percent": of_work.cpu,
+            "work_memory_percent": of_work.memory,
+        }
+
+    def as_result(self, named_by: Workers, percent: float) -> dict[str, Any]:
         """What the module returns."""
         pid, started_us = self.main
         since_us = started_us or _int(self.properties, "StateChangeTimestampMonotonic")
@@ -90,6 +135,8 @@ class Service:
             "class": self.state,
             "reason": self.reason,
             "main_pid": pid,
+            "main_start": started_us,
+            "boot_id": boot_id(),
             "since": _moment(since_us) if since_us else None,
             "n_restarts": _int(self.properties, "NRestarts"),
             "load_state": self.properties.get("LoadState", ""),
@@ -103,32 +150,60 @@ class Service:
                 for process in self.left_behind[:_LEFT_BEHIND_MAX]
             ],
             "left_behind_count": len(self.left_behind),
+            "answering": self.answering.as_result(),
+            "usage": self.usage(named_by),
+            "at_work": self.at_work(named_by, percent)[:_LEFT_BEHIND_MAX],
         }
 
 
-def service_control(params: Mapping[str, Any], *, check_mode: bool = False) -> dict[str, Any]:
-    """The result of module service_control."""
+def service_control(
+    params: Mapping[str, Any], *, check_mode: bool = False, lists: Lists | None = None
+) -> dict[str, Any]:
+    """The result of module service_control.
+
+    Args:
+        params: its options.
+        check_mode: whether it only plans.
+        lists: asks the API which sessions there are.
+    """
     _check(params)
     began = time.monotonic()
-    unit, wanted = params["unit"], params["state"]
-    before = observe(unit, params["samples"], params["interval"])
-    plan = restart_plan(before, unit, wanted, params["steps"] or _STEPS.get(wanted, []), params["reason"])
+    unit, wanted, percent = params["unit"], params["state"], params["busy_percent"]
+    named_by = Workers(params["programs"], params["work_dir"] or "")
+    before = _asked(observe(unit, params["samples"], params["interval"]), named_by, params)
+    left_alone = _left_alone(before, named_by, params)
+    needed = [] if left_alone else params["steps"] or _STEPS.get(wanted, [])
+    work = _NO_WORK if left_alone or wanted in ("observed", "started") else _work(before, named_by, params, lists)
+    plan = (
+        []
+        if left_alone
+        else restart_plan(before, unit, wanted, needed, params["reason"], work=work, merges_max=params["merges_max"])
+    )
     require_hash(plan, params["plan_hash"])
     refusals = sorted({why for argv in _commands(unit, wanted) if plan and (why := root_refusal(argv))})
-    after, verified, said = before, before.state == "running", _nothing_said(before, wanted) if not plan else ""
+    after, verified = before, before.state == "running"
+    said = left_alone or (_nothing_said(before, wanted) if not plan else "")
     if not plan and wanted != "observed" and before.state in _UNTOUCHABLE:
         refusals = [said]
     if plan and not check_mode:
+        told = {"plan": plan, "hash": plan_hash(plan), "service": before.as_result(named_by, percent)}
         if refusals:
-            raise MediaOpsError("; ".join(refusals), plan=plan, hash=plan_hash(plan), service=before.as_result())
-        after, verified, said = _carry_out(plan[0], before, params)
+            raise MediaOpsError("; ".join(refusals), **told)
+        work = _drained(work, before, named_by, params, lists)
+        _told(plan[0], work)
+        if why := _wants_a_person(work, params):
+            plan[0]["result"], plan[0]["msg"] = "refused", why
+            raise MediaOpsError(why, **told)
+        after, verified, said = _carry_out(plan[0], before, params, work)
+        after = _asked(after, named_by, params)
     return {
         "changed": bool(plan),
         "plan": plan,
         "hash": plan_hash(plan),
         "refusals": refusals,
-        "before": before.as_result(),
-        "service": after.as_result(),
+        "before": before.as_result(named_by, percent),
+        "service": after.as_result(named_by, percent),
+        "work": work.as_result(),
         "verified": verified,
         # A line of its own would say again what `service` says, and look like a failure to who only asks.
         "msg": "" if wanted == "observed" else said,
@@ -138,8 +213,22 @@ def service_control(params: Mapping[str, Any], *, check_mode: bool = False) -> d
 
 def _check(params: Mapping[str, Any]) -> None:
     unit_name(params["unit"])
-    for option, low, high in (("samples", 1, 60), ("interval", 0.1, 60), ("timeout", 1, 3600), ("kill_after", 0, 600)):
+    for option, low, high in (
+        ("samples", 1, 60),
+        ("interval", 0.1, 60),
+        ("timeout", 1, 3600),
+        ("kill_after", 0, 600),
+        ("health_timeout", 0.1, 120),
+        ("health_tries", 1, 10),
+        ("busy_percent", 0.01, 100),
+        ("changed_within", 0, 86_400),
+        ("drain", 0, 3600),
+    ):
         check_range(params, option, low, high)
+    if params["merges_max"] is not None:
+        check_range(params, "merges_max", 0, 100_000)
+    if not params["programs"] or not all(name and "/" not in name for name in params["programs"]):
+        raise OptionError("programs", params["programs"], "must be names of programs, without a path")
 
 
 # What state is it in?
@@ -152,6 +241,7 @@ def observe(unit: str, samples: int, interval_s: float, *, restarts_before: int 
         restarts_before: NRestarts that a sound service would still have; None where the first sample tells.
     """
     seen: list[Properties] = []
+    first: Uses | None = None
     for index in range(samples):
         if index:
             time.sleep(interval_s)
@@ -159,12 +249,111 @@ def observe(unit: str, samples: int, interval_s: float, *, restarts_before: int 
             seen.append(unit_properties(unit, _PROPERTIES))
         except MediaOpsError as error:
             return Service("unknown", one_line(error), {})
+        if first is None and samples > 1:
+            first = uses_of(unit_pids(dict(seen[0])))
     last = seen[-1]
     state, reason = _explained(unit, last, *classify(seen, restarts_before=restarts_before))
     found = {pid: process for pid in unit_pids(dict(last)) if (process := _living(pid))}
     tree = {main_pid(dict(last)), *descendants(found, main_pid(dict(last)))}
     processes = tuple(found[pid] for pid in sorted(found))
-    return Service(state, reason, last, tuple(one for one in processes if one.pid not in tree), processes)
+    left_behind = tuple(one for one in processes if one.pid not in tree)
+    return Service(state, reason, last, left_behind, processes, (first, uses_of(found)) if first else None)
+
+
+def unit_seen(unit: str) -> dict[str, str]:
+    """What systemd makes of the service at one look: its class and the reason.
+
+    Raises:
+        OptionError: it is no name of a service.
+    """
+    unit_name(unit)
+    try:
+        state, reason = classify([unit_properties(unit, _PROPERTIES)])
+    except MediaOpsError as error:
+        state, reason = "unknown", one_line(error)
+    return {"class": state, "reason": reason}
+
+
+def _asked(service: Service, named_by: Workers, params: Mapping[str, Any]) -> Service:
+    """The service, with whether it answers on its own ports, where it runs and that is wanted."""
+    if not params["health"] or service.state != "running":
+        return replace(service, answering=not_asked(f"it is {service.state}") if params["health"] else _NOT_ASKED)
+    main = service.main[0]
+    uid = next((one.uid for one in service.processes if one.pid == main), -1)
+    found = answering(
+        [one.pid for one in service.own(named_by)],
+        main,
+        uid,
+        api_url=params["api_url"],
+        path=_HEALTH,
+        timeout_s=params["health_timeout"],
+        tries=params["health_tries"],
+    )
+    return replace(service, answering=found)
+
+
+def _left_alone(service: Service, named_by: Workers, params: Mapping[str, Any]) -> str:
+    """Why a service that was to be restarted only where it needs that is not; "" where it is, or may, need it."""
+    if not params["only_needed"] or params["state"] not in ("restarted", "force_restarted"):
+        return ""
+    if service.state != "running":
+        return ""
+    if service.answering.state == "answers":
+        return f"left alone: {service.answering.reason}, so that there is nothing for a restart to cure"
+    pids = service.at_work(named_by, params["busy_percent"])
+    if pids:
+        return f"left alone: it works on merges (pid {', '.join(map(str, pids[:5]))})"
+    return ""
+
+
+def _work(service: Service, named_by: Workers, params: Mapping[str, Any], lists: Lists | None) -> Work:
+    """What a restart would lose: nothing where there is no main process, with which it is lost already."""
+    if not service.main[0]:
+        return _NO_WORK
+    return work_of(
+        [one for one in service.workers(named_by) if (now := _living(one.pid)) and now.key == one.key],
+        named_by,
+        lists,
+        work_dir=params["work_dir"] or "",
+        unlisted=params["unlisted"],
+        changed_within_s=params["changed_within"],
+        lost=params["lost_sessions"],
+    )
+
+
+def _drained(work: Work, service: Service, named_by: Workers, params: Mapping[str, Any], lists: Lists | None) -> Work:
+    """The merges in work when these have ended, or the time to wait for that has.
+
+    A service that hangs, and whose workers are at a stand, ends none of them. Who kills it does not wait.
+    """
+    if params["state"] == "force_restarted":
+        return work
+    if service.answering.state in _SILENT and not service.at_work(named_by, params["busy_percent"]):
+        return work
+    ends = time.monotonic() + params["drain"]
+    while work.merges and time.monotonic() < ends:
+        time.sleep(min(_DRAIN_LOOK_S, max(0.1, ends - time.monotonic())))
+        work = _work(observe(params["unit"], 1, 0), named_by, params, lists)
+    return work
+
+
+def _wants_a_person(work: Work, params: Mapping[str, Any]) -> str:
+    """Why a person must say yes first; "" where none must, or one has, by the plan's hash."""
+    most = params["merges_max"]
+    if most is None or len(work.merges) <= most or params["plan_hash"]:
+        return ""
+    return _asks(work, most)
+
+
+def _asks(work: Work, most: int) -> str:
+    return (
+        f"a restart loses the merges in work, {work.said}: more than {most}, so a person must say yes, by the hash of "
+        "the plan"
+    )
+
+
+def _told(action: Action, work: Work) -> None:
+    action["proof"]["merges in work"] = work.said
 
 
 def _explained(unit: str, last: Properties, state: str, reason: str) -> tuple[str, str]:
@@ -320,8 +509,27 @@ def _stop_text(properties: Properties) -> str:
 _UNTOUCHABLE = ("masked", "not_found", "unknown")
 
 
-def restart_plan(service: Service, unit: str, wanted: str, steps: Sequence[str], reason: str | None) -> list[Action]:
-    """The one action that brings the service to ``wanted``, or none. Pure."""
+def restart_plan(
+    service: Service,
+    unit: str,
+    wanted: str,
+    steps: Sequence[str],
+    reason: str | None,
+    *,
+    work: Work = _NO_WORK,
+    merges_max: int | None = None,
+) -> list[Action]:
+    """The one action that brings the service to ``wanted``, or none. Pure.
+
+    Args:
+        service: as it was seen.
+        unit: its name.
+        wanted: option ``state``.
+        steps: of the runbook.
+        reason: for people, None for what is wrong with it.
+        work: what is lost with it.
+        merges_max: above how many merges a person must approve it, None for any number.
+    """
     if wanted == "observed" or service.state in _UNTOUCHABLE:
         return []
     if wanted == "started" and service.state in ("running", "activating"):
@@ -329,19 +537,33 @@ def restart_plan(service: Service, unit: str, wanted: str, steps: Sequence[str],
     method = {"started": "start", "restarted": "restart", "force_restarted": "kill, then start"}[wanted]
     pid, started = service.main
     properties = service.properties
-    return [
-        planned(
-            "restart",
-            f"{unit} ({method}; now {service.state}{f', pid {pid}' if pid else ''})",
-            one_line(reason) if reason else f"it is {service.state}: {service.reason}",
-            steps,
-            stable={"unit": unit, "main_pid": pid, "started_us": started, "class": service.state, "method": method},
-            proof={
+    asks = merges_max is not None and len(work.merges) > merges_max
+    made = planned(
+        "restart",
+        f"{unit} ({method}; now {service.state}{f', pid {pid}' if pid else ''})",
+        one_line(reason) if reason else f"it is {service.state}: {service.reason}",
+        steps,
+        stable={
+            "unit": unit,
+            "main_pid": pid,
+            "started_us": started,
+            "class": service.state,
+            "method": method,
+            # Whoever approves a restart that costs little has not approved one that costs much.
+            **({"costs": "much"} if asks else {}),
+        },
+        proof={
+            # First, since it is what a person has to know.
+            "merges in work": "",
+            **({"needs a yes": _asks(work, merges_max)} if asks and merges_max is not None else {}),
+            **{
                 name: properties.get(name, "")
                 for name in ("LoadState", "ActiveState", "SubState", "Result", "NRestarts", "KillMode")
             },
-        )
-    ]
+        },
+    )
+    _told(made, work)
+    return [made]
 
 
 def _nothing_said(service: Service, wanted: str) -> str:
@@ -363,10 +585,10 @@ def _commands(unit: str, wanted: str) -> list[list[str]]:
 # Doing it.
 
 
-def _carry_out(action: Action, before: Service, params: Mapping[str, Any]) -> tuple[Service, bool, str]:
+def _carry_out(action: Action, before: Service, params: Mapping[str, Any], work: Work) -> tuple[Service, bool, str]:
     """Carry the action out and verify it; what came of it is written into the action."""
     unit, wanted = params["unit"], params["state"]
-    said = []
+    said = [f"lost with it, merges: {work.said}"] if work.merges else []
     if wanted == "force_restarted":
         said += _kill(unit, before, params["kill_after"])
     # Else systemd refuses: the limit of starts holds until it is reset.

@@ -49,6 +49,13 @@ def command_line(pid: int) -> str:
     return ""
 
 
+def boot_id() -> str:
+    """What names this boot of the machine; "" where that is not told."""
+    with contextlib.suppress(OSError), open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
+        return file.read(100).strip()
+    return ""
+
+
 def resident_bytes(pid: int) -> int | None:
     """How much memory a process has in use; None where that is not told."""
     try:

@@ -45,6 +45,7 @@ def checked(
         answer,
         age_max_s=_positive(policy, "answer_age_max"),
         skew_max_s=_positive(policy, "clock_skew_max"),
+        error_causes=policy["error_causes"],
     )
     if log is not None:
         observations["log_errors"] = observe_log(log)

@@ -9,7 +9,7 @@ values. Pure functions; no threshold is held here, ages that make an answer stal
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Callable
 
@@ -17,6 +17,7 @@ from ...module_utils.clock import said as clock_said
 from ...module_utils.sessions.active import active_sessions
 from ...module_utils.shapes import Json, mapping, number, one_line
 from ...module_utils.times import from_text, to_text
+from .answered import is_answered
 from .shapes import Observation, observation
 
 HEALTH_LEVELS = ("healthy", "warning", "critical", "unknown")
@@ -29,13 +30,16 @@ _METRICS_MAX = 300
 _SAMPLE_INTERVAL_S = 300  # how often the service takes a sample: a fact of its API
 
 
-def observe(result: object, *, age_max_s: float, skew_max_s: float) -> dict[str, Observation]:
+def observe(
+    result: object, *, age_max_s: float, skew_max_s: float, error_causes: Mapping[str, str] | None = None
+) -> dict[str, Observation]:
     """All observations that a result of pipeline_info gives.
 
     Args:
         result: what the task registered, also where the host was unreachable or the module failed.
         age_max_s: an answer older than this, in seconds, is stale.
         skew_max_s: an answer dated further ahead than this, in seconds, is stale too.
+        error_causes: what an error code points to, by which an alert is known to be of a cause that was treated.
 
     Returns:
         Observations by name. ``host`` is always there and says whether the host could be asked at all.
@@ -45,8 +49,16 @@ def observe(result: object, *, age_max_s: float, skew_max_s: float) -> dict[str,
     if host["fault"]:
         return found
     endpoints = mapping(mapping(result).get("endpoints"))
-    clock = _Clock(age_max_s, skew_max_s, from_text(mapping(result).get("recovered_at")))
+    recoveries = mapping(result).get("recoveries")
+    clock = _Clock(
+        age_max_s,
+        skew_max_s,
+        from_text(mapping(result).get("recovered_at")),
+        recoveries=[mapping(row) for row in recoveries] if isinstance(recoveries, list) else [],
+        error_causes=error_causes or {},
+    )
     found.update(_overrides(mapping(result)))
+    found.update(_unit(mapping(result)))
     found.update(_clock_offset(mapping(result)))
     found.update(_health(endpoints, clock))
     for name, reader in (("stats", _stats), ("metrics", _metrics), ("sessions", _sessions), ("alerts", _alerts)):
@@ -121,13 +133,28 @@ class _Answer:
 class _Clock:
     """Is a timestamp of the service recent, by the host's own clock at the time of the answer?
 
-    `recovered` is when the host recovered within the last hour, None where it did not.
+    `recovered` is when the host recovered within the last hour, None where it did not; `recoveries` from what, and
+    when.
     """
 
-    def __init__(self, age_max_s: float, skew_max_s: float, recovered: datetime | None) -> None:
+    def __init__(
+        self,
+        age_max_s: float,
+        skew_max_s: float,
+        recovered: datetime | None,
+        *,
+        recoveries: Sequence[Json] = (),
+        error_causes: Mapping[str, str] | None = None,
+    ) -> None:
         self.recovered = recovered
+        self._recoveries = recoveries
+        self._error_causes = error_causes or {}
         self._age_max = timedelta(seconds=age_max_s)
         self._skew_max = timedelta(seconds=skew_max_s)
+
+    def answered(self, alert: Json) -> datetime | None:
+        """When the host recovered from what an alert is about, None where it did not since."""
+        return is_answered(alert, self._recoveries, self._error_causes)
 
     def fresh(self, answer: _Answer, key: str) -> str:
         moment = from_text(answer.get(key))
@@ -179,6 +206,18 @@ def _clock_offset(result: Json) -> dict[str, Observation]:
     if offset is None:
         return {"clock_offset": observation(None, "s", fault="wrong_type", reason="the host's time is not a number")}
     return {"clock_offset": observation(abs(offset), "s", note=clock_said(offset) if abs(offset) >= 1 else "")}
+
+
+def _unit(result: Json) -> dict[str, Observation]:
+    """What systemd makes of the service, whatever that says of itself: one that is started anew all the time is well in
+    between."""
+    unit = mapping(result.get("unit"))
+    state = one_line(unit.get("class") or "", 40)
+    if state in ("", "unknown", "not_found"):
+        # It is also run without systemd, in a container or by a supervisor of its own.
+        note = one_line(unit.get("reason") or "not asked for")
+        return {"service_unit": observation(None, "state", applicable=False, note=note)}
+    return {"service_unit": observation(state, "state", note=one_line(unit.get("reason") or ""))}
 
 
 def _overrides(result: Json) -> dict[str, Observation]:
@@ -369,7 +408,6 @@ def _nothing(hours: int) -> dict[str, Any]:
 def _alerts(answer: _Answer, clock: _Clock) -> dict[str, Observation]:
     level = str(answer.params.get("level") or "critical")
     limit = answer.asked("limit", 200)
-    recovered = clock.recovered
 
     def count() -> Any:
         rows = answer.rows("alerts")
@@ -389,15 +427,17 @@ def _alerts(answer: _Answer, clock: _Clock) -> dict[str, Observation]:
     def recent() -> dict[str, Any]:
         rows = answer.rows("alerts")
         # What is not dated may be new. The service keeps alerts for long after their cause is gone.
-        moments = [
-            from_text(mapping(row).get("timestamp")) for row in rows if mapping(row).get("level") in (level, None)
+        dated = [
+            (from_text(row.get("timestamp")), row) for row in map(mapping, rows) if row.get("level") in (level, None)
         ]
         now = answer.fetched_at
-        found = [m for m in moments if m is None or now is None or now - m <= timedelta(hours=1)]
-        since = [m for m in found if m is None or recovered is None or m > recovered]
-        notes = [one_line(mapping(rows[0]).get("title") or "", 80)] if since else []
-        if len(since) < len(found) and recovered:
-            notes.append(f"{len(found) - len(since)} more from before the recovery of {to_text(recovered)}")
+        found = [row for moment, row in dated if moment is None or now is None or now - moment <= timedelta(hours=1)]
+        # A recovery answers what was treated, and no other alert of the host.
+        answers = {index: when for index, row in enumerate(found) if (when := clock.answered(row))}
+        since = [row for index, row in enumerate(found) if index not in answers]
+        notes = [one_line(since[0].get("title") or "", 80)] if since else []
+        if answers:
+            notes.append(f"{len(answers)} more from before the recovery of {to_text(max(answers.values()))}")
         return {"value": len(since), "note": "; ".join(notes)}
 
     readers: dict[str, tuple[str, _Reader]] = {

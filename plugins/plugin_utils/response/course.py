@@ -5,9 +5,10 @@
 
 The course is what passes from one task to the next: ``run``, ``response`` as it stands, ``leased`` and
 ``leased_until`` (when the lease ends by itself, by the host's clock, "" where that is not known), ``permitted``
-(whether the next rung may be carried out), ``state`` (watching, recovered or not_recovered), ``classes`` (by subject,
-as last seen), ``passed_over`` (rungs that would have done no good, in lines), ``unsettled`` (whether the host may still
-be at work on a rung that gave no answer), ``began`` and ``ended`` (seconds since 1970).
+(whether the next rung may be carried out), ``state`` (watching, recovered or not_recovered), ``why`` (it has not
+recovered, "" where the samples tell), ``classes`` (by subject, as last seen), ``passed_over`` (rungs that would have
+done no good, in lines), ``unsettled`` (whether the host may still be at work on a rung that gave no answer), ``began``
+and ``ended`` (seconds since 1970).
 """
 
 from __future__ import annotations
@@ -153,6 +154,7 @@ def begun(whole: Json, run: Json, now: float) -> dict[str, Any]:
         "passed_over": [],
         "began": now,
         "ended": now,
+        "why": "",
     }
 
 
@@ -213,11 +215,11 @@ def lease_left(course: Json, *, given_back: bool) -> str:
     return f"The lease of the host {why} and stands until {_end_of_lease(course)}"
 
 
-def watched(course: Json, state: str, samples: Sequence[Json], now: float) -> dict[str, Any]:
-    """The course after the host was watched."""
+def watched(course: Json, state: str, samples: Sequence[Json], now: float, *, why: str = "") -> dict[str, Any]:
+    """The course after the host was watched; ``why`` it has not recovered, where the samples do not tell."""
     whole = course["response"]
     seen = {**whole, "samples": [*whole["samples"], *samples]}
-    return {**course, "response": seen, "state": state, "ended": now}
+    return {**course, "response": seen, "state": state, "ended": now, "why": why}
 
 
 def concluded(course: Json, *, evidence: str, contacts: Sequence[Json]) -> dict[str, Any]:
@@ -242,7 +244,9 @@ def concluded(course: Json, *, evidence: str, contacts: Sequence[Json]) -> dict[
     if recovered and is_procedure and not_seen and not carried_out:
         recovered = None
     seconds = int(course["ended"] - course["began"])
-    said = _said(whole, recovered, seconds, carried_out)
+    said = [*_said(whole, recovered, seconds, carried_out), *costs(whole["acted"])]
+    if recovered is not True and course.get("why"):
+        said.append(f"The cause is not gone: {course['why']}")
     if recovered is not True:
         whom = ", ".join(f"{one.get('name', '?')} {one.get('contact', '')}".strip() for one in contacts)
         said += [
@@ -284,6 +288,17 @@ def _said(whole: Json, recovered: bool | None, seconds: int, carried_out: Sequen
     return [f"Done in {seconds} s: {tried}" if tried else f"Looked in {seconds} s: there was nothing to do"]
 
 
+def costs(rungs: Sequence[Json]) -> list[str]:
+    """What restarts have lost, in a sentence each."""
+    lost = [
+        mapping(action.get("proof")).get("merges in work")
+        for rung in rungs
+        for action in rung.get("actions") or []
+        if action.get("action") == "restart" and action.get("result") in ("done", "failed")
+    ]
+    return [f"Merges lost with the restart: {said}" for said in lost if said and said != "none"]
+
+
 def _not_seen(lines: Sequence[str]) -> list[str]:
     return [f"Could not look: {'; '.join(lines[:_UNSEEN_MAX])}"] if lines else []
 
@@ -318,13 +333,16 @@ def confirmed(course: Json, seen: Sequence[Json], limits: Json) -> dict[str, Any
     """
     if not seen:
         return dict(course)
-    classes = classify({look["subject"]: look["answer"] for look in seen}, limits)["classes"]
-    well = course["state"] == "recovered" and cured(course["response"]["acted"][-1], classes)
-    return {
-        **course,
-        "classes": {**course["classes"], **classes},
-        "state": "recovered" if well else "not_recovered",
-    }
+    found = classify({look["subject"]: look["answer"] for look in seen}, limits)
+    made = {**course, "classes": {**course["classes"], **found["classes"]}}
+    if course["state"] != "recovered":  # what was looked at is what the rungs that are left need
+        return {**made, "state": "not_recovered"}
+    if cured(course["response"]["acted"][-1], found["classes"]):
+        return made
+    wanted = course["response"]["acted"][-1]["cured"]
+    ill = [row for row in found["findings"] if row["subject"] in wanted and row["class"] not in wanted[row["subject"]]]
+    why = "; ".join(f"{row['subject']} is {row['class']} still: {row['finding']}" for row in ill)
+    return {**made, "state": "not_recovered", "why": why}
 
 
 def decision_of(whole: Json, state: str) -> str:

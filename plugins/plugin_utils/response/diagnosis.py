@@ -27,8 +27,9 @@ def diagnose(
     Args:
         seen: each look with its ``subject`` and the module's ``answer``.
         stats: document of that endpoint, as the check has it; a look at ``stats`` is newer.
-        limits: ``disk_percent``, ``memory_percent``, ``cpu_percent`` from which the host is short of it, and
-            ``duration_s`` from which the average operation is slow.
+        limits: ``disk_percent``, ``memory_percent``, ``cpu_percent`` from which the host is short of it,
+            ``service_share`` of what is in use from which that is by the service, ``duration_s`` from which the average
+            operation is slow, and ``failed_share`` of the operations since a restart from which they fail.
         advice: ``policy_advice``, given with the stages ranked where there was a look at ``stats``.
         health: the newest document of the service's health, beside which what was looked at is held.
 
@@ -129,8 +130,8 @@ def classify(found: Mapping[str, Any], limits: Json) -> dict[str, Any]:
     """The class of fault of each subject that was looked at, and a line for people on each.
 
     Args:
-        found: answers by subject - ``service``, ``ffmpeg``, ``storage``, ``host``, ``sessions``; and ``stats`` and
-            ``health``, the documents of these endpoints, and what was ``noted`` of the logs.
+        found: answers by subject - ``service``, ``ffmpeg``, ``storage``, ``host``, ``sessions``, ``operations``; and
+            ``stats`` and ``health``, the documents of these endpoints, and what was ``noted`` of the logs.
         limits: as for ``diagnose``.
 
     Returns:
@@ -148,14 +149,15 @@ def classify(found: Mapping[str, Any], limits: Json) -> dict[str, Any]:
             result = mapping(found[subject])
             failure = failure_of(result, key)
             add(subject, *(("unknown", failure) if failure else reader(result)))
-    if classes.get("ffmpeg") == "ok" and (unused := _unused(found)):
-        findings[:] = [row for row in findings if row["subject"] != "ffmpeg"]
-        add("ffmpeg", *unused)
+    _held_together(found, classes, findings)
     if "host" in found:
         host = mapping(found["host"])
         failure = failure_of(host, "cpu", "memory", "disks")
         add("disk", *(("unknown", failure) if failure else _disk(host, limits)))
-        add("resources", *(("unknown", failure) if failure else _resources(host, limits)))
+        usage = mapping(mapping(mapping(found.get("service")).get("service")).get("usage"))
+        add("resources", *(("unknown", failure) if failure else _resources(host, usage, limits)))
+    if "operations" in found:
+        add("operations", *_operations(mapping(found["operations"]), limits))
     if "stats" in found:
         failure = failure_of(mapping(found["stats"]))
         add("performance", *(("unknown", failure) if failure else _performance(mapping(found["stats"]), limits)))
@@ -184,6 +186,18 @@ def _ffmpeg(result: Json) -> tuple[str, str]:
     return ("altered" if result.get("reinstall_cures") and state not in listed else state), reason
 
 
+def _held_together(found: Mapping[str, Any], classes: dict[str, str], findings: list[dict[str, str]]) -> None:
+    """What one look says of another's subject, written into its class and its finding."""
+    told = {row["subject"]: row for row in findings}
+    if classes.get("ffmpeg") == "ok" and (unused := _unused(found)):
+        classes["ffmpeg"] = told["ffmpeg"]["class"] = unused[0]
+        told["ffmpeg"]["finding"] = one_line(unused[1], 300)
+    if classes.get("service") == "hung" and (working := _worked_on(mapping(found.get("sessions")))):
+        service = told["service"]
+        classes["service"] = service["class"] = "busy"
+        service["finding"] = one_line(f"{service['finding']}; yet {working}: nothing is lost by waiting", 300)
+
+
 def _unused(found: Mapping[str, Any]) -> tuple[str, str] | None:
     """The class of an ffmpeg that works where the service says that it does not; None where they agree.
 
@@ -205,9 +219,50 @@ def _unused(found: Mapping[str, Any]) -> tuple[str, str] | None:
 
 
 def _service(result: Json) -> tuple[str, str]:
+    """What systemd says of it; of one that runs, whether it answers by itself, or at least works.
+
+    An address of the API that does not answer is no dead service.
+    """
     service = mapping(result.get("service"))
     fault_class = str(service.get("class") or "unknown")
-    return fault_class, str(service.get("reason") or fault_class)
+    reason, answering = str(service.get("reason") or fault_class), mapping(service.get("answering"))
+    state = answering.get("state")
+    if fault_class != "running" or state not in ("answers", "silent", "listens_nowhere"):
+        return fault_class, reason
+    told = f"{reason}; {answering.get('reason')}"
+    if state == "answers":
+        return fault_class, told
+    at_work = service.get("at_work")
+    if at_work:
+        pids = ", ".join(str(pid) for pid in at_work[:5]) if isinstance(at_work, list) else at_work
+        return "busy", f"{told}; yet it works on merges (pid {pids}): nothing is lost by waiting"
+    return "hung", told
+
+
+def _worked_on(sessions: Json) -> str:
+    """That sessions go on, in a few words; "" where none is seen to."""
+    rows = sessions.get("sessions")
+    going = [row for row in map(mapping, rows if isinstance(rows, list) else []) if row.get("state") == "progressing"]
+    return f"{len(going)} sessions go on, such as {going[0].get('session_id')}" if going else ""
+
+
+def _operations(result: Json, limits: Json) -> tuple[str, str]:
+    """What the service has done since it forgot all that was before, with its restart."""
+    failure = failure_of(result, "endpoints")
+    answer = mapping(mapping(result.get("endpoints")).get("stats"))
+    failure = failure or _failure_of_answer(answer)
+    if failure:
+        return "unknown", failure
+    stats = mapping(answer.get("data"))
+    total, failed = number(stats.get("total_operations")), number(stats.get("failed_operations"))
+    if total == 0:
+        return "none", "no operation since"
+    rate = number(stats.get("error_rate"))
+    share = failed / total if total and failed is not None else rate
+    if total is None or total < 0 or share is None:
+        return "unknown", "the statistics do not tell how many operations failed"
+    line = f"{share * total:.0f} of {total:g} operations failed"
+    return ("failing" if share >= float(limits["failed_share"]) else "ok"), line
 
 
 def _sessions(result: Json) -> tuple[str, str]:
@@ -280,7 +335,11 @@ def _disk(host: Json, limits: Json) -> tuple[str, str]:
     return "ok", fullest[1]
 
 
-def _resources(host: Json, limits: Json) -> tuple[str, str]:
+def _resources(host: Json, usage: Json, limits: Json) -> tuple[str, str]:
+    """Whether the host is short of CPU or memory, and by whom.
+
+    Only what the service has by itself a restart gives back; what its workers have is the merges that it would lose.
+    """
     memory = number(mapping(host.get("memory")).get("used_percent"))
     cpu = number(mapping(host.get("cpu")).get("used_percent"))
     if memory is None or cpu is None:
@@ -288,8 +347,25 @@ def _resources(host: Json, limits: Json) -> tuple[str, str]:
     top = next(iter(mapping(host.get("processes")).get("top_cpu") or []), None)
     busiest = f", most by {top.get('name')} (pid {top.get('pid')})" if isinstance(top, Mapping) else ""
     line = f"CPU {cpu:.0f} %, memory {memory:.0f} % in use{busiest}"
-    short = cpu > float(limits["cpu_percent"]) or memory > float(limits["memory_percent"])
-    return ("short" if short else "ok"), line
+    used = {"cpu": cpu, "memory": memory}
+    short = [what for what, percent in used.items() if percent > float(limits[f"{what}_percent"])]
+    if not short:
+        return "ok", line
+    shares = {
+        whose: [(number(usage.get(f"{whose}_{what}_percent")) or 0) / used[what] for what in short]
+        for whose in ("own", "work")
+    }
+    told = ", ".join(
+        f"of the {what} in use {100 * own:.0f} % by the service, {100 * work:.0f} % by its merges"
+        for what, own, work in zip(short, shares["own"], shares["work"], strict=True)
+    )
+    line = f"{line}; {told if usage else 'by whom is not known'}"
+    least = float(limits["service_share"])
+    if any(own >= least for own in shares["own"]):
+        return "short_by_service", line
+    if any(own + work >= least for own, work in zip(shares["own"], shares["work"], strict=True)):
+        return "short_by_work", line
+    return "short", line
 
 
 def _performance(stats: Json, limits: Json) -> tuple[str, str]:

@@ -14,7 +14,7 @@ from ansible.module_utils.parsing.convert_bool import boolean
 
 from ...module_utils.errors import MediaOpsError
 from ...module_utils.plan import drift
-from ...module_utils.shapes import Json
+from ...module_utils.shapes import Json, mapping
 
 
 def ladder(
@@ -27,12 +27,12 @@ def ladder(
     found: list[dict[str, Any]] = []
     for incident in incidents:
         for rung in rungs(incident["cause"], classes, ladders):
-            known = next(
-                (other for other in found if (other["act"], other["args"]) == (rung["act"], rung["args"])), None
-            )
-            if known:
-                known["needs"] = _either(known.get("needs") or {}, rung.get("needs") or {})
-            else:
+            same = next((other for other in found if _is_same(other, rung)), None)
+            if same:
+                same["needs"] = _either(same.get("needs") or {}, rung.get("needs") or {})
+            if same and rung["act"] == "service_control":
+                same.update(_joined_restart(same, rung))
+            elif not same:
                 found.append(
                     {
                         **rung,
@@ -48,6 +48,21 @@ def _either(one: Json, other: Json) -> dict[str, list[str]]:
     return {
         name: [*one[name], *(kind for kind in other[name] if kind not in one[name])] for name in one if name in other
     }
+
+
+def _is_same(one: Json, other: Json) -> bool:
+    """Whether two rungs do the same; a service is not restarted twice, whatever for."""
+    if one["act"] != other["act"]:
+        return False
+    if one["act"] == "service_control":
+        return bool(one["args"].get("state") == other["args"].get("state"))
+    return bool(one["args"] == other["args"])
+
+
+def _joined_restart(one: Json, other: Json) -> dict[str, Any]:
+    """What changes of a restart that another cause calls for, too: it is to cure both, and done where one needs it."""
+    args = {key: value for key, value in one["args"].items() if key != "only_needed" or other["args"].get(key)}
+    return {"args": args, "cured": {**other.get("cured", {}), **one.get("cured", {})}}
 
 
 def rungs(cause: str, diagnosis: Mapping[str, str], ladders: Mapping[str, Sequence[Json]]) -> list[dict[str, Any]]:
@@ -66,6 +81,23 @@ def rungs(cause: str, diagnosis: Mapping[str, str], ladders: Mapping[str, Sequen
         if all(diagnosis.get(subject) in classes for subject, classes in rung["when"].items()):
             taken.append({"args": {}, **rung})
     return taken
+
+
+def with_lost(rungs: Sequence[Json], probes: Json) -> list[dict[str, Any]]:
+    """The rungs, a restart with the sessions that only it ends: these are listed, and no merges that it would lose.
+
+    Args:
+        rungs: of the ladders.
+        probes: answers of the looks, by subject.
+    """
+    raw = mapping(probes.get("sessions")).get("restart_needed")
+    lost = [str(one) for one in raw] if isinstance(raw, list) else []
+    if not lost:
+        return [dict(rung) for rung in rungs]
+    return [
+        {**rung, "args": {**rung["args"], "lost_sessions": lost}} if rung["act"] == "service_control" else dict(rung)
+        for rung in rungs
+    ]
 
 
 def is_enabled(rung: Json) -> bool:

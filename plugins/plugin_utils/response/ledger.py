@@ -157,6 +157,8 @@ def bounded(proof: object) -> dict[str, str]:
 def decision(action: str, response: Json, *, controller: str, user: str) -> dict[str, Any]:
     """The ledger's entry for a decision: refused, paged, recovered."""
     first: Json = next(iter(response.get("incidents") or []), {})
+    # What was treated, and not whatever else there was, is what a recovery answers.
+    helped: Json = next(iter((response.get("acted") or [])[-1:]), {}) if action == "recovered" else {}
     procedure = response.get("procedure") or ""
     # By which a later run asks whether this came before it.
     done = [rung["act"] for rung in response.get("acted") or [] if not rung["failed"]]
@@ -164,7 +166,7 @@ def decision(action: str, response: Json, *, controller: str, user: str) -> dict
         "action": action,
         **({"procedure": procedure, "acts": list(dict.fromkeys(done))} if procedure else {}),
         "incident": first.get("incident", ""),
-        "cause": first.get("cause", ""),
+        "cause": helped.get("cause") or first.get("cause", ""),
         "steps": [],
         "target": "host",
         "why": one_line("; ".join(response.get("refusals") or []) or response.get("msg") or "", 300),

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 from ...module_utils.errors import OptionError
@@ -60,20 +61,66 @@ def sample_line(taken: Json, of: int) -> str:
     return f"sample {taken['number']} of {of}, {taken['at'] or 'no time'}: {taken['state']}{said}"
 
 
-def outcome(samples: Sequence[Json], of: int, needed: int) -> str:
+def outcome(samples: Sequence[Json], of: int, needed: int, relapses: int) -> str:
     """``watching`` while it can go either way, else ``recovered`` or ``not_recovered``.
 
     Args:
         samples: taken so far.
         of: how many are to be taken at most.
         needed: how many of these must be good.
+        relapses: how often it may be ill again after it was well, until it flaps.
     """
     if not 1 <= needed <= of:
         raise OptionError("policy_verify_good", needed, f"must be from 1 to policy_verify_samples ({of})")
+    if fallen_back(samples) >= relapses:
+        return "not_recovered"
     good = sum(1 for taken in samples if taken["good"])
     if good >= needed:
         return "recovered"
     return "not_recovered" if len(samples) - good > of - needed else "watching"
+
+
+def fallen_back(samples: Sequence[Json]) -> int:
+    """How often a host was ill again after it was well."""
+    return sum(1 for before, after in pairwise(samples) if before["good"] and not after["good"])
+
+
+def unsteady(before: Json, after: Json, *, restarted: bool) -> str:
+    """Why the service did not go on through the watch, in a line; "" where it did.
+
+    What was asked of it in between may have been good each time: a service that ends and is started anew answers.
+
+    Args:
+        before: answer of service_control when the watch began.
+        after: its answer when it ended.
+        restarted: whether the service was restarted by us, so that nothing less than its going on will do.
+    """
+    first, last = mapping(before.get("service")), mapping(after.get("service"))
+    if not _is_seen(first) or not _is_seen(last):
+        # A host without systemd has nothing of the kind; there the health alone tells.
+        if not restarted and not _is_seen(first):
+            return ""
+        unseen = next(one for one in (first, last) if not _is_seen(one))
+        said = after if unseen is last else before
+        return f"the service could not be seen to go on: {unseen.get('reason') or said.get('msg') or 'no answer'}"
+    if last["class"] != "running":
+        return f"systemd calls the service {last['class']}: {last.get('reason')}"
+    for key, what in _GOES_ON.items():
+        if first.get(key) != last.get(key):
+            return f"{what} while it was watched ({first.get(key)} before, {last.get(key)} after)"
+    return ""
+
+
+_GOES_ON = {
+    "boot_id": "the host was started anew",
+    "n_restarts": "systemd restarted the service",
+    "main_pid": "the service got another main process",
+    "main_start": "the service was started anew",
+}
+
+
+def _is_seen(service: Json) -> bool:
+    return service.get("class") not in (None, "unknown")
 
 
 # Subjects of the diagnosis whose fault is one of the host, whatever the service says of itself: step, and the states of
@@ -82,7 +129,16 @@ _PROBED: dict[str, tuple[str, dict[str, str]]] = {
     "ffmpeg": ("P0-3D", {"ok": "ok", "unknown": "unknown"}),
     "storage": ("P0-3G", {"ok": "ok", "not_configured": "ok", "unknown": "unknown"}),
     "disk": ("P0-3A", {"ok": "ok", "unknown": "unknown"}),
-    "resources": ("P0-3A", {"ok": "ok", "unknown": "unknown", "short": "warning"}),
+    "resources": (
+        "P0-3A",
+        {
+            "ok": "ok",
+            "unknown": "unknown",
+            "short": "warning",
+            "short_by_service": "warning",
+            "short_by_work": "warning",
+        },
+    ),
 }
 
 

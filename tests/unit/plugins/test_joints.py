@@ -20,6 +20,7 @@ from ansible_collections.media_ops.runbook.plugins.module_utils.plan import Acti
 from ansible_collections.media_ops.runbook.plugins.module_utils.service.on_record import overrides_on_record
 from ansible_collections.media_ops.runbook.plugins.module_utils.shapes import STATES
 from ansible_collections.media_ops.runbook.plugins.module_utils.state.guard import last_recovery
+from ansible_collections.media_ops.runbook.plugins.module_utils.state.recoveries import recoveries
 from ansible_collections.media_ops.runbook.plugins.plugin_utils.host_action import _FAILURE, documented, options_of
 from ansible_collections.media_ops.runbook.plugins.plugin_utils.judging.checked import checked, day_report
 from ansible_collections.media_ops.runbook.plugins.plugin_utils.judging.observations import observe
@@ -267,9 +268,10 @@ def test_what_pipeline_info_gives_is_what_it_documents(tmp_path: Path) -> None:
     params |= {"gather": ["health", "stats"], "stats_hours": 24, "metrics_hours": 24, "alerts_level": "critical"}
     params |= {"alerts_limit": 200, "query": "health", "api_url": "http://127.0.0.1:9/api", "api_token": "t"}
     params |= {"retries": 0, "state_dir": str(tmp_path), "controller_time": "2026-11-24T06:00:00Z"}
-    kept = {"overrides": overrides_on_record, "recovered_at": last_recovery}
+    kept = {"overrides": overrides_on_record, "recovered_at": last_recovery, "recoveries": recoveries}
     given = pipeline_info(params, kept, warn=lambda text: None, hide=lambda text: None, environ={})
-    assert set(given) - {"changed"} == returned("pipeline_info")
+    # What systemd makes of the service is put beside it by the module's main.
+    assert {*given, "unit"} - {"changed"} == returned("pipeline_info")
     for answer in given["endpoints"].values():
         assert set(answer) == returned("pipeline_info", "endpoints")
     assert set(given["overrides"]) == returned("pipeline_info", "overrides")
@@ -476,7 +478,8 @@ ACTING = sorted({row["act"] for row in RUNGS})
 
 
 def test_rungs_are_chosen_by_subjects_that_are_diagnosed() -> None:
-    looked_at: dict[str, Any] = {key: {} for key in ("service", "ffmpeg", "storage", "sessions", "host", "stats")}
+    asked = ("service", "ffmpeg", "storage", "sessions", "host", "stats", "operations")
+    looked_at: dict[str, Any] = {key: {} for key in asked}
     limits = {"disk_percent": 90, "memory_percent": 90, "cpu_percent": 90, "duration_s": 60}
     subjects = set(classify(looked_at, limits)["classes"])
     assert (

@@ -53,6 +53,7 @@ def test_a_host_that_is_well_is_asked_once_and_judged() -> None:
     run = check(**CONNECTION, state_dir="/var/lib/media-ops")
     assert run.modules == ["pipeline_info"]
     asked = dict(run.arguments("pipeline_info"))
+    assert asked.pop("unit", None) == MORNING["policy"].get("service_unit")
     now = from_text(asked.pop("controller_time"))
     assert now is not None
     assert abs((datetime.now(UTC) - now).total_seconds()) < 60
@@ -146,7 +147,8 @@ def test_a_host_that_does_not_answer_is_unknown_with_the_reason(answer: Answer, 
 
 
 # What no check asked this host for is not judged there.
-NOT_ASKED = {row["check"] for row in POLICY["checks"] if row["observation"] in ("overrides", "clock_offset")}
+_OF_THE_HOST = ("overrides", "clock_offset", "service_unit")
+NOT_ASKED = {row["check"] for row in POLICY["checks"] if row["observation"] in _OF_THE_HOST}
 
 
 @pytest.mark.parametrize("endpoints", [{}, {"health": None}, {"health": {"state": "ok", "data": []}}])

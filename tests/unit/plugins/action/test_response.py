@@ -10,6 +10,7 @@ from ansible_collections.media_ops.runbook.plugins.plugin_utils.judging.shapes i
 from ansible_collections.media_ops.runbook.plugins.plugin_utils.judging.verdict import host_state
 from ansible_collections.media_ops.runbook.plugins.plugin_utils.response.course import begun
 
+from tests.unit.plugins import factories as f
 from tests.unit.plugins.action.acting import INTRUDER, Run, act
 
 RUN = {"run_id": "r1", "controller": "ops1", "process": {"pid": 7}, "user": "alice"}
@@ -98,6 +99,7 @@ class TestLease:
 def verify(course: dict[str, Any], answers: dict[str, Any], **options: Any) -> Run:
     carried_out = {"rung": rung(ROW, [ACTION], changed=True), "answer": {"plan": [ACTION]}}
     given = {"course": course, "carried_out": carried_out, **STATE, "age_max": 300, "skew_max": 120, "looks": LOOKS}
+    given["service"] = {"unit": "media-processing-service", "samples": 3}
     return act("verify", {**given, **options}, answers=answers)
 
 
@@ -105,12 +107,30 @@ class TestVerify:
     def test_what_was_done_is_on_record_before_the_host_is_watched(self) -> None:
         course = begun(planned()["response"], RUN, 1.0)
         ill = {"unreachable": True, "msg": "ssh"}
-        answers = {"guard": {**STANDS, "recorded": 1}, "pipeline_info": [ill, ill]}
+        answers = {"guard": {**STANDS, "recorded": 1}, "pipeline_info": [ill, ill], "service_control": [ill]}
         run = verify(course, answers, watch={"samples": 2, "interval": 0, "good": 1})
-        assert run.modules == ["guard", "pipeline_info", "pipeline_info"]
+        assert run.modules == ["guard", "service_control", "pipeline_info", "pipeline_info"]
         assert run.arguments("guard")["entries"][0]["result"] == "done"
         assert (run.result["course"]["state"], run.result["looks"]) == ("not_recovered", [])
         assert [one["rung"] for one in run.result["course"]["response"]["acted"]] == ["Free"]
+
+    @pytest.mark.parametrize(("pid", "ends"), [(7, "recovered"), (8, "not_recovered")])
+    def test_a_service_that_ended_while_it_was_watched_has_not_recovered(self, pid: int, ends: str) -> None:
+        def service(main_pid: int) -> dict[str, Any]:
+            return {"service": {"class": "running", "main_pid": main_pid, "n_restarts": 0}}
+
+        well = f.result(health_detailed=f.answer(f.health()))
+        answers = {
+            "guard": {**STANDS, "recorded": 1},
+            "pipeline_info": [well, well],
+            "service_control": [service(7), service(pid)],
+        }
+        watch = {"samples": 2, "interval": 0, "good": 2}
+        run = verify(begun(planned()["response"], RUN, 1.0), answers, watch=watch)
+        asked = [one.arguments for one in run.asked if one.module == "service_control"]
+        assert [(one["state"], one["samples"], one["health"]) for one in asked] == [("observed", 1, False)] * 2
+        assert run.result["course"]["state"] == ends
+        assert ("another main process" in run.result["course"]["why"]) is (ends == "not_recovered")
 
     def test_what_is_not_on_record_ends_the_response(self) -> None:
         run = verify(begun(planned()["response"], RUN, 1.0), {"guard": {"failed": True, "msg": "disk full"}})

@@ -247,10 +247,13 @@ def test_overrides_come_with_the_answers(capsys: Capsys, tmp_path: Path, monkeyp
     record = {"since": "2026-11-24T06:00:00Z", "until": "2999-01-01T00:00:00Z", "why": "timeouts"}
     (tmp_path / "overrides.json").write_text(json.dumps({"PROCESSING_TIMEOUT": record}))
     recovered = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    (tmp_path / "ledger.jsonl").write_text(json.dumps({"action": "recovered", "at": recovered}) + "\n")
+    (tmp_path / "ledger.jsonl").write_text(
+        json.dumps({"action": "recovered", "at": recovered, "cause": "ffmpeg"}) + "\n"
+    )
     with fault_server("ok") as url:
         result = run(capsys, url, state_dir=str(tmp_path))
         assert result["recovered_at"] == recovered
+        assert result["recoveries"] == [{"at": recovered, "cause": "ffmpeg"}]
         found = result["overrides"]
         assert found["state"] == "ok"
         assert found["overrides"] == [

@@ -28,6 +28,19 @@ OPTIONS: dict[str, Any] = {
     "reason": None,
     "steps": [],
     "plan_hash": None,
+    "only_needed": False,
+    "health": True,
+    "health_timeout": 0.3,
+    "health_tries": 2,
+    "api_url": "http://localhost:8000/api/v1/monitoring",
+    "programs": ["ffmpeg", "ffprobe"],
+    "work_dir": None,
+    "unlisted": ["temp_merge_*"],
+    "changed_within": 300,
+    "busy_percent": 1,
+    "lost_sessions": [],
+    "drain": 0,
+    "merges_max": None,
 }
 
 

@@ -12,10 +12,12 @@ from ansible_collections.media_ops.runbook.plugins.plugin_utils.judging.observat
     observe,
     observe_log,
 )
+from ansible_collections.media_ops.runbook.plugins.plugin_utils.judging.verdict import judge
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.unit.plugins import factories as f
+from tests.unit.plugins.policy import policy
 
 
 def seen(**spoiled: Any) -> Any:
@@ -72,23 +74,50 @@ def test_a_clock_that_is_off_is_told_either_way() -> None:
 
 def test_alerts_from_before_a_recovery_were_answered_by_it() -> None:
     rows = [
-        {"id": "1", "level": "critical", "title": title, "timestamp": timestamp}
-        for title, timestamp in [("disk", "2026-11-24T05:59:00"), ("ffmpeg", "2026-11-24T05:50:00"), ("undated", None)]
+        {"id": "1", "level": "critical", "title": f"{title} is critical", "timestamp": timestamp}
+        for title, timestamp in [
+            ("ffmpeg", "2026-11-24T05:59:00"),
+            ("ffmpeg", "2026-11-24T05:50:00"),
+            ("ffmpeg, undated,", None),
+        ]
     ]
     answer = f.answer({**f.alerts(0), "alerts": rows, "total_returned": 3})
 
-    def recent(recovered: Any) -> Any:
-        registered = {"endpoints": {"alerts": answer}, "recovered_at": recovered}
+    def recent(recovered: Any, cause: str = "ffmpeg") -> Any:
+        rows = [{"at": recovered, "cause": cause}]
+        registered = {"endpoints": {"alerts": answer}, "recovered_at": recovered, "recoveries": rows}
         return observe(registered, age_max_s=300, skew_max_s=120)["critical_alerts_1h"]
 
     assert recent("2026-11-24T05:55:00Z")["value"] == 2
-    assert recent("2026-11-24T05:55:00Z")["note"] == "disk; 1 more from before the recovery of 2026-11-24T05:55:00Z"
+    assert (
+        recent("2026-11-24T05:55:00Z")["note"]
+        == "ffmpeg is critical; 1 more from before the recovery of 2026-11-24T05:55:00Z"
+    )
     assert recent("2026-11-24T05:40:00Z")["value"] == 3
     answered = recent("2026-11-24T05:59:30Z")
     assert answered["value"] == 1, "what is not dated may be new"
     unreadable: list[Any] = [None, "", "yesterday", 7, []]
     for nonsense in unreadable:
         assert recent(nonsense)["value"] == 3
+    for other in ("cloud_storage", "service", "", "processing_pipeline"):
+        assert recent("2026-11-24T05:59:30Z", other)["value"] == 3, "it answers its own cause"
+
+
+def test_what_systemd_makes_of_the_service_is_judged_whatever_that_says_of_itself() -> None:
+    rows = [row for row in policy()["policy_checks"] if row["check"] == "service_unit"]
+
+    def state(kind: str) -> str:
+        found = observe({**f.result(), "unit": {"class": kind, "reason": "r"}}, age_max_s=300, skew_max_s=120)
+        (made,) = judge(found, rows, "morning")
+        return str(made["state"])
+
+    assert state("running") == "ok"
+    for kind in ("activating", "stopping", "dead", "masked"):
+        assert state(kind) == "warning", kind
+    for kind in ("restart_loop", "failed", "start_limit"):
+        assert state(kind) == "critical", kind
+    # Also without systemd, and with a class that is not known yet.
+    assert [state(kind) for kind in ("not_found", "unknown", "", "new")] == ["ok", "ok", "ok", "unknown"]
 
 
 @pytest.mark.parametrize(
@@ -134,6 +163,7 @@ def test_sound_answers_give_values() -> None:
     assert {name: o["value"] for name, o in found.items() if not o["fault"]} == {
         "host": "reached",
         "overrides": None,
+        "service_unit": None,
         "clock_offset": None,
         "overall_status": "healthy",
         "component_system_resources": "healthy",

@@ -45,7 +45,14 @@ LOOKS: dict[str, dict[str, Any]] = {
     "host": {"module": "host_info", "args": {}},
     "stats": {"module": "pipeline_info", "args": {"gather": ["stats", "metrics"]}},
 }
-LIMITS = {"disk_percent": 90, "memory_percent": 95, "cpu_percent": 90, "duration_s": 300}
+LIMITS = {
+    "disk_percent": 90,
+    "memory_percent": 95,
+    "cpu_percent": 90,
+    "duration_s": 300,
+    "service_share": 0.5,
+    "failed_share": 0.5,
+}
 RUN = {"run_id": "r1", "controller": "ops1", "pid": 7, "user": "alice"}
 
 
@@ -287,6 +294,27 @@ class TestCourse:
         mended = confirmed(watched(acted(began, rung(), {}), "not_recovered", [], 170.0), [look], LIMITS)
         assert (mended["state"], mended["classes"]) == ("not_recovered", {"ffmpeg": "ok", "disk": "ok"})
         assert passed_over(mended, restart) is None
+
+    def test_emptied_figures_prove_nothing_and_what_is_ill_still_is_told(self) -> None:
+        wanted = {"service": ["running"], "operations": ["ok", "none"]}
+        lost = {"action": "restart", "result": "done", "proof": {"merges in work": "2 (a, b)"}}
+        well = watched(acted(course(), rung(cured=wanted, actions=[lost]), {}), "recovered", [], 160.0)
+        looks: dict[str, dict[str, Any]] = {
+            "service": {"module": "service_control", "become": True, "args": {"state": "observed"}},
+            "operations": {"module": "pipeline_info", "args": {}},
+        }
+        service, operations = looks_for(well, looks)
+        assert service["become"] is True, "who may see where it listens"
+        runs = {**service, "answer": {"service": {"class": "running", "reason": "pid 5"}}}
+        failed = {"total_operations": 3, "failed_operations": 3}
+        fails = {**operations, "answer": {"endpoints": {"stats": {"state": "ok", "data": failed}}}}
+        ended = confirmed(well, [runs, fails], LIMITS)
+        assert ended["state"] == "not_recovered"
+        made = concluded(ended, evidence="", contacts=CONTACTS)
+        assert "Merges lost with the restart: 2 (a, b)" in made["msg"]
+        assert "The cause is not gone: operations is failing still: 3 of 3 operations failed" in made["msg"]
+        none = {**operations, "answer": {"endpoints": {"stats": {"state": "ok", "data": {"total_operations": 0}}}}}
+        assert confirmed(well, [runs, none], LIMITS)["state"] == "recovered"
 
     def test_what_is_not_on_record_is_no_recovery(self) -> None:
         done = watched(acted(refused(course(), ["could not be recorded"]), rung(), {}), "recovered", [], 163.0)

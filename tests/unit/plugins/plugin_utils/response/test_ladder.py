@@ -35,7 +35,7 @@ def test_a_restart_is_last() -> None:
     for rows in LADDERS.values():
         names = [row["act"] for row in rows]
         assert sorted(names, key=lambda name: name == "service_control") == names
-    found = acts("system_resources", disk="full", sessions="may_end", resources="short", service="running")
+    found = acts("system_resources", disk="full", sessions="may_end", resources="short_by_service", service="running")
     assert found == ["disk_cleanup", "session_terminate", "service_control"]
 
 
@@ -47,7 +47,7 @@ def test_what_fills_comes_before_a_restart_and_a_full_disk_is_no_reason_for_one(
     """Each ladder that a full disk, a full /tmp or full inodes can lead to."""
     assert LADDERS[cause][0]["act"] == "disk_cleanup"
     for row in LADDERS[cause]:
-        if row["act"] in RESTARTS and "running" in row["when"].get("service", ["running"]):
+        if row["act"] in RESTARTS and "dead" not in row["when"].get("service", []):
             assert lacking(row, {"disk": "full", "ffmpeg": "ok"}) == ["disk is full"]
             assert not lacking(row, {"disk": "ok", "ffmpeg": "ok"})
             assert not lacking(row, {"ffmpeg": "ok"}), "what nobody looked at holds nothing up"

@@ -24,11 +24,19 @@ from ansible_collections.media_ops.runbook.plugins.plugin_utils.response.recover
     final_verdicts,
     outcome,
     sample,
+    unsteady,
 )
 
 from tests.unit.plugins.policy import policy
 
-LIMITS = {"disk_percent": 90, "memory_percent": 95, "cpu_percent": 90, "duration_s": 300}
+LIMITS = {
+    "disk_percent": 90,
+    "memory_percent": 95,
+    "cpu_percent": 90,
+    "duration_s": 300,
+    "service_share": 0.5,
+    "failed_share": 0.5,
+}
 NOW = "2026-11-24T06:00:00Z"
 POLICY = {"share": 0.2, "at_least": 1, "within": 3600}
 
@@ -141,6 +149,59 @@ class TestDiagnosis:
         (finding,) = [row["finding"] for row in made["findings"] if row["subject"] == "ffmpeg"]
         assert ("no ffmpeg" in finding) is (says != "healthy")
 
+    @pytest.mark.parametrize(
+        ("answering", "at_work", "found"),
+        [
+            ("answers", [], "running"),
+            ("silent", [], "hung"),
+            ("listens_nowhere", [], "hung"),
+            ("silent", [7], "busy"),
+            ("unknown", [], "running"),
+            (None, [], "running"),
+        ],
+    )
+    def test_a_service_that_runs_is_ill_where_it_does_not_answer_by_itself(
+        self, answering: str | None, at_work: list[int], found: str
+    ) -> None:
+        service: dict[str, Any] = {"class": "running", "reason": "pid 5", "at_work": at_work}
+        if answering:
+            service["answering"] = {"state": answering, "reason": "it answers on 127.0.0.1:8000 (HTTP 200)"}
+        made = classify({"service": {"service": service}}, LIMITS)
+        assert made["classes"] == {"service": found}
+        assert ("127.0.0.1:8000" in made["findings"][0]["finding"]) is (answering not in ("unknown", None))
+        rungs = ladder([incident("service")], made["classes"], policy()["policy_ladders"])
+        assert bool(rungs) is (found == "hung"), "an address that does not answer is no dead service"
+        dead = classify({"service": {"service": {**service, "class": "failed"}}}, LIMITS)
+        assert dead["classes"] == {"service": "failed"}
+
+    def test_a_service_that_hangs_while_sessions_go_on_is_let_work(self) -> None:
+        service = {"class": "running", "answering": {"state": "silent", "reason": "no answer"}, "at_work": []}
+        going = {"session_id": "abc", "state": "progressing", "may_end": False, "attention": "none"}
+        silent = {"api": {"state": "timeout", "reason": ""}, "sessions": [going], "orphans": []}
+        made = classify({"service": {"service": service}, "sessions": silent}, LIMITS)
+        assert made["classes"]["service"] == "busy"
+        assert [row["class"] for row in made["findings"] if row["subject"] == "service"] == ["busy"]
+        stuck = {**silent, "sessions": [{**going, "state": "stuck"}]}
+        assert classes({"service": {"service": service}, "sessions": stuck})["service"] == "hung"
+
+    @pytest.mark.parametrize(
+        ("stats", "found"),
+        [
+            ({"total_operations": 0, "error_rate": 0.0}, "none"),
+            ({"total_operations": 4, "failed_operations": 1, "error_rate": 0.25}, "ok"),
+            ({"total_operations": 4, "failed_operations": 4, "error_rate": 1.0}, "failing"),
+            ({"total_operations": 4, "error_rate": 0.5}, "failing"),
+            ({"total_operations": 4}, "unknown"),
+            ({}, "unknown"),
+        ],
+    )
+    def test_what_was_done_since_a_restart_says_whether_it_helped(self, stats: dict[str, Any], found: str) -> None:
+        answer = {"endpoints": {"stats": {"state": "ok", "data": stats}}}
+        assert classes({"operations": answer}) == {"operations": found}
+        assert classes({"operations": {"endpoints": {"stats": {"state": "timeout", "reason": "x"}}}}) == {
+            "operations": "unknown"
+        }
+
     def test_sessions(self) -> None:
         stuck = {"session_id": "abc", "state": "stopped", "may_end": True, "why": "T state", "attention": "end"}
         slow = {"session_id": "def", "state": "progressing", "may_end": False, "attention": "end"}
@@ -174,6 +235,21 @@ class TestDiagnosis:
         assert classes(host(90, 95, 5, None)) == {"disk": "ok", "resources": "ok"}
         assert classes(host(90.1, 10, 5, None))["resources"] == "short"
         assert classes(host(10, 95.1, 5, None))["resources"] == "short"
+
+        def used(cpu: float, memory: float, **usage: float) -> str:
+            service = {"service": {"service": {"class": "running", "reason": "", "usage": usage}}}
+            return classes({**host(cpu, memory, 5, None), **service})["resources"]
+
+        # Another user's hog is not cured by a restart, nor are the merges that somebody waits for.
+        assert used(98, 10, own_cpu_percent=2, work_cpu_percent=3) == "short"
+        assert used(98, 10, own_cpu_percent=2, work_cpu_percent=90) == "short_by_work"
+        assert used(98, 10, own_cpu_percent=60, work_cpu_percent=30) == "short_by_service"
+        assert used(98, 10, own_memory_percent=9) == "short", "it has the memory, and the CPU is short"
+        assert used(50, 98, own_memory_percent=70) == "short_by_service"
+        ladders = policy()["policy_ladders"]
+        for kind in ("short", "short_by_work"):
+            found = {"resources": kind, "service": "running", "disk": "ok", "sessions": "ok"}
+            assert ladder([incident("system_resources")], found, ladders) == []
         assert classes(host(10, 10, 5, 1, read_only=True))["disk"] == "read_only"
         assert classes(host(10, 10, None, None, state="timeout", reason="no answer"))["disk"] == "unknown"
 
@@ -198,10 +274,14 @@ class TestLadder:
 
     def test_restart_comes_last_over_all_incidents_and_each_rung_once(self) -> None:
         ladders = policy()["policy_ladders"]
-        found = {"disk": "full", "sessions": "may_end", "service": "running", "resources": "short"}
+        found = {"disk": "full", "sessions": "may_end", "service": "hung", "resources": "short_by_service"}
         rungs = ladder([incident("service"), incident("system_resources"), incident("temp_directory")], found, ladders)
         assert [rung["act"] for rung in rungs] == ["disk_cleanup", "session_terminate", "service_control"]
         assert rungs[-1]["cause"] == "service"
+        assert rungs[-1]["args"] == {"state": "restarted"}, "of two restarts one, and for both"
+        assert set(rungs[-1]["cured"]) == {"service", "operations", "resources"}
+        alone = ladder([incident("service")], found, ladders)
+        assert alone[-1]["args"] == {"state": "restarted", "only_needed": True}
 
     @pytest.mark.parametrize("state", ["dns", "timeout", "unknown_key", "throttled"])
     def test_a_storage_outage_restarts_nothing(self, state: str) -> None:
@@ -247,15 +327,18 @@ class TestWatch:
             ([False, False], "watching"),
             ([False] * 3, "not_recovered"),
             ([False, False, *[True] * 8], "recovered"),
+            ([True, False, *[True] * 7], "recovered"),
+            ([True, False, True, False], "not_recovered"),
+            ([*[True] * 6, False, True, False], "not_recovered"),
         ],
     )
     def test_eight_of_ten(self, good: list[bool], ends: str) -> None:
-        assert outcome(self.taken(*good), 10, 8) == ends
+        assert outcome(self.taken(*good), 10, 8, 2) == ends
 
     @pytest.mark.parametrize("needed", [0, 11, -1])
     def test_a_number_that_cannot_be_reached_is_refused(self, needed: int) -> None:
         with pytest.raises(OptionError, match="policy_verify_good"):
-            outcome([], 10, needed)
+            outcome([], 10, needed, 2)
 
     # runbook: P0-4A
     def test_a_sample_is_good_when_the_host_and_the_cause_are(self) -> None:
@@ -283,6 +366,29 @@ class TestWatch:
             "refused",
             3,
         )
+
+    def test_a_service_that_did_not_go_on_has_not_recovered(self) -> None:
+        def seen(**more: Any) -> dict[str, Any]:
+            row = {"class": "running", "main_pid": 7, "main_start": 5, "n_restarts": 0, "boot_id": "b", "reason": "r"}
+            return {"service": {**row, **more}}
+
+        assert unsteady(seen(), seen(), restarted=True) == ""
+        for change, said in (
+            ({"main_pid": 8, "main_start": 9}, "another main process"),
+            ({"main_start": 9}, "started anew"),
+            ({"n_restarts": 1}, "systemd restarted"),
+            ({"boot_id": "c", "main_pid": 8}, "the host was started anew"),
+            ({"class": "activating"}, "calls the service activating"),
+            ({"class": "restart_loop"}, "restart_loop"),
+            ({"class": "unknown", "reason": "no bus"}, "no bus"),
+        ):
+            for restarted in (True, False):
+                assert said in unsteady(seen(), seen(**change), restarted=restarted), change
+        # Where there is no systemd, its health alone tells; of a restart by systemd that is no proof.
+        silent = {"failed": True, "msg": "systemd cannot be asked"}
+        assert unsteady(silent, silent, restarted=False) == ""
+        assert "systemd cannot be asked" in unsteady(silent, silent, restarted=True)
+        assert "gone" in unsteady(seen(), {"unreachable": True, "msg": "gone"}, restarted=False)
 
     def test_cured(self) -> None:
         rung = {"cured": {"ffmpeg": ["ok"]}}
