@@ -338,27 +338,18 @@ from ansible.module_utils.basic import AnsibleModule
 from ..module_utils.api.settings import api_argument_spec
 from ..module_utils.clock import clock_argument_spec
 from ..module_utils.disk.disk_cleanup import Mode, disk_cleanup
+from ..module_utils.disk.retention import rule_spec
 from ..module_utils.errors import run_module
 from ..module_utils.sessions.joined import id_maps_spec
 from ..module_utils.sessions.protected import protected_sessions
 
 
 def main() -> None:
-    rule = {
-        "rule": {"type": "str", "required": True},
-        "root": {"type": "str", "required": True},
-        "patterns": {"type": "list", "elements": "str", "required": True},
-        "min_age": {"type": "float", "required": True},
-        "age_of": {"type": "str", "choices": ["change", "mtime"], "default": "change"},
-        "min_size": {"type": "int", "default": 0},
-        "prune_empty": {"type": "bool", "default": False},
-        "steps": {"type": "list", "elements": "str", "default": []},
-    }
     module = AnsibleModule(
         argument_spec={
             **api_argument_spec(),
             **clock_argument_spec(),
-            "rules": {"type": "list", "elements": "dict", "required": True, "options": rule},
+            "rules": {"type": "list", "elements": "dict", "required": True, "options": rule_spec()},
             "sessions_dir": {"type": "path"},
             "idle_seconds": {"type": "float", "default": 0},
             "id_maps": id_maps_spec(),

@@ -38,6 +38,20 @@ AGES = ("change", "mtime")
 so that what has just come here (unpacked, moved, copied with its dates) is young, whatever it is dated."""
 
 
+def rule_spec() -> dict[str, Any]:
+    """The suboptions of a rule, as an argument spec has them."""
+    return {
+        "rule": {"type": "str", "required": True},
+        "root": {"type": "str", "required": True},
+        "patterns": {"type": "list", "elements": "str", "required": True},
+        "min_age": {"type": "float", "required": True},
+        "age_of": {"type": "str", "choices": ["change", "mtime"], "default": "change"},
+        "min_size": {"type": "int", "default": 0},
+        "prune_empty": {"type": "bool", "default": False},
+        "steps": {"type": "list", "elements": "str", "default": []},
+    }
+
+
 @dataclass(frozen=True)
 class Rule:
     """Files with such names below ``root`` go once they are older than ``min_age`` s, and take ``min_size`` bytes.
