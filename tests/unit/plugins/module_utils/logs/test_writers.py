@@ -13,6 +13,7 @@ import lzma
 import os
 import subprocess
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -378,7 +379,12 @@ def test_a_neighbour_that_cannot_be_read_is_left_out_and_said(tmp_path: Path, na
 
 
 def test_all_that_was_rotated_is_read_oldest_first(tmp_path: Path) -> None:
-    pack = {"": bytes, ".gz": gzip.compress, ".bz2": bz2.compress, ".xz": lzma.compress}
+    pack: dict[str, Callable[[bytes], bytes]] = {
+        "": bytes,
+        ".gz": gzip.compress,
+        ".bz2": bz2.compress,
+        ".xz": lzma.compress,
+    }
     names = [
         *(f"{M}-2026-11-26.log", f"{M}.log-20261127.gz", f"{M}.log.20261128"),
         *(f"{M}.log.10.bz2", f"{M}.log.9.xz", f"{M}.log.2", f"{M}.1.log"),
