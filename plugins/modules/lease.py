@@ -107,8 +107,8 @@ course:
       stands (docs/architecture.md), C(leased), C(leased_until) (when the lease ends by itself), C(permitted) (whether
       the next thing may be done), C(unsettled) (whether the host may still be at work on a rung that gave no answer),
       C(state) (V(watching), V(recovered) or V(not_recovered)), C(why) (it has not recovered), C(classes) (by
-      subject, as they were last seen), C(passed_over) (rungs that would have done no good as the host stood, in lines), and
-      C(began) and C(ended) in seconds since 1970.
+      subject, as they were last seen), C(passed_over) (rungs that would have done no good as the host stood, in lines),
+      and C(began) and C(ended) in seconds since 1970.
   type: dict
   returned: success
 """
