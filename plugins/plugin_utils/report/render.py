@@ -33,6 +33,7 @@ FAULTS = {
     "unknown_value": "The value is none that is known",
     "contradiction": "The answer contradicts itself",
     "stale": "The answer is too old to prove anything",
+    "clock": "A clock or a zone is wrong, so that the answer proves nothing",
 }
 _ALL_CHARTED = 8  # a fleet up to this size gets charts of each host
 _CHARTED_MAX = 20  # of a larger one, so many of the hosts that are not ok
