@@ -47,7 +47,8 @@ class ActionModule(HostAction):
             time.sleep(watch["interval"] if samples else min(watch["interval"], _FIRST_S))
             asked = {**self.connection(), "gather": ["health_detailed"]}
             answer = self.ask("pipeline_info", asked)
-            seen = observe(answer, age_max_s=given["age_max"], skew_max_s=given["skew_max"])
+            ages = {"age_max_s": given["age_max"], "skew_max_s": given["skew_max"]}
+            seen = observe(answer, **ages, counting=given["counting"])
             samples.append(sample(answer, seen, rung.get("cause", ""), len(samples) + 1))
             self.tell([sample_line(samples[-1], watch["samples"])])
             state = outcome(samples, watch["samples"], watch["good"])

@@ -60,7 +60,7 @@ options:
     type: str
   state_dir:
     description:
-      - Also give the overrides (M(media_ops.runbook.service_config)) and the last recovery
+      - Also give the overrides (M(media_ops.runbook.service_config)), the last recovery and what is muted
         (M(media_ops.runbook.guard)) on record in this state directory of the host, so that a check which looks at them
         needs no second connection to the host.
     type: path
@@ -189,6 +189,21 @@ overrides:
       description: Each with C(name), C(value), C(since), C(until), C(expired) and C(why).
       type: list
       elements: dict
+mutes:
+  description: What a person has muted (M(media_ops.runbook.guard)), what is over by now among it.
+  returned: with O(state_dir)
+  type: dict
+  contains:
+    state:
+      description: V(ok), or V(denied) where it cannot be read.
+      type: str
+    reason:
+      description: Why it cannot be read. Empty when RV(mutes.state) is V(ok).
+      type: str
+    mutes:
+      description: Each with C(what), C(name), C(reason), C(by), C(since) and C(until).
+      type: list
+      elements: dict
 recovered_at:
   description:
     - When the host was last seen to recover after a response, within the last hour. Null where it was not, and where
@@ -225,6 +240,7 @@ from ..module_utils.api.settings import api_argument_spec
 from ..module_utils.errors import run_module
 from ..module_utils.service.on_record import overrides_on_record
 from ..module_utils.state.guard import last_recovery
+from ..module_utils.state.mutes import mutes_on_record
 
 
 def main() -> None:
@@ -247,7 +263,7 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    kept = {"overrides": overrides_on_record, "recovered_at": last_recovery}
+    kept = {"overrides": overrides_on_record, "recovered_at": last_recovery, "mutes": mutes_on_record}
     run_module(module, lambda: pipeline_info(module.params, kept, warn=module.warn, hide=module.no_log_values.add))
 
 

@@ -57,6 +57,12 @@ options:
     description: How many seconds the host's clock may differ.
     type: float
     required: true
+  counting:
+    description:
+      - RV(media_ops.runbook.check#module:counting), so that what is muted, or of too few operations, keeps no host from
+        being well again.
+    type: dict
+    default: {}
   looks:
     description: By subject, the C(module) and its C(args), C(policy_looks).
     type: dict
@@ -73,6 +79,7 @@ EXAMPLES = r"""
     watch: {samples: 5, interval: 10, good: 3}
     age_max: "{{ policy_answer_age_max }}"
     skew_max: "{{ policy_clock_skew_max }}"
+    counting: "{{ healthcheck_result.counting }}"
     looks: "{{ policy_looks }}"
   register: verified
 """

@@ -86,14 +86,6 @@ def _unreadable(why: object) -> UnreadableMutesError:
     return UnreadableMutesError(f"{MUTES} cannot be read: {one_line(why, 120)}. The playbook automation_unmute clears it")
 
 
-def write_mutes(directory: int, mutes: Sequence[Mute]) -> None:
-    """Replace what is muted."""
-    if len(mutes) > _MAX:
-        raise MediaOpsError(f"{len(mutes)} things are muted on the host: {_MAX} are possible, end some first")
-    data = json.dumps({"version": _VERSION, "mutes": list(mutes)}, sort_keys=True).encode() + b"\n"
-    replace_file(directory, MUTES, data, 0o600, MUTES)
-
-
 def set_mutes_aside(directory: int) -> None:
     """Put a file that cannot be read out of the way."""
     with failing(f"cannot set {MUTES} aside"):
@@ -121,9 +113,45 @@ def mutes_on_record(state_dir: str) -> dict[str, Any]:
         return {"state": "denied", "reason": one_line(error), "mutes": []}
 
 
-def mutes_in_force(directory: int) -> tuple[list[Mute], str]:
-    """What is muted now by this host's clock, and why that is not known."""
-    try:
-        return holding(read_mutes(directory), utc_now()), ""
-    except MediaOpsError as error:
-        return [], one_line(error)
+class Mutes:
+    """What is muted on the host. With ``dry`` nothing of it is changed."""
+
+    def __init__(self, directory: int, now: datetime, *, dry: bool) -> None:
+        self._directory, self._now, self._dry = directory, now, dry
+
+    def holding(self) -> tuple[list[Mute], str]:
+        """What is muted now by this host's clock, and why that is not known."""
+        try:
+            return holding(read_mutes(self._directory), self._now), ""
+        except UnreadableMutesError as error:
+            return [], one_line(error)
+
+    def begin(self, mute: Mute) -> list[str]:
+        """Mute something, in the place of an earlier mute of it; the name of a file that could not be read."""
+        known, cleared = self._known()
+        self._write([row for row in known if mute_name(row) != mute_name(mute)] + [mute])
+        return cleared
+
+    def end(self, name: str) -> tuple[list[Mute], list[str]]:
+        """End the mute of a name, or ``all``; those that held, and the name of a file that could not be read."""
+        known, cleared = self._known()
+        ended = [row for row in known if name in ("all", mute_name(row))]
+        if ended:
+            self._write([row for row in known if row not in ended])
+        return ended, cleared
+
+    def _known(self) -> tuple[list[Mute], list[str]]:
+        """Those that hold. By this word of a person, what cannot be read is put out of the way."""
+        try:
+            return holding(read_mutes(self._directory), self._now), []
+        except UnreadableMutesError:
+            if not self._dry:
+                set_mutes_aside(self._directory)
+            return [], [MUTES]
+
+    def _write(self, mutes: Sequence[Mute]) -> None:
+        if len(mutes) > _MAX:
+            raise MediaOpsError(f"{len(mutes)} things are muted on the host: {_MAX} are possible, end some first")
+        if not self._dry:
+            data = json.dumps({"version": _VERSION, "mutes": list(mutes)}, sort_keys=True).encode() + b"\n"
+            replace_file(self._directory, MUTES, data, 0o600, MUTES)

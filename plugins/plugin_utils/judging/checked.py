@@ -38,7 +38,7 @@ def checked(
         answer: of pipeline_info, also where the host was unreachable or the module failed.
         run_by: which check it is.
         policy: ``checks``, ``incidents``, ``error_causes``, ``answer_age_max``, ``clock_skew_max``, ``alert_age_max``,
-            ``rate_operations_min`` and ``rate_components``.
+            ``rate_operations_min``, ``rate_components`` and ``mute_max``.
         log: the answer of log_digest_info, where it was asked.
         more: observations from elsewhere, which count only where the host gave an answer itself.
         mutes: those that the controller knows of for the host; what is over counts no longer.
@@ -49,10 +49,11 @@ def checked(
         PolicyError: the check table contradicts itself, or has no row for it.
         OptionError: an age of the policy is no number above 0.
     """
-    held = in_force(mutes, now=now)
+    # Another controller's clock may be ahead of this one's.
+    longest = _positive(policy, "mute_max") + _positive(policy, "clock_skew_max")
+    held = in_force(mutes, now=now, longest_s=longest)
     counting = counting_of(policy, held, service_offset_s)
-    ages = {"age_max_s": _positive(policy, "answer_age_max"), "skew_max_s": _positive(policy, "clock_skew_max")}
-    observations = observe(answer, **ages, counting=counting)
+    observations = observe(answer, **ages_of(policy), counting=counting)
     if log is not None:
         observations["log_errors"] = observe_log(log)
     if not observations["host"]["fault"]:
@@ -69,6 +70,15 @@ def checked(
         "mutes": held,
         "counting": counting,
     }
+
+
+def ages_of(policy: Json) -> dict[str, float]:
+    """The ages of an answer by which :func:`observe` judges its date.
+
+    Raises:
+        OptionError: one is no number above 0.
+    """
+    return {"age_max_s": _positive(policy, "answer_age_max"), "skew_max_s": _positive(policy, "clock_skew_max")}
 
 
 def counting_of(policy: Json, mutes: Sequence[Mute], service_offset_s: float | None = None) -> Counting:

@@ -6,30 +6,59 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from ...module_utils.shapes import STATES, Json, mapping, one_line
-from ...module_utils.state.mutes import Mute, is_mute, mute_name
-from ...module_utils.times import from_text
+from ...module_utils.state.mutes import KINDS, Mute, is_mute, mute_name, sound_mute
+from ...module_utils.times import from_text, to_text
 from .shapes import Observation, Verdict, observation
 
 
-def in_force(*kept: object, now: datetime) -> list[Mute]:
-    """The mutes of some lists that hold at a moment; of several of one thing the one that holds longest.
+def in_force(rows: Iterable[object], *, now: datetime, longest_s: float) -> list[Mute]:
+    """The mutes that hold at a moment; of several of one thing the newest.
 
     Args:
-        kept: lists of mutes, as a host or the controller keeps them; what is none is left out.
+        rows: mutes, as a host or the controller keeps them; what is none is left out.
         now: by the controller's clock, as their ends are.
+        longest_s: for how many seconds anything may be muted. What would be muted for longer is not: no file of a host
+            mutes it for ever.
     """
     found: dict[str, Mute] = {}
-    for rows in kept:
-        for row in rows if isinstance(rows, Sequence) and not isinstance(rows, str) else []:
-            if is_mute(row) and (end := from_text(row["until"])) is not None and end > now:
-                before = found.get(mute_name(row))
-                if before is None or str(before["until"]) < str(row["until"]):
-                    found[mute_name(row)] = row
+    for row in rows:
+        if not is_mute(row):
+            continue
+        mute = sound_mute(row, "mutes")
+        end = from_text(mute["until"])
+        if end is None or not now < end <= now + timedelta(seconds=longest_s):
+            continue
+        before = found.get(mute_name(mute))
+        if before is None or before["since"] <= mute["since"]:
+            found[mute_name(mute)] = mute
     return [found[name] for name in sorted(found)]
+
+
+def parsed(text: str) -> tuple[str, str]:
+    """Kind and name of what a person names: ``component:ffmpeg``, ``check:clock``, ``host``.
+
+    Raises:
+        ValueError: it is none of these.
+    """
+    what, colon, name = text.strip().partition(":")
+    if what not in KINDS or (what == "host") == bool(colon) or (colon and not name.strip()):
+        raise ValueError("component:NAME, check:NAME or host is needed")
+    return what, name.strip()
+
+
+def made(text: str, *, reason: str, by: str, seconds: float, now: datetime) -> Mute:
+    """A mute that begins now; what it names is looked at by who asks for it.
+
+    Raises:
+        ValueError: it names nothing that can be muted.
+    """
+    what, name = parsed(text)
+    until = to_text(now + timedelta(seconds=seconds))
+    return {"what": what, "name": name, "reason": reason, "by": by, "since": to_text(now), "until": until}
 
 
 def said(mute: Mapping[str, Any]) -> str:

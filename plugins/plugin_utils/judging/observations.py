@@ -196,11 +196,28 @@ def _host(result: object) -> Observation:
     return observation(None, "state", fault=fault, reason=reason)
 
 
-def service_offset(result: object) -> timedelta | None:
-    """How far the health that was asked for last is dated ahead of the host's clock; None where it has no date."""
+def moving_offset(first: object, second: object) -> float | None:
+    """How many seconds the service's times are ahead of the host's clock, by two answers of which one came later.
+
+    A service that hangs repeats a date; one whose clock or zone is another's goes on with it. Only then the date that is
+    off says nothing against the answer.
+
+    Args:
+        first: result of pipeline_info with ``health_detailed``, which the service keeps in no cache.
+        second: the same, asked later.
+    """
+    before, after = _dated(first), _dated(second)
+    if before is None or after is None or after[0] <= before[0]:
+        return None
+    offsets = [(moment - read).total_seconds() for moment, read in (before, after)]
+    return round(sum(offsets) / 2) if abs(offsets[1] - offsets[0]) <= _MOVES_WITHIN_S else None
+
+
+def _dated(result: object) -> tuple[datetime, datetime] | None:
+    """Of which moment the health is by itself, and when it was read by the host's clock."""
     answer = _Answer("health_detailed", mapping(mapping(result).get("endpoints")).get("health_detailed"))
     moment = from_text(answer.data.get("timestamp")) if answer.ok else None
-    return moment - answer.fetched_at if moment and answer.fetched_at else None
+    return (moment, answer.fetched_at) if moment and answer.fetched_at else None
 
 
 def is_dated_off(observations: Mapping[str, Observation]) -> bool:
