@@ -47,8 +47,16 @@ class ActionModule(HostAction):
             log = self.ask("log_digest_info", given["log"])
         offset, mutes = self._service_offset(answer, connection, policy), self._mutes(answer, given["mutes_dir"])
         now = utc_now()
-        about = {"log": log, "more": more, "mutes": mutes, "service_offset_s": offset, "now": now}
-        found = checked(answer, run_by=given["run_by"], policy=policy, **about)
+        found = checked(
+            answer,
+            run_by=given["run_by"],
+            policy=policy,
+            log=log,
+            more=more,
+            mutes=mutes,
+            service_offset_s=offset,
+            now=now,
+        )
         answers = answer.get("endpoints") or {}
         return {
             **found,
@@ -60,7 +68,8 @@ class ActionModule(HostAction):
 
     def _service_offset(self, answer: Json, connection: Json, policy: Json) -> float | None:
         """How far the times of a service that goes on are off; None where they are not, or it does not."""
-        if not is_dated_off(observe(answer, **ages_of(policy))):
+        age_max_s, skew_max_s = ages_of(policy)
+        if not is_dated_off(observe(answer, age_max_s=age_max_s, skew_max_s=skew_max_s)):
             return None
         asked = {**connection, "gather": ["health_detailed"]}
         first = self.ask("pipeline_info", asked)

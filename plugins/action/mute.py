@@ -12,7 +12,7 @@ from ..module_utils.shapes import Json, one_line
 from ..module_utils.state.mutes import mute_name, sound_mute
 from ..module_utils.times import utc_now
 from ..plugin_utils.host_action import HostAction
-from ..plugin_utils.judging.muting import made, said
+from ..plugin_utils.judging.muting import made, parsed, said
 from ..plugin_utils.mutes_kept import known_mutes, remember_mutes
 
 
@@ -26,7 +26,7 @@ class ActionModule(HostAction):
             mute = self._mute(given)
             name, wanted["mute"] = mute_name(mute), mute
         else:
-            mute, name = None, given["mute"].strip()
+            mute, name = None, _named(given["mute"])
             wanted |= {"unmute": name, "owner": given["owner"]}
         answer = self.ask("guard", wanted)
         known, _unread = known_mutes(given["mutes_dir"], self.host)
@@ -62,6 +62,15 @@ class ActionModule(HostAction):
         except MediaOpsError as error:
             return f"the controller does not remember it: {one_line(error, 200)}"
         return ""
+
+
+def _named(text: str) -> str:
+    if text.strip() == "all":
+        return "all"
+    try:
+        return ":".join(filter(None, parsed(text)))
+    except ValueError as error:
+        raise OptionError("mute", text, str(error)) from error
 
 
 def _lines(mutes: list[Any], answer: Json) -> list[str]:

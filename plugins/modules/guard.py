@@ -51,7 +51,7 @@ options:
     type: path
     default: /var/lib/media-ops
   run_id:
-    description: What names the run. Needed with V(leased), V(released), V(recorded), V(muted) and V(unmuted) of O(state).
+    description: What names the run. Needed with V(leased), V(released), V(recorded), V(muted), V(unmuted) of O(state).
     type: str
   reason:
     description: Why, in one line for people. Needed with V(leased) and V(paused) of O(state).

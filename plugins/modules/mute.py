@@ -12,8 +12,8 @@ version_added: 0.1.0
 author:
   - media_ops.runbook contributors (@media-ops)
 description:
-  - What is muted is looked at and kept as before, and counts for no state, exit code, message, breaker or incident until
-    the mute ends by itself. It is shown wherever it would have counted.
+  - What is muted is looked at and kept as before, and counts for no state, exit code, message, breaker or incident
+    until the mute ends by itself. It is shown wherever it would have counted.
   - The mute is kept and recorded on the host (M(media_ops.runbook.guard)). The controller remembers it in O(mutes_dir),
     so that a host that is down stays muted; where the host cannot be reached now, the controller alone keeps it.
 extends_documentation_fragment:

@@ -17,7 +17,7 @@ from typing import Any
 
 from ..errors import MediaOpsError, OptionError
 from ..shapes import json_object, one_line
-from ..times import from_text, utc_now
+from ..times import from_text
 from .directory import existing, failing, read_if_there, replace_file
 
 Mute = dict[str, Any]
@@ -55,7 +55,9 @@ def sound_mute(given: object, option: str) -> Mute:
         OptionError: it is none; names ``option``.
     """
     if not is_mute(given):
-        raise OptionError(option, one_line(given, 120), "what, name, a reason, by, since and the end, until, are needed")
+        raise OptionError(
+            option, one_line(given, 120), "what, name, a reason, by, since and the end, until, are needed"
+        )
     return {key: one_line(given[key], 300) for key in _KEYS}  # type: ignore[index]  # it is a mapping
 
 
@@ -83,7 +85,9 @@ def read_mutes(directory: int) -> list[Mute]:
 
 
 def _unreadable(why: object) -> UnreadableMutesError:
-    return UnreadableMutesError(f"{MUTES} cannot be read: {one_line(why, 120)}. The playbook automation_unmute clears it")
+    return UnreadableMutesError(
+        f"{MUTES} cannot be read: {one_line(why, 120)}. The playbook automation_unmute clears it"
+    )
 
 
 def set_mutes_aside(directory: int) -> None:

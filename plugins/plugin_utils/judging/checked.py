@@ -53,7 +53,8 @@ def checked(
     longest = _positive(policy, "mute_max") + _positive(policy, "clock_skew_max")
     held = in_force(mutes, now=now, longest_s=longest)
     counting = counting_of(policy, held, service_offset_s)
-    observations = observe(answer, **ages_of(policy), counting=counting)
+    age_max_s, skew_max_s = ages_of(policy)
+    observations = observe(answer, age_max_s=age_max_s, skew_max_s=skew_max_s, counting=counting)
     if log is not None:
         observations["log_errors"] = observe_log(log)
     if not observations["host"]["fault"]:
@@ -72,13 +73,13 @@ def checked(
     }
 
 
-def ages_of(policy: Json) -> dict[str, float]:
-    """The ages of an answer by which :func:`observe` judges its date.
+def ages_of(policy: Json) -> tuple[float, float]:
+    """How old an answer may be, and how far ahead of the host's clock it may be dated, in seconds.
 
     Raises:
         OptionError: one is no number above 0.
     """
-    return {"age_max_s": _positive(policy, "answer_age_max"), "skew_max_s": _positive(policy, "clock_skew_max")}
+    return _positive(policy, "answer_age_max"), _positive(policy, "clock_skew_max")
 
 
 def counting_of(policy: Json, mutes: Sequence[Mute], service_offset_s: float | None = None) -> Counting:

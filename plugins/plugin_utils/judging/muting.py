@@ -93,7 +93,13 @@ def without_muted(verdicts: Sequence[Verdict], mutes: Iterable[Mute]) -> list[Ve
     for one in verdicts:
         mute = host or by_check.get(one["check"])
         found.append(one if mute is None or one.get("muted") else _muted(one, mute))
-    return sorted(found, key=lambda one: -STATES.index(one["state"]))
+    return sorted(found, key=_rank)
+
+
+def _rank(one: Verdict) -> tuple[int, int]:
+    """Worst first, and among those that are ok what is so by a mute alone."""
+    muted = one.get("muted")
+    return -STATES.index(one["state"]), -STATES.index(muted["state"]) if muted else 0
 
 
 def _muted(one: Verdict, mute: Mute) -> Verdict:
@@ -102,6 +108,29 @@ def _muted(one: Verdict, mute: Mute) -> Verdict:
         return made
     message = one_line(f"{one['message']} ({one['state']}, {said(mute)})", 500)
     return {**made, "state": "ok", "message": message, "action": "", "playbook": ""}
+
+
+def muted_findings(mute: Mapping[str, Any], found: Json) -> list[str]:
+    """What counts for nothing by a mute, a line for each.
+
+    Args:
+        mute: that holds.
+        found: on the host, ``verdicts`` and ``details``.
+    """
+    if mute["what"] == "component":
+        rows = mapping(found.get("details")).get("components") or []
+        return [
+            f"{row['component']} is {row['status']}: {row['message']}"
+            for row in rows
+            if row["component"] == mute["name"] and row["status"] != "healthy"
+        ]
+    of_it = [
+        one
+        for one in found.get("verdicts") or []
+        if (mapping(one.get("muted")).get("what"), mapping(one.get("muted")).get("name"))
+        == (mute["what"], mute["name"])
+    ]
+    return [str(one["message"]) for one in of_it if one["muted"]["state"] != "ok"]
 
 
 def observe_mutes(answer: object, mutes: Sequence[Mapping[str, Any]]) -> Observation:

@@ -199,8 +199,8 @@ def _host(result: object) -> Observation:
 def moving_offset(first: object, second: object) -> float | None:
     """How many seconds the service's times are ahead of the host's clock, by two answers of which one came later.
 
-    A service that hangs repeats a date; one whose clock or zone is another's goes on with it. Only then the date that is
-    off says nothing against the answer.
+    A service that hangs repeats a date; one whose clock or zone is another's goes on with it, and only then the date
+    says nothing against the answer.
 
     Args:
         first: result of pipeline_info with ``health_detailed``, which the service keeps in no cache.
@@ -498,7 +498,10 @@ def _alerts(answer: _Answer, clock: _Clock) -> dict[str, Observation]:
         notes = [_titled(once[0])] if once else []
         if len(since) < len(found) and recovered:
             notes.append(f"{len(found) - len(since)} more from before the recovery of {to_text(recovered)}")
-        return {"value": len(once), "note": "; ".join([*notes, *_left_out(0, len(since) - len(heard), len(heard) - len(once))])}
+        return {
+            "value": len(once),
+            "note": "; ".join([*notes, *_left_out(0, len(since) - len(heard), len(heard) - len(once))]),
+        }
 
     def _left_out(old: int, muted: int, again: int) -> list[str]:
         return [

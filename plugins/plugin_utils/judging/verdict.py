@@ -77,7 +77,7 @@ _ACTIONS = {
     "unreachable": "Check that the service runs and listens: systemctl status, then playbook incident_critical_system",
     "timeout": "The service hangs or the host is overloaded: playbook incident_critical_system",
     "auth": "Renew the API token (media_ops_api_token): it is missing, expired or not accepted",
-    "clock": "Set the clock or the zone right that is off: timedatectl on the host; the service must write its times in UTC",
+    "clock": "Set right the clock or the zone that is off (timedatectl); the service must write its times in UTC",
     "stale": "Compare the clocks of host and service; a service that repeats old answers hangs",
 }
 
@@ -185,7 +185,11 @@ def _needs_problem(needs: object, unit: str) -> str:
     if not isinstance(needs, Mapping) or set(needs) != {"observation", "at_least"} or unit != "ratio":
         return "an observation and at_least are needed, of a ratio"
     least = bound_of(needs["at_least"])
-    return "" if least is not None and least >= 0 else f"at_least is {needs['at_least']!r}: a number of 0 or more is needed"
+    return (
+        ""
+        if least is not None and least >= 0
+        else f"at_least is {needs['at_least']!r}: a number of 0 or more is needed"
+    )
 
 
 def _option(row: Json, state: str) -> str:
