@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The guards of a host: lease, ledger, caps, pause switch, mutes. They live in its state directory and serve every controller.
+"""The guards of a host: lease, ledger, caps, pause, mutes. They live in its state directory and serve every controller.
 
 Each call holds the lock of the kernel on ``guard.flock``, so that two controllers cannot decide at once. Between calls
 the lease in ``lease.json`` says who may act, and until when.

@@ -193,7 +193,7 @@ def _facts(params: Mapping[str, Any]) -> _Facts:
         params["guard"],
         params["breaker_open"],
         overrides,
-        [sound_mute(mute, "mutes") for mute in params["mutes"]],
+        [sound_mute(mute, "mutes") for mute in params.get("mutes") or []],
         utc_now(),
     )
 

@@ -11,10 +11,10 @@ from typing import Any
 
 from ...module_utils.errors import OptionError
 from ...module_utils.shapes import Json, mapping, number, one_line
-from ...module_utils.state.mutes import Mute
+from ...module_utils.state.mutes import Mute, mute_name
 from ...module_utils.times import to_text, utc_now
 from .counting import Counting
-from .muting import in_force, muted_components, observe_mutes, without_muted
+from .muting import in_force, muted_components, said, without_muted
 from .observations import details, observe, observe_log
 from .routing import route
 from .shapes import Observation, verdict
@@ -59,7 +59,7 @@ def checked(
         observations["log_errors"] = observe_log(log)
     if not observations["host"]["fault"]:
         # What is known without the host proves nothing of how it is now.
-        observations.update({"mutes": observe_mutes(answer.get("mutes"), held), **(more or {})})
+        observations.update(more or {})
     found = details(answer, log, counting)
     verdicts = without_muted(judge(observations, policy["checks"], run_by), held)
     return {
@@ -98,6 +98,7 @@ def counting_of(policy: Json, mutes: Sequence[Mute], service_offset_s: float | N
         "rate_operations_min": least,
         "rate_components": [str(name) for name in rates],
         "muted": muted_components(mutes),
+        "held": [f"{mute_name(mute)} {said(mute)}" for mute in mutes],
     }
     if service_offset_s:
         found["service_offset_s"] = service_offset_s

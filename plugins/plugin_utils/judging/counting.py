@@ -19,6 +19,7 @@ class Counting(TypedDict, total=False):
         rate_operations_min: of fewer operations no rate is critical.
         rate_components: components whose state is such a rate.
         muted: by component, who muted it, until when and why, for people.
+        held: what is muted now, a line each.
         service_offset_s: how many seconds the service's times are known to be ahead of the host's clock.
     """
 
@@ -26,6 +27,7 @@ class Counting(TypedDict, total=False):
     rate_operations_min: float
     rate_components: list[str]
     muted: dict[str, str]
+    held: list[str]
     service_offset_s: float
 
 

@@ -12,7 +12,7 @@ from typing import Any
 from ...module_utils.shapes import STATES, Json, mapping, one_line
 from ...module_utils.state.mutes import KINDS, Mute, is_mute, mute_name, sound_mute
 from ...module_utils.times import from_text, to_text
-from .shapes import Observation, Verdict, observation
+from .shapes import Verdict
 
 
 def in_force(rows: Iterable[object], *, now: datetime, longest_s: float) -> list[Mute]:
@@ -76,9 +76,9 @@ def muted_host(mutes: Iterable[Mapping[str, Any]]) -> str:
     return next((said(mute) for mute in mutes if mute["what"] == "host"), "")
 
 
-def is_muted_host(verdicts: Iterable[Json]) -> bool:
+def is_muted_host(verdicts: Iterable[object]) -> bool:
     """Whether verdicts are those of a host that is muted as a whole."""
-    return any(mapping(one.get("muted")).get("what") == "host" for one in verdicts)
+    return any(mapping(mapping(one).get("muted")).get("what") == "host" for one in verdicts)
 
 
 def without_muted(verdicts: Sequence[Verdict], mutes: Iterable[Mute]) -> list[Verdict]:
@@ -131,19 +131,3 @@ def muted_findings(mute: Mapping[str, Any], found: Json) -> list[str]:
         == (mute["what"], mute["name"])
     ]
     return [str(one["message"]) for one in of_it if one["muted"]["state"] != "ok"]
-
-
-def observe_mutes(answer: object, mutes: Sequence[Mapping[str, Any]]) -> Observation:
-    """How many mutes hold, all of them named; a fault where those that the host keeps cannot be read.
-
-    Args:
-        answer: key ``mutes`` of pipeline_info's result; None where it was not asked for.
-        mutes: those in force.
-    """
-    if answer is None:
-        return observation(None, "count", applicable=False, note="not asked for")
-    kept = mapping(answer)
-    if kept.get("state") != "ok":
-        reason = one_line(kept.get("reason") or "the mutes cannot be read")
-        return observation(None, "count", fault="missing", reason=f"{reason}; what they mute counts")
-    return observation(len(mutes), "count", note="; ".join(f"{mute_name(mute)} {said(mute)}" for mute in mutes))

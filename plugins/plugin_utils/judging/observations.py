@@ -55,6 +55,7 @@ def observe(
     counting = counting or {}
     clock = _Clock(age_max_s, skew_max_s, from_text(mapping(result).get("recovered_at")), counting)
     found.update(_overrides(mapping(result)))
+    found.update(_mutes(mapping(result), counting))
     found.update(_clock_offset(mapping(result), counting))
     found.update(_health(endpoints, clock, counting))
     for name, reader in (("stats", _stats), ("metrics", _metrics), ("sessions", _sessions), ("alerts", _alerts)):
@@ -264,6 +265,17 @@ def _overrides(result: Json) -> dict[str, Observation]:
         for row in map(mapping, rows[:_LIST_MAX])
     ]
     return {"overrides": observation(len(rows), "count", note=", ".join(named))}
+
+
+def _mutes(result: Json, counting: Counting) -> dict[str, Observation]:
+    """How many mutes hold, all of them named. Those that the host keeps and nobody can read mute nothing."""
+    if "mutes" not in result:
+        return {"mutes": observation(None, "count", applicable=False, note="not asked for")}
+    answer, held = mapping(result["mutes"]), counting.get("held") or []
+    if answer.get("state") != "ok":
+        reason = f"{one_line(answer.get('reason') or 'the mutes cannot be read')}; what they mute counts"
+        return {"mutes": observation(None, "count", fault="missing", reason=reason)}
+    return {"mutes": observation(len(held), "count", note="; ".join(held))}
 
 
 def _health(endpoints: Json, clock: _Clock, counting: Counting) -> dict[str, Observation]:

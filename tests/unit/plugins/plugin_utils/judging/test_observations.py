@@ -134,6 +134,7 @@ def test_sound_answers_give_values() -> None:
     assert {name: o["value"] for name, o in found.items() if not o["fault"]} == {
         "host": "reached",
         "overrides": None,
+        "mutes": None,
         "clock_offset": None,
         "overall_status": "healthy",
         "component_system_resources": "healthy",
@@ -191,7 +192,7 @@ def test_no_operations_is_nothing_to_judge() -> None:
         ({"total_operations": 1.5}, "total_operations_24h", "wrong_type", "whole"),
         ({"average_duration": [1]}, "average_duration_24h", "wrong_type", "[1]"),
         ({"generated_at": "2026-11-24T02:00:00"}, "error_rate_24h", "stale", "4.0 h before"),
-        ({"generated_at": "2026-11-24T08:00:00"}, "error_rate_24h", "stale", "2.0 h ahead"),
+        ({"generated_at": "2026-11-24T08:00:00"}, "error_rate_24h", "clock", "2.0 h ahead"),
         ({"generated_at": "yesterday"}, "error_rate_24h", "wrong_type", "yesterday"),
         ({"time_period_hours": 1}, "error_rate_24h", "unknown_value", "1 h"),
     ],
