@@ -12,7 +12,7 @@ from .shapes import one_line
 
 _LAST_LINES = 3
 _LONG = 65536
-_BANNER = re.compile(r"ff(?:mpeg|probe) version \S+ Copyright")
+_BANNER = re.compile(r"ff(?:mpeg|probe) version \S+[^\r\n]{0,120}? Copyright \(c\)")
 # The banner ends with the versions of the libraries: "libpostproc    58.  3.100 / 58.  3.100".
 _LIBRARY = re.compile(r"lib[a-z]+\s+\d+\.\s*\d+\.\s*\d+ */\s*\d+\.\s*\d+\.\s*\d+")
 _OF_BANNER = re.compile(r"ff(?:mpeg|probe) version |built with |configuration: |lib[a-z]+ +\d+\. *\d+\. *\d+")
@@ -37,6 +37,10 @@ def cause(message: object, limit: int = 300) -> str:
         text = f"{text[: _LONG // 2]}\n{text[-_LONG // 2 :]}"
     if "\n" not in text and "\\n" in text:  # written with repr(), as by an f-string with {stderr!r}
         text = text.replace("\\r", "\n").replace("\\n", "\n")
+    return _cause(text, limit) or one_line(text, limit)
+
+
+def _cause(text: str, limit: int) -> str:
     banner = _BANNER.search(text)
     if banner:
         return _of_ffmpeg(text, banner.start(), limit)
@@ -62,11 +66,11 @@ def _of_ffmpeg(text: str, at: int, limit: int) -> str:
 
 
 def _lines(text: str) -> list[str]:
-    return [line for line in (part.strip() for part in re.split(r"[\r\n]+", text)) if line]
+    return [line for line in (part.strip() for part in re.split(r"[\r\n]+", text)) if line.strip("'\"")]
 
 
 def _joined(head: str, lines: list[str], limit: int) -> str:
-    head = one_line(head.strip().rstrip(":"), limit // 3)
+    head = one_line(head.strip().rstrip(":'\" "), limit // 3)
     # Of the last lines the very last counts most: what is too long loses its beginning.
     tail = one_line("; ".join(line[-limit:] for line in lines), limit * (_LAST_LINES + 1))
     room = limit - len(head) - 2 if head else limit

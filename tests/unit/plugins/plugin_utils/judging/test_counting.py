@@ -39,8 +39,12 @@ def alerts(*rows: tuple[float, str | None], level: str = "critical", **changes: 
     """Alerts, each with its age in hours and its session, the newest first."""
     made = [
         {
-            **{"id": str(at), "level": level, "title": "Merge failed", "message": "no space left on device"},
-            **{"timestamp": (NOW - timedelta(hours=age)).strftime("%Y-%m-%dT%H:%M:%S"), "session_id": session},
+            "id": str(at),
+            "level": level,
+            "title": "Merge failed",
+            "message": "no space left on device",
+            "timestamp": (NOW - timedelta(hours=age)).strftime("%Y-%m-%dT%H:%M:%S"),
+            "session_id": session,
         }
         for at, (age, session) in enumerate(rows)
     ]

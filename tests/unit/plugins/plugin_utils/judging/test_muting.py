@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.media_ops.runbook.plugins.module_utils.state.mutes import mute_name
-from ansible_collections.media_ops.runbook.plugins.module_utils.times import from_text, to_text
+from ansible_collections.media_ops.runbook.plugins.module_utils.times import to_text
 from ansible_collections.media_ops.runbook.plugins.plugin_utils.judging.checked import broken_off, checked
 from ansible_collections.media_ops.runbook.plugins.plugin_utils.judging.muting import in_force, made, parsed
 from ansible_collections.media_ops.runbook.plugins.plugin_utils.judging.verdict import host_state
@@ -17,7 +17,7 @@ from tests.unit.plugins import factories as f
 from tests.unit.plugins.policy import policy
 
 POLICY = {name.removeprefix("policy_"): value for name, value in policy().items()}
-NOW = from_text(f.NOW) or datetime.min
+NOW = datetime.fromisoformat(f.NOW)
 DAY = 86400
 
 
