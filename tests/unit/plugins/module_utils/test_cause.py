@@ -32,6 +32,11 @@ LAST = (
     "Error opening input file /srv/a/prepared_01.mp4.; "
     "Error opening input files: Invalid data found when processing input"
 )
+TRACEBACK = """Upload failed
+Traceback (most recent call last):
+  File "a.py", line 3, in put
+    x()
+botocore.exceptions.ClientError: Access Denied"""
 
 
 def real(version: str) -> str:
@@ -52,8 +57,7 @@ def real(version: str) -> str:
         (" ".join(f"Merge failed: {BANNER}Conversion failed!".split()), "Merge failed: Conversion failed!"),
         (f"Merge failed: {BANNER[:200]}", "Merge failed: of ffmpeg's output only its banner was kept"),
         (
-            'Upload failed\nTraceback (most recent call last):\n  File "a.py", line 3, in put\n    x()\n'
-            "botocore.exceptions.ClientError: Access Denied",
+            TRACEBACK,
             "Upload failed: botocore.exceptions.ClientError: Access Denied",
         ),
     ],

@@ -38,8 +38,12 @@ GUARD = {
     "pause": None,
 }
 MUTE = {
-    **{"what": "component", "name": "ffmpeg", "reason": "a bug", "by": "alice"},
-    **{"since": "2026-11-24T05:00:00Z", "until": "2026-11-24T07:00:00Z"},
+    "what": "component",
+    "name": "ffmpeg",
+    "reason": "a bug",
+    "by": "alice",
+    "since": "2026-11-24T05:00:00Z",
+    "until": "2026-11-24T07:00:00Z",
 }
 
 
