@@ -21,6 +21,7 @@ from ansible_collections.media_ops.runbook.plugins.plugin_utils.report.telling i
     Findings,
     Told,
     Way,
+    host_states,
     tell_all,
     tell_of_report,
     way_of,
