@@ -13,11 +13,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Callable
 
-from ...module_utils.cause import cause
 from ...module_utils.clock import said as clock_said
 from ...module_utils.sessions.active import active_sessions
 from ...module_utils.shapes import Json, mapping, number, one_line
 from ...module_utils.times import from_text, to_text
+from .cause import cause
 from .counting import Apart, Counting, counted, set_apart
 from .shapes import Observation, observation
 

@@ -1,14 +1,13 @@
 # Copyright: (c) 2026, media_ops.runbook contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-
 """What a long message of a service says at its end, for people: before it stand ffmpeg's banner, or a traceback."""
 
 from __future__ import annotations
 
 import re
 
-from .shapes import one_line
+from ...module_utils.shapes import one_line
 
 _LAST_LINES = 3
 _LONG = 65536

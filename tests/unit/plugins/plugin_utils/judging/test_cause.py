@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.media_ops.runbook.plugins.module_utils.cause import cause
+from ansible_collections.media_ops.runbook.plugins.plugin_utils.judging.cause import cause
 from hypothesis import given
 from hypothesis import strategies as st
 
