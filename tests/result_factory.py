@@ -171,8 +171,8 @@ def muted() -> dict[str, Any]:
         name: checked(raw, run_by="morning", policy=policy_of, mutes=mutes[name], now=_END)
         for name, raw in {"media1": sick, "media2": SSH_DOWN}.items()
     }
-    options = {"run": RUN, "contacts": CONTACTS, "fail_on": ["critical", "unknown"]}
-    return build(hosts, commands=Commands(CALL, hosts), **options)
+    commands = Commands(CALL, hosts)
+    return build(hosts, run=RUN, contacts=CONTACTS, fail_on=["critical", "unknown"], commands=commands)
 
 
 def fleet(count: int = 300) -> dict[str, Any]:

@@ -117,7 +117,7 @@ def test_the_policy_is_looked_at_for_roles_that_go_by_it() -> None:
     assert refused(wrong, "prepare", "main").startswith("policy_answer_age_max is 'soon'")
 
 
-MUTED = {"automation_mute": "component:ffmpeg", "automation_mute_reason": "a bug"}
+MUTED: dict[str, Any] = {"automation_mute": "component:ffmpeg", "automation_mute_reason": "a bug"}
 
 
 @pytest.mark.parametrize("mute", ["component:ffmpeg", "check:clock", "check:probed_storage", "host"])
@@ -143,7 +143,7 @@ def test_what_can_be_muted_is_not_refused(mute: str) -> None:
         *(
             ("automation", "mute", {**MUTED, **given}, f"option 'automation_mute_for' is {said}: say for how many")
             for given, said in [
-                ({}, "None"),
+                (dict[str, Any](), "None"),
                 ({"automation_mute_for": 0}, "0"),
                 ({"automation_mute_for": -1}, "-1"),
                 ({"automation_mute_for": "a day"}, "'a day'"),

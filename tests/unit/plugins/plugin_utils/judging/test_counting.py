@@ -179,7 +179,7 @@ def test_a_service_that_goes_on_with_a_date_that_is_off_is_told_by_its_offset(ho
 @pytest.mark.parametrize("hours", [2, -2])
 def test_a_zone_is_named_and_the_state_is_known(hours: float, status: str) -> None:
     shifted = (moment(f.THEN) + timedelta(hours=hours)).strftime("%Y-%m-%dT%H:%M:%S")
-    answers = {
+    answers: dict[str, Any] = {
         "health": f.answer(dated(hours, status=status)),
         "stats": f.answer(f.stats(generated_at=shifted), hours=24),
         "alerts": f.answer({**f.alerts(0), "generated_at": shifted}, level="critical", limit=200),

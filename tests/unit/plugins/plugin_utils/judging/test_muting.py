@@ -98,7 +98,7 @@ def test_a_host_that_is_muted_fails_nothing_though_it_is_down(answer: dict[str, 
 
 def test_what_a_response_finds_can_be_muted() -> None:
     judged = found(mute("check:probed_storage"))
-    response = {"classes": {"storage": "denied"}, "findings": [], "recovered": None, "incidents": []}
+    response: dict[str, Any] = {"classes": {"storage": "denied"}, "findings": [], "recovered": None, "incidents": []}
     ended = amended(judged, response, {"incidents": POLICY["incidents"], "error_causes": {}})
     assert host_state(ended["verdicts"]) == "ok"
     assert verdict(ended, "probed_storage")["muted"]["state"] == "critical"

@@ -426,6 +426,9 @@ def test_what_is_neither_a_host_nor_a_verdict_costs_nothing(fleet: Fleet) -> Non
 
 def test_a_host_that_is_muted_is_not_told_of_though_it_is_down() -> None:
     mute = {"what": "host", "name": "", "reason": "new disk", "by": "", "since": "", "until": "", "state": "unknown"}
-    verdicts = {"media1": [{"check": "overall_status", "state": "ok", "muted": mute}], "media2": [{"check": "x"}]}
+    verdicts: dict[str, Any] = {
+        "media1": [{"check": "overall_status", "state": "ok", "muted": mute}],
+        "media2": [{"check": "x"}],
+    }
     rows = host_states(verdicts, {"media1": GONE, "media2": GONE})
     assert [row["state"] for row in rows] == ["ok", "unknown"]
