@@ -14,6 +14,8 @@ from pathlib import Path
 
 MONITORING = "/api/v1/monitoring"
 JOBS = "/api/v1/jobs"
+SEEN = frozenset({"alerts_twice", "local_times", "rate_of_few", "storage_bug"})
+"""What a real service was seen to do, each by its name in PIPELINE_SEEN."""
 
 
 class SettingError(ValueError):
@@ -81,6 +83,7 @@ class Settings:
     health_hides_document: bool
     sample_seconds: float
     storage: Storage | None
+    seen: frozenset[str]
 
     @property
     def temp_dir(self) -> Path:
@@ -121,6 +124,9 @@ def load(env: Mapping[str, str] = os.environ) -> Settings:
     style = env.get("PIPELINE_HEALTH_503", "") or "document"
     if style not in ("document", "hidden"):
         raise SettingError(f"PIPELINE_HEALTH_503={style!r}: must be document or hidden")
+    seen = frozenset(env.get("PIPELINE_SEEN", "").replace(",", " ").split())
+    if unknown := sorted(seen - SEEN):
+        raise SettingError(f"PIPELINE_SEEN={' '.join(unknown)!r}: only {', '.join(sorted(SEEN))} were seen")
     port_file = env.get("PIPELINE_PORT_FILE", "")
 
     def limits(name: str, warning: float, critical: float) -> tuple[float, float]:
@@ -150,6 +156,7 @@ def load(env: Mapping[str, str] = os.environ) -> Settings:
         health_hides_document=style == "hidden",
         sample_seconds=_number(env, "PIPELINE_SAMPLE_SECONDS", 300, 0.1),
         storage=storage if bucket else None,
+        seen=seen,
     )
 
 
