@@ -137,10 +137,21 @@ class _Clock:
     def __init__(self, age_max_s: float, skew_max_s: float, recovered: datetime | None, counting: Counting) -> None:
         self.recovered = recovered
         self.offset = timedelta(seconds=counting.get("service_offset_s") or 0)
-        self.muted = counting.get("muted") or {}
+        self._counting = counting
         self._age_max = timedelta(seconds=age_max_s)
         self._skew_max = timedelta(seconds=skew_max_s)
         self._alert_age_max_s = counting.get("alert_age_max_s", float("inf"))
+
+    def is_apart(self, alert: Json) -> bool:
+        """Whether an alert is of a component that is muted, or that judged a rate of too few operations."""
+        about = mapping(alert.get("metadata"))
+        name, total = about.get("component"), number(about.get("total_operations"))
+        if not isinstance(name, str):
+            return False
+        few = total is not None and total < (self._counting.get("rate_operations_min") or 0)
+        return name in (self._counting.get("muted") or {}) or (
+            few and name in (self._counting.get("rate_components") or [])
+        )
 
     def outlived(self, age: timedelta) -> bool:
         """Whether an alert of that age counts no longer."""
@@ -490,7 +501,7 @@ def _alerts(answer: _Answer, clock: _Clock) -> dict[str, Observation]:
         unlisted = 0 if others else max(0, answer.count("total_returned") - len(listed))
         ages = [age(row) for row in listed]
         young = [row for row, old in zip(listed, ages, strict=True) if old is None or not clock.outlived(old)]
-        heard = [row for row in young if _component(row) not in clock.muted]
+        heard = [row for row in young if not clock.is_apart(row)]
         # The newest come first, so that what is beyond the last is older than it.
         if ages and ages[-1] is not None and clock.outlived(ages[-1]):
             unlisted = 0
@@ -505,7 +516,7 @@ def _alerts(answer: _Answer, clock: _Clock) -> dict[str, Observation]:
         ages = [(row, age(row)) for row in of_level()]
         found = [row for row, old in ages if old is None or old <= timedelta(hours=1)]
         since = [row for row in found if not _is_before(row, recovered)]
-        heard = [row for row in since if _component(row) not in clock.muted]
+        heard = [row for row in since if not clock.is_apart(row)]
         once = _once(heard)
         notes = [_titled(once[0])] if once else []
         if len(since) < len(found) and recovered:
@@ -518,7 +529,7 @@ def _alerts(answer: _Answer, clock: _Clock) -> dict[str, Observation]:
     def _left_out(old: int, muted: int, again: int) -> list[str]:
         return [
             *([f"{again} more of the same session{'s' if again > 1 else ''}"] if again else []),
-            *([f"{muted} of muted components, not counted"] if muted else []),
+            *([f"{muted} of components that are muted or judge too few operations, not counted"] if muted else []),
             *([f"{old} older than {clock.alert_age_max}, not counted"] if old else []),
         ]
 
@@ -544,11 +555,6 @@ def _once(rows: Sequence[Json]) -> list[Json]:
             sessions.add(session)
         found.append(row)
     return found
-
-
-def _component(row: Json) -> str:
-    """Of which component an alert speaks; "" where it names none."""
-    return str(mapping(row.get("metadata")).get("component") or "")
 
 
 def _titled(row: Json) -> str:
