@@ -8,6 +8,8 @@ from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Any
 
+from ansible_collections.media_ops.runbook.plugins.plugin_utils.judging.checked import checked
+from ansible_collections.media_ops.runbook.plugins.plugin_utils.judging.muting import made as made_mute
 from ansible_collections.media_ops.runbook.plugins.plugin_utils.judging.observations import details, observe
 from ansible_collections.media_ops.runbook.plugins.plugin_utils.judging.routing import route
 from ansible_collections.media_ops.runbook.plugins.plugin_utils.judging.verdict import judge
@@ -152,6 +154,27 @@ def mixed() -> dict[str, Any]:
 
 
 @cache  # nobody changes it, and it takes long to make
+def muted() -> dict[str, Any]:
+    """A component that is broken for ever, a check, and a host that is down: a person muted each of them."""
+
+    def row(text: str, reason: str) -> dict[str, Any]:
+        return made_mute(text, reason=reason, by="alice", seconds=86400, now=_END)
+
+    mutes = {
+        "media1": [row("component:cloud_storage", "MEDIA-123, uploads work"), row("check:error_rate", "bad inputs")],
+        "media2": [row("host", "new disk")],
+    }
+    health = f.answer(f.health("critical", cloud_storage="critical"))
+    sick = day(health=health, stats=f.answer(f.stats(failed=40), hours=24))
+    policy_of = {name.removeprefix("policy_"): value for name, value in _POLICY.items()}
+    hosts = {
+        name: checked(raw, run_by="morning", policy=policy_of, mutes=mutes[name], now=_END)
+        for name, raw in {"media1": sick, "media2": SSH_DOWN}.items()
+    }
+    commands = Commands(CALL, hosts)
+    return build(hosts, run=RUN, contacts=CONTACTS, fail_on=["critical", "unknown"], commands=commands)
+
+
 def fleet(count: int = 300) -> dict[str, Any]:
     """Many hosts: one in ten critical, one in fifteen down, some warned, the others sound; a few kinds of each."""
 
@@ -212,6 +235,7 @@ CASES: dict[str, Callable[[], dict[str, Any]]] = {
     "one_ok": one_ok,
     "mixed": mixed,
     "fleet": fleet,
+    "muted": muted,
     "nothing": nothing,
     "all_lost": all_lost,
     "hostile": hostile,

@@ -7,10 +7,14 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..module_utils.errors import MediaOpsError
+from ..module_utils.shapes import Json, mapping, one_line
 from ..module_utils.times import to_text, utc_now
 from ..plugin_utils.arguments import own_problems, require_sound_policy
 from ..plugin_utils.host_action import HostAction
-from ..plugin_utils.judging.checked import checked, day_report
+from ..plugin_utils.judging.checked import ages_of, checked, day_report
+from ..plugin_utils.judging.observations import is_dated_off, moving_offset, observe
+from ..plugin_utils.mutes_kept import known_mutes, remember_mutes
 from ..plugin_utils.week.observations import observe_review
 from ..plugin_utils.week.review import review
 
@@ -41,8 +45,18 @@ class ActionModule(HostAction):
             more = observe_review(reviewed)
         if given["log"] and reached:
             log = self.ask("log_digest_info", given["log"])
+        offset, mutes = self._service_offset(answer, connection, policy), self._mutes(answer, given["mutes_dir"])
         now = utc_now()
-        found = checked(answer, run_by=given["run_by"], policy=given["policy"], log=log, more=more, now=now)
+        found = checked(
+            answer,
+            run_by=given["run_by"],
+            policy=policy,
+            log=log,
+            more=more,
+            mutes=mutes,
+            service_offset_s=offset,
+            now=now,
+        )
         answers = answer.get("endpoints") or {}
         return {
             **found,
@@ -51,6 +65,33 @@ class ActionModule(HostAction):
             **({"review": reviewed} if given["week"] else {}),
             **({"day": day_report(found, answers, given["stats_hours"], now)} if given["day"] else {}),
         }
+
+    def _service_offset(self, answer: Json, connection: Json, policy: Json) -> float | None:
+        """How far the times of a service that goes on are off; None where they are not, or it does not."""
+        age_max_s, skew_max_s = ages_of(policy)
+        if not is_dated_off(observe(answer, age_max_s=age_max_s, skew_max_s=skew_max_s)):
+            return None
+        asked = {**connection, "gather": ["health_detailed"]}
+        first = self.ask("pipeline_info", asked)
+        return moving_offset(first, self.ask("pipeline_info", asked))
+
+    def _mutes(self, answer: Json, directory: str | None) -> list[Any]:
+        """What is muted, by the host, or where it cannot tell by what it told last."""
+        if directory is None:
+            return list(mapping(answer.get("mutes")).get("mutes") or [])
+        known, why = known_mutes(directory, self.host)
+        if why:
+            self._display.warning(why)
+        if "mutes" not in answer:
+            return [*known.told, *known.here]
+        told = mapping(answer["mutes"]).get("mutes")
+        told = told if isinstance(told, list) else []
+        if not self._task.check_mode:
+            try:
+                remember_mutes(directory, self.host, told, known.here)
+            except MediaOpsError as error:
+                self._display.warning(f"what is muted of {self.host} is not remembered: {one_line(error)}")
+        return [*told, *known.here]
 
     def _wrong(self) -> dict[str, Any]:
         """What stands for the answer of a host that its own variables set wrong; nothing where they do not.

@@ -9,6 +9,7 @@ from typing import Any
 
 from ..module_utils.shapes import STATES, one_line
 from ..plugin_utils.host_action import HostAction
+from ..plugin_utils.judging.muting import is_muted_host
 from ..plugin_utils.judging.verdict import host_state
 
 _NOT_CHECKED = {"state": "unknown", "message": "not checked"}
@@ -24,9 +25,9 @@ class ActionModule(HostAction):
         verdicts = given["verdicts"] or [_NOT_CHECKED]
         state = host_state(verdicts)
         bad = dict.fromkeys(str(verdict["message"]) for verdict in verdicts if verdict["state"] in given["fail_on"])
-        # Of a host that is unknown or worse, people know by its verdict.
-        kept = given["kept"] if STATES.index(state) < STATES.index("unknown") else {}
-        of_host = self._not_kept(kept, given["noted"])
+        # Of a host that is unknown or worse people know by its verdict, and one that is muted fails no run.
+        known = STATES.index(state) >= STATES.index("unknown") or is_muted_host(verdicts)
+        of_host = self._not_kept({} if known else given["kept"], {} if is_muted_host(verdicts) else given["noted"])
         said = [f"{state}: {'; '.join(bad)}"] if state in given["fail_on"] else []
         said += [*self._not_told(given["sent"], given["written"]), *of_host]
         if not said:

@@ -32,6 +32,7 @@ class ActionModule(HostAction):
                 "guard": guard if "recent" in guard else {},
                 "breaker_open": None if given["breaker"] is None else bool(given["breaker"]),
                 "overrides_active": overrides.get("value"),
+                "mutes": given["found"].get("mutes") or [],
             },
         )
         gone = written.pop("unreachable", False)

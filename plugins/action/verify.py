@@ -60,7 +60,8 @@ class ActionModule(HostAction):
             time.sleep(watch["interval"] if samples else min(watch["interval"], _FIRST_S))
             asked = {**self.connection(), "gather": ["health_detailed"]}
             answer = self.ask("pipeline_info", asked)
-            seen = observe(answer, age_max_s=given["age_max"], skew_max_s=given["skew_max"])
+            ages = {"age_max_s": given["age_max"], "skew_max_s": given["skew_max"]}
+            seen = observe(answer, **ages, counting=given["counting"])
             taken = sample(answer, seen, rung.get("cause", ""), len(samples) + 1, rung.get("component") or "")
             samples.append(taken)
             self.tell([sample_line(samples[-1], watch["samples"])])

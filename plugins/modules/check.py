@@ -16,6 +16,9 @@ description:
     (M(media_ops.runbook.log_digest_info)), and judges the answers on the controller by the check table of O(policy).
   - A host that cannot be reached, has no Python, or on which a module fails, is judged as V(unknown) with the reason;
     the task ends well, and the play goes on with that host.
+  - What a person has muted (M(media_ops.runbook.mute)) counts as V(ok), and says what it would be.
+  - Where the date of an answer is off, the service is asked twice more. One whose dates go on is judged with the clock
+    or the zone named; one that repeats a date hangs.
   - The task fails where O(policy) contradicts itself, naming the variable, and for arguments that cannot be right.
   - The connection options are checked on the host by M(media_ops.runbook.pipeline_info). What is wrong with them is a
     reason for V(unknown).
@@ -31,7 +34,8 @@ options:
     description:
       - What is judged by, the tables and figures of role P(media_ops.runbook.policy#role) -
         C(checks), C(incidents), C(error_causes), C(service_unit), C(answer_age_max), C(clock_skew_max),
-        C(session_look_minutes), C(session_investigate_minutes), C(session_end_minutes), and C(review) for O(week).
+        C(alert_age_max), C(rate_operations_min), C(rate_components), C(mute_max), C(session_look_minutes),
+        C(session_investigate_minutes), C(session_end_minutes), and C(review) for O(week).
     type: dict
     required: true
   gather:
@@ -54,8 +58,13 @@ options:
     choices: [info, warning, error, critical]
     default: critical
   state_dir:
-    description: State directory of the host, for overrides and the last recovery, and for what O(week) reads.
+    description: State directory of the host, for overrides, the last recovery, mutes, and for what O(week) reads.
     type: path
+  mutes_dir:
+    description:
+      - Directory on the controller where it remembers the mutes of hosts, as M(media_ops.runbook.mute) has it. Without
+        this option nothing is remembered, and a host that is down is not muted.
+    type: str
   log:
     description: Options of M(media_ops.runbook.log_digest_info). Without it no log is read.
     type: dict
@@ -111,6 +120,17 @@ details:
   returned: success
   type: dict
   sample: {}
+mutes:
+  description: What is muted now, as RV(media_ops.runbook.guard#module:mutes).
+  returned: success
+  type: list
+  elements: dict
+  sample: []
+counting:
+  description: How much counts of what the service says of itself, for M(media_ops.runbook.verify).
+  returned: success
+  type: dict
+  sample: {alert_age_max_s: 86400, rate_operations_min: 10, rate_components: [processing_pipeline], muted: {}}
 judged_at:
   description: When it was judged, in seconds since 1970 by the controller's clock.
   returned: success

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: guard
-short_description: Lease, ledger, caps and pause switch of a host
+short_description: Lease, ledger, caps, pause switch and mutes of a host
 version_added: 0.1.0
 author:
   - media_ops.runbook contributors (@media-ops)
@@ -43,15 +43,18 @@ options:
         when it gives the lease, and V(released) before the lease is given back.
       - V(paused) stops all automation on the host for O(pause_for) seconds. V(resumed) ends that. It is a person's
         word, and so sets aside a pause or lease that cannot be read as well (RV(cleared)).
+      - V(muted) keeps O(mute), in the place of an earlier one of the same thing, and records it. V(unmuted) ends what
+        O(unmute) names. Either sets aside mutes that cannot be read (RV(cleared)). What a mute means is for
+        M(media_ops.runbook.check) to know.
     type: str
-    choices: [observed, prepared, leased, released, recorded, paused, resumed]
+    choices: [observed, prepared, leased, released, recorded, paused, resumed, muted, unmuted]
     default: observed
   state_dir:
     description: The directory, absolute. It must exist; the playbook C(media_ops.runbook.prepare_hosts) makes it.
     type: path
     default: /var/lib/media-ops
   run_id:
-    description: What names the run. Needed with V(leased), V(released) and V(recorded) of O(state).
+    description: What names the run. Needed with V(leased), V(released), V(recorded), V(muted), V(unmuted) of O(state).
     type: str
   reason:
     description: Why, in one line for people. Needed with V(leased) and V(paused) of O(state).
@@ -140,6 +143,38 @@ options:
   pause_for:
     description: How long to pause in seconds, at most 30 days.
     type: int
+  mute:
+    description: What is muted, needed with V(muted) of O(state).
+    type: dict
+    suboptions:
+      what:
+        description: Kind of what is muted.
+        type: str
+        choices: [component, check, host]
+        required: true
+      name:
+        description: Its name; none of a host.
+        type: str
+        default: ""
+      reason:
+        description: Why, for all who meet the mute.
+        type: str
+        required: true
+      by:
+        description: Who muted it.
+        type: str
+        default: ""
+      since:
+        description: When it began, ISO 8601.
+        type: str
+        required: true
+      until:
+        description: When it ends by itself, ISO 8601.
+        type: str
+        required: true
+  unmute:
+    description: What is muted no longer, such as V(component:ffmpeg), V(check:clock) or V(host); V(all) for all of it.
+    type: str
   hours:
     description: How many hours back RV(recent) looks.
     type: float
@@ -172,6 +207,18 @@ EXAMPLES = r"""
     owner: alice
     reason: new disk is being built in
     pause_for: 7200
+
+- name: Let a component that is broken by a bug of the service count for nothing, for a week
+  media_ops.runbook.guard:
+    state: muted
+    run_id: 20261124T060000Z
+    mute:
+      what: component
+      name: cloud_storage
+      reason: MEDIA-123, uploads work
+      by: alice
+      since: 2026-11-24T06:00:00Z
+      until: 2026-12-01T06:00:00Z
 """
 
 RETURN = r"""
@@ -196,7 +243,7 @@ cleared:
   description: Names of files that could not be read and were set aside, as NAME.broken.
   type: list
   elements: str
-  returned: with O(state=resumed)
+  returned: with O(state=resumed), O(state=muted) and O(state=unmuted)
 lease:
   description:
     - The lease, with C(run_id), C(owner), C(controller), C(controller_process), C(reason), C(taken_at), C(expires_at)
@@ -209,6 +256,15 @@ pause:
     - The pause that is on, with C(reason), C(by), C(since) and C(until). Null when there is none.
     - Of one that cannot be read C(reason) says why, and C(until) is null.
   type: dict
+  returned: success
+mutes:
+  description: What is muted by this host's clock, each with the keys of O(mute).
+  type: list
+  elements: dict
+  returned: success
+mutes_unreadable:
+  description: Why it is not known what is muted. Then nothing is.
+  type: str
   returned: success
 recent:
   description: The ledger's entries of the last O(hours), oldest first, the newest 200.
@@ -253,13 +309,24 @@ _NEED = {
     "act": {"type": "str"},
     "hours": {"type": "float", "required": True},
 }
+_MUTE = {
+    "what": {"type": "str", "required": True, "choices": ["component", "check", "host"]},
+    "name": {"type": "str", "default": ""},
+    "reason": {"type": "str", "required": True},
+    "by": {"type": "str", "default": ""},
+    "since": {"type": "str", "required": True},
+    "until": {"type": "str", "required": True},
+}
 
 
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "state": {
-                "choices": ["observed", "prepared", "leased", "released", "recorded", "paused", "resumed"],
+                "choices": [
+                    *("observed", "prepared", "leased", "released", "recorded"),
+                    *("paused", "resumed", "muted", "unmuted"),
+                ],
                 "default": "observed",
             },
             "state_dir": {"type": "path", "default": "/var/lib/media-ops"},
@@ -269,6 +336,8 @@ def main() -> None:
             },
             "controller_process": {"type": "dict"},
             "pause_for": {"type": "int"},
+            "mute": {"type": "dict", "options": _MUTE},
+            "unmute": {"type": "str"},
             "ttl": {"type": "int", "default": 900},
             "actions": {"type": "list", "elements": "str", "default": []},
             "caps": {"type": "list", "elements": "dict", "default": [], "options": _CAP},

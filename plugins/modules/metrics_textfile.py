@@ -50,6 +50,11 @@ options:
   breaker_open:
     description: Whether the breaker of the fleet is open. Left out when not given.
     type: bool
+  mutes:
+    description: What is muted on the host, as RV(media_ops.runbook.guard#module:mutes).
+    type: list
+    elements: dict
+    default: []
   overrides_active:
     description: How many overrides are in force. Left out when not given.
     type: int
@@ -103,6 +108,7 @@ def main() -> None:
             "guard": {"type": "dict", "default": {}},
             "breaker_open": {"type": "bool"},
             "overrides_active": {"type": "int"},
+            "mutes": {"type": "list", "elements": "dict", "default": []},
         },
         supports_check_mode=True,
     )

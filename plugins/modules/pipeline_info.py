@@ -60,7 +60,7 @@ options:
     type: str
   state_dir:
     description:
-      - Also give the overrides (M(media_ops.runbook.service_config)) and the last recovery
+      - Also give the overrides (M(media_ops.runbook.service_config)), the last recovery and what is muted
         (M(media_ops.runbook.guard)) on record in this state directory of the host, so that a check which looks at them
         needs no second connection to the host.
     type: path
@@ -192,6 +192,21 @@ overrides:
       description: Each with C(name), C(value), C(since), C(until), C(expired) and C(why).
       type: list
       elements: dict
+mutes:
+  description: What a person has muted (M(media_ops.runbook.guard)), what is over by now among it.
+  returned: with O(state_dir)
+  type: dict
+  contains:
+    state:
+      description: V(ok), or V(denied) where it cannot be read.
+      type: str
+    reason:
+      description: Why it cannot be read. Empty when RV(mutes.state) is V(ok).
+      type: str
+    mutes:
+      description: Each with C(what), C(name), C(reason), C(by), C(since) and C(until).
+      type: list
+      elements: dict
 recovered_at:
   description:
     - When the host was last seen to recover after a response, within the last hour. Null where it was not, and where
@@ -246,6 +261,7 @@ from ..module_utils.errors import run_module
 from ..module_utils.service.on_record import overrides_on_record
 from ..module_utils.service.service_control import unit_seen
 from ..module_utils.state.guard import last_recovery
+from ..module_utils.state.mutes import mutes_on_record
 from ..module_utils.state.recoveries import recoveries
 
 
@@ -271,7 +287,12 @@ def main() -> None:
         supports_check_mode=True,
     )
     unit = module.params["unit"]
-    kept = {"overrides": overrides_on_record, "recovered_at": last_recovery, "recoveries": recoveries}
+    kept = {
+        "overrides": overrides_on_record,
+        "recovered_at": last_recovery,
+        "recoveries": recoveries,
+        "mutes": mutes_on_record,
+    }
 
     def work() -> dict[str, Any]:
         found = pipeline_info(module.params, kept, warn=module.warn, hide=module.no_log_values.add)

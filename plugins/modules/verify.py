@@ -69,6 +69,12 @@ options:
       watch, C(policy_modules.service_control.options).
     type: dict
     required: true
+  counting:
+    description:
+      - RV(media_ops.runbook.check#module:counting), so that what is muted, or of too few operations, keeps no host from
+        being well again.
+    type: dict
+    default: {}
   looks:
     description: By subject, the C(module) and its C(args), C(policy_looks).
     type: dict
@@ -87,6 +93,7 @@ EXAMPLES = r"""
     skew_max: "{{ policy_clock_skew_max }}"
     relapses: "{{ policy_verify_relapses }}"
     service: "{{ policy_modules.service_control.options }}"
+    counting: "{{ healthcheck_result.counting }}"
     looks: "{{ policy_looks }}"
   register: verified
 """

@@ -22,7 +22,7 @@ from .fleet_hosts import fleet_size
 from .host_action import plain
 from .judging.verdict import PolicyError, bound_of, require_sound
 from .site.prepare import prepare_problems
-from .site.response import require_incident, require_procedure, require_reason
+from .site.response import require_incident, require_mute, require_procedure, require_reason, require_unmute
 from .site.schedule import schedule_problems
 
 _ROLES = Path(__file__).resolve().parents[2] / "roles"
@@ -34,9 +34,14 @@ _MEANT = {
     ("incident", "main"): require_incident,
     ("automation", "carry_out"): require_procedure,
     ("automation", "pause"): require_reason,
+    ("automation", "mute"): require_mute,
+    ("automation", "unmute"): require_unmute,
 }
 _PROBLEMS = {"prepare": prepare_problems, "schedule": schedule_problems}
-_ACTING = {("automation", "carry_out"), ("automation", "pause"), ("automation", "resume"), ("prepare", "main")}
+_ACTING = {
+    *(("automation", entry) for entry in ("carry_out", "pause", "resume", "mute", "unmute")),
+    ("prepare", "main"),
+}
 _OF_FLEET = (
     "incident_breaker_reset",
     "incident_fleet",

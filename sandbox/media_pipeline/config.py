@@ -16,6 +16,8 @@ MONITORING = "/api/v1/monitoring"
 JOBS = "/api/v1/jobs"
 MERGE_SESSION = "/merge-session"
 MEASURES = ("PROCESSING_TIMEOUT", "MAX_CONCURRENT_SESSIONS", "LOG_LEVEL")
+SEEN = frozenset({"alerts_twice", "local_times", "rate_of_few", "storage_bug"})
+"""What a real service was seen to do, each by its name in PIPELINE_SEEN."""
 
 
 class SettingError(ValueError):
@@ -87,6 +89,7 @@ class Settings:
     sample_seconds: float
     storage: Storage | None
     result_dir: Path
+    seen: frozenset[str]
 
     @property
     def temp_dir(self) -> Path:
@@ -144,6 +147,9 @@ def load(env: Mapping[str, str] = os.environ) -> Settings:
     looked_for = env.get("PIPELINE_FFMPEG_LOOKED_FOR", "") or "always"
     if looked_for not in ("always", "start"):
         raise SettingError(f"PIPELINE_FFMPEG_LOOKED_FOR={looked_for!r}: must be always or start")
+    seen = frozenset(env.get("PIPELINE_SEEN", "").replace(",", " ").split())
+    if unknown := sorted(seen - SEEN):
+        raise SettingError(f"PIPELINE_SEEN={' '.join(unknown)!r}: only {', '.join(sorted(SEEN))} were seen")
     port_file = env.get("PIPELINE_PORT_FILE", "")
 
     def limits(name: str, warning: float, critical: float) -> tuple[float, float]:
@@ -177,6 +183,7 @@ def load(env: Mapping[str, str] = os.environ) -> Settings:
         sample_seconds=_number(env, "PIPELINE_SAMPLE_SECONDS", 300, 0.1),
         storage=storage if bucket else None,
         result_dir=base_dir / (env.get("PIPELINE_RESULT_DIR", "") or "results"),
+        seen=seen,
     )
 
 

@@ -146,6 +146,8 @@ class Health:
 
     def _storage(self) -> Finding:
         kept = self.settings.storage
+        if "storage_bug" in self.settings.seen:
+            return "critical", "'StorageClient' object has no attribute 'list_objects_v2'", {}
         if kept is None:
             return "healthy", "no bucket configured", {}
         details = {"bucket": kept.bucket, "region": kept.region}
@@ -179,6 +181,8 @@ class Health:
         if not stats["total_operations"]:
             return "healthy", "no operations in the last hour", details
         message = f"error rate of the last hour is {stats['error_rate']:.1%}"
+        if stats["error_rate"] > 0.2 and "rate_of_few" in self.settings.seen:
+            return "critical", message, details
         if stats["error_rate"] > 0.5 and stats["total_operations"] >= 10:
             return "critical", message, details
         return ("warning" if stats["error_rate"] > 0.1 else "healthy"), message, details

@@ -258,9 +258,9 @@ class Session:
         )
         processing.error("%s failed: %s", running.stage, error.code, extra={"details": details}, exc_info=error)
         metadata = {"error_code": error.code, "duration_seconds": duration, "traceback": traceback.format_exc()}
-        self.monitor.alert(
-            "error", f"Processing failed: {running.stage}", str(error), running=running, metadata=metadata
-        )
+        for level in ("error", "critical") if "alerts_twice" in self.settings.seen else ("error",):
+            title = f"Processing failed: {running.stage}"
+            self.monitor.alert(level, title, str(error), running=running, metadata=metadata)
         self._slow(running, duration)
 
     def _slow(self, running: Running, duration: float) -> None:

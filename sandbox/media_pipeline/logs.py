@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import time
 from datetime import UTC, datetime
 from logging.handlers import RotatingFileHandler
@@ -28,8 +29,12 @@ performance = logging.getLogger("media_pipeline.performance")
 
 
 def utc_text(when: float | None = None) -> str:
-    """Return a time as the service writes all of its times: ISO 8601 in UTC, without a zone mark."""
-    return datetime.fromtimestamp(time.time() if when is None else when, UTC).replace(tzinfo=None).isoformat()
+    """Return a time as the service writes all of its times: ISO 8601 in UTC, without a zone mark.
+
+    With ``local_times`` in PIPELINE_SEEN it is in the zone of the process (TZ), which the text does not tell either.
+    """
+    zone = None if "local_times" in os.environ.get("PIPELINE_SEEN", "") else UTC
+    return datetime.fromtimestamp(time.time() if when is None else when, zone).replace(tzinfo=None).isoformat()
 
 
 class JsonLines(logging.Formatter):

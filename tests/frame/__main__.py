@@ -62,6 +62,12 @@ PLAYBOOKS = (
     Playbook("daily_morning_health_check@well", "daily_morning", hosts=(WELL,)),
     Playbook("automation_pause", "", {"automation_pause_reason": "a test", "automation_pause_for": 600}),
     Playbook("automation_resume"),
+    Playbook(
+        "automation_mute",
+        "",
+        {"automation_mute": "check:clock", "automation_mute_reason": "a test", "automation_mute_for": 600},
+    ),
+    Playbook("automation_unmute", "", {"automation_mute": "all"}),
     Playbook("automation_status"),
     Playbook("daily_evening_summary", "daily_evening"),
     Playbook("daily_log_cleanup", "daily_log_cleanup"),

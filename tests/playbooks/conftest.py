@@ -122,6 +122,7 @@ def play(tmp_path: Path) -> Play:
         site = {
             "report_dir": str(tmp_path / "reports"),
             "policy_state_dir": str(tmp_path / "state"),
+            "policy_mutes_dir": str(tmp_path / "mutes"),
             "media_ops_api_token": f"{{{{ lookup('ansible.builtin.env', '{TOKEN_VARIABLE}') }}}}",
             **variables,
         }

@@ -429,3 +429,37 @@ def test_the_installed_collection_works_by_name_from_another_directory(
     assert [line for line in table if len(line) > 80 and "ansible-playbook" not in line] == []
     assert any("media_ops.runbook.incident_critical_system --limit critical" in line for line in table)
     assert list(elsewhere.iterdir()) == []
+
+
+def test_what_is_muted_fails_no_run_and_is_shown_until_it_is_unmuted(
+    play: Play, broken: Pipeline, tmp_path: Path
+) -> None:
+    """A component that is broken for ever, and a host that is down."""
+    hosts = {
+        "media1": on(broken, policy_state_dir=str(tmp_path / "state1")),
+        "media2": {"ansible_connection": "ssh", "ansible_host": "127.0.0.1", "ansible_port": closed_port()},
+    }
+    (tmp_path / "state1").mkdir(mode=0o750)
+    options = {"token": broken.token(), "policy_become": False}
+
+    def muted(limit: str, mute: str, playbook: str = "mute") -> Run:
+        said = {"automation_mute": mute, "automation_mute_reason": "MEDIA-123", "automation_mute_for": 3600}
+        given = ["--limit", limit, "-e", json.dumps(said)]
+        return play(f"playbooks/automation_{playbook}.yml", hosts, *given, **options)
+
+    assert muted("media1", "component:ffmpeg").code == 0
+    down = muted("media2", "host")
+    assert down.code == 0
+    assert "Kept on this controller alone" in down.output
+    run = play(MORNING, hosts, **options)
+    assert run.code == 0, run.output
+    assert problems(RESULT, run.result()) == []
+    assert run.states() == {"media1": "ok", "media2": "ok"} or run.states()["media1"] == "warning"
+    assert run.result()["incidents"] == []
+    assert "Muted on media1: component:ffmpeg until " in run.output
+    assert "Muted on media2: host until " in run.output
+    assert run.verdict("media2", "overall_status")["muted"]["state"] == "unknown"
+    assert muted("media1", "component:ffmpeg", "unmute").code == 0
+    run = play(MORNING, hosts, **options)
+    assert (run.code, run.states()) == (2, {"media1": "critical", "media2": "ok"})
+    assert "ffmpeg" in {incident["cause"] for incident in run.result()["incidents"]}

@@ -58,6 +58,13 @@ EXPECTED = {
         variables={"automation_pause_reason": "new disk", "automation_pause_for": 600}, code=4, again=True
     ),
     "automation_resume": Expected(code=4),
+    # A host that is down is muted too, by the controller.
+    "automation_mute": Expected(
+        variables={"automation_mute": "check:clock", "automation_mute_reason": "new clock", "automation_mute_for": 600},
+        code=0,
+        again=True,
+    ),
+    "automation_unmute": Expected(variables={"automation_mute": "all"}, code=0),
     "automation_status": Expected(),
     "daily_evening_summary": Expected("daily_evening"),
     # Its own ledger knows of no archive, so that nothing is deleted.

@@ -167,6 +167,8 @@ def test_what_looks_takes_nothing_of_a_liar(playbook: str, play: Play, tmp_path:
         ("weekly_system_cleanup", []),
         ("automation_pause", ["-e", "automation_pause_reason=x"]),
         ("automation_resume", []),
+        ("automation_mute", ["-e", "automation_mute=host automation_mute_reason=x automation_mute_for=60"]),
+        ("automation_unmute", ["-e", "automation_mute=all"]),
         ("prepare_hosts", []),
     ],
 )

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The guards of a host: lease, ledger, caps, pause switch. They live in its state directory and serve every controller.
+"""The guards of a host: lease, ledger, caps, pause, mutes. They live in its state directory and serve every controller.
 
 Each call holds the lock of the kernel on ``guard.flock``, so that two controllers cannot decide at once. Between calls
 the lease in ``lease.slots`` says who may act, and until when.
@@ -21,6 +21,7 @@ from ..errors import MediaOpsError, OptionError
 from ..shapes import json_object, one_line
 from ..times import from_text, to_text, utc_now
 from .directory import alone, existing, failing, read_if_there
+from .mutes import Mutes, mute_name, sound_mute
 from .slots import NO_ROOM, LineFiles, TornError, is_there, read_slots, write_slots
 
 _FLOCK, _LEASE, _PAUSE, _LEDGER = "guard.flock", "lease.slots", "pause.slots", "ledger.jsonl"
@@ -44,6 +45,7 @@ def guard(params: Mapping[str, Any], *, check_mode: bool = False) -> dict[str, A
                 Lease(directory, now, params["ttl"], dry=check_mode),
                 Pause(directory, now, dry=check_mode),
                 Ledger(directory, now, params["ledger_max_bytes"], dry=check_mode),
+                Mutes(directory, now, dry=check_mode),
             )
             done = _ASKED[params["state"]](host, params)
             return {"changed": False, **done, **_status(host, params["hours"] * 3600)}
@@ -69,6 +71,7 @@ def on_record(directory: int, path: str, *, hours: float, max_bytes: int) -> OnR
 def _check(params: Mapping[str, Any]) -> None:
     state = params["state"]
     needed = {"leased": ("run_id", "reason"), "released": ("run_id",), "recorded": ("run_id",), "paused": ("reason",)}
+    needed |= {"muted": ("run_id", "mute"), "unmuted": ("run_id", "unmute")}
     for option in needed.get(state, ()):
         if not params.get(option):
             raise OptionError(option, params.get(option), f"is needed with state={state}")
@@ -113,6 +116,7 @@ class _Host(NamedTuple):
     lease: Lease
     pause: Pause
     ledger: Ledger
+    mutes: Mutes
 
     def take_room(self, *, needed: bool) -> bool:
         """Room for what is to be written when the disk is full; whether it was taken now.
@@ -121,7 +125,7 @@ class _Host(NamedTuple):
             MediaOpsError: it cannot be taken; where it is not ``needed``, only for another reason than a full disk.
         """
         taken = []
-        for part in self:
+        for part in (self.lease, self.pause, self.ledger):
             try:
                 taken.append(part.take_room())
             except MediaOpsError as error:
@@ -251,6 +255,21 @@ def _resumed(host: _Host, _params: Mapping[str, Any]) -> dict[str, Any]:
     return {"changed": there or bool(cleared), "cleared": cleared}
 
 
+def _muted(host: _Host, params: Mapping[str, Any]) -> dict[str, Any]:
+    mute = sound_mute(params["mute"], "mute")
+    # On record first: what nobody knows of must not be muted.
+    about = {"target": mute_name(mute), "why": mute["reason"], "user": mute["by"], "until": mute["until"]}
+    host.ledger.record(params["run_id"], [{"action": "muted", "result": "decided", **about}])
+    return {"changed": True, "cleared": host.mutes.begin(mute)}
+
+
+def _unmuted(host: _Host, params: Mapping[str, Any]) -> dict[str, Any]:
+    ended, cleared = host.mutes.end(params["unmute"])
+    by = {"action": "unmuted", "result": "decided", "user": params.get("owner") or ""}
+    host.ledger.record(params["run_id"], [{**by, "target": mute_name(mute), "why": mute["reason"]} for mute in ended])
+    return {"changed": bool(ended or cleared), "cleared": cleared}
+
+
 _ASKED: dict[str, Callable[[_Host, Mapping[str, Any]], dict[str, Any]]] = {
     "observed": lambda _host, _params: {},
     "prepared": _prepared,
@@ -259,6 +278,8 @@ _ASKED: dict[str, Callable[[_Host, Mapping[str, Any]], dict[str, Any]]] = {
     "recorded": _recorded,
     "paused": _paused,
     "resumed": _resumed,
+    "muted": _muted,
+    "unmuted": _unmuted,
 }
 
 
@@ -266,9 +287,12 @@ def _status(host: _Host, seconds: float) -> dict[str, Any]:
     recent = host.ledger.within(seconds)
     counts = Counter(f"{entry['action']} {entry.get('result', '')}".strip() for entry in recent)
     runs = {action: host.ledger.runs(action, seconds) for action in {entry["action"] for entry in recent}}
+    mutes, unreadable = host.mutes.holding()
     return {
         "lease": host.lease.holder(),
         "pause": host.pause.holds(),
+        "mutes": mutes,
+        "mutes_unreadable": unreadable,
         "recent": recent[-200:],
         "acted_for": host.ledger.acted_for(seconds),
         "counts": dict(sorted(counts.items())),

@@ -23,6 +23,7 @@ from ..opener import open_directory
 from ..shapes import STATES, number, one_line
 from ..times import from_text, utc_now
 from .directory import read_file, replace_file
+from .mutes import Mute, mute_name, sound_mute
 
 Sample = tuple[str, Mapping[str, str], float]
 
@@ -40,6 +41,7 @@ FAMILIES: dict[str, str] = {
     "media_ops_lease_age_seconds": "How long the lease has been held.",
     "media_ops_lease_expired": "Whether the lease is over its time, as after a run that died.",
     "media_ops_paused": "Whether a person paused automation on the host.",
+    "media_ops_mute_ends_timestamp_seconds": "When a mute of a person ends; what it mutes counts as ok until then.",
     "media_ops_breaker_open": "Whether the breaker of the fleet is open, so that no host is touched.",
     "media_ops_overrides_active": "Overrides that are in force on the host.",
 }
@@ -63,6 +65,7 @@ class _Facts:
     guard: Mapping[str, Any]
     breaker_open: bool | None
     overrides_active: int | None
+    mutes: list[Mute]
     now: datetime
 
 
@@ -153,6 +156,10 @@ def _of_host(facts: _Facts) -> Iterator[Sample]:
     if "lease" in facts.guard:
         yield from _of_lease(facts.guard["lease"], facts.now)
         yield "media_ops_paused", nothing, bool(facts.guard.get("pause"))
+    ends = {one_line(mute_name(mute), 200): from_text(mute["until"]) for mute in facts.mutes}
+    for name, end in sorted(ends.items()):
+        if end is not None:
+            yield "media_ops_mute_ends_timestamp_seconds", {"mute": name}, end.timestamp()
     if facts.breaker_open is not None:
         yield "media_ops_breaker_open", nothing, facts.breaker_open
     if facts.overrides_active is not None:
@@ -186,6 +193,7 @@ def _facts(params: Mapping[str, Any]) -> _Facts:
         params["guard"],
         params["breaker_open"],
         overrides,
+        [sound_mute(mute, "mutes") for mute in params.get("mutes") or []],
         utc_now(),
     )
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from ...module_utils.shapes import Json, mapping
 from ...module_utils.times import from_text
@@ -28,17 +28,20 @@ _SAID = (
 )
 
 
-def is_answered(alert: Json, recovered: Sequence[Json], error_causes: Mapping[str, str]) -> datetime | None:
+def is_answered(
+    alert: Json, recovered: Sequence[Json], error_causes: Mapping[str, str], offset: timedelta = timedelta(0)
+) -> datetime | None:
     """When the host recovered from what an alert is about, after it was raised; None where it did not.
 
     Args:
         alert: a row of the API.
         recovered: the host's recoveries, each with ``at`` and ``cause``.
         error_causes: what an error code points to, ``policy_error_causes``.
+        offset: how far the times of the API are ahead of the host's.
     """
     raised, causes = from_text(alert.get("timestamp")), causes_of(alert, error_causes)
     moments = [from_text(row.get("at")) for row in map(mapping, recovered) if row.get("cause") in causes]
-    return max((one for one in moments if one and raised and raised <= one), default=None)
+    return max((one for one in moments if one and raised and raised - offset <= one), default=None)
 
 
 def causes_of(alert: Json, error_causes: Mapping[str, str]) -> frozenset[str]:

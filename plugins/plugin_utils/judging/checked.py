@@ -5,13 +5,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 from ...module_utils.errors import OptionError
 from ...module_utils.shapes import Json, mapping, number, one_line
+from ...module_utils.state.mutes import Mute, mute_name
 from ...module_utils.times import to_text, utc_now
+from .counting import Counting
+from .muting import in_force, muted_components, said, without_muted
 from .observations import details, observe, observe_log
 from .routing import route
 from .shapes import Observation, verdict
@@ -25,6 +28,8 @@ def checked(
     policy: Json,
     log: Json | None = None,
     more: Mapping[str, Observation] | None = None,
+    mutes: Sequence[Mute] = (),
+    service_offset_s: float | None = None,
     now: datetime,
 ) -> dict[str, Any]:
     """What a check found on one host.
@@ -32,35 +37,73 @@ def checked(
     Args:
         answer: of pipeline_info, also where the host was unreachable or the module failed.
         run_by: which check it is.
-        policy: ``checks``, ``incidents``, ``error_causes``, ``answer_age_max`` and ``clock_skew_max``.
+        policy: ``checks``, ``incidents``, ``error_causes``, ``answer_age_max``, ``clock_skew_max``, ``alert_age_max``,
+            ``rate_operations_min``, ``rate_components`` and ``mute_max``.
         log: the answer of log_digest_info, where it was asked.
         more: observations from elsewhere, which count only where the host gave an answer itself.
+        mutes: those that the controller knows of for the host; what is over counts no longer.
+        service_offset_s: how many seconds the service's times are known to be ahead of the host's clock.
         now: when it was judged.
 
     Raises:
         PolicyError: the check table contradicts itself, or has no row for it.
         OptionError: an age of the policy is no number above 0.
     """
-    observations = observe(
-        answer,
-        age_max_s=_positive(policy, "answer_age_max"),
-        skew_max_s=_positive(policy, "clock_skew_max"),
-        error_causes=policy["error_causes"],
-    )
+    # Another controller's clock may be ahead of this one's.
+    longest = _positive(policy, "mute_max") + _positive(policy, "clock_skew_max")
+    held = in_force(mutes, now=now, longest_s=longest)
+    counting = counting_of(policy, held, service_offset_s)
+    age_max_s, skew_max_s = ages_of(policy)
+    causes = policy["error_causes"]
+    observations = observe(answer, age_max_s=age_max_s, skew_max_s=skew_max_s, error_causes=causes, counting=counting)
     if log is not None:
         observations["log_errors"] = observe_log(log)
     if not observations["host"]["fault"]:
         # What is known without the host proves nothing of how it is now.
         observations.update(more or {})
-    found = details(answer, log)
-    verdicts = judge(observations, policy["checks"], run_by)
+    found = details(answer, log, counting)
+    verdicts = without_muted(judge(observations, policy["checks"], run_by), held)
     return {
         "judged_at": now.timestamp(),
         "observations": observations,
         "verdicts": verdicts,
         "incidents": route(verdicts, policy["incidents"], found, policy["error_causes"]),
         "details": found,
+        "mutes": held,
+        "counting": counting,
     }
+
+
+def ages_of(policy: Json) -> tuple[float, float]:
+    """How old an answer may be, and how far ahead of the host's clock it may be dated, in seconds.
+
+    Raises:
+        OptionError: one is no number above 0.
+    """
+    return _positive(policy, "answer_age_max"), _positive(policy, "clock_skew_max")
+
+
+def counting_of(policy: Json, mutes: Sequence[Mute], service_offset_s: float | None = None) -> Counting:
+    """How much counts of what the service says of itself.
+
+    Raises:
+        OptionError: a figure of the policy is none.
+    """
+    least, rates = bound_of(policy.get("rate_operations_min")), policy.get("rate_components")
+    if least is None or least < 0:
+        raise OptionError("policy_rate_operations_min", policy.get("rate_operations_min"), "must be 0 or more")
+    if not isinstance(rates, list):
+        raise OptionError("policy_rate_components", rates, "a list of components is needed")
+    found: Counting = {
+        "alert_age_max_s": _positive(policy, "alert_age_max"),
+        "rate_operations_min": least,
+        "rate_components": [str(name) for name in rates],
+        "muted": muted_components(mutes),
+        "held": [f"{mute_name(mute)} {said(mute)}" for mute in mutes],
+    }
+    if service_offset_s:
+        found["service_offset_s"] = service_offset_s
+    return found
 
 
 def _positive(policy: Json, key: str) -> float:
@@ -105,4 +148,5 @@ def broken_off(found: object, reason: str) -> dict[str, Any]:
         fault="module_failed",
         action="Read the failure of this host in the run's output, then run the playbook again",
     )
-    return {**known, "verdicts": [*(known.get("verdicts") or []), one], "judged_at": utc_now().timestamp()}
+    verdicts = without_muted([*(known.get("verdicts") or []), one], known.get("mutes") or [])
+    return {**known, "verdicts": verdicts, "judged_at": utc_now().timestamp()}

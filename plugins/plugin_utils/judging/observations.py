@@ -18,6 +18,8 @@ from ...module_utils.sessions.active import active_sessions
 from ...module_utils.shapes import Json, mapping, number, one_line
 from ...module_utils.times import from_text, to_text
 from .answered import is_answered
+from .cause import cause
+from .counting import Apart, Counting, counted, set_apart
 from .shapes import Observation, observation
 
 HEALTH_LEVELS = ("healthy", "warning", "critical", "unknown")
@@ -27,19 +29,27 @@ _OTHER_LEVELS = {level: [other for other in _ALERT_LEVELS if other != level] for
 
 _LIST_MAX = 50
 _METRICS_MAX = 300
+_ZONES_S = 900  # zones differ by whole quarters of an hour
+_MOVES_WITHIN_S = 5
 _SAMPLE_INTERVAL_S = 300  # how often the service takes a sample: a fact of its API
 
 
 def observe(
-    result: object, *, age_max_s: float, skew_max_s: float, error_causes: Mapping[str, str] | None = None
+    result: object,
+    *,
+    age_max_s: float,
+    skew_max_s: float,
+    error_causes: Mapping[str, str] | None = None,
+    counting: Counting | None = None,
 ) -> dict[str, Observation]:
     """All observations that a result of pipeline_info gives.
 
     Args:
         result: what the task registered, also where the host was unreachable or the module failed.
         age_max_s: an answer older than this, in seconds, is stale.
-        skew_max_s: an answer dated further ahead than this, in seconds, is stale too.
+        skew_max_s: an answer dated further ahead than this, in seconds, proves a clock that is off.
         error_causes: what an error code points to, by which an alert is known to be of a cause that was treated.
+        counting: how much counts of what the service says of itself; all of it by default.
 
     Returns:
         Observations by name. ``host`` is always there and says whether the host could be asked at all.
@@ -49,18 +59,21 @@ def observe(
     if host["fault"]:
         return found
     endpoints = mapping(mapping(result).get("endpoints"))
+    counting = counting or {}
     recoveries = mapping(result).get("recoveries")
     clock = _Clock(
         age_max_s,
         skew_max_s,
         from_text(mapping(result).get("recovered_at")),
+        counting,
         recoveries=[mapping(row) for row in recoveries] if isinstance(recoveries, list) else [],
         error_causes=error_causes or {},
     )
     found.update(_overrides(mapping(result)))
+    found.update(_mutes(mapping(result), counting))
     found.update(_unit(mapping(result)))
-    found.update(_clock_offset(mapping(result)))
-    found.update(_health(endpoints, clock))
+    found.update(_clock_offset(mapping(result), counting))
+    found.update(_health(endpoints, clock, counting))
     for name, reader in (("stats", _stats), ("metrics", _metrics), ("sessions", _sessions), ("alerts", _alerts)):
         if name in endpoints:
             found.update(reader(_Answer(name, endpoints[name]), clock))
@@ -134,7 +147,7 @@ class _Clock:
     """Is a timestamp of the service recent, by the host's own clock at the time of the answer?
 
     `recovered` is when the host recovered within the last hour, None where it did not; `recoveries` from what, and
-    when.
+    when. `offset` is how far the service's times are known to be ahead of the host's.
     """
 
     def __init__(
@@ -142,19 +155,43 @@ class _Clock:
         age_max_s: float,
         skew_max_s: float,
         recovered: datetime | None,
+        counting: Counting,
         *,
         recoveries: Sequence[Json] = (),
         error_causes: Mapping[str, str] | None = None,
     ) -> None:
         self.recovered = recovered
+        self.offset = timedelta(seconds=counting.get("service_offset_s") or 0)
+        self._counting = counting
         self._recoveries = recoveries
         self._error_causes = error_causes or {}
         self._age_max = timedelta(seconds=age_max_s)
         self._skew_max = timedelta(seconds=skew_max_s)
+        self._alert_age_max_s = counting.get("alert_age_max_s", float("inf"))
+
+    def is_apart(self, alert: Json) -> bool:
+        """Whether an alert is of a component that is muted, or that judged a rate of too few operations."""
+        about = mapping(alert.get("metadata"))
+        name, total = about.get("component"), number(about.get("total_operations"))
+        if not isinstance(name, str):
+            return False
+        few = total is not None and total < (self._counting.get("rate_operations_min") or 0)
+        return name in (self._counting.get("muted") or {}) or (
+            few and name in (self._counting.get("rate_components") or [])
+        )
+
+    def outlived(self, age: timedelta) -> bool:
+        """Whether an alert of that age counts no longer."""
+        return age.total_seconds() > self._alert_age_max_s
+
+    @property
+    def alert_age_max(self) -> str:
+        """For people."""
+        return _ago(timedelta(seconds=self._alert_age_max_s))
 
     def answered(self, alert: Json) -> datetime | None:
         """When the host recovered from what an alert is about, None where it did not since."""
-        return is_answered(alert, self._recoveries, self._error_causes)
+        return is_answered(alert, self._recoveries, self._error_causes, self.offset)
 
     def fresh(self, answer: _Answer, key: str) -> str:
         moment = from_text(answer.get(key))
@@ -168,12 +205,16 @@ class _Clock:
         """The moment as text, when it is recent for something that is renewed every so many seconds."""
         if answer.fetched_at is None:
             raise _FaultError("invalid", f"{answer.name}: the time of the answer is not known")
+        moment -= self.offset
         age = answer.fetched_at - moment
         if age > self._age_max + timedelta(seconds=every_s):
             raise _FaultError("stale", f"{answer.name} is dated {to_text(moment)}, {_ago(age)} before it was read")
         if -age > self._skew_max:
+            # No service that hangs dates its answers ahead.
             raise _FaultError(
-                "stale", f"{answer.name} is dated {to_text(moment)}, {_ago(-age)} ahead of the host's clock"
+                "clock",
+                f"{answer.name} is dated {to_text(moment)}, {_ago(-age)} ahead of the host's clock: a clock or a zone "
+                "is wrong",
             )
         return to_text(moment)
 
@@ -198,8 +239,51 @@ def _host(result: object) -> Observation:
     return observation(None, "state", fault=fault, reason=reason)
 
 
-def _clock_offset(result: Json) -> dict[str, Observation]:
-    """How far the host's clock is from the controller's, either way."""
+def moving_offset(first: object, second: object) -> float | None:
+    """How many seconds the service's times are ahead of the host's clock, by two answers of which one came later.
+
+    A service that hangs repeats a date; one whose clock or zone is another's goes on with it, and only then the date
+    says nothing against the answer.
+
+    Args:
+        first: result of pipeline_info with ``health_detailed``, which the service keeps in no cache.
+        second: the same, asked later.
+    """
+    before, after = _dated(first), _dated(second)
+    if before is None or after is None or after[0] <= before[0]:
+        return None
+    offsets = [(moment - read).total_seconds() for moment, read in (before, after)]
+    return round(sum(offsets) / 2) if abs(offsets[1] - offsets[0]) <= _MOVES_WITHIN_S else None
+
+
+def _dated(result: object) -> tuple[datetime, datetime] | None:
+    """Of which moment the health is by itself, and when it was read by the host's clock."""
+    answer = _Answer("health_detailed", mapping(mapping(result).get("endpoints")).get("health_detailed"))
+    moment = from_text(answer.data.get("timestamp")) if answer.ok else None
+    return (moment, answer.fetched_at) if moment and answer.fetched_at else None
+
+
+def is_dated_off(observations: Mapping[str, Observation]) -> bool:
+    """Whether the service's state is not known for the date of its answer alone."""
+    overall = observations.get("overall_status")
+    return overall is not None and overall["fault"] in ("stale", "clock")
+
+
+def _zone(offset_s: float) -> str:
+    """Where the service's times are, for people."""
+    where = f"{_ago(timedelta(seconds=abs(offset_s)))} {'ahead of' if offset_s > 0 else 'behind'} the host's clock"
+    rest = abs(offset_s) % _ZONES_S
+    # The answer took its time, and its date is cut to whole seconds.
+    is_zone = min(rest, _ZONES_S - rest) <= _MOVES_WITHIN_S
+    what = "as in a zone of its own: it must write UTC" if is_zone else "so its clock is not the host's"
+    return f"the service's times are {where}, {what}"
+
+
+def _clock_offset(result: Json, counting: Counting) -> dict[str, Observation]:
+    """How far the host's clock is from the controller's, either way, or the service's from the host's."""
+    of_service = counting.get("service_offset_s")
+    if of_service:
+        return {"clock_offset": observation(abs(of_service), "s", note=_zone(of_service))}
     if "clock_offset_s" not in result:
         return {"clock_offset": observation(None, "s", applicable=False, note="not asked for")}
     offset = number(result["clock_offset_s"])
@@ -237,7 +321,18 @@ def _overrides(result: Json) -> dict[str, Observation]:
     return {"overrides": observation(len(rows), "count", note=", ".join(named))}
 
 
-def _health(endpoints: Json, clock: _Clock) -> dict[str, Observation]:
+def _mutes(result: Json, counting: Counting) -> dict[str, Observation]:
+    """How many mutes hold, all of them named. Those that the host keeps and nobody can read mute nothing."""
+    if "mutes" not in result:
+        return {"mutes": observation(None, "count", applicable=False, note="not asked for")}
+    answer, held = mapping(result["mutes"]), counting.get("held") or []
+    if answer.get("state") != "ok":
+        reason = f"{one_line(answer.get('reason') or 'the mutes cannot be read')}; what they mute counts"
+        return {"mutes": observation(None, "count", fault="missing", reason=reason)}
+    return {"mutes": observation(len(held), "count", note="; ".join(held))}
+
+
+def _health(endpoints: Json, clock: _Clock, counting: Counting) -> dict[str, Observation]:
     answers = [_Answer(name, endpoints[name]) for name in ("health_detailed", "health") if name in endpoints]
     if not answers:
         return {}
@@ -246,13 +341,16 @@ def _health(endpoints: Json, clock: _Clock) -> dict[str, Observation]:
     found: dict[str, Observation] = {}
     try:
         answer.require()
-        status, note = _overall(answer)
+        apart = set_apart(answer.data, endpoints, counting)
+        status, note = _overall(answer, apart)
         at = clock.fresh(answer, "timestamp")
+        if of_service := counting.get("service_offset_s"):
+            note = "; ".join(filter(None, [_zone(of_service), note]))
         found["overall_status"] = observation(status, "state", note=note, at=at, endpoint=answer.name)
-        for component in components(answer.data):
+        for component in components(answer.data, apart):
             name = f"component_{component['component']}"
             found[name] = observation(
-                component["status"], "state", note=component["message"], at=at, endpoint=answer.name
+                component["counts_as"], "state", note=component["message"], at=at, endpoint=answer.name
             )
     except _FaultError as error:
         reasons = [error.reason, *_reasons(a for a in answers if a is not answer)]
@@ -270,14 +368,14 @@ def _reasons(answers: Iterator[_Answer]) -> Iterator[str]:
             yield f"{answer.name}: {error.reason}"
 
 
-def _overall(answer: _Answer) -> tuple[str, str]:
+def _overall(answer: _Answer, apart: Mapping[str, Apart]) -> tuple[str, str]:
     status = answer.get("overall_status")
     if not isinstance(status, str) or status not in HEALTH_LEVELS:
         raise _FaultError(
             "unknown_value",
             f"overall_status is {one_line(repr(status), 40)}, which is none of {', '.join(HEALTH_LEVELS)}",
         )
-    listed = components(answer.data)
+    listed = components(answer.data, apart)
     bad = [c for c in listed if c["status"] != "healthy"]
     if status in ("healthy", "warning"):
         if all(c["status"] == "unknown" for c in listed):
@@ -285,27 +383,43 @@ def _overall(answer: _Answer) -> tuple[str, str]:
         critical = [c["component"] for c in bad if c["status"] == "critical"]
         if critical:
             raise _FaultError("contradiction", f"overall_status is {status}, but {', '.join(critical)} is critical")
-        counted = number(mapping(answer.data.get("summary")).get("critical"))
-        if counted:
+        summed = number(mapping(answer.data.get("summary")).get("critical"))
+        if summed:
             raise _FaultError(
-                "contradiction", f"overall_status is {status}, but its summary counts {counted:g} critical"
+                "contradiction", f"overall_status is {status}, but its summary counts {summed:g} critical"
             )
-    return status, one_line("; ".join(f"{c['component']}: {c['message'] or c['status']}" for c in bad), 300)
+    # What counts for less is told last.
+    bad.sort(key=lambda c: c["counts_as"] != c["status"])
+    note = one_line("; ".join(f"{c['component']}: {c['message'] or c['status']}" for c in bad), 300)
+    return counted(status, listed, answer.data), note
 
 
-def components(data: Json) -> list[dict[str, str]]:
-    """The checks of a health answer: component, status and message, as far as they are readable; at most 50."""
+def components(data: Json, apart: Mapping[str, Apart] | None = None) -> list[dict[str, str]]:
+    """The checks of a health answer, as far as they are readable; at most 50.
+
+    Args:
+        data: the answer.
+        apart: by component, as what it counts where that is less than it says.
+
+    Returns:
+        Each with ``component``, ``status``, ``message``, and ``counts_as``, which is a status too.
+    """
     rows = data.get("checks")
     found = []
     for row in rows[:_LIST_MAX] if isinstance(rows, list) else []:
         status = mapping(row).get("status")
         if mapping(row).get("component"):
-            known = isinstance(status, str) and status in HEALTH_LEVELS
+            known = str(status) if isinstance(status, str) and status in HEALTH_LEVELS else "unknown"
+            named, message = one_line(row["component"], 40), cause(row.get("message") or "", 200)
+            less = (apart or {}).get(str(row["component"]))
+            if less is not None and known != "healthy":
+                message = f"{message or known} ({less.why})"
             found.append(
                 {
-                    "component": one_line(row["component"], 40),
-                    "status": str(status) if known else "unknown",
-                    "message": one_line(row.get("message") or ""),
+                    "component": named,
+                    "status": known,
+                    "message": message,
+                    "counts_as": less.counts_as if less is not None and known != "healthy" else known,
                 }
             )
     return found
@@ -409,42 +523,89 @@ def _alerts(answer: _Answer, clock: _Clock) -> dict[str, Observation]:
     level = str(answer.params.get("level") or "critical")
     limit = answer.asked("limit", 200)
 
-    def count() -> Any:
+    def of_level() -> list[Json]:
+        """The rows that were asked for. One whose level cannot be read may be one of those."""
         rows = answer.rows("alerts")
-        # A row whose level cannot be read may be one of those that were asked for.
-        others = sum(1 for row in rows if mapping(row).get("level") in _OTHER_LEVELS.get(level, ()))
-        listed = len(rows) - others
+        return [mapping(row) for row in rows if mapping(row).get("level") not in _OTHER_LEVELS.get(level, ())]
+
+    def age(row: Json) -> timedelta | None:
+        """None where it is not dated: it may be new."""
+        moment, now = from_text(row.get("timestamp")), answer.fetched_at
+        return now + clock.offset - moment if moment and now else None
+
+    def count() -> Any:
+        rows, listed = answer.rows("alerts"), of_level()
+        others = len(rows) - len(listed)
         if others and len(rows) >= limit:
             raise _FaultError(
                 "unknown_value", f"alerts: {others} of {len(rows)} are not {level}, and no more are shown"
             )
-        total = max(listed, 0 if others else answer.count("total_returned"))
-        newest = from_text(mapping(rows[0]).get("timestamp")) if rows else None
-        notes = [f"at least, {limit} were asked for"] if total >= limit else []
-        notes += [f"newest of {to_text(newest)}: {one_line(mapping(rows[0]).get('title') or '', 80)}"] if newest else []
-        return {"value": total, "note": "; ".join(notes)}
+        unlisted = 0 if others else max(0, answer.count("total_returned") - len(listed))
+        ages = [age(row) for row in listed]
+        young = [row for row, old in zip(listed, ages, strict=True) if old is None or not clock.outlived(old)]
+        heard = [row for row in young if not clock.is_apart(row)]
+        # The newest come first, so that what is beyond the last is older than it.
+        if ages and ages[-1] is not None and clock.outlived(ages[-1]):
+            unlisted = 0
+        once = _once(heard)
+        notes = [f"at least, {limit} were asked for"] if len(young) + unlisted >= limit else []
+        notes += [_newest(once[0])] if once else []
+        left_out = _left_out(len(listed) - len(young), len(young) - len(heard), len(heard) - len(once))
+        return {"value": len(once) + unlisted, "note": "; ".join([*notes, *left_out])}
 
     def recent() -> dict[str, Any]:
-        rows = answer.rows("alerts")
-        # What is not dated may be new. The service keeps alerts for long after their cause is gone.
-        dated = [
-            (from_text(row.get("timestamp")), row) for row in map(mapping, rows) if row.get("level") in (level, None)
-        ]
-        now = answer.fetched_at
-        found = [row for moment, row in dated if moment is None or now is None or now - moment <= timedelta(hours=1)]
+        # The service keeps alerts for long after their cause is gone.
+        ages = [(row, age(row)) for row in of_level()]
+        found = [row for row, old in ages if old is None or old <= timedelta(hours=1)]
         # A recovery answers what was treated, and no other alert of the host.
         answers = {index: when for index, row in enumerate(found) if (when := clock.answered(row))}
         since = [row for index, row in enumerate(found) if index not in answers]
-        notes = [one_line(since[0].get("title") or "", 80)] if since else []
+        heard = [row for row in since if not clock.is_apart(row)]
+        once = _once(heard)
+        notes = [_titled(once[0])] if once else []
         if answers:
             notes.append(f"{len(answers)} more from before the recovery of {to_text(max(answers.values()))}")
-        return {"value": len(since), "note": "; ".join(notes)}
+        return {
+            "value": len(once),
+            "note": "; ".join([*notes, *_left_out(0, len(since) - len(heard), len(heard) - len(once))]),
+        }
+
+    def _left_out(old: int, muted: int, again: int) -> list[str]:
+        return [
+            *([f"{again} more of the same session{'s' if again > 1 else ''}"] if again else []),
+            *([f"{muted} of components that are muted or judge too few operations, not counted"] if muted else []),
+            *([f"{old} older than {clock.alert_age_max}, not counted"] if old else []),
+        ]
 
     readers: dict[str, tuple[str, _Reader]] = {
         f"{level}_alerts": ("count", count),
         f"{level}_alerts_1h": ("count", recent),
     }
     return _each(answer, lambda: clock.fresh(answer, "generated_at"), readers)
+
+
+def _once(rows: Sequence[Json]) -> list[Json]:
+    """Of several alerts of one session the first: a merge that fails makes an error and a critical one."""
+    found, sessions = [], set[str]()
+    for row in rows:
+        session = row.get("session_id")
+        if isinstance(session, str) and session:
+            if session in sessions:
+                continue
+            sessions.add(session)
+        found.append(row)
+    return found
+
+
+def _titled(row: Json) -> str:
+    """An alert for people, with its cause."""
+    title, why = one_line(row.get("title") or "", 80), cause(row.get("message") or "", 160)
+    return f"{title}: {why}" if title and why else title or why
+
+
+def _newest(row: Json) -> str:
+    moment = from_text(row.get("timestamp"))
+    return f"newest of {to_text(moment)}: {_titled(row)}" if moment else _titled(row)
 
 
 def _metrics(answer: _Answer, clock: _Clock) -> dict[str, Observation]:
@@ -512,18 +673,20 @@ def metrics(data: Json) -> list[dict[str, Any]]:
     return sorted(found, key=lambda sample: str(sample["at"]))
 
 
-def details(result: object, log: object = None) -> dict[str, Any]:
+def details(result: object, log: object = None, counting: Counting | None = None) -> dict[str, Any]:
     """What reports draw from: the parts of the answers that can be read, bounded in number and length.
 
     Args:
         result: what the task with pipeline_info registered.
         log: what a task with log_digest_info registered, counting error codes.
+        counting: as in :func:`observe`.
     """
     endpoints = mapping(mapping(result).get("endpoints"))
     answers = {name: _Answer(name, raw) for name, raw in endpoints.items()}
     data = {name: answer.data if answer.ok else {} for name, answer in answers.items()}
     stats = data.get("stats", {})
     samples = metrics(data.get("metrics", {}))
+    health = data.get("health_detailed") or data.get("health") or {}
     return {
         "totals": {
             "window_h": answers["stats"].asked("hours", 24) if "stats" in answers else None,
@@ -552,7 +715,7 @@ def details(result: object, log: object = None) -> dict[str, Any]:
             {key: sample[key] for key in ("at", "cpu_percent", "memory_percent")}
             for sample in sorted(samples, key=lambda row: -row["cpu_percent"])[:3]
         ],
-        "components": components(data.get("health_detailed") or data.get("health") or {}),
+        "components": components(health, set_apart(health, endpoints, counting or {})),
         "alerts": _details_alerts(data.get("alerts", {})),
         "sessions": _details_sessions(data.get("sessions", {})),
         "log": _details_log(mapping(log)),
@@ -573,7 +736,7 @@ def _details_alerts(data: Json) -> list[dict[str, Any]]:
                 "at": to_text(at) if at else None,
                 "level": one_line(row.get("level") or "", 20),
                 "title": one_line(row.get("title") or "", 120),
-                "message": one_line(row.get("message") or "", 300),
+                "message": cause(row.get("message") or ""),
             }
         )
     return found

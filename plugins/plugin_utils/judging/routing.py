@@ -50,7 +50,7 @@ def _causes(trigger: Json, details: Json, error_causes: Mapping[str, str]) -> li
     """What the trigger's evidence points to, or the cause that the table names for want of it."""
     causes: list[str] = []
     if trigger.get("cause_from") == "components":
-        causes = [c["component"] for c in details.get("components", []) if c["status"] == "critical"]
+        causes = [c["component"] for c in details.get("components", []) if c["counts_as"] == "critical"]
     elif trigger.get("cause_from") == "errors":
         counts: Mapping[str, Any] = details.get("errors", {})
         most = max(counts, key=lambda code: number(counts[code]) or 0, default=None)

@@ -70,6 +70,7 @@ class Verdict(TypedDict):
     since: str | None
     action: str
     playbook: str
+    muted: dict[str, Any] | None
 
 
 def verdict(
@@ -88,7 +89,10 @@ def verdict(
     action: str = "",
     playbook: str = "",
 ) -> Verdict:
-    """A verdict. Since when its state lasts is known to the report alone, which knows the run before."""
+    """A verdict. Since when its state lasts is known to the report alone, which knows the run before.
+
+    Of one that a person muted, ``muted`` holds the mute, and the ``state`` that it would have.
+    """
     return {
         "check": check,
         "title": title,
@@ -104,6 +108,7 @@ def verdict(
         "since": None,
         "action": action,
         "playbook": playbook,
+        "muted": None,
     }
 
 

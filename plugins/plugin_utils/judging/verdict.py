@@ -60,7 +60,7 @@ def _judge_row(observations: Mapping[str, Observation], row: Json) -> Verdict:
     elif not seen["applicable"]:
         parts = {"state": "ok", "note": seen["note"], "at": seen["at"], "message": f"{row['title']}: {seen['note']}"}
     else:
-        parts = _judge_value(seen, row)
+        parts = _judge_value(seen, row, observations)
     state = parts.get("state", "unknown")
     if state in ("critical", "warning"):
         parts.update(action=row.get("action", ""), playbook=row.get("playbook", ""))
@@ -77,11 +77,12 @@ _ACTIONS = {
     "unreachable": "Check that the service runs and listens: systemctl status, then playbook incident_critical_system",
     "timeout": "The service hangs or the host is overloaded: playbook incident_critical_system",
     "auth": "Renew the API token (media_ops_api_token): it is missing, expired or not accepted",
+    "clock": "Set right the clock or the zone that is off (timedatectl); the service must write its times in UTC",
     "stale": "Compare the clocks of host and service; a service that repeats old answers hangs",
 }
 
 
-def _judge_value(seen: Observation, row: Json) -> dict[str, Any]:
+def _judge_value(seen: Observation, row: Json, observations: Mapping[str, Observation]) -> dict[str, Any]:
     value = seen["value"]
     figure = number(value)
     state: str | None
@@ -94,14 +95,28 @@ def _judge_value(seen: Observation, row: Json) -> dict[str, Any]:
         state, fault, shown = None, "wrong_type", ""
     if state is None:
         return {"fault": fault, "message": f"{row['title']}: {one_line(repr(value), 60)} cannot be judged"}
-    message = f"{row['title']}: {shown}" + (f" ({seen['note']})" if seen["note"] else "")
+    note = seen["note"]
+    if state == "critical" and (few := _too_few(figure, row, observations)):
+        state, note = "warning", "; ".join(filter(None, [few, note]))
+    message = f"{row['title']}: {shown}" + (f" ({note})" if note else "")
     return {
         "state": state,
         "observed": value,
-        "note": seen["note"],
+        "note": note,
         "at": seen["at"],
         "message": one_line(message, 300),
     }
+
+
+def _too_few(figure: float | None, row: Json, observations: Mapping[str, Observation]) -> str:
+    """Of how few a rate is made, with the counts; empty where they are enough, or are not known."""
+    needs = row.get("needs")
+    seen = observations.get(needs["observation"]) if needs else None
+    total = number(seen["value"]) if seen is not None and not seen["fault"] else None
+    least = bound_of(needs["at_least"]) if needs else None
+    if figure is None or total is None or least is None or total >= least:
+        return ""
+    return f"{figure * total:.0f} of {total:g} operations, fewer than the {least:g} that a rate needs to be critical"
 
 
 def _by_bounds(figure: float, row: Json) -> str:
@@ -155,6 +170,8 @@ def _row_problems(row: Json) -> list[str]:
     named = f"policy_checks: check '{row['check']}'"
     if row["unit"] not in _UNITS:
         return [f"{named} has the unit {row['unit']!r}, which is none of {', '.join(_UNITS)}"]
+    if "needs" in row and (wrong := _needs_problem(row["needs"], row["unit"])):
+        return [f"{named}, needs: {wrong}"]
     if "levels" in row:
         unknown = sorted({str(state) for state in row["levels"].values()} - set(STATES))
         return [f"{named} gives the state {', '.join(unknown)}"] if unknown else []
@@ -162,6 +179,17 @@ def _row_problems(row: Json) -> list[str]:
         text for state in ("warning", "critical") if state in row for text in _bound_problems(row, state, named)
     ]
     return problems or _order_problems(row, named)
+
+
+def _needs_problem(needs: object, unit: str) -> str:
+    if not isinstance(needs, Mapping) or set(needs) != {"observation", "at_least"} or unit != "ratio":
+        return "an observation and at_least are needed, of a ratio"
+    least = bound_of(needs["at_least"])
+    return (
+        ""
+        if least is not None and least >= 0
+        else f"at_least is {needs['at_least']!r}: a number of 0 or more is needed"
+    )
 
 
 def _option(row: Json, state: str) -> str:

@@ -12,6 +12,7 @@ from typing import Any
 from ...module_utils.errors import OptionError
 from ...module_utils.shapes import STATES, Json, number, one_line
 from ...module_utils.times import from_text
+from ..judging.muting import said as muted_as
 from .charts import Chart, charts_of
 from .fleet import fleet_details
 from .response_view import responses
@@ -33,6 +34,7 @@ FAULTS = {
     "unknown_value": "The value is none that is known",
     "contradiction": "The answer contradicts itself",
     "stale": "The answer is too old to prove anything",
+    "clock": "A clock or a zone is wrong, so that the answer proves nothing",
 }
 _ALL_CHARTED = 8  # a fleet up to this size gets charts of each host
 _CHARTED_MAX = 20  # of a larger one, so many of the hosts that are not ok
@@ -77,6 +79,7 @@ def view_of(document: Json) -> dict[str, Any]:
         "incidents": list(document.get("incidents") or []),
         "steps": _steps(document),
         "refused": list(document.get("refused") or [])[:_REASONS_MAX],
+        "muted": list(document.get("muted") or [])[:_ROWS_MAX],
         "responses": responses(document.get("hosts") or []),
         "unknowns": _unknowns(hosts),
         **_fleet_rows(hosts),
@@ -131,7 +134,10 @@ def _merged(host: Json) -> list[Json]:
     if not lost.get("fault") or len(verdicts) < 2 or any(v["fault"] != lost["fault"] for v in verdicts):
         return verdicts
     merged = {"title": f"All {len(verdicts)} checks", "step": "", "unit": "state", "threshold": ""}
-    return [{**verdicts[0], **merged, "message": _capital(lost.get("reason") or verdicts[0]["message"])}]
+    said = _capital(lost.get("reason") or verdicts[0]["message"])
+    if mute := verdicts[0].get("muted"):
+        said = f"{said} ({mute['state']}, {muted_as(mute)})"
+    return [{**verdicts[0], **merged, "message": said}]
 
 
 def _since(verdicts: Sequence[Json], state: str) -> str:

@@ -11,6 +11,8 @@ from typing import Any, cast
 
 from ...module_utils.plan import differences, fleet_hash
 from ...module_utils.shapes import STATES, Json, mapping, worst_state
+from ...module_utils.state.mutes import mute_name
+from ..judging.muting import muted_findings
 from ..judging.shapes import Verdict, shown, verdict
 from ..judging.verdict import host_state
 from .commands import Commands
@@ -57,8 +59,21 @@ def build(
         "hosts": judged,
         "incidents": incidents,
         "refused": [{"why": why, "hosts": names} for why, names in refused(judged).items()],
+        "muted": _muted({host["host"]: hosts[host["host"]] for host in judged}),
         "next": next_steps(judged, incidents, commands),
     }
+
+
+def _muted(hosts: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """What is muted in the fleet, with its hosts, and what counts for nothing by it."""
+    found: dict[tuple[str, ...], dict[str, Any]] = {}
+    for name, known in hosts.items():
+        for mute in mapping(known).get("mutes") or []:
+            about = {"mute": mute_name(mute), **{key: mute[key] for key in ("until", "by", "reason")}}
+            row = found.setdefault(tuple(about.values()), {**about, "hosts": [], "findings": []})
+            row["hosts"].append(name)
+            row["findings"] += [f"{name}: {line}" for line in muted_findings(mute, mapping(known))]
+    return [{**row, "findings": row["findings"][:_SHOWN_MAX]} for _key, row in sorted(found.items())]
 
 
 def _since(previous: object) -> dict[tuple[str, str], tuple[str, str | None]]:
@@ -157,6 +172,7 @@ def summarise(document: Json, reports: Sequence[str], problems: Sequence[str] = 
             for i in document["incidents"]
         ],
         "refused": document["refused"][:_REASONS_MAX],
+        "muted": [{key: row[key] for key in ("mute", "until", "by", "reason", "hosts")} for row in document["muted"]],
         "next": document["next"],
         "reports": list(reports),
         # What could not be told, made or written of it, each a sentence

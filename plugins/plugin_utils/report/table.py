@@ -21,6 +21,7 @@ _STATE_WIDTH = 9
 _OK_LISTED = 20
 _HOSTS_WRAPPED = 20  # with more rows than these, one line each
 _LINES_MAX = 3
+_MUTES_MAX = 10
 
 
 class Line(NamedTuple):
@@ -110,18 +111,34 @@ def _verdict(summary: Json, hosts: Sequence[_Host], width: int) -> list[Line]:
     failed = summary.get("failed")
     end = " The run fails." if failed is True else "" if failed is False else " Whether the run fails is not known."
     first, *more = _wrapped(f"{_WORDS[state]}: {title}: {found}.{end}", width, 4)
-    return [Line(first, state, len(_WORDS[state])), *(Line(text) for text in [*more, *_refused(summary, width)])]
+    beside = [*more, *_refused(summary, width), *_muted(summary, width)]
+    return [Line(first, state, len(_WORDS[state])), *(Line(text) for text in beside)]
 
 
 def _refused(summary: Json, width: int) -> list[str]:
     """Why nothing, or no more, was done: a line or two for each reason."""
     lines: list[str] = []
     for row in _rows(summary, "refused")[:_LINES_MAX]:
-        names = row.get("hosts") if isinstance(row.get("hosts"), Sequence) else []
-        on = ", ".join(one_line(name, 80) for name in list(names or [])[:_LINES_MAX])
-        more = f" and {len(names) - _LINES_MAX} more" if names and len(names) > _LINES_MAX else ""
-        lines += _wrapped(f"Not done on {on}{more}: {one_line(row.get('why') or '', 300)}", width, _LINES_MAX)
+        said = f"Not done on {_names(row)}: {one_line(row.get('why') or '', 300)}"
+        lines += _wrapped(said, width, _LINES_MAX)
     return lines
+
+
+def _muted(summary: Json, width: int) -> list[str]:
+    """What counts for nothing by a person's word: a line or two for each mute."""
+    lines: list[str] = []
+    rows = _rows(summary, "muted")
+    for row in rows[:_MUTES_MAX]:
+        what, until, by = (one_line(row.get(key) or "?", 80) for key in ("mute", "until", "by"))
+        said = f"Muted on {_names(row)}: {what} until {until} by {by}: {one_line(row.get('reason') or '', 300)}"
+        lines += _wrapped(said, width, _LINES_MAX)
+    return [*lines, f"and {len(rows) - _MUTES_MAX} more mutes"] if len(rows) > _MUTES_MAX else lines
+
+
+def _names(row: Json) -> str:
+    names = row.get("hosts") if isinstance(row.get("hosts"), Sequence) else []
+    on = ", ".join(one_line(name, 80) for name in list(names or [])[:_LINES_MAX])
+    return on + (f" and {len(names) - _LINES_MAX} more" if names and len(names) > _LINES_MAX else "")
 
 
 def _next(summary: Json, width: int) -> list[Line]:

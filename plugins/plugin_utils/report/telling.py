@@ -39,6 +39,7 @@ from ...module_utils.alerts.transition import (
 from ...module_utils.redact import Redactor
 from ...module_utils.shapes import Json, mapping, number, one_line
 from ...module_utils.times import utc_now
+from ..judging.muting import is_muted_host
 from ..judging.shapes import Verdict, verdict
 from .kept import Host, Kept, moved
 
@@ -398,7 +399,9 @@ def host_states(verdicts: Mapping[str, Sequence[Json]], answers: Mapping[str, Js
     for host, judged in verdicts.items():
         answer = known.get(host) or {}
         said = one_line(answer.get("msg") or "no answer", 160)
-        if host in keeping:
+        if is_muted_host(judged):
+            row = _host_state("ok", "The host is muted: whether it can be asked counts for nothing")
+        elif host in keeping:
             row = _host_state("ok", "State of the host: kept")
         elif answer.get("unreachable") is True:
             row = _host_state(

@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from ...module_utils.shapes import Json, one_line
+from ...module_utils.state.mutes import mute_name
+from ..judging.muting import said
 from .ledger import bounded
 
 _SHOWN = 20
@@ -101,6 +103,7 @@ def automation_lines(guard: object, overrides: object = None) -> list[str]:
     shown.append(
         f"Paused {_until(pause['until'])} by {pause['by'] or '?'}: {pause['reason']}" if pause else "Not paused"
     )
+    shown += _mute_lines(stands)
     shown += _override_lines(overrides)
     repeated = ", ".join(f"{action} in {count} runs" for action, count in stands.get("repeated", {}).items())
     if repeated:
@@ -122,6 +125,13 @@ def _lease(lease: Json) -> str:
 def _until(time: object) -> str:
     """A pause or lease that cannot be read has no end of its own."""
     return f"until {time}" if time else "until somebody resumes automation"
+
+
+def _mute_lines(stands: Json) -> list[str]:
+    if stands.get("mutes_unreadable"):
+        return [f"Muted: not known, and so nothing is: {one_line(stands['mutes_unreadable'], 300)}"]
+    mutes = stands.get("mutes") or []
+    return [f"Muted: {mute_name(mute)} {said(mute)}" for mute in mutes] or ["Nothing is muted"]
 
 
 def _override_lines(overrides: object) -> list[str]:

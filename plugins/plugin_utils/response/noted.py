@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ...module_utils.shapes import Json, number, one_line
+from ..judging.cause import cause
 
 _COUNTED = (
     ("extra.error_code", "error codes"),
@@ -68,7 +69,7 @@ def _failures(rows: Sequence[Json]) -> str:
         return ""
     newest = rows[-1]
     what = field_of(newest, "extra.error_message") or newest.get("message") or ""
-    return f"{len(rows)} of the last entries failed, newest {newest.get('timestamp')}: {one_line(what, 160)}"
+    return f"{len(rows)} of the last entries failed, newest {newest.get('timestamp')}: {cause(what, 160)}"
 
 
 def _sizes(rows: Sequence[Json]) -> str:

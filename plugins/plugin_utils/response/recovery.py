@@ -11,6 +11,7 @@ from typing import Any
 
 from ...module_utils.errors import OptionError
 from ...module_utils.shapes import STATES, Json, mapping, one_line
+from ..judging.muting import without_muted
 from ..judging.observations import components
 from ..judging.routing import route
 from ..judging.shapes import Verdict, verdict
@@ -145,6 +146,8 @@ _PROBED: dict[str, tuple[str, dict[str, str]]] = {
 # Of these the service itself tells, but for a fault of the look.
 _LOOKED_AT = {"service": "P0-3C", "sessions": "P0-3B", "performance": "P2P-1A"}
 _OF_RESPONSE = ("probed_", "could_not_look", "found_beside")
+CHECKS = (*(f"probed_{name}" for name in (*_PROBED, *_LOOKED_AT)), *_OF_RESPONSE[1:])
+"""The checks that a response adds to those of the check table."""
 
 
 def _diagnosed(response: Json) -> list[Verdict]:
@@ -233,7 +236,7 @@ def amended(found: Json, response: Json, policy: Json) -> dict[str, Any]:
         response: to the host, as it stands.
         policy: ``incidents`` and ``error_causes``.
     """
-    verdicts: Any = final_verdicts(found["verdicts"], response)
+    verdicts: Any = without_muted(final_verdicts(found["verdicts"], response), found.get("mutes") or [])
     incidents = route(verdicts, policy["incidents"], found["details"], policy["error_causes"])
     return {**found, "response": response, "verdicts": verdicts, "incidents": incidents}
 

@@ -5,16 +5,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from ansible.module_utils.common.validation import check_type_list
 
 from ...module_utils.errors import OptionError
 from ...module_utils.shapes import Json
+from ..judging.muting import parsed
 from ..judging.verdict import bound_of
 from ..response.diagnosis import LOOKED_AT_AS
 from ..response.ladder import is_hash
+from ..response.recovery import CHECKS
 
 
 def require_incident(value: Callable[[str], Any]) -> None:
@@ -43,6 +45,44 @@ def require_reason(value: Callable[[str], Any]) -> None:
     """Raise OptionError for a pause without a reason."""
     if not str(value("automation_pause_reason") or "").strip():
         raise OptionError("automation_pause_reason", "", "say why, for those who meet the pause")
+
+
+def require_mute(value: Callable[[str], Any]) -> None:
+    """Raise OptionError for a mute of what is not there, without a reason, without an end, or for too long."""
+    what, name = _parsed(value)
+    known = {"component": value("policy_components") or [], "check": _checks(value)}
+    if what != "host" and name not in known[what]:
+        are = ", ".join(sorted(map(str, known[what])))
+        raise OptionError("automation_mute", value("automation_mute"), f"there is no {what} {name}, only {are}")
+    if not str(value("automation_mute_reason") or "").strip():
+        raise OptionError("automation_mute_reason", "", "say why, for those who meet the mute")
+    seconds, most = bound_of(value("automation_mute_for")), bound_of(value("policy_mute_max"))
+    if most is None or most <= 0:
+        raise OptionError("policy_mute_max", value("policy_mute_max"), "a number of seconds above 0 is needed")
+    if seconds is None or not 0 < seconds <= most:
+        why = f"say for how many seconds, above 0 and at most {most:g} (policy_mute_max): no mute is without an end"
+        raise OptionError("automation_mute_for", value("automation_mute_for"), why)
+
+
+def require_unmute(value: Callable[[str], Any]) -> None:
+    """Raise OptionError for a name that no mute has."""
+    if str(value("automation_mute") or "").strip() != "all":
+        _parsed(value)
+
+
+def _parsed(value: Callable[[str], Any]) -> tuple[str, str]:
+    text = str(value("automation_mute") or "")
+    try:
+        return parsed(text)
+    except ValueError as error:
+        raise OptionError("automation_mute", text, str(error)) from error
+
+
+def _checks(value: Callable[[str], Any]) -> list[str]:
+    """Every check of which there is a verdict."""
+    rows = value("policy_checks")
+    of_table = [str(row.get("check")) for row in rows if isinstance(row, Mapping)] if isinstance(rows, list) else []
+    return [*of_table, *CHECKS]
 
 
 def _require_rungs(table: str, rows: Iterable[tuple[str, Any]], value: Callable[[str], Any]) -> None:

@@ -27,7 +27,11 @@ _TIME = re.compile(r"([01][0-9]|2[0-3]):[0-5][0-9]\Z")
 _HOURS = re.compile(r"[1-9][0-9]{0,3}\Z")
 _MINUTES = ("1", "2", "3", "4", "5", "6", "10", "12", "15", "20", "30")
 # Playbooks of ours whose end says nothing about a host: only what their tasks did.
-_JUDGE_NOTHING = ("automation_pause", "automation_resume", "automation_status", "prepare_hosts", "schedule")
+_JUDGE_NOTHING = (
+    *(f"automation_{name}" for name in ("pause", "resume", "mute", "unmute", "status")),
+    "prepare_hosts",
+    "schedule",
+)
 # Playbooks of ours that leave nothing in the ledger of a host by which it could be asked whether they succeeded there
 _NOT_ON_RECORD = (
     *_JUDGE_NOTHING,

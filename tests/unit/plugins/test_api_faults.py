@@ -165,7 +165,7 @@ PARTS: list[tuple[str, dict[str, str | Way], set[str], str, str]] = [
      {"/health": spoiled(checks=[{"component": "ffmpeg", "status": "critical", "message": "gone"}])},
      {"overall_status"}, "contradiction", "ffmpeg is critical"),
     ("old health", {"/health": spoiled(timestamp=long_ago(hours=5))}, {"overall_status"}, "stale", " h before"),
-    ("health of tomorrow", {"/health": spoiled(timestamp=long_ago(hours=-24))}, {"overall_status"}, "stale",
+    ("health of tomorrow", {"/health": spoiled(timestamp=long_ago(hours=-24))}, {"overall_status"}, "clock",
      "ahead of"),
     ("health without a time", {"/health": spoiled(timestamp=...)}, {"overall_status"}, "missing", "no 'timestamp'"),
     ("a time that is none", {"/health": spoiled(timestamp=20261124)}, {"overall_status"}, "wrong_type", "not a time"),

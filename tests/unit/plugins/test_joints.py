@@ -20,6 +20,7 @@ from ansible_collections.media_ops.runbook.plugins.module_utils.plan import Acti
 from ansible_collections.media_ops.runbook.plugins.module_utils.service.on_record import overrides_on_record
 from ansible_collections.media_ops.runbook.plugins.module_utils.shapes import STATES
 from ansible_collections.media_ops.runbook.plugins.module_utils.state.guard import last_recovery
+from ansible_collections.media_ops.runbook.plugins.module_utils.state.mutes import mutes_on_record
 from ansible_collections.media_ops.runbook.plugins.module_utils.state.recoveries import recoveries
 from ansible_collections.media_ops.runbook.plugins.plugin_utils.host_action import _FAILURE, documented, options_of
 from ansible_collections.media_ops.runbook.plugins.plugin_utils.judging.checked import checked, day_report
@@ -268,13 +269,19 @@ def test_what_pipeline_info_gives_is_what_it_documents(tmp_path: Path) -> None:
     params |= {"gather": ["health", "stats"], "stats_hours": 24, "metrics_hours": 24, "alerts_level": "critical"}
     params |= {"alerts_limit": 200, "query": "health", "api_url": "http://127.0.0.1:9/api", "api_token": "t"}
     params |= {"retries": 0, "state_dir": str(tmp_path), "controller_time": "2026-11-24T06:00:00Z"}
-    kept = {"overrides": overrides_on_record, "recovered_at": last_recovery, "recoveries": recoveries}
+    kept = {
+        "overrides": overrides_on_record,
+        "recovered_at": last_recovery,
+        "recoveries": recoveries,
+        "mutes": mutes_on_record,
+    }
     given = pipeline_info(params, kept, warn=lambda text: None, hide=lambda text: None, environ={})
     # What systemd makes of the service is put beside it by the module's main.
     assert {*given, "unit"} - {"changed"} == returned("pipeline_info")
     for answer in given["endpoints"].values():
         assert set(answer) == returned("pipeline_info", "endpoints")
     assert set(given["overrides"]) == returned("pipeline_info", "overrides")
+    assert set(given["mutes"]) == returned("pipeline_info", "mutes")
 
 
 # Read by programs in result.json, and by people in the ledger that the run's name leads to.
@@ -515,10 +522,10 @@ def test_what_host_info_shows_as_an_example_can_be_diagnosed() -> None:
 
 def test_the_day_that_is_kept_is_what_the_week_reads() -> None:
     table = {"checks": POLICY["policy_checks"], "incidents": POLICY["policy_incidents"]}
-    ages = {"answer_age_max": 300, "clock_skew_max": 120, "error_causes": POLICY["policy_error_causes"]}
+    rest = {name.removeprefix("policy_"): value for name, value in POLICY.items()}
     result = f.result()
     log = {"state": "ok", "matched": 0, "counts": {}, "lines": 3, "bad_lines": 0}
-    found = checked(result, run_by="evening", policy={**table, **ages}, log=log, now=NOW)
+    found = checked(result, run_by="evening", policy={**rest, **table}, log=log, now=NOW)
     kept = day_report(found, result["endpoints"], 24, NOW)
     assert problems(DAILY_REPORT, kept) == []
     assert set(kept) == set(schema("daily_report")["properties"])

@@ -147,7 +147,7 @@ def test_a_host_that_does_not_answer_is_unknown_with_the_reason(answer: Answer, 
 
 
 # What no check asked this host for is not judged there.
-_OF_THE_HOST = ("overrides", "clock_offset", "service_unit")
+_OF_THE_HOST = ("overrides", "clock_offset", "service_unit", "mutes")
 NOT_ASKED = {row["check"] for row in POLICY["checks"] if row["observation"] in _OF_THE_HOST}
 
 
@@ -232,3 +232,38 @@ def test_a_policy_that_contradicts_itself_is_refused_before_the_host_is_asked() 
 
 def test_a_token_is_in_nothing_that_comes_back() -> None:
     assert "canary" not in json.dumps(check(**CONNECTION).result)
+
+
+def off(hours: float, seconds: float = 0) -> dict[str, Any]:
+    """An answer whose date is off, read some seconds later than another."""
+    now = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=seconds)
+    dated = now + timedelta(hours=hours)
+    document = {**f.health(), "timestamp": dated.strftime("%Y-%m-%dT%H:%M:%S.%f")}
+    answer = {**f.answer(document), "fetched_at": to_text(now)}
+    return {"endpoints": {"health": answer, "health_detailed": answer}}
+
+
+STATUS: dict[str, Any] = {"run_by": "status", "policy": POLICY, "gather": ["health_detailed"]}
+
+
+@pytest.mark.parametrize("hours", [-2, 2, -9.5])
+def test_a_date_that_is_off_is_looked_at_twice_more(hours: float) -> None:
+    answers = [off(hours), off(hours, 2), off(hours, 4)]
+    run = act("check", {**STATUS, **CONNECTION}, answers={"pipeline_info": answers})
+    assert run.modules == ["pipeline_info"] * 3
+    assert run.asked[1].arguments == run.asked[2].arguments == {**CONNECTION, "gather": ["health_detailed"]}
+    assert states(run)["overall_status"] == ("ok", "")
+    assert "as in a zone of its own" in run.result["verdicts"][0]["message"] + run.result["verdicts"][-1]["message"]
+    assert abs(run.result["counting"]["service_offset_s"] - hours * 3600) < 5
+
+
+def test_a_service_that_repeats_an_old_answer_hangs() -> None:
+    run = act("check", STATUS, answers={"pipeline_info": [off(-2)] * 3})
+    assert states(run)["overall_status"] == ("unknown", "stale")
+    assert [incident["incident"] for incident in run.result["incidents"]] == ["critical_system"]
+
+
+@pytest.mark.parametrize("later", [{"unreachable": True, "msg": "no"}, {"endpoints": {}}])
+def test_a_date_ahead_that_cannot_be_looked_at_again_is_a_clock(later: dict[str, Any]) -> None:
+    run = act("check", STATUS, answers={"pipeline_info": [off(3), later, later]})
+    assert (states(run)["overall_status"], run.result["incidents"]) == (("unknown", "clock"), [])

@@ -41,6 +41,15 @@ def test_a_host_that_was_not_checked_is_unknown_and_fails() -> None:
     assert (result["failed"], result["msg"]) == (True, "unknown: not checked")
 
 
+def test_a_host_that_is_muted_fails_no_run_though_it_is_down() -> None:
+    mute = {"what": "host", "name": "", "reason": "new disk", "by": "", "since": "", "until": "", "state": "unknown"}
+    gone = {"unreachable": True, "msg": "no route to host"}
+    rows = [{**row("ok", "muted"), "muted": mute}]
+    result = act("gate", {"verdicts": rows, "kept": gone, "noted": gone}).result
+    assert (result["state"], result.get("failed", False)) == ("ok", False)
+    assert act("gate", {"verdicts": [row("ok")], "kept": gone}).result["failed"]
+
+
 def test_it_says_each_reason_once_and_no_other() -> None:
     rows = [row("critical", "disk full"), row("unknown", "no answer"), row("unknown", "no answer"), row("ok", "fine")]
     assert act("gate", {"verdicts": rows}).result["msg"] == "critical: disk full; no answer"

@@ -35,13 +35,15 @@ def metrics(answers: dict[str, Answer] | None = None, **changes: Any) -> Run:
 
 
 def test_all_that_the_run_knows_is_handed_on() -> None:
-    run = metrics(alerts=ALERTS, breaker={"service": {"hosts": ["media1"]}})
+    mute = {"what": "host", "name": "", "reason": "a disk", "by": "", "since": "", "until": "2026-11-24T07:00:00Z"}
+    run = metrics(found={**FOUND, "mutes": [mute]}, alerts=ALERTS, breaker={"service": {"hosts": ["media1"]}})
     assert run.modules == ["guard", "metrics_textfile"]
     assert run.arguments("guard") == {"state_dir": "/s"}
     assert run.arguments("metrics_textfile") == {
         "textfile_dir": "/m",
         "source": "watch_health",
         "verdicts": VERDICTS,
+        "mutes": [mute],
         "alerts": ALERTS,
         "guard": {**GUARD, "changed": False},
         "breaker_open": True,

@@ -117,6 +117,16 @@ def test_the_policy_is_looked_at_for_roles_that_go_by_it() -> None:
     assert refused(wrong, "prepare", "main").startswith("policy_answer_age_max is 'soon'")
 
 
+MUTED: dict[str, Any] = {"automation_mute": "component:ffmpeg", "automation_mute_reason": "a bug"}
+
+
+@pytest.mark.parametrize("mute", ["component:ffmpeg", "check:clock", "check:probed_storage", "host"])
+def test_what_can_be_muted_is_not_refused(mute: str) -> None:
+    given = {**policy(), **MUTED, "automation_mute": mute, "automation_mute_for": "3600"}
+    require_meant("automation", "mute", given, lambda value: value)
+    require_meant("automation", "unmute", {**policy(), "automation_mute": "all"}, lambda value: value)
+
+
 @pytest.mark.parametrize(
     ("role", "entry", "variables", "said"),
     [
@@ -125,6 +135,23 @@ def test_the_policy_is_looked_at_for_roles_that_go_by_it() -> None:
         ("incident", "plan", {"policy_verify_good": 99}, "option 'policy_verify_good' is 99: must be from 1 to "),
         ("automation", "carry_out", {"automation_procedure": "x"}, "option 'automation_procedure' is 'x': one of "),
         ("automation", "pause", {"automation_pause_reason": " "}, "option 'automation_pause_reason' is '': say why"),
+        ("automation", "mute", {"automation_mute": "ffmpeg"}, "option 'automation_mute' is 'ffmpeg': component:NAME"),
+        ("automation", "mute", {"automation_mute": "host:web1"}, "option 'automation_mute' is 'host:web1': component"),
+        ("automation", "mute", {"automation_mute": "check:erorr_rate"}, "there is no check erorr_rate, only active_"),
+        ("automation", "mute", {"automation_mute": "component:s3"}, "there is no component s3, only cloud_storage"),
+        ("automation", "mute", {"automation_mute": "host"}, "option 'automation_mute_reason' is '': say why"),
+        *(
+            ("automation", "mute", {**MUTED, **given}, f"option 'automation_mute_for' is {said}: say for how many")
+            for given, said in [
+                (dict[str, Any](), "None"),
+                ({"automation_mute_for": 0}, "0"),
+                ({"automation_mute_for": -1}, "-1"),
+                ({"automation_mute_for": "a day"}, "'a day'"),
+                ({"automation_mute_for": 2592001}, "2592001"),
+                ({"automation_mute_for": float("inf")}, "inf"),
+            ]
+        ),
+        ("automation", "unmute", {"automation_mute": ""}, "option 'automation_mute' is '': component:NAME"),
         (
             "schedule",
             "main",

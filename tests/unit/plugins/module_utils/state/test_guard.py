@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from ansible_collections.media_ops.runbook.plugins.module_utils.errors import MediaOpsError, OptionError
 from ansible_collections.media_ops.runbook.plugins.module_utils.state import guard as guarding
+from ansible_collections.media_ops.runbook.plugins.module_utils.state.mutes import mutes_on_record
 from ansible_collections.media_ops.runbook.plugins.module_utils.times import to_text
 
 DEFAULTS: dict[str, Any] = {
@@ -530,3 +531,102 @@ def test_nothing_else_stands_for_it(call: Any, entry: dict[str, Any]) -> None:
 def test_hours_of_none_are_refused(call: Any) -> None:
     with pytest.raises(OptionError, match="hours must be above 0"):
         take(call, after=[{"procedure": "weekly", "hours": 0}])
+
+
+# --- mutes
+
+
+def a_mute(what: str = "component", name: str = "ffmpeg", hours: float = 1, **changes: Any) -> dict[str, Any]:
+    until = to_text(NOW + timedelta(hours=hours))
+    about = {"reason": "a bug", "by": "alice", "since": to_text(NOW), "until": until}
+    return {"what": what, "name": name, **about, **changes}
+
+
+def test_a_mute_is_kept_recorded_and_ends(call: Any, clock: Any) -> None:
+    assert call("observed")["mutes"] == []
+    muted = call("muted", run_id="r1", mute=a_mute())
+    assert (muted["changed"], muted["mutes"], muted["mutes_unreadable"]) == (True, [a_mute()], "")
+    entry = muted["recent"][-1]
+    assert (entry["action"], entry["target"], entry["why"]) == ("muted", "component:ffmpeg", "a bug")
+    assert (entry["user"], entry["until"], entry["run_id"]) == ("alice", "2026-11-24T07:00:00Z", "r1")
+    call("muted", run_id="r1", mute=a_mute("host", "", hours=2))
+    again = call("muted", run_id="r2", mute=a_mute(reason="the same bug"))
+    assert sorted(mute["reason"] for mute in again["mutes"]) == ["a bug", "the same bug"], "one for each thing"
+    clock(3600)
+    assert [mute["what"] for mute in call("observed")["mutes"]] == ["host"]
+    clock(3600)
+    assert call("observed")["mutes"] == []
+
+
+@pytest.mark.parametrize(("name", "left"), [("component:ffmpeg", ["host"]), ("host", ["component"]), ("all", [])])
+def test_a_mute_can_be_ended_and_that_is_on_record(call: Any, name: str, left: list[str]) -> None:
+    call("muted", run_id="r", mute=a_mute())
+    call("muted", run_id="r", mute=a_mute("host", ""))
+    ended = call("unmuted", run_id="r", unmute=name, owner="bob")
+    assert (ended["changed"], [mute["what"] for mute in ended["mutes"]]) == (True, left)
+    assert {(row["action"], row.get("user")) for row in ended["recent"]} == {("muted", "alice"), ("unmuted", "bob")}
+    assert not call("unmuted", run_id="r", unmute=name)["changed"]
+
+
+def test_in_check_mode_nothing_is_muted(call: Any) -> None:
+    assert call("muted", check_mode=True, run_id="r", mute=a_mute())["changed"]
+    assert not (call.directory / "mutes.json").exists()
+    call("muted", run_id="r", mute=a_mute())
+    call("unmuted", check_mode=True, run_id="r", unmute="all")
+    assert call("observed")["mutes"] == [a_mute()]
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["", "{", "[]", '{"version": 2, "mutes": []}', '{"version": 1, "mutes": [{"what": "host"}]}', '{"version": 1}'],
+)
+def test_mutes_that_cannot_be_read_mute_nothing_until_a_person_says_so(call: Any, content: str) -> None:
+    path = call.directory / "mutes.json"
+    path.write_text(content, encoding="utf-8")
+    stands = call("observed")
+    assert stands["mutes"] == []
+    assert "mutes.json cannot be read: " in stands["mutes_unreadable"]
+    on_record = mutes_on_record(str(call.directory))
+    assert (on_record["state"], on_record["mutes"]) == ("denied", [])
+    ended = call("unmuted", run_id="r", unmute="all")
+    assert (ended["cleared"], ended["mutes_unreadable"]) == (["mutes.json"], "")
+    assert (call.directory / "mutes.json.broken").read_text(encoding="utf-8") == content
+
+
+@pytest.mark.parametrize("make", ["link", "fifo", "large"])
+def test_mutes_are_read_from_a_file_of_ours_alone(call: Any, tmp_path: Path, make: str) -> None:
+    path = call.directory / "mutes.json"
+    if make == "link":
+        (tmp_path / "other").write_text(json.dumps({"version": 1, "mutes": [a_mute()]}), encoding="utf-8")
+        path.symlink_to(tmp_path / "other")
+    elif make == "fifo":
+        os.mkfifo(path)
+    else:
+        path.write_bytes(b" " * (1 << 20))
+    assert call("observed")["mutes_unreadable"]
+    assert mutes_on_record(str(call.directory))["state"] == "denied"
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"what": "fleet"}, {"until": "soon"}, {"until": ""}, {"reason": " "}, {"name": ""}, {"what": "host", "name": "x"}],
+)
+def test_what_is_no_mute_is_refused(call: Any, wrong: dict[str, Any]) -> None:
+    with pytest.raises(OptionError, match="option 'mute'"):
+        call("muted", run_id="r", mute=a_mute(**wrong))
+    for options in ({"mute": a_mute()}, {"run_id": "r"}):
+        with pytest.raises(OptionError, match="is needed with state=muted"):
+            call("muted", **options)
+    assert not (call.directory / "mutes.json").exists()
+
+
+def test_a_host_that_nobody_prepared_mutes_nothing(tmp_path: Path) -> None:
+    assert mutes_on_record(str(tmp_path / "none")) == {"state": "ok", "reason": "", "mutes": []}
+
+
+def test_no_more_is_muted_than_a_person_can_look_through(call: Any) -> None:
+    for number in range(100):
+        call("muted", run_id="r", mute=a_mute(name=f"c{number}"))
+    with pytest.raises(MediaOpsError, match="101 things are muted"):
+        call("muted", run_id="r", mute=a_mute())
+    assert len(call("observed")["mutes"]) == 100

@@ -37,6 +37,14 @@ GUARD = {
     "lease": {"run_id": "r", "taken_at": "2026-11-24T05:00:00Z", "expired": True},
     "pause": None,
 }
+MUTE = {
+    "what": "component",
+    "name": "ffmpeg",
+    "reason": "a bug",
+    "by": "alice",
+    "since": "2026-11-24T05:00:00Z",
+    "until": "2026-11-24T07:00:00Z",
+}
 
 
 class Host:
@@ -104,6 +112,7 @@ def parse(text: str) -> dict[str, float]:
 def everything(host: Host) -> None:
     """Two sources of one host, every metric."""
     facts: dict[str, Any] = {"alerts": ALERTS, "guard": GUARD, "breaker_open": True, "overrides_active": 2}
+    facts["mutes"] = [MUTE]
     host.write("ok", "warning", "unknown", "critical", **facts)
     nasty: dict[str, Any] = {"source": "watch_performance", "verdicts": [{"check": NASTY, "state": "ok"}]}
     host.write(**nasty, **facts)
@@ -132,6 +141,7 @@ def test_every_metric_has_its_figure(host: Host) -> None:
         "media_ops_paused": 0,
         "media_ops_breaker_open": 1,
         "media_ops_overrides_active": 2,
+        'media_ops_mute_ends_timestamp_seconds{mute="component:ffmpeg"}': NOW.timestamp() + 3600,
     }
     written = {
         name.partition("{")[0] for file in ("host", "watch_health", "watch_performance") for name in host.samples(file)

@@ -98,7 +98,7 @@ def test_the_page_says_what_is_wrong_and_what_to_run() -> None:
     assert "The run fails (exit code 2): a host that is critical or unknown fails it." in text
     assert "P0 Critical system: ffmpeg Respond within 5 min Host media2" in text
     assert "ansible-playbook playbooks/incident_critical_system.yml --limit media2" in text
-    assert "All 7 checks" in text, "a host that gave nothing is one row, not seven"
+    assert "All 8 checks" in text, "a host that gave nothing is one row, not eight"
     assert "2026-11-23 06:00 UTC" in text, "since when"
     assert "figures cover only the last 3 h 3 min of 24 h: the service started at 2026-11-24 02:57 UTC" in text
     assert "Infrastructure Team" in text
@@ -291,3 +291,17 @@ def test_wrong_templates_are_named(tmp_path: Path) -> None:
 )
 def test_helper_filters(made: str, text: str) -> None:
     assert made == text
+
+
+@pytest.mark.parametrize("kind", ["html", "md"])
+def test_what_is_muted_stands_at_the_top_with_reason_and_end(kind: str) -> None:
+    made = render(result_factory.muted(), kind)
+    text = Page(made).text if kind == "html" else made.replace("\\_", "_")
+    for said in (
+        "component:cloud_storage until 2026-11-25 05:55 UTC by alice: MEDIA-123, uploads work",
+        "host until 2026-11-25 05:55 UTC by alice: new disk",
+        "media1: cloud_storage is critical: cloud_storage is critical (muted until",
+    ):
+        assert said in text
+        assert text.index(said) < text.index("Whom to call")
+    assert "No route to host (unknown, muted until 2026-11-25T05:55:00Z by alice: new disk)" in text

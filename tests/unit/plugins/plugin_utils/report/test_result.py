@@ -12,6 +12,7 @@ from ansible_collections.media_ops.runbook.plugins.plugin_utils.judging.verdict 
 from ansible_collections.media_ops.runbook.plugins.plugin_utils.report.commands import Commands
 from ansible_collections.media_ops.runbook.plugins.plugin_utils.report.result import build, summarise
 
+from tests import result_factory
 from tests.unit.plugins import factories as f
 from tests.unit.plugins.policy import policy
 
@@ -237,3 +238,26 @@ def test_a_plan_that_has_drifted_says_what_is_another_than_was_approved() -> Non
         responding(ending(8), hash="b" * 12, refusals=refusals), previous=document(responding(hash="c" * 12))
     )
     assert other["hosts"][0]["response"]["refusals"] == refusals
+
+
+def test_what_is_muted_is_listed_with_what_counts_for_nothing_by_it() -> None:
+    made = result_factory.muted()
+    assert [(row["mute"], row["hosts"]) for row in made["muted"]] == [
+        ("check:error_rate", ["media1"]),
+        ("component:cloud_storage", ["media1"]),
+        ("host", ["media2"]),
+    ]
+    error_rate, storage, host = (row["findings"] for row in made["muted"])
+    assert error_rate[0].startswith("media1: Error rate of 24 h: 40 % (critical, muted until ")
+    assert storage[0].startswith("media1: cloud_storage is critical: cloud_storage is critical (muted until ")
+    assert "No route to host" in host[0]
+    assert [(row["host"], row["state"]) for row in made["hosts"]] == [("media1", "critical"), ("media2", "ok")]
+    # The success rate is another check, which nobody muted.
+    assert [incident["checks"] for incident in made["incidents"]] == [["success_rate"]]
+    assert summarise(made, [])["muted"][2] == {
+        "mute": "host",
+        "until": "2026-11-25T05:55:00Z",
+        "by": "alice",
+        "reason": "new disk",
+        "hosts": ["media2"],
+    }

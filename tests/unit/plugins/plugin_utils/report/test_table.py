@@ -130,3 +130,16 @@ def test_anything_can_stand_in_the_summary(summary: dict[str, Any], width: int) 
     made = lines({"schema_version": 1, **summary}, width)
     assert made
     assert all(line.isprintable() for line in made)
+
+
+def test_what_is_muted_is_told_below_the_verdict() -> None:
+    made = lines(summarise(result_factory.muted(), []), 120)
+    assert [line for line in made if line.startswith("Muted")] == [
+        "Muted on media1: check:error_rate until 2026-11-25T05:55:00Z by alice: bad inputs",
+        "Muted on media1: component:cloud_storage until 2026-11-25T05:55:00Z by alice: MEDIA-123, uploads work",
+        "Muted on media2: host until 2026-11-25T05:55:00Z by alice: new disk",
+    ]
+    row = next(line for line in made if line.startswith("OK") and "media2" in line)
+    assert "Overall status: not known, Failed to connect" in row
+    nonsense = [None, 5, {}, {"hosts": 7, "mute": []}, *({"mute": f"check:c{n}", "hosts": ["h"]} for n in range(20))]
+    assert "and 12 more mutes" in lines({**MIXED, "muted": nonsense})

@@ -21,6 +21,7 @@ from ansible_collections.media_ops.runbook.plugins.plugin_utils.report.telling i
     Findings,
     Told,
     Way,
+    host_states,
     tell_all,
     tell_of_report,
     way_of,
@@ -421,3 +422,13 @@ def test_what_is_neither_a_host_nor_a_verdict_costs_nothing(fleet: Fleet) -> Non
     odd: Any = {"media1": ["x", {"check": 1}, {"check": "a", "state": "odd", "playbook": "../../x"}]}
     tell_all(Findings(odd, {"media1": {"messages": "all well"}}), fleet.way(contacts=["Anna", {"name": "Bea"}]))
     assert fleet.news() == ["began media1 a unknown", "began media1 host_state unknown"]
+
+
+def test_a_host_that_is_muted_is_not_told_of_though_it_is_down() -> None:
+    mute = {"what": "host", "name": "", "reason": "new disk", "by": "", "since": "", "until": "", "state": "unknown"}
+    verdicts: dict[str, Any] = {
+        "media1": [{"check": "overall_status", "state": "ok", "muted": mute}],
+        "media2": [{"check": "x"}],
+    }
+    rows = host_states(verdicts, {"media1": GONE, "media2": GONE})
+    assert [row["state"] for row in rows] == ["ok", "unknown"]
