@@ -312,15 +312,16 @@ LEDGER = {
 
 
 def test_the_record_of_what_was_done(site: Site) -> None:
+    record = entries((site.state / "ledger.jsonl").read_text(encoding="utf-8"))
     found: dict[str, list[str]] = {}
-    for entry in entries((site.state / "ledger.jsonl").read_text(encoding="utf-8")):
+    for entry in record:
         if entry["result"] != "started":
             said = entry["action"] if entry["result"] == "decided" else f"{entry['action']} {entry['result']}"
             found.setdefault(f"{datetime.fromisoformat(entry['at']):%m%d}", []).append(said)
     assert found == LEDGER
-    attempts = [entry["result"] for entry in entries if entry["result"] != "decided"]
+    attempts = [entry["result"] for entry in record if entry["result"] != "decided"]
     assert attempts.count("started") == attempts.count("done") == len(attempts) / 2
-    *nights, late = (entry["why"] for entry in entries if entry["action"] == "refused")
+    *nights, late = (entry["why"] for entry in record if entry["action"] == "refused")
     assert "the run was scheduled for 2025-03-30T03:00:00Z and starts over 600 s late" in late
     why = "weekly_log_management (log_archive) has not succeeded on this host within 168 h, its last end: completed at "
     assert [why in night for night in nights] == [True] * 3

@@ -131,7 +131,7 @@ def test_a_misspelt_variable_is_refused_and_what_is_meant_is_named(name: str, me
 
 
 def test_a_variable_that_is_misspelt_for_one_host_is_for_that_host_to_say_where_it_is_looked_at() -> None:
-    hosts = {"media1": {"policy_fail_onn": []}, "media2": {}}
+    hosts: dict[str, Any] = {"media1": {"policy_fail_onn": []}, "media2": {}}
     of_run = {"hostvars": Vars(hosts), "ansible_play_hosts_all": list(hosts)}
     assert begin(of_run, role="healthcheck", entry="morning")["changed"] is False
     with pytest.raises(AnsibleActionFail, match="policy_fail_on is"):
