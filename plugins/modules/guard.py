@@ -296,7 +296,7 @@ bad_lines:
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.errors import run_module
-from ..module_utils.state.guard import LEDGER_MAX_BYTES, guard
+from ..module_utils.state.guard import LEDGER_MAX_BYTES, STATES, guard
 
 _CAP = {
     "action": {"type": "str", "required": True},
@@ -322,13 +322,7 @@ _MUTE = {
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
-            "state": {
-                "choices": [
-                    *("observed", "prepared", "leased", "released", "recorded"),
-                    *("paused", "resumed", "muted", "unmuted"),
-                ],
-                "default": "observed",
-            },
+            "state": {"choices": list(STATES), "default": "observed"},
             "state_dir": {"type": "path", "default": "/var/lib/media-ops"},
             **{
                 name: {"type": "str"}

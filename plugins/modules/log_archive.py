@@ -232,13 +232,14 @@ from ..module_utils.errors import run_module
 from ..module_utils.rotated import PATTERNS
 from ..module_utils.system.environment import secrets_of_unit
 
+_LIMIT = {
+    "log": {"type": "str", "required": True},
+    "max_bytes": {"type": "int", "required": True},
+    "keep": {"type": "int"},
+}
+
 
 def main() -> None:
-    limit = {
-        "log": {"type": "str", "required": True},
-        "max_bytes": {"type": "int", "required": True},
-        "keep": {"type": "int"},
-    }
     module = AnsibleModule(
         argument_spec={
             **clock_argument_spec(),
@@ -249,7 +250,7 @@ def main() -> None:
             "keep_days": {"type": "int", "default": 28},
             "compression": {"type": "str", "choices": ["auto", "gzip", "zstd"], "default": "auto"},
             "expected_ratio": {"type": "float", "default": 1},
-            "limits": {"type": "list", "elements": "dict", "default": [], "options": limit},
+            "limits": {"type": "list", "elements": "dict", "default": [], "options": _LIMIT},
             "redact": {"type": "bool", "default": False},
             "redact_patterns": {"type": "list", "elements": "str", "default": []},
             "unit": {"type": "str"},

@@ -264,6 +264,13 @@ from ..module_utils.state.guard import last_recovery
 from ..module_utils.state.mutes import mutes_on_record
 from ..module_utils.state.recoveries import recoveries
 
+_KEPT = {
+    "overrides": overrides_on_record,
+    "recovered_at": last_recovery,
+    "recoveries": recoveries,
+    "mutes": mutes_on_record,
+}
+
 
 def main() -> None:
     module = AnsibleModule(
@@ -287,15 +294,9 @@ def main() -> None:
         supports_check_mode=True,
     )
     unit = module.params["unit"]
-    kept = {
-        "overrides": overrides_on_record,
-        "recovered_at": last_recovery,
-        "recoveries": recoveries,
-        "mutes": mutes_on_record,
-    }
 
     def work() -> dict[str, Any]:
-        found = pipeline_info(module.params, kept, warn=module.warn, hide=module.no_log_values.add)
+        found = pipeline_info(module.params, _KEPT, warn=module.warn, hide=module.no_log_values.add)
         return {**found, "unit": unit_seen(unit)} if unit else found
 
     run_module(module, work)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-import tempfile
+import secrets
 from collections.abc import Iterator, Mapping
 from typing import Any, Callable
 
@@ -57,7 +57,10 @@ def redacted(source: Source, redactor: Redactor, directory: int, deadline: Deadl
         directory: of the archives, open: the file lies on their file system.
         deadline: for all of it.
     """
-    with tempfile.TemporaryFile(dir=f"/proc/self/fd/{directory}", buffering=0) as file:
+    name = f".{secrets.token_hex(8)}.tmp"
+    opened = os.open(name, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600, dir_fd=directory)
+    with os.fdopen(opened, "wb+", buffering=0) as file:
+        os.unlink(name, dir_fd=directory)
         rest = b""
         with logged(source.fd, source.name, deadline) as read:
             while data := read(_BLOCK):

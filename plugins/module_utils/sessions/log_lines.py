@@ -17,6 +17,7 @@ from typing import Any, Dict
 from ..logs.digest import Digest
 from ..logs.scan import Scanner
 from ..logs.where import Where, getter
+from ..logs.writers import time_reader
 from ..opener import open_regular
 from ..shapes import one_line
 
@@ -126,7 +127,7 @@ def _entries(session_id: str, lines: Iterable[bytes], most: int) -> list[Entry]:
         count_by={},
         numeric={},
         fields={field: getter("fields", field) for field in _TAIL_FIELDS},
-        time_of=getter("time_field", "timestamp"),
+        time_of=time_reader("timestamp"),
         last=most,
         only_last=False,
         max_values=1,

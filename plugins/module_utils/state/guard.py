@@ -281,6 +281,8 @@ _ASKED: dict[str, Callable[[_Host, Mapping[str, Any]], dict[str, Any]]] = {
     "muted": _muted,
     "unmuted": _unmuted,
 }
+STATES = tuple(_ASKED)
+"""What option ``state`` may be."""
 
 
 def _status(host: _Host, seconds: float) -> dict[str, Any]:

@@ -27,7 +27,7 @@ def lost(**given: Any) -> Run:
 def test_what_was_found_before_stands_beside_that_nothing_is_known_now() -> None:
     run = lost(result=FOUND)
     assert (host_state(run.result["verdicts"]), run.result["details"]) == ("unknown", {"a": 1})
-    assert run.result["verdicts"][-1]["message"] == "Run on the host: broke off in task 'Carry out Restart': no room"
+    assert run.result["verdicts"][0]["message"] == "Run on the host: broke off in task 'Carry out Restart': no room"
     assert (run.result["to_act"], run.result["changed"], run.asked) == (False, False, [])
 
 
@@ -38,13 +38,13 @@ def test_nothing_needs_to_be_known_of_the_host() -> None:
 def test_the_lease_of_this_run_is_given_back() -> None:
     run = lost(result=FOUND, run={"run_id": "r1"}, answers={"guard": {"recent": [], "changed": True}})
     assert run.arguments("guard") == {"state": "released", "state_dir": "/var/lib/media_ops", "run_id": "r1"}
-    assert "lease" not in run.result["verdicts"][-1]["message"]
+    assert "lease" not in run.result["verdicts"][0]["message"]
 
 
 @pytest.mark.parametrize("answer", [{"unreachable": True, "msg": "ssh"}, {"failed": True, "msg": "ssh"}])
 def test_until_when_the_lease_stands_is_said_where_it_cannot_be_given_back(answer: dict[str, Any]) -> None:
     run = lost(result=FOUND, run={"run_id": "r1"}, answers={"guard": answer})
-    assert "could not be given back (ssh) and ends within 900 s" in run.result["verdicts"][-1]["message"]
+    assert "could not be given back (ssh) and ends within 900 s" in run.result["verdicts"][0]["message"]
 
 
 def test_check_mode_asks_nothing() -> None:

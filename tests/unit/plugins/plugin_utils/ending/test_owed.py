@@ -35,8 +35,8 @@ def test_a_host_that_broke_off_is_unknown_however_well_it_was() -> None:
     found = found_at_the_end(run, run.left(lambda host: host == "a"))
     states = {host: host_state(one["verdicts"]) for host, one in found.items()}
     assert states == {"a": "unknown", "b": "critical", "c": "unknown"}
-    assert "broke off in task 'Leave metrics': no room" in found["a"]["verdicts"][-1]["message"]
-    assert "before it was judged, in task 'Leave metrics'" in found["c"]["verdicts"][-1]["message"]
+    assert "broke off in task 'Leave metrics': no room" in found["a"]["verdicts"][0]["message"]
+    assert "before it was judged, in task 'Leave metrics'" in found["c"]["verdicts"][0]["message"]
 
 
 def test_a_task_that_had_not_ended_when_the_run_did_is_no_success() -> None:
