@@ -39,6 +39,7 @@ def look(pipeline: Pipeline) -> dict[str, Any]:
 def test_an_ffprobe_under_the_id_of_an_upload(tmp_path: Path) -> None:
     results = {"PIPELINE_UPLOAD_IDS": "joined", "PIPELINE_RESULT_DIR": "uploads/merged_videos"}
     with running_pipeline(tmp_path, results) as pipeline:
+        (pipeline.bin_dir / "ffprobe").unlink()
         (pipeline.bin_dir / "ffprobe").symlink_to(pipeline.ffmpeg.resolve())
         source = fifo("", pipeline.upload_dir / "live.mp4")
         session_id = pipeline.submit([source])
