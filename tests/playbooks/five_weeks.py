@@ -158,7 +158,8 @@ class Site:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
         if size:
-            os.truncate(path, size)
+            with path.open("rb+") as file:
+                os.posix_fallocate(file.fileno(), 0, size)  # a sparse one has no size to free
 
     def rotate(self, day: str) -> None:
         """At 00:30 the application's log is rotated by rename. (Its own limit, 50 MB, is not reached here.)"""

@@ -339,14 +339,18 @@ def test_what_the_schedule_recorded(site: Site) -> None:
 # What Prometheus reads after all this: of the last watch, of the last archive, and of the last 24 hours of the host, in
 # which Sunday's cleanup deleted by two rules, and Monday's archiving an old archive.
 METRICS = {
+    'check_state{source="watch_health",check="mutes"}': "0",
     'check_state{source="watch_health",check="overall_status"}': "0",
     'check_state{source="watch_health",check="recent_error_rate"}': "0",
+    'check_state{source="watch_health",check="service_unit"}': "0",
     'last_run_timestamp_seconds{source="watch_health"}': "0327 13",
     'last_success_timestamp_seconds{source="watch_health"}': "0327 13",
     'open_alerts{source="watch_health"}': "0",
     'suppressed_findings{source="watch_health"}': "0",
+    'check_state{source="weekly_log_management",check="mutes"}': "0",
     'check_state{source="weekly_log_management",check="overall_status"}': "0",
     'check_state{source="weekly_log_management",check="recovery"}': "0",
+    'check_state{source="weekly_log_management",check="service_unit"}': "0",
     'last_run_timestamp_seconds{source="weekly_log_management"}': "0407 01",
     'last_success_timestamp_seconds{source="weekly_log_management"}': "0407 01",
     "heartbeat_timestamp_seconds": "0407 01",
@@ -360,6 +364,7 @@ METRICS = {
     'recent_actions{action="recovered",result="decided"}': "1",
     "lease_held": "0",
     "lease_expired": "0",
+    "overrides_active": "0",
     "paused": "0",
 }
 
