@@ -13,6 +13,7 @@ Whatever ends the demonstration, Ctrl-C and a closed terminal included, nothing 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import getpass
 import json
 import os
@@ -25,6 +26,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
 
+import psutil
 from media_pipeline.launcher import Pipeline, running_pipeline
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -109,11 +111,20 @@ def _play(playbook: str, inventory: Path, token: str) -> int:
             return process.wait()
         finally:
             if process.poll() is None:
-                process.terminate()
-                try:
-                    process.wait(GRACE_S)
-                except subprocess.TimeoutExpired:
-                    process.kill()
+                _end_all(process)
+
+
+def _end_all(process: subprocess.Popen[bytes]) -> None:
+    """End ansible-playbook, and the workers that it leaves behind where it is ended while it forks one."""
+    workers = psutil.Process(process.pid).children(recursive=True)
+    process.terminate()
+    try:
+        process.wait(GRACE_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
+    for worker in psutil.wait_procs(workers, GRACE_S)[1]:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            worker.kill()
 
 
 def _result(reports: Path) -> dict[str, Any] | None:
