@@ -60,7 +60,7 @@ def require_mute(value: Callable[[str], Any]) -> None:
     if most is None or most <= 0:
         raise OptionError("policy_mute_max", value("policy_mute_max"), "a number of seconds above 0 is needed")
     if seconds is None or not 0 < seconds <= most:
-        why = f"say for how many seconds, above 0 and at most {most:g} (policy_mute_max): no mute is without an end"
+        why = f"say for how many seconds, above 0 and at most {most:.0f} (policy_mute_max): no mute is without an end"
         raise OptionError("automation_mute_for", value("automation_mute_for"), why)
 
 
