@@ -186,12 +186,23 @@ class Scanner:
         self._parse(block[_LEARN_FROM:])
 
     def _tell_their_levels(self, begin: int, cut: int, lines: int, unlike: set[tuple[int, int]]) -> bool:
-        """Whether each line of a block, but those that are parsed anyway, has one of the texts that tell levels."""
-        if not self._level_texts or None in self._level_texts.values():
+        """Whether each line of a block, but those that are parsed anyway, has just one of the texts that tell levels.
+
+        A line may have a level that no line had before, and the text of another one further in: none may have more
+        values by the name of a level. Nor may a line that has two make up for one that has none.
+        """
+        texts, buffer = self._level_texts, self._buffer
+        if not texts or None in texts.values():
             return False
-        told = sum(self._buffer.count(text, begin, cut) for text in self._level_texts)
-        told -= sum(self._buffer.count(text, start, end) for text in self._level_texts for start, end in unlike)
-        return told == lines - len(unlike)
+        names = {text[: text.index(b'"', 1) + 1] for text in texts}
+        values = sum(buffer.count(name, begin, cut) for name in names)
+        values -= sum(buffer.count(name, start, end) for name in names for start, end in unlike)
+        if values != lines - len(unlike):
+            return False
+        untold = bytes(buffer[begin : cut - 1]).split(b"\n")
+        for text in texts:
+            untold = [line for line in untold if text not in line]
+        return not untold or {bytes(buffer[start:end]) for start, end in unlike}.issuperset(untold)
 
     def _learn_level(self, line: bytes | bytearray, level: str | None) -> None:
         """By which text of a line its level is told. With one that does not tell it, nothing is ever taken for told."""

@@ -201,6 +201,21 @@ class TestBadLines:
         assert result["last"] == [{"level": "ERROR", "message": "�\0\x1b", "n": None, "i": None}]
         json.dumps(result, allow_nan=False)
 
+    @pytest.mark.parametrize(
+        "hidden",
+        [
+            [{**error(), "extra": {"level": "INFO"}}],
+            [error(), {**INFO, "extra": {"level": "INFO"}}],
+            [{"timestamp": INFO["timestamp"], "severity": "ERROR"}, {**INFO, "extra": {"level": "INFO"}}],
+        ],
+    )
+    def test_an_error_unlike_all_before_is_not_hidden_by_the_text_of_a_level_further_in(
+        self, tmp_path: Path, hidden: list[Any]
+    ) -> None:
+        path = write(tmp_path / "a.log", *[INFO] * 5000, *hidden, *[INFO] * 5000)
+        found = digest(path, where=[{"field": "level", "op": "ge", "value": "ERROR"}])
+        assert (found["matched"], found["lines"]) == (1, 10_000 + len(hidden))
+
     def test_whole_object_without_line_end_counts_and_half_a_line_is_told(self, tmp_path: Path) -> None:
         path = write(tmp_path / "a.log", error())
         with path.open("ab") as file:
