@@ -52,6 +52,7 @@ def set_apart(health: Json, endpoints: Json, counting: Counting) -> dict[str, Ap
     """
     rows = health.get("checks")
     found: dict[str, Apart] = {}
+    as_said: set[str] = set()
     for row in map(mapping, rows if isinstance(rows, list) else []):
         name, status = row.get("component"), row.get("status")
         if not isinstance(name, str):
@@ -59,21 +60,37 @@ def set_apart(health: Json, endpoints: Json, counting: Counting) -> dict[str, Ap
         if name in (counting.get("muted") or {}):
             found[name] = Apart("healthy", counting["muted"][name])
         elif name in (counting.get("rate_components") or []) and status == "critical":
-            least, total = counting.get("rate_operations_min") or 0, _operations(row, health, endpoints)
-            if total is not None and total < least:
-                why = f"of {total:g} operations, fewer than the {least:g} that a rate needs to be critical"
+            why = _too_few(row, health, endpoints, counting.get("rate_operations_min") or 0)
+            if why:
                 found[name] = Apart("warning", why)
-    return found
+            else:
+                as_said.add(name)
+    return {name: apart for name, apart in found.items() if name not in as_said}
 
 
-def _operations(row: Json, health: Json, endpoints: Json) -> float | int | None:
-    """Of how many operations the component speaks: by its own details, else those that the service counts."""
+def _too_few(row: Json, health: Json, endpoints: Json, least: float) -> str:
+    """Why a component that calls itself critical speaks of a rate of too few operations; empty where it does not.
+
+    Without an operation, and where none failed, it is no rate that is critical.
+    """
+    of = _operations(row, health, endpoints)
+    total = number(of.get("total_operations"))
+    if total is None or not 0 < total < least:
+        return ""
+    rate, good, failed = (number(of.get(key)) for key in ("error_rate", "success_rate", "failed_operations"))
+    if 0 in (rate, failed) or good == 1:
+        return ""
+    return f"of {total:g} operations, fewer than the {least:g} that a rate needs to be critical"
+
+
+def _operations(row: Json, health: Json, endpoints: Json) -> Json:
+    """The figures of which the component speaks: its own details, else what the service counts."""
     stats = mapping(mapping(endpoints.get("stats")).get("data"))
     for place in (mapping(row.get("details")), mapping(health.get("processing_stats_24h")), stats):
         total = number(place.get("total_operations"))
         if total is not None and total >= 0:
-            return total
-    return None
+            return place
+    return {}
 
 
 def counted(status: str, listed: Sequence[Mapping[str, str]], health: Json) -> str:

@@ -151,6 +151,27 @@ def test_a_component_that_is_a_rate_of_few_operations_counts_as_a_warning(
         assert "processing_pipeline is critical (of 4 operations, fewer than the 10 that" in one["message"]
 
 
+@pytest.mark.parametrize(
+    "details",
+    [
+        {"total_operations": 0, "error_rate": 0.0, "success_rate": 0.0},
+        {"total_operations": 4, "error_rate": 0.0},
+        {"total_operations": 4, "success_rate": 1.0},
+        {"total_operations": 4, "failed_operations": 0},
+    ],
+)
+def test_what_is_critical_without_a_failed_operation_is_no_rate(details: dict[str, Any]) -> None:
+    health = pipeline(None)
+    health["checks"][-1]["details"] = details
+    assert verdict(found(health=f.answer(health)), "overall_status")["state"] == "critical"
+
+
+def test_a_second_row_of_a_component_counts_as_it_says() -> None:
+    health = pipeline(4)
+    health["checks"].insert(0, {**health["checks"][-1], "details": {"total_operations": 400}})
+    assert verdict(found(health=f.answer(health)), "overall_status")["state"] == "critical"
+
+
 # --- a clock
 
 
