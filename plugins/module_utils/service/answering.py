@@ -11,13 +11,13 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
 from ..shapes import one_line
-from ..system.listening import Answered, Place, ask, first_port_first, places_of
+from ..system.listening import Answered, Place, Places, ask, first_port_first, places_of
 
 _PAUSE_S = 1.0
 _PLACES_MAX = 8
@@ -46,7 +46,12 @@ class Answering:
 
 def not_asked(why: str) -> Answering:
     """What stands for an answer where nobody was asked."""
-    return Answering("unknown", f"it was not asked for its health: {why}")
+    return not_known(f"it was not asked for its health: {why}")
+
+
+def not_known(why: str) -> Answering:
+    """What stands for an answer where nobody can tell."""
+    return Answering("unknown", why)
 
 
 def answering(
@@ -82,12 +87,18 @@ def answering(
                 return Answering("answers", f"it answers on {place} (HTTP {answer.status})", str(place), answer.status)
             if not answer.status:
                 silent[place] = answer
+    return _unanswered(places, likely, silent, _port(api_url))
+
+
+def _unanswered(places: Places, asked: Sequence[Place], silent: Mapping[Place, Answered], port: int) -> Answering:
+    """What is known of a service of which no place answered that is known to be its own."""
     if not silent:
-        return Answering("unknown", "who answers where its user listens does not tell its health")
-    if len(likely) < len(places.found):
-        return Answering(
-            "unknown", f"only {len(likely)} of the {len(places.found)} places where it may listen were asked"
-        )
+        return not_known("who answers where its user listens does not tell its health")
+    if not places.proved and not any(place.port == port for place in silent):
+        # Any service of this user may listen there, one that speaks no HTTP as well.
+        return not_known(f"nobody answers on {next(iter(silent))}, which is not known to be its own")
+    if len(asked) < len(places.found):
+        return not_known(f"only {len(asked)} of the {len(places.found)} places where it may listen were asked")
     place, answer = next(iter(silent.items()))
     said = f"it listens on {', '.join(map(str, silent))}, and does not answer: {answer.reason}"
     return Answering("silent", one_line(said, 200), str(place))

@@ -33,7 +33,7 @@ from ..system.processes import Process, descendants, read_process
 from ..system.systemd import PROPERTIES, main_pid, unit_name, unit_pids, unit_properties
 from ..system.usage import Uses, share_of, uses_of, working
 from ..times import to_text, utc_now
-from .answering import Answering, answering, not_asked
+from .answering import Answering, answering, not_asked, not_known
 from .work import Lists, Work, Workers, work_of
 
 SYSTEMCTL = "/usr/bin/systemctl"
@@ -44,6 +44,7 @@ _LEFT_BEHIND_MAX = 50
 _KILLED_WAIT_S = 15.0
 _QUICK_S = 30.0
 _DRAIN_LOOK_S = 5.0
+_STARTS_S = 60.0  # a service loads for a while before it listens
 _HEALTH = "/health"
 _NO_WORK = Work({})
 _NOT_ASKED = not_asked("that is not wanted")
@@ -189,15 +190,23 @@ def service_control(
         told = {"plan": plan, "hash": plan_hash(plan), "service": before.as_result(named_by, percent)}
         if refusals:
             raise MediaOpsError("; ".join(refusals), **told)
-        work = _drained(work, before, named_by, params, lists)
+        work, waited = _drained(work, before, named_by, params, lists)
         _told(plan[0], work)
-        if why := _wants_a_person(work, params):
+        if why := _wants_a_person(work, plan[0], params):
             # It stays planned: what was refused counts for no cap.
             raise MediaOpsError(why, **told)
-        after, verified, said = _carry_out(plan[0], before, params, work)
-        after = _asked(after, named_by, params)
+        if waited and params["only_needed"]:
+            # It may have come to itself meanwhile.
+            after = _asked(observe(unit, params["samples"], params["interval"]), named_by, params)
+            said = _left_alone(after, named_by, params)
+        if said:
+            verified = after.state == "running"
+            plan[0]["result"], plan[0]["msg"] = "skipped", said
+        else:
+            after, verified, said = _carry_out(plan[0], before, params, work)
+            after = _asked(after, named_by, params)
     return {
-        "changed": bool(plan),
+        "changed": any(action["result"] != "skipped" for action in plan),
         "plan": plan,
         "hash": plan_hash(plan),
         "refusals": refusals,
@@ -289,6 +298,9 @@ def _asked(service: Service, named_by: Workers, params: Mapping[str, Any]) -> Se
         timeout_s=params["health_timeout"],
         tries=params["health_tries"],
     )
+    up_s = time.monotonic() - service.main[1] / 1e6
+    if found.state == "listens_nowhere" and up_s < _STARTS_S:
+        found = not_known(f"{found.reason}, and began {up_s:.0f} s ago: it may not be up yet")
     return replace(service, answering=found)
 
 
@@ -321,26 +333,29 @@ def _work(service: Service, named_by: Workers, params: Mapping[str, Any], lists:
     )
 
 
-def _drained(work: Work, service: Service, named_by: Workers, params: Mapping[str, Any], lists: Lists | None) -> Work:
-    """The merges in work when these have ended, or the time to wait for that has.
+def _drained(
+    work: Work, service: Service, named_by: Workers, params: Mapping[str, Any], lists: Lists | None
+) -> tuple[Work, bool]:
+    """The merges in work when these have ended, or the time to wait for that has; and whether it was waited.
 
     A service that hangs, and whose workers are at a stand, ends none of them. Who kills it does not wait.
     """
     if params["state"] == "force_restarted":
-        return work
+        return work, False
     if service.answering.state in _SILENT and not service.at_work(named_by, params["busy_percent"]):
-        return work
+        return work, False
+    waits = bool(work.merges) and params["drain"] > 0
     ends = time.monotonic() + params["drain"]
     while work.merges and time.monotonic() < ends:
         time.sleep(min(_DRAIN_LOOK_S, max(0.1, ends - time.monotonic())))
         work = _work(observe(params["unit"], 1, 0), named_by, params, lists)
-    return work
+    return work, waits
 
 
-def _wants_a_person(work: Work, params: Mapping[str, Any]) -> str:
-    """Why a person must say yes first; "" where none must, or one has, by the plan's hash."""
+def _wants_a_person(work: Work, action: Action, params: Mapping[str, Any]) -> str:
+    """Why a person must say yes first; "" where none must, or one has, by the hash of a plan that costs as much."""
     most = params["merges_max"]
-    if most is None or len(work.merges) <= most or params["plan_hash"]:
+    if most is None or len(work.merges) <= most or (params["plan_hash"] and "costs" in action["stable"]):
         return ""
     return _asks(work, most)
 

@@ -145,6 +145,15 @@ def test_a_neighbour_of_the_same_user_is_not_taken_for_it(
     assert ask(Places((Place("127.0.0.1", server.port),)), monkeypatch).state == state
 
 
+def test_a_silent_neighbour_is_not_taken_for_it_either(monkeypatch: pytest.MonkeyPatch) -> None:
+    with process("tcp", "127.0.0.1") as (_pid, port):
+        place = Place("127.0.0.1", port)
+        assert ask(Places((place,)), monkeypatch).state == "unknown"
+        assert ask(Places((place,), proved=True), monkeypatch).state == "silent"
+        # Who is silent on the very port of the API is likely to be it.
+        assert ask(Places((place,)), monkeypatch, f"http://localhost:{port}/api").state == "silent"
+
+
 def test_one_place_that_answers_is_enough_and_the_likely_port_is_asked_first(
     server: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

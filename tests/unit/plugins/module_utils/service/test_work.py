@@ -148,11 +148,11 @@ def control(monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[str, Any]]:
     """service_control with a service that runs; what would act on systemd only notes it."""
 
     def call(
-        listed: list[Listed], service: Service | None = None, health: str = "answers", **options: Any
+        listed: list[Listed], service: Service | list[Service] | None = None, health: str = "answers", **options: Any
     ) -> dict[str, Any]:
-        found, left = service or running(), list(listed)
+        found, left = list(service) if isinstance(service, list) else [service or running()], list(listed)
         done: list[str] = []
-        monkeypatch.setattr(under_test, "observe", lambda *_a, **_k: found)
+        monkeypatch.setattr(under_test, "observe", lambda *_a, **_k: found.pop(0) if len(found) > 1 else found[0])
         monkeypatch.setattr(under_test, "answering", lambda *_a, **_k: Answering(health, "it answers on 127.0.0.1:1"))
         monkeypatch.setattr(under_test, "root_refusal", lambda _argv: "")
         monkeypatch.setattr(under_test, "_DRAIN_LOOK_S", 0.01)
@@ -189,6 +189,18 @@ def test_a_service_that_hangs_with_its_workers_is_not_waited_for(control: Callab
     assert control([some("a")], health="silent", drain=600)["done"] == ["1 (a)"]
 
 
+def test_a_service_that_came_to_itself_while_it_was_waited_for_is_left_alone(
+    control: Callable[..., dict[str, Any]],
+) -> None:
+    loops = replace(running(), state="restart_loop")
+    made = control([some("a")], [loops, running()], only_needed=True, drain=0.1)
+    assert (made["done"], made["changed"], made["plan"][0]["result"]) == ([], False, "skipped")
+    assert "left alone: it answers on" in made["msg"]
+    assert made["service"]["class"] == "running"
+    assert control([some("a")], loops, only_needed=True, drain=0.1)["done"] == ["1 (a)"], "it loops still"
+    assert control([some("a")], [loops, running()], drain=0.1)["done"] == ["1 (a)"], "a person may"
+
+
 def test_more_than_a_number_is_a_persons_to_lose(control: Callable[..., dict[str, Any]]) -> None:
     many = some("a", "b", "c")
     planned = control([many], check=True, merges_max=2)
@@ -198,6 +210,23 @@ def test_more_than_a_number_is_a_persons_to_lose(control: Callable[..., dict[str
     assert refused.value.details["plan"][0]["result"] == "planned"
     assert control([many], merges_max=2, plan_hash=planned["hash"])["done"] == ["3 (a, b, c)"]
     assert control([many, some("a")], merges_max=2, drain=0.1)["done"], "it waited"
+
+
+def test_who_said_yes_to_little_is_asked_again_where_it_became_much(control: Callable[..., dict[str, Any]]) -> None:
+    little, much = some("a"), some("a", "b", "c")
+    planned = control([little], check=True, merges_max=2)
+    with pytest.raises(MediaOpsError, match="a person must say yes"):
+        control([little, much], merges_max=2, drain=0.1, plan_hash=planned["hash"])
+
+
+@pytest.mark.parametrize(("age_s", "state"), [(5, "unknown"), (300, "listens_nowhere")])
+def test_a_service_that_only_began_may_not_listen_yet(
+    control: Callable[..., dict[str, Any]], age_s: float, state: str
+) -> None:
+    began = int((time.monotonic() - age_s) * 1e6)
+    young = replace(running(), properties=sample(MainPID=100, ExecMainStartTimestampMonotonic=began))
+    made = control([some()], young, "listens_nowhere", state="observed")
+    assert made["service"]["answering"]["state"] == state
 
 
 @pytest.mark.parametrize(
