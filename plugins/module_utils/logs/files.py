@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from typing import IO, Any, Callable, cast
 
 from ..opener import open_regular, resolved
-from ..rotated import PACKED, may_be_of, rotated_of
+from ..rotated import PACKED, may_be_of, rotated_of, split_packed
 from ..shapes import json_object, one_line
 from .scan import ReadInto
 
@@ -253,7 +253,7 @@ def _names(path: str) -> tuple[list[tuple[str, str]], list[str]]:
     Where there is a file and its compressed copy, the file.
     """
     directory, log = os.path.split(path)
-    found: dict[tuple[int, int, str], tuple[str, str]] = {}
+    found: dict[tuple[tuple[int, int, str], str], tuple[str, str]] = {}
     unknown: list[str] = []
     with contextlib.suppress(OSError):
         for name in sorted(os.listdir(directory), key=lambda name: (len(name), name)):
@@ -261,10 +261,12 @@ def _names(path: str) -> tuple[list[tuple[str, str]], list[str]]:
                 continue
             seen = rotated_of(log, name)
             if seen and seen.packed in ("", *PACKED):
-                found.setdefault(seen.order, (os.path.join(directory, name), seen.packed))
+                # Others may be of the same age, such as LOG.1 beside LOG.old.
+                plain = split_packed(name)[0]
+                found.setdefault((seen.order, plain), (os.path.join(directory, name), seen.packed))
             elif seen or may_be_of(log, name):
                 unknown.append(os.path.join(directory, name))
-    return [found[order] for order in sorted(found, reverse=True)], unknown
+    return [found[place] for place in sorted(found, reverse=True)], unknown
 
 
 def _open(path: str, packed: str, name: str) -> LogFile:

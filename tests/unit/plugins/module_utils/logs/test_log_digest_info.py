@@ -399,6 +399,13 @@ class TestFiles:
         assert result["state"] == "ok"
         assert digest(tmp_path / "a.log")["matched"] == 1
 
+    def test_files_of_one_age_are_all_read_and_a_packed_copy_is_not(self, tmp_path: Path) -> None:
+        for number, name in enumerate(("a.log", "a.log.1", "a.log.old", "a.log.bak", "a.1.log")):
+            write(tmp_path / name, {"n": number})
+        (tmp_path / "a.log.1.gz").write_bytes(gzip.compress(b'{"n": 1}\n'))
+        result = digest(tmp_path / "a.log", include_rotated=True, last=20, fields=["n"])
+        assert sorted(entry["n"] for entry in result["last"]) == [0, 1, 2, 3, 4]
+
     def test_a_damaged_archive_is_told_and_the_rest_is_read(self, tmp_path: Path) -> None:
         whole = gzip.compress(bench_lines(5000, spaced=True, broken=False))
         (tmp_path / "a.log.1.gz").write_bytes(whole[: len(whole) // 2])
