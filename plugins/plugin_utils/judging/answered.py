@@ -40,7 +40,7 @@ def is_answered(
         offset: how far the times of the API are ahead of the host's.
     """
     raised, causes = from_text(alert.get("timestamp")), causes_of(alert, error_causes)
-    moments = [from_text(row.get("at")) for row in map(mapping, recovered) if row.get("cause") in causes]
+    moments = [from_text(row.get("at")) for row in map(mapping, recovered) if str(row.get("cause")) in causes]
     return max((one for one in moments if one and raised and raised - offset <= one), default=None)
 
 

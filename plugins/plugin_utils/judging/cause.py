@@ -12,14 +12,17 @@ from ...module_utils.shapes import one_line
 _LAST_LINES = 3
 _LONG = 65536
 _BANNER = re.compile(r"ff(?:mpeg|probe) version \S+[^\r\n]{0,120}? Copyright \(c\)")
+# All of bounded length: a message may repeat any part of these for as long as it likes.
+_VERSION = r"\d{1,9}\.\s{0,9}\d{1,9}\.\s{0,9}\d{1,9}"
 # The banner ends with the versions of the libraries: "libpostproc    58.  3.100 / 58.  3.100".
-_LIBRARY = re.compile(r"lib[a-z]+\s+\d+\.\s*\d+\.\s*\d+ */\s*\d+\.\s*\d+\.\s*\d+")
-_OF_BANNER = re.compile(r"ff(?:mpeg|probe) version |built with |configuration: |lib[a-z]+ +\d+\. *\d+\. *\d+")
+_LIBRARY = re.compile(rf"lib[a-z]{{1,20}}\s{{1,9}}{_VERSION} {{0,9}}/\s{{0,9}}{_VERSION}", re.ASCII)
+_OF_BANNER = re.compile(r"ff(?:mpeg|probe) version |built with |configuration: |lib[a-z]{1,20} {1,9}\d{1,9}\.")
 # What ffmpeg says of its inputs and its progress, and the end that every failure has.
 _TALK = re.compile(
-    r"(?:Input|Output) #|Stream (?:#|mapping)|Metadata:|Duration: |Press \[q\]|(?:frame|size|video|bitrate)[=:] *\S+ |"
+    r"(?:Input|Output) #|Stream (?:#|mapping)|Metadata:|Duration: |Press \[q\]|"
+    r"(?:frame|size|video|bitrate)[=:] {0,20}\S{1,80} |"
     r"Side data:|Conversion failed!|Exiting normally|(?:major_brand|minor_version|compatible_brands|encoder|title|"
-    r"handler_name|vendor_id|creation_time) *:"
+    r"handler_name|vendor_id|creation_time) {0,40}:"
 )
 _TRACEBACK = "Traceback (most recent call last):"
 

@@ -39,3 +39,10 @@ def test_a_component_that_shows_what_others_lack_is_answered_with_them() -> None
         assert bool(is_answered(alert, recovered, CODES)) is answered, cause
     assert not is_answered({**alert, "timestamp": None}, [{"at": "2026-11-24T05:51:00Z", "cause": "ffmpeg"}], CODES)
     assert not is_answered(alert, [{"at": "2026-11-24T05:49:00Z", "cause": "ffmpeg"}], CODES)
+
+
+def test_a_recovery_whose_cause_is_no_text_answers_nothing() -> None:
+    alert = {"metadata": {"component": "ffmpeg"}, "timestamp": "2026-11-24T05:50:00"}
+    odd: list[Any] = [[], {}, None, ["ffmpeg"]]
+    for cause in odd:
+        assert is_answered(alert, [{"at": "2026-11-24T05:55:00Z", "cause": cause}], {}) is None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from ansible_collections.media_ops.runbook.plugins.plugin_utils.judging.cause import cause
 from hypothesis import given
@@ -81,3 +83,10 @@ def test_whatever_a_message_is_it_becomes_one_line(message: object) -> None:
     assert len(said) <= 120
     assert "\n" not in said
     assert said or not text.strip() or not any(c.isprintable() and not c.isspace() for c in text)
+
+
+@pytest.mark.parametrize("part", ["lib", "frame=", "lib 1. 1. ", "encoder "])
+def test_a_message_that_repeats_itself_takes_no_long_time(part: str) -> None:
+    began = time.process_time()
+    cause(f"ffmpeg version 7.0 Copyright (c) 2000-2024\n{part * 20_000}")
+    assert time.process_time() - began < 3
