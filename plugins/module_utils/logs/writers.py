@@ -29,6 +29,7 @@ LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 
 _EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001  UTC without a mark, as all times here
 _FAST = (19, 23, 26)
+_LEVELS_OF_OBJECTS = 3
 _MONTHS = {
     name: number
     for number, name in enumerate(
@@ -130,15 +131,18 @@ def _since_1970(whole: int, fraction: str) -> datetime | None:
     return None
 
 
-def _of_object(value: Entry) -> datetime | None:
+def _of_object(value: Entry, levels: int = _LEVELS_OF_OBJECTS) -> datetime | None:
     """``{epochSecond, nanoOfSecond}``, ``{seconds, nanos}``, ``{$date}``, ``{repr, timestamp}``."""
     for seconds, nanos in (("epochSecond", "nanoOfSecond"), ("seconds", "nanos"), ("sec", "nsec")):
         whole, part = value.get(seconds), value.get(nanos, 0)
-        if isinstance(whole, (int, str)) and isinstance(part, int) and str(whole).isdigit():
+        if isinstance(whole, (int, str)) and isinstance(part, int) and part >= 0 and str(whole).isdecimal():
             return _since_1970(int(whole), f"{part:09}")
     for name in ("$date", "timestamp", "iso", "repr", "$numberLong"):
         if name in value:
-            return moment(value[name])
+            inner = value[name]
+            if isinstance(inner, Mapping):
+                return _of_object(inner, levels - 1) if levels else None
+            return moment(inner)
     return None
 
 
@@ -240,7 +244,7 @@ def level_of(entry: Entry) -> str | None:
 
 def level_of_number(value: Any, scale: Sequence[tuple[int, str]] = _PINO) -> str | None:
     """A level by its number; None for what is none. Up to 7 it is syslog's, whoever writes it."""
-    if isinstance(value, str) and value.isdigit() and len(value) < 6:
+    if isinstance(value, str) and value.isdecimal() and len(value) < 6:
         value = int(value)
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < 100_000:
         return None

@@ -437,3 +437,17 @@ def test_holes_are_skipped(tmp_path: Path) -> None:
         file.write(b'\n{"n": 4}\n')
     again = digest(path, cursor="a", state_dir=str(state), last=9)
     assert not again["cursor_reset"]
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        '"level": "ERROR", "timestamp": {"seconds": "²"}',
+        '"level": "ERROR", "timestamp": {"sec": 1764288000, "nsec": -1}',
+        '"level": "ERROR", "timestamp": ' + '{"timestamp": ' * 600 + "1" + "}" * 600,
+        '"levelno": 40, "level": "²"',
+    ],
+)
+def test_no_line_breaks_the_look_at_the_others(tmp_path: Path, odd: str) -> None:
+    (tmp_path / LOG).write_text("{" + odd + '}\n{"level": "ERROR"}\n', encoding="utf-8")
+    assert digest(tmp_path / LOG, where=[{"field": "level", "op": "eq", "value": "ERROR"}])["matched"] == 2
