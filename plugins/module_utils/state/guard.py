@@ -488,7 +488,7 @@ class Ledger:
         return {
             str(entry.get("run_id"))
             for entry in self._attempted(seconds)
-            if entry["action"] == action and (taken_for is None or entry.get("taken_for") in (None, taken_for))
+            if entry["action"] == action and (taken_for is None or entry.get("taken_for") in (None, "", taken_for))
         }
 
     def _attempted(self, seconds: float) -> list[dict[str, Any]]:

@@ -342,6 +342,9 @@ def test_caps_count_by_what_it_was_for_and_one_of_all_whatever_it_was_for(call: 
     call("recorded", run_id="d", entries=[{"action": "delete", "result": "done"}])
     old = [{"action": "delete", "at_most": 1, "within": 3600.0}]
     assert not take(call, "e", actions=["delete"], caps=old, taken_for="x")["permitted"], "nobody wrote what for"
+    call("recorded", run_id="f", entries=[{"action": "reinstall", "result": "done", "taken_for": ""}])
+    alike = [{"action": "reinstall", "at_most": 1, "within": 3600.0}]
+    assert not take(call, "g", actions=["reinstall"], caps=alike, taken_for="x")["permitted"], "nor here"
 
 
 def test_a_clock_set_back_lifts_no_cap(call: Any, clock: Any) -> None:
