@@ -315,10 +315,13 @@ class _TornSlotsError(_UnreadableError):
 
 
 class _Document:
-    """A small document of the state directory. With ``dry`` nothing of it is changed."""
+    """A small document of the state directory. With ``dry`` nothing of it is changed.
 
-    def __init__(self, directory: int, name: str, *, dry: bool) -> None:
-        self._directory, self._name, self._dry = directory, name, dry
+    With ``needs_both`` it cannot be read where one of its slots is damaged, which may have been the newer one.
+    """
+
+    def __init__(self, directory: int, name: str, *, dry: bool, needs_both: bool = False) -> None:
+        self._directory, self._name, self._dry, self._needs_both = directory, name, dry, needs_both
 
     def load(self) -> dict[str, Any] | None:
         """What it says; None only where it is not there.
@@ -327,7 +330,7 @@ class _Document:
             _UnreadableError: nobody can tell what it says.
         """
         try:
-            return read_slots(self._directory, self._name)
+            return read_slots(self._directory, self._name, needs_both=self._needs_both)
         except OSError as error:
             raise _UnreadableError(self._name, error.strerror) from error
         except TornError as error:
@@ -415,7 +418,8 @@ class Pause:
     """The switch by which a person stops automation for a time."""
 
     def __init__(self, directory: int, now: datetime, *, dry: bool) -> None:
-        self._file = _Document(directory, _PAUSE, dry=dry)
+        # A pause that was damaged, or whose writing was cut short, is not to be taken for the none before it.
+        self._file = _Document(directory, _PAUSE, dry=dry, needs_both=True)
         self._now = now
 
     def holds(self) -> dict[str, Any] | None:

@@ -33,11 +33,16 @@ class TornError(ValueError):
     """The file is there, and neither slot of it is whole."""
 
 
-def read_slots(directory: int, name: str) -> dict[str, Any] | None:
+def read_slots(directory: int, name: str, *, needs_both: bool = False) -> dict[str, Any] | None:
     """The document; None where the file is not there, and where it says that there is none.
 
+    Args:
+        directory: open.
+        name: of the file.
+        needs_both: whether the older slot alone tells nothing: what was damaged may have been the newer one.
+
     Raises:
-        TornError: neither slot is whole.
+        TornError: neither slot is whole, or not both are.
         OSError: it cannot be read, or is larger than two slots.
     """
     try:
@@ -45,9 +50,13 @@ def read_slots(directory: int, name: str) -> dict[str, Any] | None:
     except FileNotFoundError:
         return None
     try:
-        return newest(read_whole(opened, 2 * SLOT))[1]
+        data = read_whole(opened, 2 * SLOT)
     finally:
         os.close(opened)
+    document = newest(data)[1]
+    if needs_both and len(whole(data)) == 1:
+        raise TornError("one of its two slots is not whole")
+    return document
 
 
 def write_slots(directory: int, name: str, document: Mapping[str, Any] | None) -> None:
@@ -63,12 +72,13 @@ def write_slots(directory: int, name: str, document: Mapping[str, Any] | None) -
         return
     try:
         require_single_name(opened)
+        give_to_owner(opened, directory)
         try:
             number, _document, at = newest(read_whole(opened, 2 * SLOT))
         except TornError:
-            number, at = 0, SLOT
-        give_to_owner(opened, directory)
-        _write_at(opened, slot(number + 1, document), SLOT - at)
+            _write_at(opened, slots(document), 0)
+        else:
+            _write_at(opened, slot(number + 1, document), SLOT - at)
         os.fsync(opened)
     finally:
         os.close(opened)
@@ -90,7 +100,19 @@ def slot(number: int, document: Mapping[str, Any] | None) -> bytes:
 
 
 def newest(data: bytes) -> tuple[int, dict[str, Any] | None, int]:
-    """Number and document of the newest whole slot, and where it begins."""
+    """Number and document of the newest whole slot, and where it begins.
+
+    Raises:
+        TornError: there is none.
+    """
+    found = whole(data)
+    if not found:
+        raise TornError("neither of its two slots is whole")
+    return max(found, key=lambda one: int(one[0]))
+
+
+def whole(data: bytes) -> list[tuple[int, dict[str, Any] | None, int]]:
+    """The whole slots, each with its number, its document and where it begins."""
     found = []
     for at in (0, SLOT):
         try:
@@ -101,9 +123,7 @@ def newest(data: bytes) -> tuple[int, dict[str, Any] | None, int]:
         of_ours = isinstance(kept["number"], int) and isinstance(kept["document"], (dict, type(None)))
         if of_ours and kept.get("sha256") == _sum(content):
             found.append((kept["number"], kept["document"], at))
-    if not found:
-        raise TornError("neither of its two slots is whole")
-    return max(found, key=lambda one: int(one[0]))
+    return found
 
 
 def _sum(content: Mapping[str, Any]) -> str:

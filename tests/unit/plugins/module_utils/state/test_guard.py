@@ -251,6 +251,20 @@ os.setgid(65534); os.setuid(65534)
 """
 
 
+def test_a_pause_whose_newer_slot_is_damaged_goes_on_until_a_person_ends_it(call: Any, tmp_path: Path) -> None:
+    call("prepared")
+    call("paused", reason="new disk", pause_for=3600)
+    path = tmp_path / "state" / "pause.slots"
+    data = bytearray(path.read_bytes())
+    data[data.index(b"new disk")] ^= 1
+    path.write_bytes(data)
+    held = call("observed")["pause"]
+    assert (held["until"], "one of its two slots is not whole" in held["reason"]) == (None, True)
+    assert not take(call, "a")["permitted"]
+    assert call("resumed")["cleared"] == ["pause.slots"]
+    assert take(call, "a")["permitted"]
+
+
 def test_a_torn_lease_is_cleared_by_a_person_before_its_time_is_over(call: Any, tmp_path: Path) -> None:
     (tmp_path / "state" / "lease.slots").write_bytes(b"")
     os.utime(tmp_path / "state" / "lease.slots", (NOW.timestamp(), NOW.timestamp()))
