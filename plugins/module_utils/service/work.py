@@ -177,18 +177,22 @@ def _changed(work_dir: str, patterns: Sequence[str], within_s: float, unseen: li
 
 
 def _newest(path: str, enough: float) -> float:
-    """When something in a directory changed last; it is not looked for anything newer than ``enough``.
+    """When something in a directory changed last, however deep; it is not looked for anything newer than ``enough``.
 
     Raises:
         OSError: it cannot be read, or holds more than is looked at.
     """
-    newest = os.lstat(path).st_mtime
-    with os.scandir(path) as entries:
-        for number, entry in enumerate(entries):
-            if newest >= enough:
-                break
-            if number > _ENTRIES_MAX:
-                raise OSError(errno.EFBIG, f"more than {_ENTRIES_MAX} entries")
-            with contextlib.suppress(FileNotFoundError):
-                newest = max(newest, entry.stat(follow_symlinks=False).st_mtime)
+    newest, left, number = os.lstat(path).st_mtime, [path], 0
+    while left and newest < enough:
+        with os.scandir(left.pop()) as entries:
+            for entry in entries:
+                number += 1
+                if newest >= enough:
+                    break
+                if number > _ENTRIES_MAX:
+                    raise OSError(errno.EFBIG, f"more than {_ENTRIES_MAX} entries")
+                with contextlib.suppress(FileNotFoundError):
+                    facts = entry.stat(follow_symlinks=False)
+                    newest = max(newest, facts.st_mtime)
+                    left += [entry.path] if S_ISDIR(facts.st_mode) else []
     return newest

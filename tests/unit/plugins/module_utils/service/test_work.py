@@ -108,6 +108,18 @@ def test_each_merge_is_counted_once_whoever_knows_of_it(start: Start, tmp_path: 
     assert counted([], NONE, tmp_path / "gone").said == "none"
 
 
+def test_work_that_goes_on_further_in_counts(tmp_path: Path) -> None:
+    directory(tmp_path, "temp_merge_u1_5", 4000)
+    inner = tmp_path / "temp_merge_u1_5" / "clips" / "a"
+    inner.mkdir(parents=True)
+    (inner / "clip.mp4").write_bytes(b"x")
+    for path in (inner, inner.parent, inner.parent.parent):
+        os.utime(path, (time.time() - 4000,) * 2)
+    assert set(counted([], NONE, tmp_path).merges) == {"temp_merge_u1_5"}
+    os.utime(inner / "clip.mp4", (1, 1))
+    assert counted([], NONE, tmp_path).said == "none"
+
+
 def test_only_what_a_process_used_itself_in_between_counts(start: Start) -> None:
     busy, idle = start(BUSY), start(IDLE)
     pids = [busy.pid, idle.pid]
