@@ -103,12 +103,13 @@ def counted(status: str, listed: Sequence[Mapping[str, str]], health: Json) -> s
     """
     if all(row["counts_as"] == row["status"] for row in listed) or status not in LEVELS:
         return status
-    worst = max((LEVELS.index(row["status"]) for row in listed), default=0)
+    said = {row["status"] for row in listed}
     critical = sum(1 for row in listed if row["status"] == "critical")
     more = (number(mapping(health.get("summary")).get("critical")) or 0) > critical
     rows = health.get("checks")
     cut = not isinstance(rows, list) or len(rows) != len(listed)
-    # The service ranks unknown below warning.
-    if LEVELS.index(status) > worst or more or cut:
+    # The service ranks unknown below warning, and may do otherwise; with what is critical it can only be that.
+    unexplained = status not in said or ("critical" in said and status != "critical")
+    if unexplained or more or cut:
         return status
     return min(status, max((row["counts_as"] for row in listed), key=LEVELS.index), key=LEVELS.index)

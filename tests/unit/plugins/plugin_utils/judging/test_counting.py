@@ -136,6 +136,8 @@ def pipeline(total: int | None, status: str = "critical", **others: str) -> dict
         (pipeline(None), "critical", ["processing_pipeline"]),
         (pipeline(4, ffmpeg="critical"), "critical", ["ffmpeg"]),
         (pipeline(4, ffmpeg="unknown"), "unknown", []),
+        # None of those that are listed makes it unknown.
+        (pipeline(4, "unknown"), "unknown", []),
         # What is not listed may be what is critical.
         ({**pipeline(4), "summary": {"critical": 2}}, "critical", ["service"]),
     ],
