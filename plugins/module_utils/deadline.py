@@ -67,10 +67,10 @@ _LONGEST: dict[str, tuple[Given, Callable[[Given], float]]] = {
         lambda given: (
             300
             + 2 * given["timeout"]
-            + given["interval"] * given["samples"]
+            + 2 * given["interval"] * given["samples"]
             + given["drain"]
             + 3 * given["overall_timeout"]
-            + 8 * given["health_timeout"] * given["health_tries"]
+            + 16 * given["health_timeout"] * given["health_tries"]
         ),
     ),
     "session_info": (
