@@ -18,6 +18,8 @@ from .noted import noted_findings
 LOOKED_AT_AS = {"disk": "host", "resources": "host"}
 """Subjects of which another look tells."""
 
+_RATES_DIFFER = 0.05  # what rounding may make of a rate
+
 
 def diagnose(
     seen: Sequence[Json], stats: object, *, limits: Json, advice: Sequence[Json], health: object = None
@@ -253,12 +255,14 @@ def _operations(result: Json, limits: Json) -> tuple[str, str]:
         return "unknown", failure
     stats = mapping(answer.get("data"))
     total, failed = number(stats.get("total_operations")), number(stats.get("failed_operations"))
-    if total == 0:
-        return "none", "no operation since"
     rate = number(stats.get("error_rate"))
+    if total == 0 and not failed and not rate:
+        return "none", "no operation since"
     share = failed / total if total and failed is not None else rate
-    if total is None or total < 0 or share is None:
+    if not total or total < 0 or share is None or not 0 <= share <= 1:
         return "unknown", "the statistics do not tell how many operations failed"
+    if rate is not None and abs(rate - share) > _RATES_DIFFER:
+        return "unknown", f"the statistics contradict themselves: {share:.0%} of {total:g} failed, and {rate:.0%}"
     line = f"{share * total:.0f} of {total:g} operations failed"
     return ("failing" if share >= float(limits["failed_share"]) else "ok"), line
 

@@ -192,6 +192,11 @@ class TestDiagnosis:
             ({"total_operations": 4, "failed_operations": 4, "error_rate": 1.0}, "failing"),
             ({"total_operations": 4, "error_rate": 0.5}, "failing"),
             ({"total_operations": 4}, "unknown"),
+            # What contradicts itself proves no recovery.
+            ({"total_operations": 0, "failed_operations": 4, "error_rate": 1.0}, "unknown"),
+            ({"total_operations": 10, "failed_operations": 0, "error_rate": 0.9}, "unknown"),
+            ({"total_operations": 10, "failed_operations": -5}, "unknown"),
+            ({"total_operations": 10, "failed_operations": 11}, "unknown"),
             ({}, "unknown"),
         ],
     )
