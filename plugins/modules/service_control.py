@@ -67,7 +67,8 @@ options:
     type: float
     default: 10
   only_needed:
-    description: Do not restart a service that runs, and answers on its own ports or is seen to work on merges.
+    description: Do not restart a service that runs, and answers on its own ports or is seen to work on merges. It is
+      looked at again after a wait for merges (O(drain)).
     type: bool
     default: false
   health:

@@ -32,9 +32,14 @@ class Results:
         for path in paths:
             if not path.startswith("/") or "\0" in path or ".." in path.split("/"):
                 raise OptionError("kept_dirs", path, "must be an absolute path without '..'")
-            with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+            try:
                 facts = os.stat(path)
-                self._named[facts.st_dev, facts.st_ino] = path
+            except (FileNotFoundError, NotADirectoryError):
+                continue
+            except OSError as error:
+                why = f"cannot be looked at, so that its files would not be known: {error.strerror}"
+                raise OptionError("kept_dirs", path, why) from error
+            self._named[facts.st_dev, facts.st_ino] = path
 
     def holds(self, directory: Directory) -> str:
         """Why everything in a directory of a walk stays, for people; empty where it is not of the results."""

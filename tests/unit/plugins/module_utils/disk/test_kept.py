@@ -141,3 +141,11 @@ def test_a_content_that_is_dated_ahead_is_no_sign_of_work_for_ever(work: Path) -
     aged(work / "failed-last-week" / "prepared_00.mp4", -5 * DAY)
     looked = kept.Work(str(work), 11 * HOUR)
     assert not looked.goes_on(str(work / "failed-last-week"))
+
+
+def test_a_directory_of_results_that_cannot_be_looked_at_refuses(tmp_path: Path) -> None:
+    (tmp_path / "loop").symlink_to("loop")
+    with pytest.raises(OptionError, match="cannot be looked at") as refused:
+        kept.Results([str(tmp_path / "loop")])
+    assert refused.value.details["option"] == "kept_dirs"
+    kept.Results([str(tmp_path / "gone")])
