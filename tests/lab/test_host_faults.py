@@ -158,12 +158,12 @@ def test_a_hog_of_another_user_is_named_and_nothing_is_restarted_for_it(
     incident: Callable[[str], Incident], note: Callable[..., None]
 ) -> None:
     host = incident("media2")
-    pid = host.main_pid()
     total_mb = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2**20
     # Ends by itself should the test not end it.
     hog = f"systemd-run --quiet --uid=nobody -p RuntimeMaxSec=600 -p MemoryMax={total_mb // 10}M"
     burn = f"held = b'x' * ({total_mb // 20} << 20)\nwhile True: pass"
     with host.settings(PIPELINE_CPU_CRITICAL="85"):
+        main = host.main_pid()
         try:
             for number in range(os.cpu_count() or 2):
                 host.sh(f'{hog} --unit=hog{number} python3 -c "{burn if number == 0 else "while True: pass"}"')
@@ -179,7 +179,7 @@ def test_a_hog_of_another_user_is_named_and_nothing_is_restarted_for_it(
             assert (done["recovered"], done["page"]) == (False, True)
             assert host.sh("systemctl show -p MainPID --value 'hog*'").split() == hogs, "it is not ours to end"
             assert [rung for rung in done["plan"] if rung["act"] == "service_control"] == [], "it would cure nothing"
-            assert host.main_pid() == pid
+            assert host.main_pid() == main
             note("CPU and memory hog of another user", host, done)
         finally:
             host.sh("systemctl stop 'hog*'")
