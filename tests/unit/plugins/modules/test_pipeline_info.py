@@ -279,7 +279,7 @@ class TestDocumentation:
     def test_returned_keys_are_documented(self, capsys: Capsys, tmp_path: Path) -> None:
         returned = yaml.safe_load(pipeline_info.RETURN)
         with fault_server("ok") as url:
-            asked = {"state_dir": str(tmp_path), "unit": "media-ops-no-such-unit"}
+            asked: dict[str, Any] = {"state_dir": str(tmp_path), "unit": "media-ops-no-such-unit"}
             result = run(capsys, url, query="stats", controller_time="2026-11-24T06:00:00Z", **asked)
         assert set(result) - {"changed", "invocation"} == set(returned)
         for endpoint in result["endpoints"].values():
