@@ -81,8 +81,8 @@ PLAYBOOKS = (
     Playbook("weekly_performance_review", "weekly_performance_review"),
     Playbook("weekly_system_cleanup", "weekly_system_cleanup"),
 )
-# These change the machine that they run on, or are parts of others: tests/lab and molecule have them. A mute succeeds on
-# a host that is down as well, since the controller keeps it: tests/playbooks has that.
+# These change the machine that they run on, or are parts of others: tests/lab and molecule have them. A mute succeeds
+# on a host that is down as well, since the controller keeps it: tests/playbooks has that.
 ELSEWHERE = {"prepare_hosts", "schedule", "report", "automation_mute", "automation_unmute"}
 BY_NAME = {playbook.name: playbook for playbook in PLAYBOOKS}
 # Where settings are tried: one that tells, and one that acts.

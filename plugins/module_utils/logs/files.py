@@ -19,7 +19,7 @@ import time
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import IO, Any, Callable, cast
+from typing import Any, Callable
 
 from ..opener import open_regular, resolved
 from ..rotated import PACKED, may_be_of, rotated_of, split_packed
@@ -170,8 +170,8 @@ class _Zstd:
         return bytes(buffer[: self.readinto(memoryview(buffer))])
 
     def readinto(self, view: memoryview) -> int:
-        stream = cast("IO[bytes]", self._process.stdout)
-        count: int = stream.readinto(view)  # type: ignore[attr-defined]
+        stream: Any = self._process.stdout
+        count: int = stream.readinto(view)
         if not count and len(view) and self._process.wait():
             raise EOFError("zstd cannot unpack it")
         return count

@@ -169,8 +169,8 @@ def test_what_was_silent_once_may_answer_the_next_time(monkeypatch: pytest.Monke
         port = made.getsockname()[1]
 
         def second() -> None:
-            first, _ = made.accept()
-            again, _ = made.accept()
+            first, _first_at = made.accept()
+            again, _again_at = made.accept()
             with first, again:
                 again.recv(4096)
                 again.sendall(b"HTTP/1.1 200 OK\r\n\r\n{}")

@@ -64,8 +64,14 @@ class Site:
         with self.log.open("a") as file:
             file.write(json.dumps({"timestamp": at, "level": "INFO", "message": message}) + "\n")
 
-    def seen(self, patterns: dict[str, re.Pattern[str]] = TIMEOUT, within: float = 0) -> dict[str, str]:
-        return shown_in(patterns, "u", self.properties, [str(self.log), "/nonexistent/x.log"], within)
+    def seen(self, patterns: dict[str, re.Pattern[str]] | None = None, within: float = 0) -> dict[str, str]:
+        return shown_in(
+            TIMEOUT if patterns is None else patterns,
+            "u",
+            self.properties,
+            [str(self.log), "/nonexistent/x.log"],
+            within,
+        )
 
 
 @pytest.fixture
