@@ -24,6 +24,7 @@ from ...module_utils.shapes import Json, number, one_line
 from ...module_utils.times import from_text
 from ..judging.verdict import as_text
 from .charts import FIGURE_MAX, seconds
+from .compiled import CompiledTemplates, default_directory
 
 WORDS = {"ok": "OK", "warning": "Warning", "unknown": "Unknown", "critical": "Critical"}
 # A shape of its own for each state: colour alone tells some people nothing.
@@ -89,6 +90,7 @@ def _environment(directory: Path, *, html: bool) -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
+        bytecode_cache=CompiledTemplates(default_directory(), __file__),
     )
     environment.filters.update(
         percent=percent,
