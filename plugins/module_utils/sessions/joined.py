@@ -139,21 +139,20 @@ class Tables:
 
 
 def read_tables(maps: Iterable[IdMap]) -> Tables:
-    """Read all maps. One that is not there says nothing."""
+    """Read all maps. One that is not there says nothing, unless it comes back: it may be written anew just now."""
     tables = Tables()
     for source in maps:
         for tried in range(1, _TRIES + 1):
             try:
                 tables.by_map.append(_table(source))
-            except FileNotFoundError:
-                pass
-            except OSError as error:
-                tables.fault = one_line(f"{source.path}: {error.strerror}")
-            except ValueError as error:
+            except (FileNotFoundError, ValueError) as error:
                 if tried < _TRIES:
                     time.sleep(_PAUSE_S)
                     continue
-                tables.fault = one_line(f"{source.path} cannot be read: {error}")
+                if isinstance(error, ValueError):
+                    tables.fault = one_line(f"{source.path} cannot be read: {error}")
+            except OSError as error:
+                tables.fault = one_line(f"{source.path}: {error.strerror}")
             break
     return tables
 

@@ -6,15 +6,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import re
+import time
 from collections import Counter, deque
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Dict
 
-from ..logs.digest import Digest
+from ..logs.digest import Digest, parse
 from ..logs.scan import Scanner
 from ..logs.where import Where, getter
 from ..logs.writers import time_reader
@@ -24,6 +27,8 @@ from ..shapes import one_line
 _TAIL_BYTES = 64 << 20
 _LINE_BYTES = 1 << 20
 _NEW_BYTES = 32 << 20
+_ENDS = 100  # the last lines may be no entries
+_TIME = time_reader("timestamp")
 _VALUES = re.compile(rb'"([A-Za-z0-9][A-Za-z0-9._-]{0,127})"')
 _OF_SESSION = re.compile(rb'"session_id" ?: ?"([A-Za-z0-9][A-Za-z0-9._-]{0,127})"')
 _TAIL_FIELDS = ["timestamp", "level", "message", "extra.stage", "extra.error_code", "extra.error_message"]
@@ -86,25 +91,54 @@ def lines_by_session(lines: Iterable[bytes]) -> Counter[str]:
     return found
 
 
-def log_tails(path: str, session_ids: Collection[str], lines: int, *, rotated: bool = False) -> dict[str, list[Entry]]:
+def log_tails(path: str, session_ids: Collection[str], lines: int) -> dict[str, list[Entry]]:
     """The last entries of the log that are of these sessions, by session.
 
     Args:
         path: of the log; empty for none.
         session_ids: of the sessions.
         lines: how many of each at most.
-        rotated: whether the file before it counts as well, as the log may have been rotated just now.
     """
     if not path or not lines or not session_ids:
         return {}
     raw: dict[str, deque[bytes]] = {session_id: deque(maxlen=2 * lines) for session_id in session_ids}
-    for name in (f"{path}.1", path) if rotated else (path,):
-        for line in _last_lines(name):
-            for value in set(_OF_SESSION.findall(line)):
-                kept = raw.get(value.decode("ascii"))
-                if kept is not None:
-                    kept.append(line)
+    for line in _last_lines(path):
+        for value in set(_OF_SESSION.findall(line)):
+            kept = raw.get(value.decode("ascii"))
+            if kept is not None:
+                kept.append(line)
     return {session_id: _entries(session_id, kept, lines) for session_id, kept in raw.items() if kept}
+
+
+def quiet_in_log(path: str, session_ids: Collection[str]) -> dict[str, float]:
+    """Seconds since the last line of each of these sessions that has one; 0 where that cannot be told.
+
+    Counted from the log's own last line, which is as old as the file's last change: so it holds whatever zone the
+    writer's times are of. The file before the log counts as well, as the log may have been rotated just now.
+    """
+    if not path or not session_ids:
+        return {}
+    lines: dict[str, bytes] = {}
+    ends: deque[bytes] = deque(maxlen=_ENDS)
+    changed = 0.0
+    for name in (f"{path}.1", path):
+        for line in _last_lines(name):
+            ends.append(line)
+            lines.update((value.decode("ascii"), line) for value in _OF_SESSION.findall(line))
+        with contextlib.suppress(OSError):
+            changed = max(changed, os.stat(name).st_mtime)
+    end = next((at for at in map(_time_of, reversed(ends)) if at), None)
+    since_end = max(time.time() - changed, 0.0)
+    quiet = {}
+    for session_id in lines.keys() & set(session_ids):
+        at = _time_of(lines[session_id])
+        quiet[session_id] = since_end + max((end - at).total_seconds(), 0.0) if end and at else 0.0
+    return quiet
+
+
+def _time_of(line: bytes) -> datetime | None:
+    entry = parse(line)
+    return None if entry is None else _TIME(entry)
 
 
 def _last_lines(path: str) -> Iterator[bytes]:
@@ -127,7 +161,7 @@ def _entries(session_id: str, lines: Iterable[bytes], most: int) -> list[Entry]:
         count_by={},
         numeric={},
         fields={field: getter("fields", field) for field in _TAIL_FIELDS},
-        time_of=time_reader("timestamp"),
+        time_of=_TIME,
         last=most,
         only_last=False,
         max_values=1,

@@ -15,11 +15,11 @@ from ..api.settings import ApiSettings
 from ..shapes import one_line
 from ..system.open_files import OpenFiles
 from ..system.processes import TICKS, Process, shown_argv
-from ..times import from_text, to_text, utc_now
+from ..times import to_text
 from .files import Listing, held_by_others, without
 from .judge import STATES, Judge, Session
 from .listed import Answer, ask_sessions
-from .log_lines import Entry, lines_by_session, log_tails
+from .log_lines import Entry, lines_by_session, log_tails, quiet_in_log
 from .look import Look, quiet_seconds, same_process, session_directories, take_look
 from .places import WorkDir, talk
 from .progress import Counting, Progress, longer_look_s, positions
@@ -98,13 +98,9 @@ class Scene:
     def _ask_for_signs(self, found: Sequence[Session]) -> None:
         """See of those that a restart would end when they last showed life; a worker may sleep between two tries."""
         asked = [one for one in found if self.settings.idle_seconds and _needs_restart(one)]
-        tails = log_tails(self.settings.log_path, {one.session_id for one in asked}, 1, rotated=True)
+        in_log = quiet_in_log(self.settings.log_path, {one.session_id for one in asked})
         for session in asked:
-            signs = [
-                one
-                for one in (self._files_quiet_s(session), _log_quiet_s(tails, session.session_id))
-                if one is not None
-            ]
+            signs = [one for one in (self._files_quiet_s(session), in_log.get(session.session_id)) if one is not None]
             session.sign_s = min(signs, default=None)
             self._judge.judge(session)
 
@@ -340,15 +336,6 @@ def _ended_in(before: Look, after: Look) -> set[str]:
 def _needs_restart(session: Session) -> bool:
     """Whether only a restart of the service takes a session off the list."""
     return bool(session.listed) and session.state in ("no_process", "zombie") and session.attention == "end"
-
-
-def _log_quiet_s(tails: Mapping[str, list[Entry]], session_id: str) -> float | None:
-    """Seconds since the last line of a session in the log; none where it has no line, 0 where nobody can say."""
-    entries = tails.get(session_id)
-    if not entries:
-        return None
-    at = from_text(entries[-1].get("timestamp"))
-    return 0.0 if at is None else max((utc_now() - at).total_seconds(), 0.0)
 
 
 def own_inodes(session: Session) -> set[int]:

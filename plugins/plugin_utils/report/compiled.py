@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, media_ops.runbook contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Compiled templates kept between runs, as Python keeps modules: compiling a report's takes longer than filling them."""
+"""Compiled templates kept between runs, as Python keeps modules: compiling them takes longer than filling them."""
 
 from __future__ import annotations
 

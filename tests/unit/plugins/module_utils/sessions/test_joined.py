@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -63,6 +64,16 @@ def test_what_a_map_says(path: Path, content: object, more: dict[str, Any]) -> N
 def test_a_map_that_is_not_there_says_nothing(path: Path) -> None:
     found = read_tables(id_maps(option(path)))
     assert (found.by_map, found.fault) == ([], "")
+
+
+def test_a_map_that_is_just_being_written_anew_is_waited_for(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def comes_back(_seconds: float) -> None:
+        path.parent.mkdir(exist_ok=True)
+        path.write_text('{"u-1": "s-1"}', encoding="utf-8")
+
+    monkeypatch.setattr(time, "sleep", comes_back)
+    (table,) = read_tables(id_maps(option(path))).by_map
+    assert table.sessions == {"u-1": ("s-1",)}
 
 
 @pytest.mark.parametrize("content", ["", "{", '{"u-1": "s-1", "u-1": "s-2"}', "7", "[" * 100_000])

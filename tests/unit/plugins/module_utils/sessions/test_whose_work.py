@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.media_ops.runbook.plugins.module_utils.errors import OptionError
-from ansible_collections.media_ops.runbook.plugins.module_utils.sessions.log_lines import log_tails
+from ansible_collections.media_ops.runbook.plugins.module_utils.sessions.log_lines import log_tails, quiet_in_log
 from ansible_collections.media_ops.runbook.plugins.module_utils.sessions.session_info import session_info
 from ansible_collections.media_ops.runbook.plugins.module_utils.sessions.session_terminate import session_terminate
 
@@ -142,6 +142,21 @@ def test_a_worker_that_sleeps_before_it_tries_again_is_no_reason_to_restart(
     assert result["sessions"][0]["attention"] == ("end" if restart else "investigate")
     assert ("waiting" in result["sessions"][0]["why"]) == (not restart)
     assert look(site)["restart_needed"] == [SESSION]
+
+
+@pytest.mark.parametrize("hours", [-5, 0, 9])
+@pytest.mark.parametrize("key", ["timestamp", "ts"])
+def test_the_log_tells_how_long_ago_in_whatever_zone_it_is_written(tmp_path: Path, hours: float, key: str) -> None:
+    log, now = tmp_path / "service.log", datetime.now(UTC).replace(tzinfo=None) + timedelta(hours=hours)
+    rows = [(900, SESSION), (600, "another"), (300, OTHER), (60, "another")]
+    entries = [
+        {key: (now - timedelta(seconds=ago)).isoformat(), "extra": {"session_id": session}} for ago, session in rows
+    ]
+    text = "".join(json.dumps(entry) + "\n" for entry in entries) + "Traceback (most recent call last):\n"
+    log.write_text(text, encoding="utf-8")
+    os.utime(log, (time.time() - 60, time.time() - 60))
+    quiet = quiet_in_log(str(log), {SESSION, OTHER, "nobody"})
+    assert {session: round(seconds, -1) for session, seconds in quiet.items()} == {SESSION: 900, OTHER: 300}
 
 
 def test_a_file_of_a_moment_ago_is_a_sign_of_life(site: Site) -> None:
