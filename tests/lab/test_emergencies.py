@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+import re
+import subprocess
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -13,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from .conftest import ROOT
 from .host_clock import host_clock
 from .incident_fixtures import incident
 from .incident_host import UNIT, Incident
@@ -22,6 +25,7 @@ __all__ = ["incident"]
 
 CLEAR = "playbooks/emergency_clear_stuck_processes.yml"
 DISK = "playbooks/emergency_disk_cleanup.yml"
+RESTART = "playbooks/emergency_service_restart.yml"
 WORK_DIR = "/srv/media-processing/temp/video_merge"
 FEED = (
     "set -a; . /etc/media-processing/service.env; cd /srv/media-processing/app;"
@@ -148,3 +152,42 @@ def test_the_disk_is_freed_by_the_plan_that_was_approved_and_by_no_other(
         code, output = host.run(DISK, incident_plan=planned)
         assert code == 0, output
         assert host.sh(f"ls {old} 2>/dev/null || true") == ""
+
+
+# runbook: EM-R1, EM-R3
+def test_a_restart_waits_for_the_merges_that_it_would_lose_and_asks_where_they_are_many(
+    incident: Callable[[str], Incident],
+) -> None:
+    host = incident("media3")
+    sessions = [feed(host, "slow") for _number in range(2)]
+    pids: list[int] = []
+    for session in sessions:
+        host.wait_until(f"pgrep -u media -f '^ffmpeg.*veryslow.*/{session}/'")
+        pids += workers(host, session)
+    # In work as long as nobody ends them, and they take no time of the processor.
+    host.sh(f"kill -STOP {' '.join(map(str, pids))}")
+    main = host.main_pid()
+    code, output = host.run(RESTART, policy_restart_merges_max=1, policy_restart_drain=1)
+    assert code == 2, output
+    assert "more than 1, so a person must say yes" in output
+    assert all(session in output for session in sessions)
+    assert host.main_pid() == main
+    assert alive(host, pids) == pids
+    code, output = host.run(RESTART, "--check", policy_restart_merges_max=1, policy_restart_drain=1)
+    approved = re.findall(r"Plan ([0-9a-f]{12}):", output)[-1]
+    command = host.command(RESTART, policy_restart_merges_max=1, policy_restart_drain=120, incident_plan=approved)
+    with (host.fleet.inventory.parent / "drained").open("w+", encoding="utf-8") as said:
+        run = subprocess.Popen(command, cwd=ROOT, env=host.environment(), stdin=subprocess.DEVNULL, stdout=said)
+        try:
+            host.wait_until("grep -q started /var/lib/media-ops/ledger.jsonl")
+            assert host.main_pid() == main, "it waits for them"
+            host.sh(f"kill -KILL {' '.join(map(str, pids))}")
+            code = run.wait(180)
+        finally:
+            run.kill()
+        said.seek(0)
+        output = said.read()
+    assert code == 0, output
+    (done,) = host.response("emergency_service_restart")["acted"][0]["actions"]
+    assert (done["result"], done["proof"]["merges in work"]) == ("done", "none")
+    assert host.main_pid() not in (0, main)
