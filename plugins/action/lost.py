@@ -18,11 +18,13 @@ class ActionModule(HostAction):
     def act(self, given: dict[str, Any]) -> dict[str, Any]:
         """What was found before, the break, and how the lease stands."""
         reason = f"in task '{given['task']}': {one_line(given['reason'] or 'no reason given', 300)}"
-        run = mapping(given["run"])
+        # A task that failed left its failure in the place of what was found.
+        known = next((one for one in (given["result"], given["found"]) if "verdicts" in one), {})
+        run = mapping(given["run"] or known.get("run"))
         left = self._lease(str(run.get("run_id") or ""), given) if run.get("run_id") else ""
         said = f"{reason}. {left}" if left else reason
         self.tell([f"Broke off {said}"])
-        return {**broken_off(given["result"], said), "to_act": False}
+        return {**broken_off(known, said), "to_act": False}
 
     def _lease(self, run_id: str, given: dict[str, Any]) -> str:
         """Gives the lease back where this run has it; what stands of it where it could not be given back."""

@@ -105,7 +105,7 @@ class LookupModule(LookupBase):  # type: ignore[misc]
         problems = run_problems(
             context.CLIARGS,
             load_extra_vars(self._loader),
-            {"hash_behaviour": C.DEFAULT_HASH_BEHAVIOUR},
+            {"hash_behaviour": C.DEFAULT_HASH_BEHAVIOUR, "precedence": C.VARIABLE_PRECEDENCE},
             str((variables.get("ansible_version") or {}).get("full") or ""),
         )
         sources = variables.get("ansible_inventory_sources") or []

@@ -21,11 +21,15 @@ extends_documentation_fragment:
   - media_ops.runbook.action
 options:
   result:
-    description: What was found on the host, C(healthcheck_result), as far as it came.
+    description: What was found on the host, C(healthcheck_result), as far as it came, or the failure of the task that was to find it.
+    type: dict
+    default: {}
+  found:
+    description: What was found before, which stands where O(result) has no verdicts.
     type: dict
     default: {}
   run:
-    description: RV(media_ops.runbook.begin#module:run), as far as it came.
+    description: RV(media_ops.runbook.begin#module:run), as far as it came; else what O(result) or O(found) has of it.
     type: dict
     default: {}
   task:

@@ -417,7 +417,8 @@ class World:
         return {
             entry["action"]
             for entry in entries(path.read_text(encoding="utf-8"))
-            if entry.get("result") in ("started", "done", "failed", "interrupted")
+            # What failed was begun before, or was never done: its module gave no answer.
+            if entry.get("result") in ("started", "done", "interrupted")
         }
 
 

@@ -17,6 +17,11 @@ from ...module_utils.errors import MediaOpsError, OptionError
 from ...module_utils.shapes import one_line
 
 FLEET_VARIABLE, FLEET_GROUP = "media_ops_hosts", "media_hosts"
+# Where Ansible takes the variables of groups from, as long as a site does not set it otherwise
+_SOURCES = (
+    *("all_inventory", "groups_inventory", "all_plugins_inventory"),
+    *("all_plugins_play", "groups_plugins_inventory", "groups_plugins_play"),
+)
 _CORE_NEEDED = (2, 19)
 _SHOWN_MAX = 5
 # No task of ours has a tag, and so no other tag leaves one out; molecule always gives some.
@@ -160,7 +165,7 @@ def run_problems(options: Mapping[str, Any], extra: Iterable[str], settings: Map
     Args:
         options: of the command line, as Ansible keeps them.
         extra: names of the variables of ``-e``.
-        settings: of Ansible, ``hash_behaviour``.
+        settings: of Ansible, ``hash_behaviour`` and ``precedence``.
         core: the version of ansible-core.
     """
     problems = []
@@ -185,6 +190,9 @@ def run_problems(options: Mapping[str, Any], extra: Iterable[str], settings: Map
         problems.append(
             "hash_behaviour is merge, which would mix the tables of role policy with a site's: set it to replace"
         )
+    unread = [source for source in _SOURCES if source not in settings.get("precedence", _SOURCES)]
+    if unread:
+        problems.append(f"precedence leaves {', '.join(unread)} out, so that variables of the site would be missing")
     return problems
 
 

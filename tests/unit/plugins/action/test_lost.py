@@ -31,6 +31,15 @@ def test_what_was_found_before_stands_beside_that_nothing_is_known_now() -> None
     assert (run.result["to_act"], run.result["changed"], run.asked) == (False, False, [])
 
 
+def test_the_failure_of_a_task_stands_for_nothing_that_was_found_before() -> None:
+    failure = {"failed": True, "msg": "no attribute 'course'"}
+    run = lost(result=failure, found={**FOUND, "run": {"run_id": "r1"}}, answers={"guard": {"recent": []}})
+    assert (host_state(run.result["verdicts"]), run.result["details"]) == ("unknown", {"a": 1})
+    assert run.arguments("guard")["run_id"] == "r1"
+    assert not run.result.get("failed")
+    assert not lost(result=failure).result.get("failed")
+
+
 def test_nothing_needs_to_be_known_of_the_host() -> None:
     assert host_state(lost().result["verdicts"]) == "unknown"
 

@@ -126,6 +126,7 @@ def test_a_source_that_was_read_in_part_is_named(tmp_path: Path, monkeypatch: py
         ({}, ["__incident_hours"], {}, "2.19.0", "-e __incident_hours"),
         ({}, ["healthcheck_result"], {}, "2.19.0", "-e healthcheck_result"),
         ({}, [], {"hash_behaviour": "merge"}, "2.19.0", "hash_behaviour"),
+        ({}, [], {"precedence": ["all_inventory"]}, "2.19.0", "precedence leaves groups_inventory, "),
         ({}, [], {}, "2.18.9", "2.18.9 is too old: 2.19"),
         ({}, [], {}, "", "is too old"),
     ],
