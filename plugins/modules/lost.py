@@ -21,7 +21,9 @@ extends_documentation_fragment:
   - media_ops.runbook.action
 options:
   result:
-    description: What was found on the host, C(healthcheck_result), as far as it came, or the failure of the task that was to find it.
+    description:
+      - What was found on the host, C(healthcheck_result), as far as it came.
+      - Or the failure of the task that was to find it, which stands for nothing.
     type: dict
     default: {}
   found:
