@@ -25,7 +25,7 @@ from typing import Any, Callable
 from ..errors import MissingLibraryError, OptionError
 from ..expressions import UnfitError, compiled
 from ..opener import read_regular
-from ..shapes import one_line
+from ..shapes import one_line, unique_keys
 from ..system.stamp import Stamp
 from .files import Listing, list_session_files
 
@@ -162,7 +162,7 @@ def _table(source: IdMap) -> Table:
     if source.missing:
         raise OSError(errno.ENOSYS, source.missing)
     try:
-        data = json.loads(text, object_pairs_hook=_no_key_twice)
+        data = json.loads(text, object_pairs_hook=unique_keys)
         rows = source.query(data)
     except (RecursionError, UnfitError) as error:
         raise ValueError(str(error) or "it is nested too deep") from error
@@ -189,13 +189,6 @@ def _table(source: IdMap) -> Table:
 
 def _is_id(value: object) -> bool:
     return isinstance(value, str) and ID.fullmatch(value) is not None
-
-
-def _no_key_twice(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        raise ValueError("it has a key twice")
-    return found
 
 
 @dataclass
