@@ -22,9 +22,10 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Callable
 
-from ..errors import MissingLibraryError, OptionError
+from ..errors import MissingLibraryError
 from ..expressions import UnfitError, compiled
 from ..opener import read_regular
+from ..options import check_absolute
 from ..shapes import one_line, unique_keys
 from ..system.stamp import Stamp
 from .files import Listing, list_session_files
@@ -75,8 +76,7 @@ def id_maps(given: Sequence[Mapping[str, Any]]) -> tuple[IdMap, ...]:
     maps = []
     for one in given:
         for path in (one["path"], *one["directories"]):
-            if not path.startswith("/") or "\0" in path or ".." in path.split("/"):
-                raise OptionError("id_maps", path, "must be an absolute path without '..'")
+            check_absolute("id_maps", path)
         path, directories = os.path.normpath(one["path"]), tuple(map(os.path.realpath, one["directories"]))
         try:
             query, other_ids, session = (
