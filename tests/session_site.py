@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import imageio_ffmpeg
+from ansible_collections.media_ops.runbook.plugins.module_utils.sessions.session_info import session_info
 from ansible_collections.media_ops.runbook.plugins.module_utils.sessions.session_terminate import (
     terminate_argument_spec,
 )
@@ -250,6 +251,11 @@ def running_site(base: Path) -> Iterator[Site]:
         yield site
     finally:
         site.close()
+
+
+def look(site: Site, **options: Any) -> dict[str, Any]:
+    """What session_info sees."""
+    return session_info(site.params(**options), warn=lambda _text: None, hide=lambda _text: None)
 
 
 def _waits(pid: int, where: str) -> bool:

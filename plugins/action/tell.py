@@ -10,14 +10,13 @@ from typing import Any
 from ansible.errors import AnsibleError
 
 from ..module_utils.errors import MediaOpsError
-from ..module_utils.redact import Redactor
 from ..module_utils.shapes import mapping, one_line
 from ..module_utils.times import utc_now
 from ..plugin_utils.arguments import require_arguments
 from ..plugin_utils.host_action import HostAction, plain
 from ..plugin_utils.invocation import call_of
 from ..plugin_utils.report.report_files import place_of
-from ..plugin_utils.report.telling import Findings, Told, secrets_of, tell_all, tell_of_report, way_of
+from ..plugin_utils.report.telling import Findings, Told, redactor_of, tell_all, tell_of_report, way_of
 
 # A job of AWX may be a slice, which sees its own hosts alone and is not told so.
 _PERHAPS_A_PART = ("ansible_limit", "awx_job_id", "tower_job_id")
@@ -39,7 +38,7 @@ class ActionModule(HostAction):
             told = {"headlines": [], "delivered": {}, "late": False, "changed": False, "problem": ""}
             problems.append(f"Not notified: {type(error).__name__}: {one_line(error, 300)}")
         said = "; ".join(filter(None, [told["problem"], *problems]))
-        problem = self.redactor.text(Redactor(secrets_of(given["channels"])).text(said))
+        problem = self.redactor.text(redactor_of(given["channels"]).text(said))
         if problem:
             self._display.warning(problem)
         return {**told, "problem": problem, "place": place}

@@ -15,3 +15,9 @@ def check_range(params: Mapping[str, Any], option: str, low: float, high: float)
     """Refuse a number outside of low to high; NaN is outside of everything."""
     if not low <= params[option] <= high:
         raise OptionError(option, params[option], f"must be {low:g} to {high:g}")
+
+
+def check_absolute(option: str, path: str) -> None:
+    """Refuse a path that is relative, cannot be one, or may lead elsewhere than it reads."""
+    if not path.startswith("/") or "\0" in path or ".." in path.split("/"):
+        raise OptionError(option, path, "must be an absolute path without '..'")

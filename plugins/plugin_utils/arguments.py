@@ -12,14 +12,13 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-import yaml
 from ansible.errors import AnsibleError
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
 from ..module_utils.errors import MediaOpsError
 from ..module_utils.shapes import Json, one_line
 from .fleet_hosts import fleet_size
-from .host_action import plain
+from .host_action import plain, read_yaml
 from .judging.verdict import PolicyError, bound_of, require_sound
 from .site.prepare import prepare_problems
 from .site.response import require_incident, require_mute, require_procedure, require_reason, require_unmute
@@ -106,9 +105,7 @@ def _meta(role: str, name: str) -> Json:
 
 
 def _read(path: Path) -> Json:
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    found: Json = yaml.load(path.read_text(encoding="utf-8"), loader) or {}  # noqa: S506 (a safe loader)
-    return found
+    return read_yaml(path.read_text(encoding="utf-8"))
 
 
 @lru_cache(maxsize=None)

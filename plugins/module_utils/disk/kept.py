@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..errors import OptionError
-from ..options import check_range
+from ..options import check_absolute, check_range
 from ..system.tree import Directory, open_root, walk
 
 _NANO = 10**9
@@ -30,8 +30,7 @@ class Results:
         self._named: dict[tuple[int, int], str] = {}
         self._said_above: dict[str, str] = {}
         for path in paths:
-            if not path.startswith("/") or "\0" in path or ".." in path.split("/"):
-                raise OptionError("kept_dirs", path, "must be an absolute path without '..'")
+            check_absolute("kept_dirs", path)
             try:
                 facts = os.stat(path)
             except (FileNotFoundError, NotADirectoryError):

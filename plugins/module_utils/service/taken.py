@@ -19,14 +19,14 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta, timezone
 
+from ..logs.writers import time_reader
 from ..opener import open_regular
 from ..system.journal import lines_of_run
-from ..times import from_text
 from .rules import Rule
 
 _TAIL = 1 << 18
 _AGAIN_S = 1.0
-_STAMPS = ("timestamp", "time", "ts", "@timestamp", "asctime")
+_TIME = time_reader("timestamp")
 
 
 def shown_in(
@@ -101,5 +101,5 @@ def _is_of_run(line: str, began: datetime) -> bool:
         entry = json.loads(line)
     except (ValueError, RecursionError):
         return False
-    moments = [from_text(entry.get(name)) for name in _STAMPS] if isinstance(entry, dict) else []
-    return any(moment is not None and moment >= began - timedelta(seconds=1) for moment in moments)
+    moment = _TIME(entry) if isinstance(entry, dict) else None
+    return moment is not None and moment.replace(tzinfo=timezone.utc) >= began - timedelta(seconds=1)

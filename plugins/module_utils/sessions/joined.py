@@ -22,10 +22,11 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Callable
 
-from ..errors import MissingLibraryError, OptionError
+from ..errors import MissingLibraryError
 from ..expressions import UnfitError, compiled
 from ..opener import read_regular
-from ..shapes import one_line
+from ..options import check_absolute
+from ..shapes import one_line, unique_keys
 from ..system.stamp import Stamp
 from .files import Listing, list_session_files
 
@@ -75,8 +76,7 @@ def id_maps(given: Sequence[Mapping[str, Any]]) -> tuple[IdMap, ...]:
     maps = []
     for one in given:
         for path in (one["path"], *one["directories"]):
-            if not path.startswith("/") or "\0" in path or ".." in path.split("/"):
-                raise OptionError("id_maps", path, "must be an absolute path without '..'")
+            check_absolute("id_maps", path)
         path, directories = os.path.normpath(one["path"]), tuple(map(os.path.realpath, one["directories"]))
         try:
             query, other_ids, session = (
@@ -162,7 +162,7 @@ def _table(source: IdMap) -> Table:
     if source.missing:
         raise OSError(errno.ENOSYS, source.missing)
     try:
-        data = json.loads(text, object_pairs_hook=_no_key_twice)
+        data = json.loads(text, object_pairs_hook=unique_keys)
         rows = source.query(data)
     except (RecursionError, UnfitError) as error:
         raise ValueError(str(error) or "it is nested too deep") from error
@@ -189,13 +189,6 @@ def _table(source: IdMap) -> Table:
 
 def _is_id(value: object) -> bool:
     return isinstance(value, str) and ID.fullmatch(value) is not None
-
-
-def _no_key_twice(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        raise ValueError("it has a key twice")
-    return found
 
 
 @dataclass

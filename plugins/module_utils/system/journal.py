@@ -19,6 +19,7 @@ from typing import Any
 
 from ..shapes import one_line
 from .environment_files import required_files
+from .listening import users_on
 from .privilege import run
 from .systemd import unit_name, unit_pids
 
@@ -32,7 +33,6 @@ _SLOW = re.compile(r"(start-pre|start-post) operation timed out")
 _NO_FILES = "Failed to load environment files"
 _FULL = re.compile(r"No space left on device|ENOSPC|Disk quota exceeded", re.IGNORECASE)
 _STARTING = ("ExecStartPre", "ExecCondition", "ExecStartPost")
-_LISTENS = "0A"
 
 Properties = Mapping[str, str]
 
@@ -131,25 +131,10 @@ def _port_taken(said: str, properties: Properties) -> Told:
     port = int(next(filter(None, match.groups()))) if match else 0
     if not port:
         return Told("the address that it listens on is taken by another process")
-    users = _listeners(port)
+    users = {f"user id {uid}" for uid in users_on(port)}
     if not users:
         return Told(f"its port {port} was taken by another process, and is free now")
     text = f"its port {port} is taken by a process of {' and '.join(sorted(users))}"
     if unit_pids(dict(properties)):  # which may be one that it left behind itself, and that a restart can end
         return Told(f"{text}, maybe one of its own")
     return Told(f"{text}, which is none of this unit", True)
-
-
-def _listeners(port: int) -> set[str]:
-    """The users whose processes listen on a TCP port of this network namespace."""
-    users = set()
-    for table in ("/proc/net/tcp", "/proc/net/tcp6"):
-        try:
-            with open(table, encoding="ascii") as file:
-                rows = [line.split() for line in file.readlines()[1:]]
-        except OSError:
-            continue
-        users |= {
-            f"user id {row[7]}" for row in rows if row[3] == _LISTENS and int(row[1].rpartition(":")[2], 16) == port
-        }
-    return users

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 
 from ..shapes import one_line
 
+_TABLES = ("/proc/net/tcp", "/proc/net/tcp6")
 _LISTENS, _ACCEPTS = "0A", 0x10000
 _SOCKET = re.compile(r"socket:\[([0-9]+)\]\Z")
 _STATUS = re.compile(rb"HTTP/[0-9.]+ ([0-9]{3})[ \r\n]")
@@ -82,7 +83,7 @@ def places_of(pids: Iterable[int], main: int, uid: int) -> Places:
         return Places(reason="it works in a network namespace of its own")
     inodes, proved = _sockets_of([main, *pids])
     try:
-        rows = [*_tcp("/proc/net/tcp"), *_tcp("/proc/net/tcp6")]
+        rows = [row for table in _TABLES for row in _tcp(table)]
     except (OSError, ValueError) as error:
         return Places(reason=f"the sockets of this host cannot be read: {one_line(error, 100)}")
     found = [place for place, owner, inode in rows if (inode in inodes if proved else owner == uid)]
@@ -90,6 +91,15 @@ def places_of(pids: Iterable[int], main: int, uid: int) -> Places:
         found += [place for place, inode in _local() if inode in inodes]
     ordered = sorted(set(found), key=lambda place: (bool(place.path), place.port, place.host))
     return Places(tuple(ordered), proved)
+
+
+def users_on(port: int) -> set[int]:
+    """The users whose processes listen on a TCP port of this network namespace, of the tables that can be read."""
+    users: set[int] = set()
+    for table in _TABLES:
+        with contextlib.suppress(OSError):
+            users |= {uid for place, uid, _inode in _tcp(table) if place.port == port}
+    return users
 
 
 def _same_network(pid: int) -> bool:

@@ -21,6 +21,7 @@ from typing import Callable
 
 from ..errors import MediaOpsError, OptionError
 from ..opener import open_regular_at
+from ..options import check_absolute
 from .proc import lock_holder
 
 DEPTH_MAX = 64
@@ -114,8 +115,7 @@ def opened_option(option: str, path: str) -> Iterator[Root]:
     Raises:
         OptionError: it cannot be used, and why.
     """
-    if not path.startswith("/") or ".." in path.split("/"):
-        raise OptionError(option, path, "must be an absolute path without '..'")
+    check_absolute(option, path)
     try:
         root = open_root(path.rstrip("/") or "/")
     except SymbolicLinkError as error:

@@ -14,14 +14,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ...module_utils.errors import MediaOpsError
-from ...module_utils.redact import Redactor
 from ...module_utils.shapes import STATES, Json, mapping, one_line, worst_state
 from ...module_utils.times import utc_now
 from ..host_action import checked_arguments, plain, redactor_for
 from ..judging.checked import broken_off
 from ..report.report_files import place_of
 from ..report.result import SCHEMA_VERSION
-from ..report.telling import Findings, secrets_of, tell_all, way_of
+from ..report.telling import Findings, tell_all, way_of
 from .written import shown, written_report
 
 NAMESPACE = "media_ops.runbook."
@@ -127,8 +126,7 @@ def late_message(
     way, wrong = way_of({**given, "report": page, "command_prefix": prefix})
     verdicts = {host: redactor.data(list(mapping(one).get("verdicts") or [])) for host, one in found.items()}
     told = tell_all(Findings(verdicts=verdicts, answers=None, lost=lost, inventory=inventory), way)
-    hide = Redactor(secrets_of(given["channels"]))
-    return place, [redactor.text(hide.text(text)) for text in (*wrong, told["problem"]) if text]
+    return place, [redactor.text(text) for text in (*wrong, told["problem"]) if text]
 
 
 def summary_without(found: Mapping[str, Any], title: str, problem: str) -> dict[str, Any]:

@@ -137,7 +137,7 @@ class Told(TypedDict):
     Keys:
         headlines: what was sent, one line each.
         delivered: by host, what module alert_state is to take note of on it.
-        problem: why not everything was told, or could be kept; empty where it was.
+        problem: why not everything was told, or could be kept, without secrets of channels; empty where it was.
         late: whether people believe that the report of a run could not be written.
         changed: whether anything was sent.
     """
@@ -186,7 +186,7 @@ class _ToTell(NamedTuple):
 def _told(way: Way, change: Callable[[Kept, bool], tuple[Kept, _ToTell]], *, check_mode: bool) -> Told:
     to_tell, kept_problems = moved(way.state_dir, change, check_mode=check_mode)
     channels, unusable = sound_channels(way.channels)
-    redactor = Redactor(secrets_of(way.channels))
+    redactor = redactor_of(way.channels)
     notes = [redactor.text(problem) for problem in [*kept_problems, *to_tell.problems]]
     sent = _sent(to_tell, way, channels, notes, check_mode=check_mode)
     rows = [mapping(row) for row in sent.get("deliveries") or []]
@@ -454,10 +454,10 @@ def sound_channels(given: Iterable[Any]) -> tuple[list[Json], list[Json]]:
     return sound, failures
 
 
-def secrets_of(channels: object) -> set[str]:
-    """What of channels must be seen nowhere, the addresses of webhooks among them."""
-    given = channels if isinstance(channels, (list, tuple)) else []
-    return {str(mapping(channel)[name]) for channel in given for name in _SECRET if mapping(channel).get(name)}
+def redactor_of(channels: object) -> Redactor:
+    """Takes out what of channels must be seen nowhere, the addresses of webhooks among them."""
+    given = map(mapping, channels if isinstance(channels, (list, tuple)) else [])
+    return Redactor({str(channel[name]) for channel in given for name in _SECRET if channel.get(name)})
 
 
 def problem_of(sent: Json) -> str:

@@ -91,6 +91,15 @@ def test_only_lines_of_this_run_count(site: Site) -> None:
     assert site.seen() == {}, "when it began is not known"
 
 
+@pytest.mark.parametrize("field", ["time", "created", "timeMillis"])
+def test_the_time_of_a_line_is_read_as_that_of_every_log(site: Site, field: str) -> None:
+    unit = 1000 if field == "timeMillis" else 1
+    for seconds_ago, shown in ((60, {}), (5, {"PROCESSING_TIMEOUT": str(site.log)})):
+        at = int((time.time() - seconds_ago) * unit)
+        site.log.write_text(json.dumps({field: at, "message": "PROCESSING_TIMEOUT=600"}), encoding="utf-8")
+        assert site.seen() == shown
+
+
 def test_the_journal_shows_it_and_what_shows_later_is_waited_for(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     site.journal = ["PROCESSING_TIMEOUT=600"]
     assert site.seen() == {"PROCESSING_TIMEOUT": "journal"}

@@ -28,7 +28,7 @@ from ansible_collections.media_ops.runbook.plugins.module_utils.system.processes
     snapshot,
 )
 
-from tests.session_site import VFORK, Site, default_params, eventually, running_site
+from tests.session_site import VFORK, Site, default_params, eventually, look, running_site
 
 # No other run of the tests has them, whose processes can be seen from here.
 SESSION = f"5d0c1f6e-{os.getpid()}"
@@ -39,10 +39,6 @@ OTHER = f"7e11b2c4-{os.getpid()}"
 def site(tmp_path: Path) -> Iterator[Site]:
     with running_site(tmp_path) as running:
         yield running
-
-
-def look(site: Site, **options: Any) -> dict[str, Any]:
-    return session_info(site.params(**options), warn=lambda _text: None, hide=lambda _text: None)
 
 
 def refuse(**options: Any) -> None:

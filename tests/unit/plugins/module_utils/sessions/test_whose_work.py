@@ -14,10 +14,9 @@ from typing import Any
 import pytest
 from ansible_collections.media_ops.runbook.plugins.module_utils.errors import OptionError
 from ansible_collections.media_ops.runbook.plugins.module_utils.sessions.log_lines import log_tails, quiet_in_log
-from ansible_collections.media_ops.runbook.plugins.module_utils.sessions.session_info import session_info
 from ansible_collections.media_ops.runbook.plugins.module_utils.sessions.session_terminate import session_terminate
 
-from tests.session_site import Site, alive, eventually, running_site
+from tests.session_site import Site, alive, eventually, look, running_site
 
 pytestmark = pytest.mark.slow
 
@@ -32,10 +31,6 @@ READS = "import sys, time; f = open(sys.argv[-1]); f.read(3); time.sleep(600)"
 def site(tmp_path: Path) -> Iterator[Site]:
     with running_site(tmp_path) as running:
         yield running
-
-
-def look(site: Site, **options: Any) -> dict[str, Any]:
-    return session_info(site.params(**options), warn=lambda _text: None, hide=lambda _text: None)
 
 
 def end(site: Site, *, check_mode: bool = False, **options: Any) -> dict[str, Any]:
