@@ -131,10 +131,12 @@ def _port_taken(said: str, properties: Properties) -> Told:
     port = int(next(filter(None, match.groups()))) if match else 0
     if not port:
         return Told("the address that it listens on is taken by another process")
-    users = {f"user id {uid}" for uid in users_on(port)}
+    users = users_on(port)
     if not users:
-        return Told(f"its port {port} was taken by another process, and is free now")
-    text = f"its port {port} is taken by a process of {' and '.join(sorted(users))}"
+        now = ", and is free now" if users is not None else ""
+        return Told(f"its port {port} was taken by another process{now}")
+    named = " and ".join(sorted(f"user id {uid}" for uid in users))
+    text = f"its port {port} is taken by a process of {named}"
     if unit_pids(dict(properties)):  # which may be one that it left behind itself, and that a restart can end
         return Told(f"{text}, maybe one of its own")
     return Told(f"{text}, which is none of this unit", True)

@@ -20,7 +20,6 @@ from dataclasses import dataclass
 
 from ..shapes import one_line
 
-_TABLES = ("/proc/net/tcp", "/proc/net/tcp6")
 _LISTENS, _ACCEPTS = "0A", 0x10000
 _SOCKET = re.compile(r"socket:\[([0-9]+)\]\Z")
 _STATUS = re.compile(rb"HTTP/[0-9.]+ ([0-9]{3})[ \r\n]")
@@ -83,7 +82,7 @@ def places_of(pids: Iterable[int], main: int, uid: int) -> Places:
         return Places(reason="it works in a network namespace of its own")
     inodes, proved = _sockets_of([main, *pids])
     try:
-        rows = [row for table in _TABLES for row in _tcp(table)]
+        rows = _listeners()
     except (OSError, ValueError) as error:
         return Places(reason=f"the sockets of this host cannot be read: {one_line(error, 100)}")
     found = [place for place, owner, inode in rows if (inode in inodes if proved else owner == uid)]
@@ -93,13 +92,12 @@ def places_of(pids: Iterable[int], main: int, uid: int) -> Places:
     return Places(tuple(ordered), proved)
 
 
-def users_on(port: int) -> set[int]:
-    """The users whose processes listen on a TCP port of this network namespace, of the tables that can be read."""
-    users: set[int] = set()
-    for table in _TABLES:
-        with contextlib.suppress(OSError):
-            users |= {uid for place, uid, _inode in _tcp(table) if place.port == port}
-    return users
+def users_on(port: int) -> set[int] | None:
+    """The users whose processes listen on a TCP port of this network namespace; None where that cannot be seen."""
+    try:
+        return {uid for place, uid, _inode in _listeners() if place.port == port}
+    except (OSError, ValueError):
+        return None
 
 
 def _same_network(pid: int) -> bool:
@@ -127,6 +125,14 @@ def _sockets_of(pids: Iterable[int]) -> tuple[set[str], bool]:
                 match = _SOCKET.match(os.readlink(f"/proc/{pid}/fd/{name}"))
                 inodes.update([match.group(1)] if match else [])
     return inodes, proved
+
+
+def _listeners() -> list[tuple[Place, int, str]]:
+    """The sockets of TCP that listen, as _tcp has them; a host without IPv6 has no table of its sockets."""
+    rows = _tcp("/proc/net/tcp")
+    with contextlib.suppress(FileNotFoundError):
+        rows += _tcp("/proc/net/tcp6")
+    return rows
 
 
 def _tcp(path: str) -> list[tuple[Place, int, str]]:

@@ -23,7 +23,12 @@ import pytest
 from ansible_collections.media_ops.runbook.plugins.module_utils.service import answering as under_test
 from ansible_collections.media_ops.runbook.plugins.module_utils.service.answering import Answering, answering
 from ansible_collections.media_ops.runbook.plugins.module_utils.system import listening
-from ansible_collections.media_ops.runbook.plugins.module_utils.system.listening import Place, Places, places_of
+from ansible_collections.media_ops.runbook.plugins.module_utils.system.listening import (
+    Place,
+    Places,
+    places_of,
+    users_on,
+)
 
 NOWHERE = "http://proxy.example.com:443/api/v1/monitoring"
 HEALTH = {"overall_status": "healthy"}
@@ -108,6 +113,25 @@ def test_what_is_bound_and_does_not_listen_is_nowhere() -> None:
     with process("bound", "127.0.0.1") as (pid, _port):
         found = answering([pid], pid, os.getuid(), api_url=NOWHERE, path="/health", timeout_s=0.2, tries=1)
         assert found.state == "listens_nowhere"
+
+
+def without(monkeypatch: pytest.MonkeyPatch, path: str) -> None:
+    """A host whose kernel has no such file."""
+
+    def opened(name: str, *args: Any, **options: Any) -> Any:
+        return open(f"{name}.missing" if name == path else name, *args, **options)
+
+    monkeypatch.setattr(listening, "open", opened, raising=False)
+
+
+def test_a_host_without_ipv6_has_the_sockets_of_ipv4(monkeypatch: pytest.MonkeyPatch) -> None:
+    without(monkeypatch, "/proc/net/tcp6")
+    with process("tcp", "127.0.0.1") as (pid, port):
+        assert places_of([pid], pid, os.getuid()) == Places((Place("127.0.0.1", port),), proved=True)
+        assert users_on(port) == {os.getuid()}
+        without(monkeypatch, "/proc/net/tcp")
+        assert "cannot be read" in places_of([pid], pid, os.getuid()).reason
+        assert users_on(port) is None
 
 
 def test_a_port_of_its_user_is_no_proof_where_its_descriptors_cannot_be_read(monkeypatch: pytest.MonkeyPatch) -> None:

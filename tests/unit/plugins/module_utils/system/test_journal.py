@@ -77,6 +77,10 @@ def test_a_port_is_taken_for_as_long_as_somebody_listens_on_it(monkeypatch: pyte
     later = told(monkeypatch, entry)
     assert later is not None
     assert (later.stands, "is free now" in later.text) == (False, True)
+    monkeypatch.setattr(journal, "users_on", lambda _port: None)
+    unseen = told(monkeypatch, entry)
+    assert unseen is not None
+    assert (unseen.stands, unseen.text.endswith("was taken by another process")) == (False, True)
 
 
 def test_only_a_file_that_it_cannot_do_without_stands_in_its_way(
