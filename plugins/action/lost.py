@@ -19,7 +19,7 @@ class ActionModule(HostAction):
         """What was found before, the break, and how the lease stands."""
         reason = f"in task '{given['task']}': {one_line(given['reason'] or 'no reason given', 300)}"
         # A task that failed left its failure in the place of what was found.
-        known = next((one for one in (given["result"], given["found"]) if "verdicts" in one), {})
+        known: dict[str, Any] = next((one for one in (given["result"], given["found"]) if "verdicts" in one), {})
         run = mapping(given["run"] or known.get("run"))
         left = self._lease(str(run.get("run_id") or ""), given) if run.get("run_id") else ""
         said = f"{reason}. {left}" if left else reason

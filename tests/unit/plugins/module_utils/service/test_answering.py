@@ -119,7 +119,7 @@ def without(monkeypatch: pytest.MonkeyPatch, path: str) -> None:
     """A host whose kernel has no such file."""
 
     def opened(name: str, *args: Any, **options: Any) -> Any:
-        return open(f"{name}.missing" if name == path else name, *args, **options)
+        return Path(f"{name}.missing" if name == path else name).open(*args, **options)
 
     monkeypatch.setattr(listening, "open", opened, raising=False)
 
