@@ -47,7 +47,7 @@ class ActionModule(HostAction):
             return {"course": {**course, "permitted": False}}
         over = passed_over(course, given["rung"] or {})
         if over:
-            self.tell(over["passed_over"][-1:])
+            self.tell(over["passed_over"][len(course["passed_over"]) :])
         return {"course": over or self._ask(course, given)}
 
     def _gate(self) -> list[str]:

@@ -65,8 +65,8 @@ def planned(
 def planned_procedure(
     name: str, title: str, rungs: Sequence[Rung], *, host: str, run_id: str, mode: Mode, approved: str
 ) -> Response:
-    """A procedure as a response, before anything was done. What cannot be planned, or is not what was approved, is not
-    begun.
+    """A procedure as a response, before anything was done. What cannot be planned holds back that rung alone; where none
+    can, or the plan is not what was approved, nothing is begun.
 
     Args:
         name: of the procedure.
@@ -79,10 +79,12 @@ def planned_procedure(
     """
     found = plan_hash_of(host, rungs)
     unplanned = _failures(rungs)
-    drift = [] if unplanned else drifted(found, approved)
-    made = response(run_id, mode, procedure=name, title=title, refusals=[*unplanned, *drift])
-    told = f"Could not be planned: {'; '.join(unplanned)}" if unplanned else "; ".join(drift)
-    return {**made, "plan": list(rungs), "hash": found, "recovered": False if told else None, "msg": told}
+    of_none = unplanned if len(unplanned) == len(rungs) else []
+    drift = [] if of_none else drifted(found, approved)
+    made = response(run_id, mode, procedure=name, title=title, refusals=[*of_none, *drift])
+    told = [f"Could not be planned: {'; '.join(unplanned)}"] if unplanned else []
+    msg = ". ".join([*told, *drift])
+    return {**made, "plan": list(rungs), "hash": found, "recovered": False if msg else None, "msg": msg}
 
 
 def plan_hash_of(host: str, rungs: Sequence[Json]) -> str:
@@ -169,7 +171,13 @@ def refused(course: Json, refusals: Sequence[str]) -> dict[str, Any]:
 
 
 def passed_over(course: Json, rung: Json) -> dict[str, Any] | None:
-    """The course without a rung that would do no good as the host stands now; None where it is to be tried."""
+    """The course without a rung that would do no good as the host stands now, or that could not be planned as a part of
+    a procedure; None where it is to be tried."""
+    whole = course["response"]
+    if whole["procedure"] and rung.get("failed"):
+        # It counts as tried and failed, with why, and nothing of it was done.
+        left_out = {**rung, "actions": [], "changed": False}
+        return {**course, "response": {**whole, "acted": [*whole["acted"], left_out]}, "permitted": False}
     missing = lacking(rung, course["classes"])
     if not missing:
         return None

@@ -213,15 +213,24 @@ class TestPlan:
         assert not to_be_acted_upon(plan_of(mode="plan"))
         assert not to_be_acted_upon({**plan_of(), "incidents": []})
 
-    def test_a_procedure_of_which_a_part_cannot_be_planned_is_not_begun(self) -> None:
-        bad = rung("Free", failed=True, hash="", msg="no answer: sudo")
-        made = planned_procedure("p", "P", [rung(), bad], **ON, mode="apply", approved="c" * 12)
-        assert (made["refusals"], made["recovered"], made["msg"]) == (
-            ["Free: no answer: sudo"],
-            False,
-            "Could not be planned: Free: no answer: sudo",
-        )
-        assert not to_be_acted_upon(made)
+    def test_what_cannot_be_planned_holds_back_itself_alone(self) -> None:
+        bad = rung("Free", failed=True, hash="", msg="no answer: sudo", actions=[{"action": "delete"}])
+        none = planned_procedure("p", "P", [bad, bad], **ON, mode="apply", approved="c" * 12)
+        assert (none["refusals"][0], none["recovered"]) == ("Free: no answer: sudo", False)
+        assert not to_be_acted_upon(none)
+        made = planned_procedure("p", "P", [bad, rung()], **ON, mode="apply", approved="")
+        assert to_be_acted_upon(made)
+        assert (made["recovered"], made["msg"]) == (False, "Could not be planned: Free: no answer: sudo")
+        at_first = passed_over(begun(made, RUN, 100.0), bad)
+        assert at_first is not None
+        assert (at_first["permitted"], at_first["response"]["acted"][0]["actions"]) == (False, [])
+        end = concluded(acted(at_first, rung(), {}), evidence="", contacts=[])
+        assert (end["recovered"], end["page"]) == (False, True)
+        assert end["msg"].startswith("NOT done. Carried out: Restart. Free: no answer: sudo. Page ")
+        assert passed_over(course(), bad) is None, "of a ladder it is tried"
+        assert not to_be_acted_upon(planned_procedure("p", "P", [bad, rung()], **ON, mode="apply", approved="c" * 12))
+
+    def test_a_procedure_that_is_not_what_was_approved_is_not_begun(self) -> None:
         drifted = planned_procedure("p", "P", [rung()], **ON, mode="apply", approved="c" * 12)
         assert drifted["recovered"] is False
         assert "c" * 12 in drifted["msg"]
