@@ -9,15 +9,18 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ...module_utils.shapes import Json, mapping, number, one_line
+from ...module_utils.state.guard import pause_said
 from ...module_utils.times import from_text
 from ..judging.observations import components, unread
 from .advice import advise
 from .beside import unjudged
+from .controller import dead_run
 from .noted import noted_findings
 
 LOOKED_AT_AS = {"disk": "host", "resources": "host"}
 """Subjects of which another look tells."""
 
+_SAID_MAX = 700
 _RATES_DIFFER = 0.05  # what rounding may make of a rate
 
 
@@ -95,10 +98,18 @@ def guard_refusals(guard: Json) -> list[str]:
     if "recent" not in guard:
         return [f"the guard of the host could not be asked: {one_line(guard.get('msg') or 'no answer')}"]
     pause = mapping(guard.get("pause"))
-    if not pause:
-        return []
-    until = f"paused until {pause['until']}" if pause.get("until") else "not allowed until somebody resumes it"
-    return [f"automation is {until}: {one_line(pause.get('reason'))}"]
+    return [one_line(pause_said(pause), _SAID_MAX)] if pause else []
+
+
+def guard_holds(guard: Json) -> str:
+    """Who keeps automation off the host until a known time: a person by a pause, or another run that lives; else "".
+
+    Args:
+        guard: what module guard answered.
+    """
+    return (
+        "" if not guard.get("pause") and dead_run(guard.get("lease")) else one_line(guard.get("held") or "", _SAID_MAX)
+    )
 
 
 def measured(stages: Sequence[Json], host: Json) -> dict[str, Any]:

@@ -153,6 +153,41 @@ def test_overrides_are_counted_and_named() -> None:
         assert overrides(nonsense)["fault"] == "missing"
 
 
+PAUSE = {"reason": "new disk", "by": "bob", "since": "2026-11-24T06:00:00Z", "until": "2026-11-24T07:00:00Z"}
+LEASE = {
+    "run_id": "r0",
+    "owner": "alice",
+    "controller": "c1",
+    "reason": "Weekly log management",
+    "taken_at": "2026-11-24T05:59:00Z",
+    "expires_at": "2026-11-24T06:14:00Z",
+    "expired": False,
+}
+
+
+@pytest.mark.parametrize(
+    ("held", "state", "said"),
+    [
+        ({}, "ok", "free"),
+        (
+            {"pause": PAUSE, "lease": LEASE},
+            "warning",
+            "automation is paused until 2026-11-24T07:00:00Z by bob: new disk",
+        ),
+        ({"lease": LEASE}, "ok", "another run acts on this host: alice on c1, run r0, since"),
+        ({"pause": {**PAUSE, "until": None, "reason": "pause.slots cannot be read"}}, "unknown", "pause.slots"),
+        ({"lease": {**LEASE, "expires_at": None, "reason": "lease.slots cannot be read"}}, "unknown", "lease.slots"),
+        ({"state": "denied", "reason": "no right"}, "unknown", "no right"),
+    ],
+)
+def test_a_host_that_is_paused_or_acted_upon_is_said_so(held: dict[str, Any], state: str, said: str) -> None:
+    answer = {**f.result(), "automation": {"state": "ok", "reason": "", "pause": None, "lease": None, **held}}
+    found = observe(answer, age_max_s=300, skew_max_s=120)
+    (row,) = (one for one in judge(found, policy()["policy_checks"], "status") if one["check"] == "automation")
+    assert row["state"] == state
+    assert said in row["message"]
+
+
 # runbook: DM-1, DM-2, DM-3, DM-4, DE-3
 def test_sound_answers_give_values() -> None:
     found = seen(
@@ -165,6 +200,7 @@ def test_sound_answers_give_values() -> None:
         "overrides": None,
         "service_unit": None,
         "mutes": None,
+        "automation": None,
         "clock_offset": None,
         "overall_status": "healthy",
         "component_system_resources": "healthy",
