@@ -189,7 +189,9 @@ overrides:
       description: Why they cannot be read. Empty when RV(overrides.state) is V(ok).
       type: str
     overrides:
-      description: Each with C(name), C(value), C(since), C(until), C(expired) and C(why).
+      description:
+        - Each with C(name), C(value), C(since), C(until), C(expired), C(why), and C(taken_at), when the service was
+          last seen to have taken it.
       type: list
       elements: dict
 automation:

@@ -318,6 +318,7 @@ def _overrides(result: Json) -> dict[str, Observation]:
     named = [
         f"{one_line(row.get('name'), 40)}={one_line(row.get('value'), 40)} "
         + ("expired" if row.get("expired") else f"until {one_line(row.get('until'), 30)}")
+        + ("" if row.get("taken_at") else ", not proved to have an effect")
         for row in map(mapping, rows[:_LIST_MAX])
     ]
     return {"overrides": observation(len(rows), "count", note=", ".join(named))}

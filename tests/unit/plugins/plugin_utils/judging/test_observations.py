@@ -138,7 +138,7 @@ def test_the_last_hour_says_that_a_recovery_lies_in_it(hours: int, note: str) ->
 # runbook: P1-3A, P1-3B, P1-3C
 def test_overrides_are_counted_and_named() -> None:
     row = {"name": "PROCESSING_TIMEOUT", "value": "600", "until": "2026-11-25T06:00:00Z", "expired": False}
-    old = {"name": "LOG_LEVEL", "value": "DEBUG", "until": None, "expired": True}
+    old = {"name": "LOG_LEVEL", "value": "DEBUG", "until": None, "expired": True, "taken_at": f.NOW}
 
     def overrides(answer: Any) -> Any:
         registered = {"endpoints": {}, "overrides": answer}
@@ -146,7 +146,9 @@ def test_overrides_are_counted_and_named() -> None:
 
     found = overrides({"state": "ok", "reason": "", "overrides": [row, old]})
     assert found["value"] == 2
-    assert found["note"] == "PROCESSING_TIMEOUT=600 until 2026-11-25T06:00:00Z, LOG_LEVEL=DEBUG expired"
+    assert found["note"] == (
+        "PROCESSING_TIMEOUT=600 until 2026-11-25T06:00:00Z, not proved to have an effect, LOG_LEVEL=DEBUG expired"
+    )
     assert overrides({"state": "denied", "reason": "no", "overrides": []})["fault"] == "missing"
     answers: list[Any] = [None, 5, [], {"state": "ok"}, {"state": "ok", "overrides": "x"}]
     for nonsense in answers:
