@@ -15,6 +15,7 @@ from ..plugin_utils.host_action import HostAction
 from ..plugin_utils.judging.checked import ages_of, checked, day_report
 from ..plugin_utils.judging.observations import is_dated_off, moving_offset, observe
 from ..plugin_utils.mutes_kept import known_mutes, remember_mutes
+from ..plugin_utils.response.controller import is_own
 from ..plugin_utils.week.observations import observe_review
 from ..plugin_utils.week.review import review
 
@@ -35,6 +36,8 @@ class ActionModule(HostAction):
         kept = self.ask("daily_reports_info", {"state_dir": given["state_dir"]}) if given["week"] and not wrong else {}
         asked |= {"controller_time": to_text(now), "unit": policy.get("service_unit")}
         answer = wrong or self.ask("pipeline_info", {**connection, **asked})
+        if is_own(mapping(answer.get("automation")).get("lease")):
+            answer["automation"] = {**answer["automation"], "lease": None}
         reached, more, log = not (wrong or answer.get("unreachable")), {}, None
         if given["week"]:
             week = {**connection, "gather": ["stats"], "stats_hours": _WEEK_H}

@@ -9,7 +9,7 @@ from typing import Any
 
 from ..module_utils.shapes import mapping
 from ..plugin_utils.host_action import HostAction
-from ..plugin_utils.response.diagnosis import diagnose, guard_refusals, looked
+from ..plugin_utils.response.diagnosis import diagnose, guard_holds, guard_refusals, looked
 from ..plugin_utils.response.ladder import ladder, with_lost
 
 
@@ -39,5 +39,6 @@ class ActionModule(HostAction):
             "rungs": rungs if chosen["reached"] else [],
             # One that did not answer may be paused.
             "refusals": guard_refusals(guard.get("answer") or guard) if asked and chosen["incidents"] else [],
+            "held": guard_holds(mapping(guard.get("answer"))) if chosen["incidents"] else "",
             "acted_for": mapping(guard.get("answer")).get("acted_for"),
         }

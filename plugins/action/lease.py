@@ -17,6 +17,7 @@ from ..plugin_utils.response.controller import dead_run
 from ..plugin_utils.response.course import (
     begun,
     fleet_gate,
+    held_back,
     is_disruptive,
     is_over,
     passed_over,
@@ -47,7 +48,7 @@ class ActionModule(HostAction):
             return {"course": {**course, "permitted": False}}
         over = passed_over(course, given["rung"] or {})
         if over:
-            self.tell(over["passed_over"][-1:])
+            self.tell(over["passed_over"][len(course["passed_over"]) :])
         return {"course": over or self._ask(course, given)}
 
     def _gate(self) -> list[str]:
@@ -105,7 +106,7 @@ class ActionModule(HostAction):
             self.tell([one_line(said)])
         if not asked.get("permitted"):
             why = asked.get("refusals") or [f"the lease could not be taken: {asked.get('msg') or 'no answer'}"]
-            return refused(course, why)
+            return held_back(course, why, str(asked.get("held") or ""))
         until = str(mapping(asked.get("lease")).get("expires_at") or "")
         return {**course, "leased": True, "leased_until": until, "permitted": True}
 

@@ -33,7 +33,7 @@ class ActionModule(HostAction):
                 restart = {**rung, "args": {"state": "restarted"}}
                 answer = joined(answer, self._carry(restart, "service_control", given))
                 if not given["planning"] and not self._task.check_mode:
-                    answer = taken(answer, self._carry({**rung, "args": {"state": "observed"}}, rung["act"], given))
+                    answer = taken(answer, self._carry({**rung, "args": {"state": "confirmed"}}, rung["act"], given))
         except MediaOpsError as error:
             answer = {"failed": True, "msg": str(error)}
         made = planned_rung(rung, answer)

@@ -104,6 +104,12 @@ refusals:
   type: list
   elements: str
   returned: success
+held:
+  description:
+    - Who keeps automation off the host until a known time, as RV(media_ops.runbook.guard#module:held).
+    - Empty also where that is a run that is known to be dead.
+  type: str
+  returned: success
 acted_for:
   description: As RV(media_ops.runbook.guard#module:acted_for). Null where the host's ledger could not be read.
   type: dict

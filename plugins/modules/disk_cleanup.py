@@ -140,6 +140,13 @@ options:
         type: list
         elements: path
         required: true
+  roots:
+    description:
+      - Directories of the site. No rule crosses a mount, but where one of these lies below its root on a mount of its
+        own, it holds there as well, as a rule of the name C(RULE in DIRECTORY).
+    type: list
+    elements: path
+    default: []
   kept_dirs:
     description:
       - Directories of finished results, of which nothing goes by any rule and by whatever path (C(result)). One that is
@@ -353,6 +360,7 @@ def main() -> None:
             "sessions_dir": {"type": "path"},
             "idle_seconds": {"type": "float", "default": 0},
             "id_maps": id_maps_spec(),
+            "roots": {"type": "list", "elements": "path", "default": []},
             "kept_dirs": {"type": "list", "elements": "path", "default": []},
             "unit": {"type": "str"},
             "target_free_percent": {"type": "float"},

@@ -257,6 +257,12 @@ pause:
     - Of one that cannot be read C(reason) says why, and C(until) is null.
   type: dict
   returned: success
+held:
+  description:
+    - Why nothing may be done on the host until a known time, for people. It is a pause, or the lease of another run
+      than O(run_id). Empty where there is none, and where it cannot be read.
+  type: str
+  returned: success
 mutes:
   description: What is muted by this host's clock, each with the keys of O(mute).
   type: list

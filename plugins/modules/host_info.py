@@ -269,6 +269,12 @@ disks:
     inodes_used_percent:
       description: Inodes in use, 0 to 100. Null where the file system has no fixed number.
       type: float
+    held_open:
+      description:
+        - Deleted files on it that processes keep open, whose space and inodes are not free until they end - C(files),
+          C(bytes), the worst C(processes) with C(pid), C(name), C(files) and C(bytes), and C(unseen_processes), into
+          which this user must not look. Null where that could not be seen.
+      type: dict
   sample:
     - path: /srv/media-processing/temp
       state: ok
@@ -285,6 +291,11 @@ disks:
       inodes_total: 6553600
       inodes_free: 6512011
       inodes_used_percent: 0.63
+      held_open:
+        files: 1
+        bytes: 3221225472
+        processes: [{pid: 812, name: ffmpeg, files: 1, bytes: 3221225472}]
+        unseen_processes: 0
 io:
   description: Rates of each disk that was used since the host was started, by name. Partitions are not listed.
   returned: when O(gather) has V(io)

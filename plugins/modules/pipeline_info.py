@@ -189,9 +189,28 @@ overrides:
       description: Why they cannot be read. Empty when RV(overrides.state) is V(ok).
       type: str
     overrides:
-      description: Each with C(name), C(value), C(since), C(until), C(expired) and C(why).
+      description:
+        - Each with C(name), C(value), C(since), C(until), C(expired), C(why), and C(taken_at), when the service was
+          last seen to have taken it.
       type: list
       elements: dict
+automation:
+  description: Who keeps automation off the host (M(media_ops.runbook.guard)).
+  returned: with O(state_dir)
+  type: dict
+  contains:
+    state:
+      description: V(ok), or V(denied) where it cannot be read.
+      type: str
+    reason:
+      description: Why it cannot be read. Empty when RV(automation.state) is V(ok).
+      type: str
+    pause:
+      description: The pause that is on, as RV(media_ops.runbook.guard#module:pause). Null when there is none.
+      type: dict
+    lease:
+      description: The lease that stands, as RV(media_ops.runbook.guard#module:lease). Null when there is none.
+      type: dict
 mutes:
   description: What a person has muted (M(media_ops.runbook.guard)), what is over by now among it.
   returned: with O(state_dir)
@@ -261,6 +280,7 @@ from ..module_utils.errors import run_module
 from ..module_utils.service.on_record import overrides_on_record
 from ..module_utils.service.service_control import unit_seen
 from ..module_utils.state.guard import last_recovery
+from ..module_utils.state.held import held_on_record
 from ..module_utils.state.mutes import mutes_on_record
 from ..module_utils.state.recoveries import recoveries
 
@@ -269,6 +289,7 @@ _KEPT = {
     "recovered_at": last_recovery,
     "recoveries": recoveries,
     "mutes": mutes_on_record,
+    "automation": held_on_record,
 }
 
 

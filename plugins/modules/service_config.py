@@ -38,11 +38,12 @@ options:
   state:
     description:
       - V(observed) says which overrides there are.
+      - V(confirmed) does so as well, and keeps on record which of them the service is seen to have taken.
       - V(present) sets O(settings). One that has the value already is left alone, unless it has expired; then its
         time begins anew.
       - V(absent) takes back those of O(names).
     type: str
-    choices: [observed, present, absent]
+    choices: [observed, confirmed, present, absent]
     default: observed
   settings:
     description: What is to hold, by name.
@@ -58,7 +59,8 @@ options:
     default: {}
   names:
     description:
-      - Overrides to take back; one that is not set is no change. V([all]) is all of them.
+      - Overrides to take back. V([all]) is all of them. One of O(allowed) that is not set is no change, and a name
+        that is neither of these is an error.
       - None at all is those that have expired, or of which nobody knows the end.
     type: list
     elements: str
@@ -83,8 +85,8 @@ options:
     default: /var/lib/media-ops
   logs:
     description:
-      - Logs of the service, of JSON lines with a time. With V(observed) of O(state) they and the journal are searched
-        for lines of this run of the service that show that it has taken an override.
+      - Logs of the service, of JSON lines with a time. With V(observed) and V(confirmed) of O(state) they and the
+        journal are searched for lines of this run of the service that show that it has taken an override.
     type: list
     elements: path
     default: []
@@ -159,6 +161,9 @@ overrides:
     effective:
       description: Whether the running process has it. Null where its environment cannot be read.
       type: bool
+    taken_at:
+      description: When the service was last seen to have taken it, UTC, by whatever run. Null where it never was.
+      type: str
     shown_in:
       description:
         - Where the service is seen to have taken it, V(journal) or the path of a log, by a line that names it with its
@@ -205,7 +210,7 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "unit": {"type": "str", "required": True},
-            "state": {"choices": ["observed", "present", "absent"], "default": "observed"},
+            "state": {"choices": ["observed", "confirmed", "present", "absent"], "default": "observed"},
             "settings": {"type": "dict", "default": {}},
             "allowed": {"type": "dict", "default": {}},
             "names": {"type": "list", "elements": "str", "default": []},

@@ -48,12 +48,20 @@ def test_each_host_is_asked_for_its_own_archive(play: Play, tmp_path: Path, pipe
     token = pipeline.token()
     archived = play("playbooks/weekly_log_management.yml", hosts, "--limit", "with", token=token)
     assert archived.code == 0, archived.output
+    hosts["paused"] = host(tmp_path, pipeline, "paused")
+    said = {"reason": "new disk", "by": "bob", "since": "2026-11-24T06:00:00Z", "until": "2199-01-01T00:00:00Z"}
+    # As the version before kept it
+    (tmp_path / "paused" / "state" / "pause.json").write_text(json.dumps(said), encoding="utf-8")
     done = play(DELETION, hosts, token=token)
     assert done.code == 2, done.output
     assert refusals(done, "with") == []
+    assert done.verdict("with", "automation", "daily_log_cleanup")["observed"] == "free", "its own lease is not told"
+    until = "automation is paused until 2199-01-01T00:00:00Z by bob: new disk"
+    assert refusals(done, "paused")[0] == until
+    assert done.verdict("paused", "automation", "daily_log_cleanup")["message"] == until
     (why,) = refusals(done, "without")
     assert why.startswith("weekly_log_management (log_archive) has not succeeded on this host within 168 h")
-    assert done.states("daily_log_cleanup") == {"with": "ok", "without": "critical"}
+    assert done.states("daily_log_cleanup") == {"with": "ok", "without": "critical", "paused": "warning"}
     # What the schedule's runner hands on is asked for beside it.
     more = json.dumps({"automation_after": [{"procedure": "weekly_system_cleanup", "hours": 72}]})
     (why,) = refusals(play(DELETION, hosts, "--limit", "with", "-e", more, token=token), "with")

@@ -153,7 +153,13 @@ def test_the_weekly_cleanup_waits_for_the_weeks_figures(
     refused = play("playbooks/weekly_system_cleanup.yml", hosts, environment=moved)
     assert refused.code == 2, refused.output
     assert "weekly_report" in refused.output
-    assert old.exists(), "what cannot be done whole is not begun"
+    assert not old.exists(), "only the service's own cleanup waits for the week's figures"
+    acted = refused.result("weekly_system_cleanup")["hosts"][0]["response"]["acted"]
+    assert [(rung["act"], rung["failed"]) for rung in acted] == [("disk_cleanup", False), ("pipeline_cleanup", True)]
+    ledger = entries((state / "ledger.jsonl").read_text(encoding="utf-8"))
+    assert [entry["action"] for entry in ledger] == ["delete", "delete", "paged"], "of the service's nothing was begun"
+    with clock.ago(timedelta(days=7.01)):
+        old.write_bytes(b"x" * 4096)
     week = {"schema_version": 1, "generated_at": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")}
     (state / f"weekly_report_{datetime.now(UTC):%Y%m%d}.json").write_text(json.dumps(week), encoding="utf-8")
     checked = play("playbooks/weekly_system_cleanup.yml", hosts, "--check", environment=moved)

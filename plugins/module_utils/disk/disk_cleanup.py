@@ -21,7 +21,7 @@ from ..plan import plan_hash, require_hash
 from ..shapes import one_line
 from .kept import Results, work_of
 from .retention import Findings, lacking, limit_to, make_plan, parse_rules, totals
-from .roots import Look, Roots
+from .roots import Look, Roots, with_mounts
 from .survey import Protected, Survey
 from .sweep import SAID, Listed, Sweep
 
@@ -48,7 +48,7 @@ def disk_cleanup(params: Mapping[str, Any], mode: Mode, ask: Callable[[], Protec
     deadline = deadline_of("disk_cleanup", params)
     require_clock(params)
     homes = [entry.pw_dir for entry in pwd.getpwall()]
-    rules = parse_rules(params["rules"], homes, resolve=params["resolve_roots"])
+    rules = with_mounts(parse_rules(params["rules"], homes, resolve=params["resolve_roots"]), params["roots"])
     now_ns = _moment(params["as_of"])
     if params["target_free_percent"] is not None:
         check_range(params, "target_free_percent", 0, 100)

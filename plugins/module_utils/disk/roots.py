@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from typing import NamedTuple
 
 from ..errors import OptionError
@@ -16,6 +17,36 @@ from ..system.mounts import MountPoint, MountPoints
 from ..system.open_files import OpenFiles
 from ..system.tree import Root, SymbolicLinkError, is_at, open_root
 from .retention import Findings, Rule
+
+
+def with_mounts(rules: Iterable[Rule], paths: Iterable[str]) -> list[Rule]:
+    """The rules, each once more for every one of these directories that lies below its root on another mount.
+
+    A walk crosses no mount, so that nothing goes which nobody has named: what is named is a root of its own.
+
+    Args:
+        rules: as they are given.
+        paths: of directories, which need not be there; what cannot be opened is what the walk meets and tells.
+    """
+    made: list[Rule] = []
+    for rule in rules:
+        made.append(rule)
+        walked = {_mount(rule.root)}
+        below = sorted(path for path in {os.path.normpath(path) for path in paths} if rule.covers(path))
+        for path, mount in [(path, _mount(path)) for path in below]:
+            if None not in (mount, *walked) and mount not in walked:
+                walked.add(mount)
+                made.append(replace(rule, name=f"{rule.name} in {path}", root=path))
+    return made
+
+
+def _mount(path: str) -> int | None:
+    """The mount that a directory is of; None where it cannot be opened."""
+    try:
+        with contextlib.closing(open_root(path)) as root:
+            return root.mount
+    except OSError:
+        return None
 
 
 class Roots:

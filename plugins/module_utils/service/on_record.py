@@ -12,7 +12,7 @@ from typing import Any
 from ..errors import MediaOpsError
 from ..shapes import one_line
 from ..state.directory import existing
-from .overrides import expired, read_overrides, read_records
+from .overrides import expired, read_overrides, read_records, taken_at
 from .rules import NAME
 
 
@@ -21,7 +21,8 @@ def overrides_on_record(state_dir: str) -> dict[str, Any]:
 
     Returns:
         ``state`` (``ok``, or ``denied`` where it cannot be read), ``reason``, and ``overrides`` with name, value,
-        since, until, expired and why. Where there is no state directory, nobody knows more than the name and the value.
+        since, until, expired, taken_at (when the service was last seen to have taken it) and why. Where there is no
+        state directory, nobody knows more than the name and the value.
     """
     try:
         there, records = read_overrides(), _records(state_dir)
@@ -35,6 +36,7 @@ def overrides_on_record(state_dir: str) -> dict[str, Any]:
             "since": record.get("since"),
             "until": record.get("until"),
             "expired": expired(record),
+            "taken_at": taken_at(record),
             "why": one_line(record.get("why") or ""),
         }
         for name, record in known.items()

@@ -17,7 +17,7 @@ from ..opener import read_regular
 from ..state.directory import failing, read_file, replace_file
 from ..system.environment_files import parse_environment_file
 from ..system.privilege import PROGRAMS, run_as_root
-from ..times import from_text, utc_now
+from ..times import from_text, to_text, utc_now
 from .rules import NAME
 
 ENV_FILE = "/etc/media-ops/overrides.env"
@@ -59,6 +59,13 @@ def expired(record: Mapping[str, Any] | None) -> bool:
     return until is None or until <= utc_now()
 
 
+def taken_at(record: Mapping[str, Any] | None) -> str | None:
+    """When the service was last seen to have taken an override, as a record tells; None where it never was."""
+    taken = (record or {}).get("taken")
+    at = from_text(taken.get("at")) if isinstance(taken, dict) else None
+    return to_text(at) if at else None
+
+
 def write_overrides(
     directory: int,
     state_dir: str,
@@ -71,17 +78,22 @@ def write_overrides(
     Raises:
         MediaOpsError: root's program refuses it, or may not be run.
     """
-    _write_records(directory, state_dir, {**before, **records})
+    write_records(directory, state_dir, {**before, **records})
     ran = run_as_root([PROGRAM], timeout_s=_PROGRAM_S, given=json.dumps(overrides).encode())
     if ran.rc != 0:
         raise MediaOpsError(f"{PROGRAM}: {'no answer in time' if ran.timed_out else ran.msg}")
     if records:
-        _write_records(directory, state_dir, records)
+        write_records(directory, state_dir, records)
         return
     with failing(f"cannot remove {state_dir}/{_RECORD_FILE}"), contextlib.suppress(FileNotFoundError):
         os.unlink(_RECORD_FILE, dir_fd=directory)
 
 
-def _write_records(directory: int, state_dir: str, records: Mapping[str, Mapping[str, Any]]) -> None:
+def write_records(directory: int, state_dir: str, records: Mapping[str, Mapping[str, Any]]) -> None:
+    """Keep what is known of each override.
+
+    Raises:
+        MediaOpsError: it cannot be written.
+    """
     data = json.dumps(records, indent=1, sort_keys=True).encode() + b"\n"
     replace_file(directory, _RECORD_FILE, data, 0o640, f"{state_dir}/{_RECORD_FILE}")

@@ -28,7 +28,16 @@ from ..system.environment_files import environment_files
 from ..system.privilege import root_refusal
 from ..system.systemd import PROPERTIES, main_pid, unit_name, unit_properties
 from ..times import to_text, utc_now
-from .overrides import ENV_FILE, PROGRAM, expired, read_overrides, read_records, write_overrides
+from .overrides import (
+    ENV_FILE,
+    PROGRAM,
+    expired,
+    read_overrides,
+    read_records,
+    taken_at,
+    write_overrides,
+    write_records,
+)
 from .rules import Rule, read_rules
 from .taken import pattern, shown_in
 
@@ -90,7 +99,7 @@ def service_config(params: Mapping[str, Any], *, check_mode: bool = False) -> di
     asked = read_asked(params)
     with existing(asked.state_dir) as directory:
         # To look, nobody need be kept out: each file is replaced whole.
-        looks_only = check_mode or asked.state == "observed"
+        looks_only = check_mode or asked.state == "observed"  # what it confirms it writes
         held = contextlib.nullcontext() if looks_only else alone(directory, _FLOCK, asked.state_dir)
         with held:
             return _configure(directory, asked, check_mode=check_mode)
@@ -111,6 +120,10 @@ def _configure(directory: int, asked: Asked, *, check_mode: bool) -> dict[str, A
             action["msg"] = (
                 "the service has it once it is restarted" if before.pid else "the service has it at its start"
             )
+    if asked.state == "confirmed":
+        records = _confirmed(before, records)
+        if records != before.records and not check_mode:
+            write_records(directory, asked.state_dir, records)
     after = Situation(**{**vars(before), "overrides": overrides, "records": records})
     return {
         "changed": bool(plan),
@@ -181,7 +194,7 @@ def _situation(directory: int, asked: Asked) -> Situation:
     )
     running = running_environment(properties)
     shown = None
-    if asked.state == "observed" and main_pid(properties):
+    if asked.state in ("observed", "confirmed") and main_pid(properties):
         # Of one that the process does not even have, there is nothing to look for.
         given = {name: value for name, value in overrides.items() if running and running.variables.get(name) == value}
         patterns = {name: pattern(name, value, asked.rules.get(name)) for name, value in given.items()}
@@ -208,14 +221,27 @@ def _as_property(paths: Iterator[str] | Sequence[str]) -> str:
 
 
 def make_plan(before: Situation, asked: Asked) -> list[Action]:
-    """One action for each setting that changes. Pure, but for the clock by which overrides expire."""
+    """One action for each setting that changes. Pure, but for the clock by which overrides expire.
+
+    Raises:
+        OptionError: a name to take back is of nothing that is set here, or that could be.
+    """
     if asked.state == "absent":
+        _require_known(before, asked)
         return [_taken_back(name, before, asked) for name in sorted(before.overrides) if _goes(name, before, asked)]
     return [
         _set(name, value, before, asked)
         for name, value in sorted(asked.wanted.items())
         if before.overrides.get(name) != value or expired(before.records.get(name))
     ]
+
+
+def _require_known(before: Situation, asked: Asked) -> None:
+    known = {_ALL, *before.overrides, *asked.rules}
+    unknown = [name for name in asked.names if name not in known]
+    if unknown:
+        there = ", ".join(sorted(before.overrides)) or "nothing"
+        raise OptionError("names", unknown[0], f"is not a setting that may be changed; set for a time is {there}")
 
 
 def _goes(name: str, before: Situation, asked: Asked) -> bool:
@@ -324,6 +350,16 @@ def _recorded(
     return records
 
 
+def _confirmed(before: Situation, records: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+    """The records with what the running service is seen to have taken, which its logs tell for a while only."""
+    seen, now = before.shown_in or {}, to_text(utc_now())
+    kept = {name: dict(record) for name, record in records.items()}
+    for name, place in seen.items():
+        if name in kept:
+            kept[name]["taken"] = {"at": now, "shown_in": place}
+    return kept
+
+
 # What is shown: settings of rules and overrides, never any other variable.
 
 
@@ -344,6 +380,7 @@ def _shown(situation: Situation) -> list[dict[str, Any]]:
                 "until": record.get("until"),
                 "expired": expired(record),
                 "effective": effective,
+                "taken_at": taken_at(record),
                 "shown_in": None if situation.shown_in is None else situation.shown_in.get(name, ""),
             }
         )

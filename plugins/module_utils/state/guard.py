@@ -24,7 +24,9 @@ from .directory import alone, existing, failing, read_if_there
 from .mutes import Mutes, mute_name, sound_mute
 from .slots import NO_ROOM, LineFiles, TornError, is_there, read_slots, write_slots
 
-_FLOCK, _LEASE, _PAUSE, _LEDGER = "guard.flock", "lease.slots", "pause.slots", "ledger.jsonl"
+FLOCK = "guard.flock"
+_LEASE, _PAUSE, _LEDGER = "lease.slots", "pause.slots", "ledger.jsonl"
+_OLD_LEASE, _OLD_PAUSE, _OLD_MAX_BYTES = "lease.json", "pause.json", 65536
 _NOBODY = "?"
 _LEDGER_FILES = 5
 _CAUSES_MAX = 50
@@ -40,7 +42,7 @@ def guard(params: Mapping[str, Any], *, check_mode: bool = False) -> dict[str, A
     now = utc_now()
     with existing(params["state_dir"]) as directory:
         looks_only = check_mode or params["state"] == "observed"
-        with alone(directory, _FLOCK, params["state_dir"], create=not looks_only):
+        with alone(directory, FLOCK, params["state_dir"], create=not looks_only):
             host = _Host(
                 Lease(directory, now, params["ttl"], dry=check_mode),
                 Pause(directory, now, dry=check_mode),
@@ -48,7 +50,7 @@ def guard(params: Mapping[str, Any], *, check_mode: bool = False) -> dict[str, A
                 Mutes(directory, now, dry=check_mode),
             )
             done = _ASKED[params["state"]](host, params)
-            return {"changed": False, **done, **_status(host, params["hours"] * 3600)}
+            return {"changed": False, **done, **_status(host, params)}
 
 
 class OnRecord(NamedTuple):
@@ -62,7 +64,7 @@ class OnRecord(NamedTuple):
 def on_record(directory: int, path: str, *, hours: float, max_bytes: int) -> OnRecord:
     """Read the ledger of a state directory, which is open; ``path`` names it in errors."""
     now = utc_now()
-    with alone(directory, _FLOCK, path, create=False):
+    with alone(directory, FLOCK, path, create=False):
         ledger, lease = Ledger(directory, now, max_bytes, dry=True), Lease(directory, now, 0, dry=True).holder()
     running = lease["run_id"] if lease and not lease["expired"] else ""
     return OnRecord(ledger.within(hours * 3600), ledger.bad_lines, running)
@@ -142,15 +144,14 @@ def _leased(host: _Host, params: Mapping[str, Any]) -> dict[str, Any]:
     run_id = params["run_id"]
     refusals = [*_late(params, host.lease.now), *_capped(params, host.ledger), *_not_yet(params, host.ledger)]
     if (pause := host.pause.holds()) is not None:
-        until = f" until {pause['until']} by {pause.get('by') or '?'}" if pause.get("until") else ""
-        refusals.insert(0, f"automation is paused{until}: {pause.get('reason')}")
+        refusals.insert(0, pause_said(pause))
     lease = host.lease.holder()
     took_over = None
     if lease and lease["run_id"] != run_id and not refusals:
         if lease["run_id"] == _NOBODY and not lease["expired"]:
             refusals.append(lease["reason"])
         elif not lease["expired"] and params.get("take_over") != lease["run_id"]:
-            refusals.append(f"another run acts on this host: {_who(lease)}")
+            refusals.append(lease_said(lease))
         else:
             took_over = lease
     if refusals:
@@ -285,14 +286,17 @@ STATES = tuple(_ASKED)
 """What option ``state`` may be."""
 
 
-def _status(host: _Host, seconds: float) -> dict[str, Any]:
+def _status(host: _Host, params: Mapping[str, Any]) -> dict[str, Any]:
+    seconds = params["hours"] * 3600
+    lease, pause = host.lease.holder(), host.pause.holds()
     recent = host.ledger.within(seconds)
     counts = Counter(f"{entry['action']} {entry.get('result', '')}".strip() for entry in recent)
     runs = {action: host.ledger.runs(action, seconds) for action in {entry["action"] for entry in recent}}
     mutes, unreadable = host.mutes.holding()
     return {
-        "lease": host.lease.holder(),
-        "pause": host.pause.holds(),
+        "lease": lease,
+        "pause": pause,
+        "held": held_by(pause, lease, params.get("run_id")),
         "mutes": mutes,
         "mutes_unreadable": unreadable,
         "recent": recent[-200:],
@@ -301,6 +305,32 @@ def _status(host: _Host, seconds: float) -> dict[str, Any]:
         "repeated": {action: len(ids) for action, ids in sorted(runs.items()) if len(ids) > 1},
         "bad_lines": host.ledger.bad_lines,
     }
+
+
+def pause_said(pause: Mapping[str, Any]) -> str:
+    """A pause for people: until when, by whom and why. One that cannot be read ends by a person's word alone."""
+    if not pause.get("until"):
+        return f"automation is paused until somebody resumes it: {pause.get('reason')}"
+    return f"automation is paused until {pause['until']} by {pause.get('by') or '?'}: {pause.get('reason')}"
+
+
+def lease_said(lease: Mapping[str, Any]) -> str:
+    """Another run's lease for people: whose it is, since when, until when, and why."""
+    who = f"{lease.get('owner') or 'somebody'} on {lease.get('controller') or 'an unknown controller'}"
+    when = f"since {lease.get('taken_at')}, until {lease.get('expires_at')}"
+    return f"another run acts on this host: {who}, run {lease['run_id']}, {when}: {lease.get('reason')}"
+
+
+def held_by(pause: Mapping[str, Any] | None, lease: Mapping[str, Any] | None, run_id: str | None) -> str:
+    """Why a sound host is left alone until a known time: a person's pause, or another run than ``run_id``; else empty.
+
+    What cannot be read is not as it should be, and no such reason.
+    """
+    if pause is not None:
+        return pause_said(pause) if pause.get("until") else ""
+    if lease is None or lease["expired"] or lease["run_id"] in (_NOBODY, run_id):
+        return ""
+    return lease_said(lease)
 
 
 class _UnreadableError(MediaOpsError):
@@ -322,6 +352,11 @@ class _Document:
 
     def __init__(self, directory: int, name: str, *, dry: bool, needs_both: bool = False) -> None:
         self._directory, self._name, self._dry, self._needs_both = directory, name, dry, needs_both
+
+    @property
+    def name(self) -> str:
+        """Of the file."""
+        return self._name
 
     def load(self) -> dict[str, Any] | None:
         """What it says; None only where it is not there.
@@ -360,48 +395,77 @@ class _Document:
         return True
 
 
+class _OldDocument(_Document):
+    """The same as a version before ``slots.py`` wrote it, JSON in a file: what it says holds until it is over."""
+
+    def load(self) -> dict[str, Any] | None:
+        """As of any document."""
+        try:
+            data = read_if_there(self._directory, self._name, _OLD_MAX_BYTES)
+        except OSError as error:
+            raise _UnreadableError(self._name, error.strerror) from error
+        try:
+            return None if data is None else json_object(data)
+        except (ValueError, RecursionError) as error:
+            raise _TornSlotsError(self._name, error) from error
+
+    def remove(self) -> None:
+        """Take it away, where it is there, once it says nothing that the new file does not."""
+        if not self._dry and is_there(self._directory, self._name):
+            with failing(f"cannot remove {self._name}"):
+                os.unlink(self._name, dir_fd=self._directory)
+
+
 class Lease:
     """Which run may act on the host, and until when."""
 
     def __init__(self, directory: int, now: datetime, ttl: float, *, dry: bool) -> None:
         self._file = _Document(directory, _LEASE, dry=dry)
+        self._old = _OldDocument(directory, _OLD_LEASE, dry=dry)
         self._ttl = timedelta(seconds=ttl)
         self.now = now
 
     def holder(self) -> dict[str, Any] | None:
         """The lease that stands, and whether it has expired. One that cannot be read is nobody's and holds the host."""
+        lease = self._of(self._file)
+        if lease is None or lease["expired"]:
+            old = self._of(self._old)
+            return old if old and (lease is None or not old["expired"]) else lease
+        return lease
+
+    def _of(self, file: _Document) -> dict[str, Any] | None:
         try:
-            lease = self._read()
+            lease = self._read(file)
         except _UnreadableError as error:
             # What is torn was written by a run of ours, and holds no longer than that run would.
-            ends = to_text(self._file.written() + self._ttl) if isinstance(error, _TornSlotsError) else None
+            ends = to_text(file.written() + self._ttl) if isinstance(error, _TornSlotsError) else None
             lease = {"run_id": _NOBODY, "reason": str(error), "taken_at": None, "expires_at": ends}
         if lease is None:
             return None
         expires = from_text(lease["expires_at"])
         return {**lease, "expired": expires is not None and expires <= self.now}
 
-    def _read(self) -> dict[str, Any] | None:
-        lease = self._file.load()
+    def _read(self, file: _Document) -> dict[str, Any] | None:
+        lease = file.load()
         if lease and isinstance(lease.get("run_id"), str) and from_text(lease.get("expires_at")):
-            return lease
+            return {"taken_at": None, **lease}
         if lease is None:
             return None
-        raise _TornSlotsError(_LEASE, "it names no run, or no end")
+        raise _TornSlotsError(file.name, "it names no run, or no end")
 
     def clear(self) -> list[str]:
-        """Set aside a lease that cannot be read; its name, where there was one."""
-        lease = self.holder()
-        if lease is None or lease["run_id"] != _NOBODY:
-            return []
-        self._file.set_aside()
-        return [_LEASE]
+        """Set aside leases that cannot be read; their names."""
+        broken = [file for file in (self._file, self._old) if (self._of(file) or {}).get("run_id") == _NOBODY]
+        for file in broken:
+            file.set_aside()
+        return [file.name for file in broken]
 
     def take(self, run_id: str, of_whom: Mapping[str, Any]) -> None:
         """Take it, or renew one's own, for one time to live."""
         lease = self.holder()
         taken = lease["taken_at"] if lease and lease["run_id"] == run_id else to_text(self.now)
         self._file.write({"run_id": run_id, **of_whom, "taken_at": taken, "expires_at": to_text(self.now + self._ttl)})
+        self._old.remove()
 
     def take_room(self) -> bool:
         """Room for it; whether it was taken now."""
@@ -420,45 +484,67 @@ class Pause:
     def __init__(self, directory: int, now: datetime, *, dry: bool) -> None:
         # A pause that was damaged, or whose writing was cut short, is not to be taken for the none before it.
         self._file = _Document(directory, _PAUSE, dry=dry, needs_both=True)
+        self._old = _OldDocument(directory, _OLD_PAUSE, dry=dry)
         self._now = now
 
     def holds(self) -> dict[str, Any] | None:
         """The pause that holds. One that cannot be read, or has no end, goes on: a person wanted automation to stop."""
+        pause, old = self._of(self._file), self._of(self._old)
+        if pause is None or old is None:
+            return pause or old
+        ends, until = from_text(old["until"]), from_text(pause["until"])
+        if ends is None or until is None:
+            return pause if until is None else old
+        return _joined(old, pause, ends, until)
+
+    def _of(self, file: _Document) -> dict[str, Any] | None:
         try:
-            pause = self._file.load()
+            pause = file.load()
         except _UnreadableError as error:
             return {"reason": str(error), "by": "", "since": None, "until": None}
         if pause is None:
             return None
         until = from_text(pause.get("until"))
-        return pause if until is None or until > self._now else None
+        told = {"reason": "", "by": "", "since": None, "until": None, **pause}
+        return told if until is None or until > self._now else None
 
     def begin(self, reason: str, by: str, seconds: float) -> None:
         """Stop automation. A pause that holds already is made no shorter, and its reason stays beside the new one."""
         until, since = self._now + timedelta(seconds=seconds), to_text(self._now)
+        made: dict[str, Any] = {"reason": reason, "by": by, "since": since, "until": to_text(until)}
         if before := self.holds():
-            ends = from_text(before.get("until"))
+            ends = from_text(before["until"])
             if ends is None:
                 raise MediaOpsError(f"it is paused already, without an end: {before['reason']}")
-            reason = one_line(f"{before['reason']}; until {to_text(until)} also: {reason}", _REASONS_MAX)
-            by = by if by == before["by"] else one_line(f"{before['by']}, {by}")
-            until, since = max(until, ends), before["since"]
-        self._file.write({"reason": reason, "by": by, "since": since, "until": to_text(until)})
+            made = _joined(before, made, ends, until)
+        self._file.write(made)
+        self._old.remove()
 
     def take_room(self) -> bool:
         """Room for it; whether it was taken now."""
         return self._file.take_room()
 
     def end(self) -> tuple[bool, list[str]]:
-        """Let automation go on; whether there was a pause, and the name of one that could not be read."""
-        try:
-            there = self._file.load() is not None
-        except _UnreadableError:
-            self._file.set_aside()
-            return True, [_PAUSE]
-        if there:
+        """Let automation go on; whether there was a pause, and the names of those that could not be read."""
+        there, unread = False, list[str]()
+        for file in (self._file, self._old):
+            try:
+                there |= file.load() is not None
+            except _UnreadableError:
+                file.set_aside()
+                there, unread = True, [*unread, file.name]
+        if there and _PAUSE not in unread:
             self._file.write(None)
-        return there, []
+        self._old.remove()
+        return there, unread
+
+
+def _joined(first: Mapping[str, Any], second: Mapping[str, Any], ends: datetime, until: datetime) -> dict[str, Any]:
+    """Two pauses as one: the later end holds, and both are said."""
+    reason = f"{first['reason']}; until {to_text(until)} also: {second['reason']}"
+    by = second["by"] if second["by"] == first["by"] else f"{first['by']}, {second['by']}"
+    later = to_text(max(until, ends))
+    return {"reason": one_line(reason, _REASONS_MAX), "by": one_line(by), "since": first["since"], "until": later}
 
 
 class Ledger:
@@ -566,9 +652,3 @@ class Ledger:
             with failing(f"cannot make the ledger {_LEDGER}"):
                 self._files.take_room()
         return lacks
-
-
-def _who(lease: Mapping[str, Any]) -> str:
-    who = f"{lease.get('owner') or 'somebody'} on {lease.get('controller') or 'an unknown controller'}"
-    when = f"since {lease.get('taken_at')}, until {lease.get('expires_at')}"
-    return f"{who}, run {lease['run_id']}, {when}: {lease.get('reason')}"

@@ -25,6 +25,7 @@ from ..errors import MissingLibraryError, OptionError
 from ..redact import Redactor
 from ..shapes import one_line
 from ..times import to_text, utc_now
+from .open_files import OpenFiles
 
 PARTS = ("cpu", "memory", "load", "disks", "io", "processes")
 OVERRIDE_MAX_S = 600
@@ -185,12 +186,27 @@ def file_systems(
         mounts = psutil.disk_partitions(all=True)
     except Exception:  # noqa: BLE001  the figures are the file system's own, whatever psutil makes of the table
         mounts = []
-    found = {}
+    found, devices = {}, {}
     once = list(dict.fromkeys(paths))
     for path, seen in _look_all(once, timeout, look or _look):
         real = seen.pop("real_path", None) or os.path.normpath(path)
+        devices[path] = seen.pop("device_number", None)
         found[path] = {"path": path, **seen, **_mount_of(() if seen["state"] == "missing" else mounts, real)}
-    return [found[path] for path in once]
+    held = _held_open({device for device in devices.values() if device is not None}, timeout)
+    return [{**found[path], "held_open": held.get(devices[path])} for path in once]
+
+
+def _held_open(devices: set[int], timeout: float) -> dict[int | None, Any]:
+    """By device, the deleted files that processes keep open there; nothing where that could not be seen in time."""
+
+    def look(_path: str) -> dict[str, Any]:
+        seen = OpenFiles(devices)
+        return {"state": "ok", "reason": "", "held": {str(device): seen.held(device) for device in devices}}
+
+    # What a process has open may be on a mount that hangs.
+    answers = dict(_look_all(["/proc"], timeout, look)) if devices else {}
+    held = answers.get("/proc", {}).get("held") or {}
+    return {int(device): found for device, found in held.items()}
 
 
 _FIGURES = (
@@ -216,6 +232,7 @@ def _look(path: str) -> dict[str, Any]:
         "state": "ok",
         "reason": "",
         "real_path": real,
+        "device_number": os.stat(real).st_dev,
         "total_bytes": facts.f_blocks * facts.f_frsize,
         "used_bytes": used * facts.f_frsize,
         "free_bytes": facts.f_bfree * facts.f_frsize,

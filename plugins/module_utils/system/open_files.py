@@ -17,7 +17,7 @@ import fcntl
 import os
 import signal
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -63,8 +63,9 @@ class _Holder:
     def __str__(self) -> str:
         return f"pid {self.pid} ({self.name})" if self.pid else self.name
 
-    def shown(self) -> dict[str, Any]:
-        return {"pid": self.pid, "name": self.name, "files": len(self.deleted), "bytes": sum(self.deleted.values())}
+    def shown(self, device: int | None) -> dict[str, Any]:
+        deleted = _on(self.deleted, device)
+        return {"pid": self.pid, "name": self.name, "files": len(deleted), "bytes": sum(deleted)}
 
 
 class OpenFiles:
@@ -237,15 +238,26 @@ class OpenFiles:
             self._types[device] = file_system(fd)
         return self._types[device]
 
-    def held(self) -> dict[str, Any]:
-        """Deleted files that processes keep open, whose space is therefore not free."""
-        holders = sorted((holder.shown() for holder in self._holders), key=lambda shown: -int(shown["bytes"]))
+    def held(self, device: int | None = None) -> dict[str, Any]:
+        """Deleted files that processes keep open, whose space and inodes are therefore not free.
+
+        Args:
+            device: on which they are; None for all.
+        """
+        holders = [shown for shown in (holder.shown(device) for holder in self._holders) if shown["files"]]
+        holders.sort(key=lambda shown: -int(shown["bytes"]))
+        deleted = _on(self._deleted, device)
         return {
-            "files": len(self._deleted),
-            "bytes": sum(self._deleted.values()),
+            "files": len(deleted),
+            "bytes": sum(deleted),
             "processes": holders[:_PROCESSES_MAX],
             "unseen_processes": self._unseen,
         }
+
+
+def _on(files: Mapping[tuple[int, int], int], device: int | None) -> list[int]:
+    """The bytes of each file that is on a device; of all without one."""
+    return [size for (its_device, _inode), size in files.items() if device in (None, its_device)]
 
 
 def _sees_all() -> bool:

@@ -16,6 +16,7 @@ from typing import Any, Callable
 from ...module_utils.clock import said as clock_said
 from ...module_utils.sessions.active import active_sessions
 from ...module_utils.shapes import Json, mapping, number, one_line
+from ...module_utils.state.guard import lease_said, pause_said
 from ...module_utils.times import from_text, to_text
 from .answered import is_answered
 from .cause import cause
@@ -71,6 +72,7 @@ def observe(
     )
     found.update(_overrides(mapping(result)))
     found.update(_mutes(mapping(result), counting))
+    found.update(_automation(mapping(result)))
     found.update(_unit(mapping(result)))
     found.update(_clock_offset(mapping(result), counting))
     found.update(_health(endpoints, clock, counting))
@@ -316,9 +318,28 @@ def _overrides(result: Json) -> dict[str, Observation]:
     named = [
         f"{one_line(row.get('name'), 40)}={one_line(row.get('value'), 40)} "
         + ("expired" if row.get("expired") else f"until {one_line(row.get('until'), 30)}")
+        + ("" if row.get("taken_at") else ", not proved to have an effect")
         for row in map(mapping, rows[:_LIST_MAX])
     ]
     return {"overrides": observation(len(rows), "count", note=", ".join(named))}
+
+
+def _automation(result: Json) -> dict[str, Observation]:
+    """Whether automation may act on the host, and who keeps it off, with the end of that."""
+    if "automation" not in result:
+        return {"automation": observation(None, "state", applicable=False, note="not asked for")}
+    answer = mapping(result["automation"])
+    pause, lease = mapping(answer.get("pause")), mapping(answer.get("lease"))
+    if answer.get("state") != "ok":
+        reason = one_line(answer.get("reason") or "whether automation is paused cannot be read")
+        return {"automation": observation(None, "state", fault="missing", reason=reason)}
+    if pause:
+        state = "paused" if pause.get("until") else "unreadable"
+        return {"automation": observation(state, "state", note=one_line(pause_said(pause), 300))}
+    if lease:
+        said = one_line(lease_said(lease), 300)
+        return {"automation": observation("acting" if lease.get("expires_at") else "unreadable", "state", note=said)}
+    return {"automation": observation("free", "state")}
 
 
 def _mutes(result: Json, counting: Counting) -> dict[str, Observation]:

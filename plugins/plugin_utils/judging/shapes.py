@@ -250,6 +250,7 @@ class ShownResponse(TypedDict):
     plan: list[Rung]
     hash: str
     refusals: list[str]
+    held: str
     acted: list[Rung]
     samples: list[Sample]
     recovered: bool | None
@@ -278,6 +279,7 @@ def response(
     advice: Sequence[str] = (),
     noted: Json | None = None,
     refusals: Sequence[str] = (),
+    held: str = "",
 ) -> Response:
     """A response that begins: nothing of it is planned or done yet.
 
@@ -292,6 +294,7 @@ def response(
         advice: on scaling.
         noted: what was found that calls for a person.
         refusals: why nothing may be done.
+        held: who keeps automation off the host until a known time, where that is among them.
     """
     return {
         "run_id": run_id,
@@ -306,6 +309,7 @@ def response(
         "plan": [],
         "hash": "",
         "refusals": list(refusals),
+        "held": held,
         "acted": [],
         "samples": [],
         "recovered": None,

@@ -48,6 +48,8 @@ def _outcome(raw: Json) -> tuple[str, str]:
         return "ok", raw.get("msg") or "Recovered"
     if raw.get("recovered") is False:
         return "critical", raw.get("msg") or "Not recovered"
+    if raw.get("held"):
+        return "warning", raw.get("msg") or f"Nothing was done: {raw['held']}"
     if raw.get("refusals"):
         return "unknown", f"Nothing was done: {raw['refusals'][0]}"
     if raw.get("msg"):

@@ -51,6 +51,16 @@ def dead_run(lease: object) -> str:
     return str(holder.get("run_id") or "") if _is_gone(pid, start) else ""
 
 
+def is_own(lease: object) -> bool:
+    """Whether a lease is this run's.
+
+    Args:
+        lease: as for :func:`dead_run`.
+    """
+    process = mapping(mapping(lease).get("controller_process"))
+    return bool(_count(process.get("pid"))) and dict(process) == _process()
+
+
 def _is_known(value: object) -> bool:
     return isinstance(value, str) and bool(value)
 

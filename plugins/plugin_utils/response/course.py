@@ -41,8 +41,8 @@ def planned(
     """The response to the incidents of a host, before anything was done.
 
     Args:
-        diagnosis: ``incidents``, ``classes``, ``findings``, ``advice``, ``noted``, and of the guard
-            ``refusals``.
+        diagnosis: ``incidents``, ``classes``, ``findings``, ``advice``, ``noted``, and of the guard ``refusals`` and
+            ``held``.
         rungs: planned.
         host: its name, of which the plan's hash is a part.
         run_id: what names the run.
@@ -58,15 +58,19 @@ def planned(
     refusals = [*diagnosis["refusals"], *(of_fleet if diagnosis["incidents"] else []), *drift]
     if diagnosis["incidents"]:
         told["findings"] = [*told["findings"], *breaker["findings"]]
-    made = response(run_id, mode, **told, refusals=refusals)
+    held = diagnosis["held"]
+    if held and mode == "plan":
+        refusals = list(dict.fromkeys([*refusals, held]))
+    # Another run may have given the host back by the time that this one comes to it.
+    made = response(run_id, mode, **told, refusals=refusals, held=held if held in refusals else "")
     return {**made, "plan": list(rungs), "hash": found}
 
 
 def planned_procedure(
     name: str, title: str, rungs: Sequence[Rung], *, host: str, run_id: str, mode: Mode, approved: str
 ) -> Response:
-    """A procedure as a response, before anything was done. What cannot be planned, or is not what was approved, is not
-    begun.
+    """A procedure as a response, before anything was done. A rung that cannot be planned holds back itself alone; where
+    none can, or the plan is not what was approved, nothing is begun.
 
     Args:
         name: of the procedure.
@@ -79,10 +83,12 @@ def planned_procedure(
     """
     found = plan_hash_of(host, rungs)
     unplanned = _failures(rungs)
-    drift = [] if unplanned else drifted(found, approved)
-    made = response(run_id, mode, procedure=name, title=title, refusals=[*unplanned, *drift])
-    told = f"Could not be planned: {'; '.join(unplanned)}" if unplanned else "; ".join(drift)
-    return {**made, "plan": list(rungs), "hash": found, "recovered": False if told else None, "msg": told}
+    of_none = unplanned if len(unplanned) == len(rungs) else []
+    drift = [] if of_none else drifted(found, approved)
+    made = response(run_id, mode, procedure=name, title=title, refusals=[*of_none, *drift])
+    told = [f"Could not be planned: {'; '.join(unplanned)}"] if unplanned else []
+    msg = ". ".join([*told, *drift])
+    return {**made, "plan": list(rungs), "hash": found, "recovered": False if msg else None, "msg": msg}
 
 
 def plan_hash_of(host: str, rungs: Sequence[Json]) -> str:
@@ -168,8 +174,20 @@ def refused(course: Json, refusals: Sequence[str]) -> dict[str, Any]:
     }
 
 
+def held_back(course: Json, refusals: Sequence[str], held: str) -> dict[str, Any]:
+    """The course when the guard says no; ``held`` is who keeps automation off the host, "" where that is nobody."""
+    made = refused(course, refusals)
+    return {**made, "response": {**made["response"], "held": held}}
+
+
 def passed_over(course: Json, rung: Json) -> dict[str, Any] | None:
-    """The course without a rung that would do no good as the host stands now; None where it is to be tried."""
+    """The course without a rung that would do no good as the host stands now, or that could not be planned as a part of
+    a procedure; None where it is to be tried."""
+    whole = course["response"]
+    if whole["procedure"] and rung.get("failed"):
+        # It counts as tried and failed, with why, and nothing of it was done.
+        left_out = {**rung, "actions": [], "changed": False}
+        return {**course, "response": {**whole, "acted": [*whole["acted"], left_out]}, "permitted": False}
     missing = lacking(rung, course["classes"])
     if not missing:
         return None
@@ -241,13 +259,17 @@ def concluded(course: Json, *, evidence: str, contacts: Sequence[Json]) -> dict[
         course["state"] == "recovered" or (is_procedure and course["state"] == "watching")
     )
     recovered: bool | None = well and not (is_procedure and failed)
-    if recovered and is_procedure and not_seen and not carried_out:
+    # A host that is in the hands of a person or another run has come to nothing of itself.
+    held = whole["held"] if not whole["acted"] else ""
+    if held or (recovered and is_procedure and not_seen and not carried_out):
         recovered = None
     seconds = int(course["ended"] - course["began"])
     said = [*_said(whole, recovered, seconds, carried_out), *costs(whole["acted"])]
     if recovered is not True and course.get("why"):
         said.append(f"The cause is not gone: {course['why']}")
-    if recovered is not True:
+    if held:
+        said = [f"Nothing was done: {held}", *(line for line in whole["refusals"] if line != held)]
+    elif recovered is not True:
         whom = ", ".join(f"{one.get('name', '?')} {one.get('contact', '')}".strip() for one in contacts)
         said += [
             *whole["refusals"],
@@ -264,7 +286,7 @@ def concluded(course: Json, *, evidence: str, contacts: Sequence[Json]) -> dict[
         "evidence": evidence,
         "recovered": recovered,
         "recovered_after_s": seconds if recovered else None,
-        "page": recovered is not True,
+        "page": recovered is not True and not held,
         "msg": ". ".join(said),
     }
 

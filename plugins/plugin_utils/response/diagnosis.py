@@ -9,15 +9,19 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ...module_utils.shapes import Json, mapping, number, one_line
+from ...module_utils.state.guard import pause_said
 from ...module_utils.times import from_text
 from ..judging.observations import components, unread
 from .advice import advise
 from .beside import unjudged
+from .controller import dead_run
+from .held_open import held_said, unproven_said
 from .noted import noted_findings
 
 LOOKED_AT_AS = {"disk": "host", "resources": "host"}
 """Subjects of which another look tells."""
 
+_SAID_MAX = 700
 _RATES_DIFFER = 0.05  # what rounding may make of a rate
 
 
@@ -31,7 +35,8 @@ def diagnose(
         stats: document of that endpoint, as the check has it; a look at ``stats`` is newer.
         limits: ``disk_percent``, ``memory_percent``, ``cpu_percent`` from which the host is short of it,
             ``service_share`` of what is in use from which that is by the service, ``duration_s`` from which the average
-            operation is slow, and ``failed_share`` of the operations since a restart from which they fail.
+            operation is slow, ``failed_share`` of the operations since a restart from which they fail, and
+            ``disk_freed``, the directories from which something goes by a rule.
         advice: ``policy_advice``, given with the stages ranked where there was a look at ``stats``.
         health: the newest document of the service's health, beside which what was looked at is held.
 
@@ -95,10 +100,18 @@ def guard_refusals(guard: Json) -> list[str]:
     if "recent" not in guard:
         return [f"the guard of the host could not be asked: {one_line(guard.get('msg') or 'no answer')}"]
     pause = mapping(guard.get("pause"))
-    if not pause:
-        return []
-    until = f"paused until {pause['until']}" if pause.get("until") else "not allowed until somebody resumes it"
-    return [f"automation is {until}: {one_line(pause.get('reason'))}"]
+    return [one_line(pause_said(pause), _SAID_MAX)] if pause else []
+
+
+def guard_holds(guard: Json) -> str:
+    """Who keeps automation off the host until a known time: a person by a pause, or another run that lives; else "".
+
+    Args:
+        guard: what module guard answered.
+    """
+    return (
+        "" if not guard.get("pause") and dead_run(guard.get("lease")) else one_line(guard.get("held") or "", _SAID_MAX)
+    )
 
 
 def measured(stages: Sequence[Json], host: Json) -> dict[str, Any]:
@@ -321,20 +334,32 @@ def _disk(host: Json, limits: Json) -> tuple[str, str]:
     there = [row for row in disks if row.get("state") != "missing"]
     # A directory that is not there lies on no disk; where none is, nothing was seen.
     bad = [row for row in there or disks if row.get("state") != "ok"]
-    fullest: tuple[float, str] | None = None
+    fullest: tuple[float, str, Json] | None = None
     for row in disks:
         for key, what in (("used_percent", "space"), ("inodes_used_percent", "inodes")):
             used = number(row.get(key))
             if used is not None and (fullest is None or used > fullest[0]):
-                fullest = (used, f"{row.get('mount_point')} has {used:.0f} % of its {what} in use")
+                fullest = (used, f"{row.get('mount_point')} has {used:.0f} % of its {what} in use", row)
     if fullest and fullest[0] >= float(limits["disk_percent"]):
-        return "full", fullest[1]
+        line, disk = fullest[1:]
+        held = mapping(disk.get("held_open"))
+        more = (held_said(held), unproven_said(held, number(disk.get("used_bytes"))), _freed_by_none(disk, limits))
+        return "full", "; ".join(filter(None, [line, *more]))
     read_only = [row for row in disks if row.get("read_only")]
     if read_only:
         return "read_only", f"{read_only[0].get('mount_point')} is mounted read-only"
     if bad or not fullest:
         return "unknown", "; ".join(f"{row.get('path')}: {row.get('reason')}" for row in bad) or "no figures"
     return "ok", fullest[1]
+
+
+def _freed_by_none(disk: Json, limits: Json) -> str:
+    """What a person can do about a disk on which nothing goes by any rule; "" of one on which something may."""
+    # Of several paths on one disk the first is told, and policy_disk_paths has those of the service first.
+    if disk.get("path") in limits.get("disk_freed", [disk.get("path")]):
+        return ""
+    at = disk.get("mount_point") or disk.get("path")
+    return f"no rule frees it: look with sudo du -xh {at} | sort -h | tail, and delete by hand"
 
 
 def _resources(host: Json, usage: Json, limits: Json) -> tuple[str, str]:

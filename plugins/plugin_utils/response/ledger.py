@@ -12,9 +12,8 @@ from ...module_utils.shapes import Json, mapping, number, one_line
 from ..judging.shapes import Rung, rung
 from .beside import noted_by, unseen_by
 from .diagnosis import failure_of
+from .held_open import SAID_FROM_BYTES, held_said, not_freed_said
 from .ladder import is_hash
-
-_HELD_SAID_BYTES = 2**20  # what is less frees nothing worth a line
 
 
 def planned_rung(row: Json, result: object) -> Rung:
@@ -72,19 +71,9 @@ def _space(acted: Json) -> str:
         and number(row.get("after_percent")) is not None
         and row.get("roots")
     ]
-    return "; ".join([*lines, *_held(mapping(acted.get("held_open")))])
-
-
-def _held(held: Json) -> list[str]:
-    taken = number(held.get("bytes")) or 0
-    if taken < _HELD_SAID_BYTES:
-        return []
-    processes = held.get("processes")
-    holders = [
-        f"{one_line(row.get('name'), 40)} (pid {row.get('pid')})"
-        for row in map(mapping, processes[:3] if isinstance(processes, list) else [])
-    ]
-    return [f"deleted files that {', '.join(holders) or 'processes'} hold open still take {taken / 2**20:.0f} MiB"]
+    held = mapping(acted.get("held_open"))
+    worth = (number(held.get("bytes")) or 0) >= SAID_FROM_BYTES
+    return "; ".join(filter(None, [*lines, held_said(held) if worth else "", not_freed_said(acted)]))
 
 
 def taken_for(rung: Json, procedure: str) -> str:

@@ -138,11 +138,15 @@ def _override_lines(overrides: object) -> list[str]:
     if not isinstance(overrides, Mapping) or "overrides" not in overrides:
         why = one_line(overrides.get("msg") or "") if isinstance(overrides, Mapping) else ""
         return [f"Overrides: not known{': ' + why if why else ''}"]
-    return [
-        f"Override: {row['name']}={one_line(row['value'], 60)} since {row['since']} until {row['until']}"
-        f"{', expired: take it back' if row.get('expired') else ''} ({one_line(row.get('why') or '', 100)})"
-        for row in overrides["overrides"]
-    ] or ["Overrides: none"]
+    return [_override_line(row) for row in overrides["overrides"]] or ["Overrides: none"]
+
+
+def _override_line(row: Json) -> str:
+    expired = ", expired: take it back" if row.get("expired") else ""
+    at = row.get("taken_at")
+    taken = f"taken by the service at {at}" if at else "not proved to have an effect"
+    value, why = one_line(row["value"], 60), one_line(row.get("why") or "", 100)
+    return f"Override: {row['name']}={value} since {row['since']} until {row['until']}{expired}, {taken} ({why})"
 
 
 def _entry(entry: Json) -> str:

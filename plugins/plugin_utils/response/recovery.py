@@ -191,6 +191,12 @@ def _not_looked_at(response: Json, findings: Mapping[str, str]) -> list[Verdict]
     ]
 
 
+def _held(said: str) -> Verdict:
+    """The row of the check table, by what the guard said when the host was to be acted upon."""
+    action = "Run it again after that"
+    return verdict("automation", "Automation", "DM-1", "warning", one_line(said, 300), observed="held", action=action)
+
+
 def _carried_out(response: Json) -> list[Verdict]:
     """Verdicts for what the rungs could not look at, and for what they found beside their work."""
     rungs = [mapping(rung) for rung in response.get("acted") or response.get("plan") or []]
@@ -246,6 +252,8 @@ def final_verdicts(verdicts: Sequence[Verdict], response: Json) -> list[Verdict]
     outcome = response.get("recovered")
     known: list[Verdict] = [{**one} for one in verdicts if not str(one["check"]).startswith(_OF_RESPONSE)]
     known += _carried_out(response)
+    if response.get("held"):
+        known = [*(one for one in known if one["check"] != "automation"), _held(response["held"])]
     if outcome is None:
         return sorted([*_diagnosed(response), *known], key=lambda one: -STATES.index(one["state"]))
     stale = {check for incident in response.get("incidents", []) for check in incident["checks"]}

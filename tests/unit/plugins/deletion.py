@@ -40,6 +40,7 @@ DEFAULTS: dict[str, Any] = {
     "api_url": "http://127.0.0.1:9",
     "sessions_dir": None,
     "idle_seconds": 0.0,
+    "roots": [],
     "kept_dirs": [],
     "id_maps": [],
     "unit": None,

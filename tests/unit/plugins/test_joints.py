@@ -20,6 +20,7 @@ from ansible_collections.media_ops.runbook.plugins.module_utils.plan import Acti
 from ansible_collections.media_ops.runbook.plugins.module_utils.service.on_record import overrides_on_record
 from ansible_collections.media_ops.runbook.plugins.module_utils.shapes import STATES
 from ansible_collections.media_ops.runbook.plugins.module_utils.state.guard import last_recovery
+from ansible_collections.media_ops.runbook.plugins.module_utils.state.held import held_on_record
 from ansible_collections.media_ops.runbook.plugins.module_utils.state.mutes import mutes_on_record
 from ansible_collections.media_ops.runbook.plugins.module_utils.state.recoveries import recoveries
 from ansible_collections.media_ops.runbook.plugins.plugin_utils.host_action import _FAILURE, documented, options_of
@@ -274,6 +275,7 @@ def test_what_pipeline_info_gives_is_what_it_documents(tmp_path: Path) -> None:
         "recovered_at": last_recovery,
         "recoveries": recoveries,
         "mutes": mutes_on_record,
+        "automation": held_on_record,
     }
     given = pipeline_info(params, kept, warn=lambda text: None, hide=lambda text: None, environ={})
     # What systemd makes of the service is put beside it by the module's main.
@@ -282,6 +284,7 @@ def test_what_pipeline_info_gives_is_what_it_documents(tmp_path: Path) -> None:
         assert set(answer) == returned("pipeline_info", "endpoints")
     assert set(given["overrides"]) == returned("pipeline_info", "overrides")
     assert set(given["mutes"]) == returned("pipeline_info", "mutes")
+    assert set(given["automation"]) == returned("pipeline_info", "automation")
 
 
 # Read by programs in result.json, and by people in the ledger that the run's name leads to.

@@ -12,6 +12,7 @@ from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure, AnsibleE
 from ansible.template import trust_as_template
 from ansible_collections.media_ops.runbook.plugins.module_utils.times import from_text, to_text
 from ansible_collections.media_ops.runbook.plugins.plugin_utils.judging.shapes import Observation, Verdict
+from ansible_collections.media_ops.runbook.plugins.plugin_utils.response.controller import this_run
 
 from tests.unit.plugins import factories as f
 from tests.unit.plugins.action.acting import INTRUDER, Answer, Run, act
@@ -70,6 +71,15 @@ def test_a_host_that_is_well_is_asked_once_and_judged() -> None:
     assert set(run.result["observations"]["host"]) == keys_of(Observation)
     assert (run.result["changed"], run.result["incidents"], run.result["log"]) == (False, [], {})
     assert abs(run.result["judged_at"] - datetime.now(UTC).timestamp()) < 60
+
+
+def test_another_run_on_the_host_is_told_and_not_this_one() -> None:
+    process = this_run({}, str)["process"]
+    for lease, state in (({"controller_process": process}, "free"), ({"controller_process": {"pid": 0}}, "acting")):
+        stands = {"run_id": "r", "taken_at": f.NOW, "expires_at": f.NOW, "reason": "x", **lease}
+        kept = {"automation": {"state": "ok", "reason": "", "pause": None, "lease": stands}}
+        run = check({"pipeline_info": {**whole(), **kept}})
+        assert run.result["observations"]["automation"]["value"] == state
 
 
 class Vars:
@@ -147,7 +157,7 @@ def test_a_host_that_does_not_answer_is_unknown_with_the_reason(answer: Answer, 
 
 
 # What no check asked this host for is not judged there.
-_OF_THE_HOST = ("overrides", "clock_offset", "service_unit", "mutes")
+_OF_THE_HOST = ("overrides", "clock_offset", "service_unit", "mutes", "automation")
 NOT_ASKED = {row["check"] for row in POLICY["checks"] if row["observation"] in _OF_THE_HOST}
 
 

@@ -229,7 +229,7 @@ class TestRung:
         given = {"rung": row, "modules": modules, "run_id": "r1"}
         run = act("rung", given, answers=answers)
         assert run.modules == ["service_config", "service_control", "service_config"]
-        assert run.asked[-1].arguments["state"] == "observed"
+        assert run.asked[-1].arguments["state"] == "confirmed", "a later run can tell it"
         assert run.result["rung"]["msg"] == "set, not proved to have an effect: PROCESSING_TIMEOUT"
         assert [one["action"] for one in run.result["rung"]["actions"]] == ["configure", "restart"]
         planned = act("rung", {**given, "planning": True}, answers=answers)

@@ -721,6 +721,14 @@ def test_a_mount_below_the_root_is_not_crossed(tmp_path: Path, top: Path, kind: 
         assert (top / "mounted/precious.tmp").exists()
         inner = clean(rule(top, "*.tmp", name="outer"), rule(top / "mounted", "*.tmp", name="inner"))
         assert inner["rules"][1]["removed"]["files"] == 1, "a rule of its own reaches it"
+        make(top / "mounted/logs/large.tmp")
+        (top / "same").mkdir()
+        roots = [str(top / path) for path in ("mounted/logs", "mounted", "same", "gone")] + [str(tmp_path / "outside")]
+        named = clean(rule(top, "*.tmp"), roots=roots)
+        assert [(row["rule"], row["removed"]["files"]) for row in named["rules"]] == [
+            ("rule", 0),
+            (f"rule in {top}/mounted", 1),
+        ], "a directory of the site is a root, also across a mount, and each mount is walked once"
     finally:
         subprocess.run(["umount", "--lazy", top / "mounted"], check=True)
     record_fault(f"a {kind} mount below the root", "another mount", "not crossed, reported")

@@ -19,7 +19,7 @@ from ansible_collections.media_ops.runbook.plugins.module_utils.service.override
 from ansible_collections.media_ops.runbook.plugins.module_utils.system import privilege
 from ansible_collections.media_ops.runbook.plugins.module_utils.times import to_text, utc_now
 
-LATER = to_text(utc_now() + timedelta(hours=1))
+LATER, EARLIER = (to_text(utc_now() + timedelta(hours=hours)) for hours in (1, -1))
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"PROCESSING_TIMEOUT": 5}', b'{"a b": {}}', b"\0" * 100])
@@ -46,9 +46,11 @@ def test_what_is_set_is_told_by_the_files_alone(tmp_path: Path, env_file: Path) 
     env_file.write_text("# a comment\nPROCESSING_TIMEOUT=600\nLOG_LEVEL=DEBUG\nlower=1\n")
     assert [one["expired"] for one in overrides_on_record(str(state))["overrides"]] == [True, True]
     state.mkdir(0o750)
-    (state / "overrides.json").write_text(json.dumps({"LOG_LEVEL": {"until": LATER, "why": "to\nsee"}}))
+    taken = {"at": EARLIER, "shown_in": "journal"}
+    (state / "overrides.json").write_text(json.dumps({"LOG_LEVEL": {"until": LATER, "why": "to\nsee", "taken": taken}}))
     known = {"name": "LOG_LEVEL", "value": "DEBUG", "since": None, "until": LATER, "expired": False, "why": "to see"}
     unknown = {"name": "PROCESSING_TIMEOUT", "value": "600", "since": None, "until": None, "expired": True, "why": ""}
+    known, unknown = {**known, "taken_at": EARLIER}, {**unknown, "taken_at": None}
     assert overrides_on_record(str(state)) == {"state": "ok", "reason": "", "overrides": [known, unknown]}
 
 

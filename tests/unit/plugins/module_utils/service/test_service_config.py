@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import json
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 from ansible_collections.media_ops.runbook.plugins.module_utils.errors import OptionError
 from ansible_collections.media_ops.runbook.plugins.module_utils.plan import plan_hash
 from ansible_collections.media_ops.runbook.plugins.module_utils.service import service_config
+from ansible_collections.media_ops.runbook.plugins.module_utils.service.overrides import read_records
 from ansible_collections.media_ops.runbook.plugins.module_utils.service.rules import Rule
 from ansible_collections.media_ops.runbook.plugins.module_utils.service.service_config import (
     Asked,
@@ -180,6 +182,48 @@ def test_taking_back_by_name_by_expiry_and_all() -> None:
 )
 def test_when_a_restart_is_needed(given: dict[str, Any], needed: bool) -> None:
     assert service_config._restart_needed(situation(**given), RULES, []) is needed
+
+
+@pytest.mark.parametrize(("name", "known"), [("PROCESSING_TIMEOUT", True), ("GONE_RULE", True), ("PROCESING", False)])
+def test_only_a_name_that_could_be_set_is_taken_back(name: str, known: bool) -> None:
+    before = situation(overrides={"GONE_RULE": "1"}, records={"GONE_RULE": {"until": LATER}})
+    back = asked(state="absent", names=[name])
+    if known:
+        make_plan(before, back)
+        return
+    with pytest.raises(
+        OptionError, match=r"'PROCESING'.* is not a setting that may be changed; set for a time is GONE_RULE"
+    ):
+        make_plan(before, back)
+
+
+def test_what_the_service_was_seen_to_take_is_kept_for_later_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown = {"PROCESSING_TIMEOUT": "journal"}
+
+    def stands(directory: int, _asked: Asked) -> Situation:
+        records = read_records(directory)
+        return situation(overrides={"PROCESSING_TIMEOUT": "600"}, records=records, shown_in=dict(shown))
+
+    monkeypatch.setattr(service_config, "_situation", stands)
+    record = {"PROCESSING_TIMEOUT": {"until": LATER, "why": "timeouts"}}
+    (tmp_path / "overrides.json").write_text(json.dumps(record), encoding="utf-8")
+
+    def taken(state: str, **mode: Any) -> Any:
+        made = service_config.service_config({**OPTIONS, "state": state, "state_dir": str(tmp_path)}, **mode)
+        return made["overrides"][0]["taken_at"]
+
+    assert taken("observed") is None
+    assert taken("confirmed", check_mode=True)
+    assert taken("observed") is None, "who only looks writes nothing"
+    at = taken("confirmed")
+    shown.clear()
+    assert (taken("observed"), taken("confirmed")) == (at, at)
+    assert json.loads((tmp_path / "overrides.json").read_text())["PROCESSING_TIMEOUT"]["taken"] == {
+        "at": at,
+        "shown_in": "journal",
+    }
 
 
 def test_no_other_variable_is_shown() -> None:

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from ansible_collections.media_ops.runbook.plugins.module_utils.errors import MediaOpsError, OptionError
 from ansible_collections.media_ops.runbook.plugins.module_utils.state import guard as guarding
+from ansible_collections.media_ops.runbook.plugins.module_utils.state.held import held_on_record
 from ansible_collections.media_ops.runbook.plugins.module_utils.state.mutes import mutes_on_record
 from ansible_collections.media_ops.runbook.plugins.module_utils.times import to_text
 
@@ -180,6 +181,66 @@ def test_a_second_pause_shortens_no_first_one_and_both_are_said(call: Any, clock
     clock(7201)
     call("paused", reason="another", owner="ann", pause_for=60)
     assert call("observed")["pause"]["reason"] == "another", "one that is over is over"
+
+
+def test_who_keeps_automation_off_is_said_with_the_end(call: Any, clock: Any, tmp_path: Path) -> None:
+    on_record = held_on_record(str(tmp_path / "state"))
+    assert (on_record["state"], on_record["pause"], on_record["lease"]) == ("ok", None, None)
+    assert take(call)["held"] == "", "a run does not keep itself off"
+    assert call("observed", run_id="b")["held"].startswith("another run acts on this host: alice on c1, run a, since ")
+    call("paused", reason="new disk", owner="bob", pause_for=3600)
+    assert take(call)["held"] == "automation is paused until 2026-11-24T07:00:00Z by bob: new disk"
+    (tmp_path / "state" / "pause.slots").write_bytes(b"\0")
+    assert call("observed")["held"] == "", "that is a fault of the host"
+    on_record = held_on_record(str(tmp_path / "state"))
+    assert "pause.slots cannot be read" in on_record["pause"]["reason"]
+    assert held_on_record(str(tmp_path / "none"))["state"] == "ok"
+    (tmp_path / "file").touch()
+    assert held_on_record(str(tmp_path / "file"))["state"] == "denied"
+
+
+OLD_PAUSE = {"reason": "new disk", "by": "bob", "since": "2026-11-24T05:00:00Z", "until": "2026-11-24T07:00:00Z"}
+
+
+def test_a_pause_of_a_version_before_holds_until_its_end(call: Any, clock: Any, tmp_path: Path) -> None:
+    old = tmp_path / "state" / "pause.json"
+    old.write_text(json.dumps(OLD_PAUSE), encoding="utf-8")
+    call("prepared")
+    assert take(call)["refusals"] == ["automation is paused until 2026-11-24T07:00:00Z by bob: new disk"]
+    call("paused", reason="a look", owner="ann", pause_for=60, check_mode=True)
+    assert old.exists()
+    pause = call("paused", reason="a look", owner="ann", pause_for=60)["pause"]
+    assert (pause["until"], pause["by"], old.exists()) == ("2026-11-24T07:00:00Z", "bob, ann", False)
+    old.write_text(json.dumps({**OLD_PAUSE, "until": "2026-11-24T09:00:00Z", "by": "cid"}), encoding="utf-8")
+    assert (call("observed")["pause"]["until"], call("observed")["pause"]["by"]) == (
+        "2026-11-24T09:00:00Z",
+        "cid, bob, ann",
+    )
+    assert call("resumed")["changed"]
+    assert not old.exists()
+    assert take(call)["permitted"]
+    old.write_text(json.dumps(OLD_PAUSE), encoding="utf-8")
+    clock(7200)
+    assert take(call)["permitted"], "one that is over is over"
+    old.write_text("{", encoding="utf-8")
+    assert "pause.json cannot be read" in take(call)["refusals"][0]
+    assert call("resumed")["cleared"] == ["pause.json"]
+
+
+def test_a_lease_of_a_version_before_holds_until_its_end(call: Any, clock: Any, tmp_path: Path) -> None:
+    old = tmp_path / "state" / "lease.json"
+    lease = {"run_id": "old", "owner": "bob", "controller": "c2", "reason": "x", "expires_at": "2026-11-24T06:10:00Z"}
+    old.write_text(json.dumps({**lease, "taken_at": "2026-11-24T05:55:00Z"}), encoding="utf-8")
+    assert "bob on c2, run old" in take(call)["refusals"][0]
+    clock(601)
+    taken = take(call)
+    assert (taken["permitted"], taken["took_over"]["run_id"], taken["lease"]["run_id"]) == (True, "old", "a")
+    assert not old.exists()
+    call("released", run_id="a")
+    old.write_text("{", encoding="utf-8")
+    assert "lease.json cannot be read" in take(call, "b")["refusals"][0]
+    assert call("resumed")["cleared"] == ["lease.json"]
+    assert take(call, "b")["permitted"]
 
 
 def test_a_pause_that_cannot_be_read_goes_on(call: Any, tmp_path: Path) -> None:

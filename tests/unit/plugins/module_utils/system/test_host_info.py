@@ -25,7 +25,7 @@ from ansible_collections.media_ops.runbook.plugins.module_utils.system import ho
 DEFAULTS: dict[str, Any] = {
     "gather": list(host_info.PARTS),
     "paths": ["/"],
-    "path_timeout": 5.0,
+    "path_timeout": 60.0,
     "interval": 0.2,
     "samples": 1,
     "top": 10,
@@ -202,6 +202,24 @@ class TestFileSystems:
             assert disk["inodes_used_percent"] == pytest.approx(float(inodes.rstrip("%")), abs=2)
         assert disk["used_bytes"] + disk["free_bytes"] == disk["total_bytes"]
         assert disk["read_only"] is False
+
+    def test_what_deleted_files_take_is_told_with_their_holder(self, tmp_path: Path) -> None:
+        path = tmp_path / "gone"
+        with path.open("wb", buffering=0) as file:
+            file.write(b"x" * 300_000)
+            path.unlink()
+            program = "import sys, time; print(flush=True); time.sleep(600)"
+            holder = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, pass_fds=[file.fileno()])
+            try:
+                assert holder.stdout
+                holder.stdout.readline()
+                here, other = info(gather=["disks"], paths=[str(tmp_path), "/proc"], path_timeout=60)["disks"]
+            finally:
+                holder.kill()
+                holder.communicate()
+        assert holder.pid in [row["pid"] for row in here["held_open"]["processes"]]
+        assert here["held_open"]["bytes"] >= 300_000
+        assert (other["held_open"]["files"], other["held_open"]["bytes"]) == (0, 0), "each file system for itself"
 
     def test_a_missing_path_is_a_value_and_hides_no_other(self, tmp_path: Path) -> None:
         missing, at_file = tmp_path / "missing", tmp_path / "file" / "below"

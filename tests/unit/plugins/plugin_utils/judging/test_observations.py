@@ -138,7 +138,7 @@ def test_the_last_hour_says_that_a_recovery_lies_in_it(hours: int, note: str) ->
 # runbook: P1-3A, P1-3B, P1-3C
 def test_overrides_are_counted_and_named() -> None:
     row = {"name": "PROCESSING_TIMEOUT", "value": "600", "until": "2026-11-25T06:00:00Z", "expired": False}
-    old = {"name": "LOG_LEVEL", "value": "DEBUG", "until": None, "expired": True}
+    old = {"name": "LOG_LEVEL", "value": "DEBUG", "until": None, "expired": True, "taken_at": f.NOW}
 
     def overrides(answer: Any) -> Any:
         registered = {"endpoints": {}, "overrides": answer}
@@ -146,11 +146,48 @@ def test_overrides_are_counted_and_named() -> None:
 
     found = overrides({"state": "ok", "reason": "", "overrides": [row, old]})
     assert found["value"] == 2
-    assert found["note"] == "PROCESSING_TIMEOUT=600 until 2026-11-25T06:00:00Z, LOG_LEVEL=DEBUG expired"
+    assert found["note"] == (
+        "PROCESSING_TIMEOUT=600 until 2026-11-25T06:00:00Z, not proved to have an effect, LOG_LEVEL=DEBUG expired"
+    )
     assert overrides({"state": "denied", "reason": "no", "overrides": []})["fault"] == "missing"
     answers: list[Any] = [None, 5, [], {"state": "ok"}, {"state": "ok", "overrides": "x"}]
     for nonsense in answers:
         assert overrides(nonsense)["fault"] == "missing"
+
+
+PAUSE = {"reason": "new disk", "by": "bob", "since": "2026-11-24T06:00:00Z", "until": "2026-11-24T07:00:00Z"}
+LEASE = {
+    "run_id": "r0",
+    "owner": "alice",
+    "controller": "c1",
+    "reason": "Weekly log management",
+    "taken_at": "2026-11-24T05:59:00Z",
+    "expires_at": "2026-11-24T06:14:00Z",
+    "expired": False,
+}
+
+
+@pytest.mark.parametrize(
+    ("held", "state", "said"),
+    [
+        ({}, "ok", "free"),
+        (
+            {"pause": PAUSE, "lease": LEASE},
+            "warning",
+            "automation is paused until 2026-11-24T07:00:00Z by bob: new disk",
+        ),
+        ({"lease": LEASE}, "ok", "another run acts on this host: alice on c1, run r0, since"),
+        ({"pause": {**PAUSE, "until": None, "reason": "pause.slots cannot be read"}}, "unknown", "pause.slots"),
+        ({"lease": {**LEASE, "expires_at": None, "reason": "lease.slots cannot be read"}}, "unknown", "lease.slots"),
+        ({"state": "denied", "reason": "no right"}, "unknown", "no right"),
+    ],
+)
+def test_a_host_that_is_paused_or_acted_upon_is_said_so(held: dict[str, Any], state: str, said: str) -> None:
+    answer = {**f.result(), "automation": {"state": "ok", "reason": "", "pause": None, "lease": None, **held}}
+    found = observe(answer, age_max_s=300, skew_max_s=120)
+    (row,) = (one for one in judge(found, policy()["policy_checks"], "status") if one["check"] == "automation")
+    assert row["state"] == state
+    assert said in row["message"]
 
 
 # runbook: DM-1, DM-2, DM-3, DM-4, DE-3
@@ -165,6 +202,7 @@ def test_sound_answers_give_values() -> None:
         "overrides": None,
         "service_unit": None,
         "mutes": None,
+        "automation": None,
         "clock_offset": None,
         "overall_status": "healthy",
         "component_system_resources": "healthy",

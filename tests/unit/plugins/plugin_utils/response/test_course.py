@@ -15,6 +15,7 @@ from ansible_collections.media_ops.runbook.plugins.plugin_utils.response.course 
     confirmed,
     decision_of,
     fleet_gate,
+    held_back,
     is_disruptive,
     is_over,
     looks_for,
@@ -27,7 +28,11 @@ from ansible_collections.media_ops.runbook.plugins.plugin_utils.response.course 
     watch_refusals,
     watched,
 )
-from ansible_collections.media_ops.runbook.plugins.plugin_utils.response.diagnosis import diagnose, guard_refusals
+from ansible_collections.media_ops.runbook.plugins.plugin_utils.response.diagnosis import (
+    diagnose,
+    guard_holds,
+    guard_refusals,
+)
 
 KINDS: dict[str, dict[str, Any]] = {
     "critical_system": {
@@ -144,8 +149,9 @@ class TestDiagnosis:
         assert guard_refusals({"recent": [], "pause": None}) == []
         pause = {"until": "2026-11-29T07:00:00Z", "reason": "new\ndisk"}
         assert guard_refusals({"recent": [], "pause": pause}) == [
-            "automation is paused until 2026-11-29T07:00:00Z: new disk"
+            "automation is paused until 2026-11-29T07:00:00Z by ?: new disk"
         ]
+        assert guard_holds({"held": "another run acts", "lease": {"run_id": "b"}}) == "another run acts"
         assert guard_refusals({"unreachable": True, "msg": "ssh"}) == ["the guard of the host could not be asked: ssh"]
 
 
@@ -154,7 +160,7 @@ def rung(name: str = "Restart", **more: Any) -> Any:
 
 
 def diagnosis(*causes: str, **more: Any) -> dict[str, Any]:
-    empty: dict[str, Any] = {"classes": {}, "findings": [], "advice": [], "noted": {}, "refusals": []}
+    empty: dict[str, Any] = {"classes": {}, "findings": [], "advice": [], "noted": {}, "refusals": [], "held": ""}
     return {**empty, "incidents": [{"incident": "i", "cause": cause, "title": cause} for cause in causes], **more}
 
 
@@ -213,15 +219,24 @@ class TestPlan:
         assert not to_be_acted_upon(plan_of(mode="plan"))
         assert not to_be_acted_upon({**plan_of(), "incidents": []})
 
-    def test_a_procedure_of_which_a_part_cannot_be_planned_is_not_begun(self) -> None:
-        bad = rung("Free", failed=True, hash="", msg="no answer: sudo")
-        made = planned_procedure("p", "P", [rung(), bad], **ON, mode="apply", approved="c" * 12)
-        assert (made["refusals"], made["recovered"], made["msg"]) == (
-            ["Free: no answer: sudo"],
-            False,
-            "Could not be planned: Free: no answer: sudo",
-        )
-        assert not to_be_acted_upon(made)
+    def test_what_cannot_be_planned_holds_back_itself_alone(self) -> None:
+        bad = rung("Free", failed=True, hash="", msg="no answer: sudo", actions=[{"action": "delete"}])
+        none = planned_procedure("p", "P", [bad, bad], **ON, mode="apply", approved="c" * 12)
+        assert (none["refusals"][0], none["recovered"]) == ("Free: no answer: sudo", False)
+        assert not to_be_acted_upon(none)
+        made = planned_procedure("p", "P", [bad, rung()], **ON, mode="apply", approved="")
+        assert to_be_acted_upon(made)
+        assert (made["recovered"], made["msg"]) == (False, "Could not be planned: Free: no answer: sudo")
+        at_first = passed_over(begun(made, RUN, 100.0), bad)
+        assert at_first is not None
+        assert (at_first["permitted"], at_first["response"]["acted"][0]["actions"]) == (False, [])
+        end = concluded(acted(at_first, rung(), {}), evidence="", contacts=[])
+        assert (end["recovered"], end["page"]) == (False, True)
+        assert end["msg"].startswith("NOT done. Carried out: Restart. Free: no answer: sudo. Page ")
+        assert passed_over(course(), bad) is None, "of a ladder it is tried"
+        assert not to_be_acted_upon(planned_procedure("p", "P", [bad, rung()], **ON, mode="apply", approved="c" * 12))
+
+    def test_a_procedure_that_is_not_what_was_approved_is_not_begun(self) -> None:
         drifted = planned_procedure("p", "P", [rung()], **ON, mode="apply", approved="c" * 12)
         assert drifted["recovered"] is False
         assert "c" * 12 in drifted["msg"]
@@ -240,6 +255,27 @@ class TestCourse:
         fleet = {"a": {"recovered": True}, "b": {"recovered": False}, "c": {"recovered": None}, "d": None}
         assert fleet_gate(fleet, "c") == ["b did not recover: no other host is touched in this run"]
         assert fleet_gate(fleet, "b") == []
+
+    def test_a_host_that_a_person_or_another_run_has_in_hand_has_not_failed(self) -> None:
+        said = "automation is paused until 2026-11-29T07:00:00Z by bob: new disk"
+        for whole in (plan_of(), planned_procedure("p", "P", [rung()], **ON, mode="apply", approved="")):
+            held = held_back(begun({**whole}, RUN, 100.0), [said, "too late"], said)
+            end = concluded(held, evidence="", contacts=CONTACTS)
+            assert (end["recovered"], end["page"], end["msg"]) == (None, False, f"Nothing was done: {said}. too late")
+            assert decision_of(end, "watching") == "refused"
+            assert fleet_gate({"media1": end}, "media2") == []
+        begun_already = held_back(acted(course(), rung(), {}), [said], said)
+        assert concluded(begun_already, evidence="", contacts=[])["recovered"] is False, "what is half done is told"
+        unread = held_back(course(), ["automation is paused until somebody resumes it: pause.slots cannot be read"], "")
+        assert concluded(unread, evidence="", contacts=[])["page"] is True
+
+    def test_another_run_on_the_host_stands_against_a_plan_only_while_it_is_one(self) -> None:
+        breaker: dict[str, Any] = {"open": {}, "hash": "", "refusals": [], "findings": []}
+        given: dict[str, Any] = {**ON, "breaker": breaker, "approved": ""}
+        shown = planned(diagnosis("service", held="another run acts"), [rung()], **given, mode="plan")
+        assert (shown["refusals"], shown["held"]) == (["another run acts"], "another run acts")
+        applied = planned(diagnosis("service", held="another run acts"), [rung()], **given, mode="apply")
+        assert (applied["refusals"], applied["held"]) == ([], ""), "it may have ended when its turn comes"
 
     def test_a_ladder_ends_with_what_helped_and_a_procedure_goes_on(self) -> None:
         helped = watched(course(), "recovered", [], 160.0)

@@ -258,6 +258,27 @@ class TestDiagnosis:
         assert classes(host(10, 10, 5, 1, read_only=True))["disk"] == "read_only"
         assert classes(host(10, 10, None, None, state="timeout", reason="no answer"))["disk"] == "unknown"
 
+    def test_a_full_disk_says_who_holds_it_and_what_a_person_can_do(self) -> None:
+        held = {"files": 2, "bytes": 3 << 30, "processes": [{"pid": 812, "name": "ffmpeg"}], "unseen_processes": 0}
+        disk = {"path": "/tmp", "state": "ok", "mount_point": "/tmp", "used_percent": 5, "inodes_used_percent": 100}
+        about = {"cpu": {"used_percent": 1}, "memory": {"used_percent": 1}}
+
+        def said(**more: Any) -> str:
+            limits = {**LIMITS, "disk_freed": ["/srv/temp"]}
+            row = {**disk, "used_bytes": 5 << 30, **more}
+            found = classify({"host": {**about, "disks": [row]}}, limits)["findings"]
+            return next(one["finding"] for one in found if one["subject"] == "disk")
+
+        full = "/tmp has 100 % of its inodes in use"
+        holds = "deleted files that ffmpeg (pid 812) hold open still take 3072 MiB and 2 inodes"
+        by_hand = "no rule frees it: look with sudo du -xh /tmp | sort -h | tail, and delete by hand"
+        assert said(held_open=held) == f"{full}; {holds}; {by_hand}"
+        assert said(held_open=held, path="/srv/temp") == f"{full}; {holds}"
+        doubt = "deleted files may hold more of the 5120 MiB in use, holder unproven"
+        hidden = {**held, "files": 0, "bytes": 0, "processes": [], "unseen_processes": 7}
+        assert said(held_open=hidden, path="/srv/temp") == f"{full}; {doubt}: 7 processes must not be looked into"
+        assert said(held_open=None, path="/srv/temp") == f"{full}; {doubt}: the processes could not be looked at"
+
     def test_performance(self) -> None:
         stages = {"merging": {"average_duration": 250.0}, "upload": {"average_duration": 3.0}, "odd": {}}
         stats = {"total_operations": 4, "average_duration": 301.0, "stage_breakdown": stages}
@@ -612,9 +633,15 @@ def test_a_cleanup_tells_the_use_of_each_file_system() -> None:
     assert made["msg"] == "/srv/temp, /srv/temp/logs: 4.1 % free before, 23.9 % after"
     held = {"files": 1, "bytes": 5 << 20, "processes": [{"pid": 7, "name": "tail", "files": 1, "bytes": 5 << 20}]}
     kept = planned_rung(rung, {"plan": [], "hash": "0123456789ab", "free": [row], "held_open": held})
-    assert kept["msg"].endswith("; deleted files that tail (pid 7) hold open still take 5 MiB")
+    assert kept["msg"].endswith("; deleted files that tail (pid 7) hold open still take 5 MiB and 1 inodes")
     for few in ({**held, "bytes": 4096}, None, {"bytes": "x"}, {"bytes": 0, "processes": 5}):
         assert planned_rung(rung, {"plan": [], "hash": "", "free": [row], "held_open": few})["msg"] == made["msg"]
+    room = {**row, "before_bytes": 1 << 20, "after_bytes": 4 << 20}
+    short = {"plan": [], "hash": "", "free": [room], "rules": [{"freed_bytes": 5 << 20}, {"freed_bytes": "x"}]}
+    assert planned_rung(rung, short)["msg"].endswith(
+        "; 2 MiB of what was deleted are not free: held open or written since, holder unproven"
+    )
+    assert planned_rung(rung, {**short, "rules": [{"freed_bytes": 3 << 20}]})["msg"] == made["msg"]
     answers: list[Any] = [None, 5, [5], [{}], [{"roots": None, "before_percent": 1, "after_percent": 1}]]
     for nonsense in answers:
         assert planned_rung(rung, {"plan": [], "hash": "", "free": nonsense})["msg"] == ""
