@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -15,6 +16,11 @@ from typing import NamedTuple
 
 from ..errors import MediaOpsError
 from ..shapes import json_object
+from ..state import directory
+from ..system.tree import opened_option
+
+JOURNAL = "journal"
+JOURNAL_MAX = 1 << 22
 
 
 class Identity(NamedTuple):
@@ -32,7 +38,26 @@ class Identity(NamedTuple):
 
 def own_name(log_dir: str, what: str) -> str:
     """The name of a file in the archive directory that is about one log directory: others may share the archives'."""
-    return f".archived_logs.{hashlib.sha256(os.fsencode(log_dir)).hexdigest()[:8]}.{what}"
+    return f".archived_logs.{hashlib.sha256(os.fsencode(os.path.normpath(log_dir))).hexdigest()[:8]}.{what}"
+
+
+def archived_logs(log_dir: str, archive_dir: str) -> frozenset[Identity]:
+    """The logs of a directory that an archive holds, and that still are to be deleted.
+
+    Raises:
+        MediaOpsError: that cannot be told.
+    """
+    with opened_option("archived_in", archive_dir) as archives:
+        name = own_name(log_dir, JOURNAL)
+        path = f"{archives.path}/{name}"
+        with directory.failing(f"cannot read {path}, which says what is archived already"):
+            data = directory.read_if_there(archives.fd, name, JOURNAL_MAX)
+        found: set[Identity] = set()
+        for journal in journals_from_bytes(data or b"", path):
+            with contextlib.suppress(OSError):  # without its archive it proves nothing
+                if journal.is_of(os.stat(journal.archive, dir_fd=archives.fd, follow_symlinks=False)):
+                    found.update(journal.files)
+    return frozenset(found)
 
 
 @dataclass

@@ -49,7 +49,17 @@ from .archive import (
     write_archive,
 )
 from .expiry import Expiry, Terms
-from .journal import Expired, Identity, Journal, Memory, journals_from_bytes, journals_to_bytes, own_name
+from .journal import (
+    JOURNAL,
+    JOURNAL_MAX,
+    Expired,
+    Identity,
+    Journal,
+    Memory,
+    journals_from_bytes,
+    journals_to_bytes,
+    own_name,
+)
 from .live import is_rotated, may_take_a_log, rotated_from, written_to
 from .redacted import can_be_read, plain_name, redacted
 from .register import REGISTER, Made, Register, read_register, write_register
@@ -70,7 +80,6 @@ _SAID = {
     "unproven": "nobody can say whether a process has it open: there is no lease, and not all of /proc could be read",
 }
 _NEW = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-_JOURNAL_MAX = 1 << 22
 _REMEMBERED_MAX = 10_000
 _MEMBER_OVERHEAD = 2048
 _UNPACKED = 12  # by what logs of text grow, rather too much
@@ -212,7 +221,7 @@ class _Run:
         self._archives = archives
         self._seen = Seen()
         self._journal_name, self._temp_name, self._memory_name = (
-            own_name(logs.path, what) for what in ("journal", "tmp", "compressed")
+            own_name(logs.path, what) for what in (JOURNAL, "tmp", "compressed")
         )
         self._memory = Memory()
         self._remember: set[str] = set()
@@ -264,7 +273,7 @@ class _Run:
         """What earlier runs left: their journal, and what they were at when they were cut off."""
         seen = self._seen
         with directory.failing(f"cannot read {self._journal_path}, which says what is archived already"):
-            data = directory.read_if_there(self._archives.fd, self._journal_name, _JOURNAL_MAX)
+            data = directory.read_if_there(self._archives.fd, self._journal_name, JOURNAL_MAX)
         begun = self._facts(self._temp_name)
         for journal in journals_from_bytes(data or b"", self._journal_path):
             facts = self._facts(journal.archive)
@@ -281,7 +290,7 @@ class _Run:
             self._drop_temporaries()
         memory_path = f"{self._archives.path}/{self._memory_name}"
         with directory.failing(f"cannot read {memory_path}, which says what is archived already"):
-            data = directory.read_if_there(self._archives.fd, self._memory_name, _JOURNAL_MAX)
+            data = directory.read_if_there(self._archives.fd, self._memory_name, JOURNAL_MAX)
         self._memory = Memory.from_bytes(data or b"", memory_path)
         self._register = read_register(self._archives)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import gzip
+import importlib
 import json
 import logging
 import os
@@ -15,6 +16,7 @@ import tarfile
 import tempfile
 import threading
 import time
+import traceback
 from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -25,6 +27,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.media_ops.runbook.plugins.module_utils.archives import archive, log_archive
+from ansible_collections.media_ops.runbook.plugins.module_utils.archives.journal import own_name
 from ansible_collections.media_ops.runbook.plugins.module_utils.archives.redacted import redactor_of
 from ansible_collections.media_ops.runbook.plugins.module_utils.archives.register import (
     REGISTER,
@@ -400,6 +403,7 @@ class Barred(Site):
             subprocess.run(["umount", self.logs], check=True)
 
     def run_as_user(self, **options: Any) -> dict[str, Any]:
+        importlib.import_module("_strptime")  # which the other user may not read
         reading, writing = os.pipe()
         pid = os.fork()
         if not pid:
@@ -408,6 +412,8 @@ class Barred(Site):
                 os.setresgid(self.user, self.user, self.user)
                 os.setresuid(self.user, self.user, self.user)
                 os.write(writing, json.dumps(self.run(**options)).encode())
+            except BaseException:  # noqa: BLE001  nothing of the parent's may run here
+                traceback.print_exc()
             finally:
                 os._exit(0)
         os.close(writing)
@@ -469,6 +475,36 @@ def test_an_archive_that_undeletable_logs_stand_beside_does_not_expire(
     barred.run_as_user()
     assert barred.lines() == once(lines)
     assert barred.run_as_user()["expired"]["removed"] == [f"archived_logs_{TODAY}.tar.gz"]
+
+
+# runbook: AU-S3
+@needs_root
+def test_the_nightly_deletion_takes_only_what_an_archive_holds(barred: Barred) -> None:
+    """A quiet log is rotated after Monday's archive: its last line is old, and no archive has it."""
+    lines = barred.write("application.log.1", 0, age=9 * DAY)
+    nightly = rule(barred.logs, "*.log.[0-9]*", min_age=7 * DAY, age_of="mtime", archived_in=str(barred.archives))
+    with barred.barred():
+        barred.run_as_user()
+    (barred.logs / "application.log.1").rename(barred.logs / "application.log.2")
+    lines |= barred.write("application.log.1", 1000, age=8 * DAY) | barred.write("errors.log.1", 2000, age=8 * DAY)
+    (row,) = disk_cleanup(nightly)["rules"]
+    assert (row["removed"]["files"], row["skipped"]) == (1, {"not_archived": 2})
+    assert barred.lines() == once(lines)
+    os.chown(barred.logs, barred.user, barred.user)
+    for path in barred.logs.iterdir():
+        os.chown(path, barred.user, barred.user)
+    assert barred.run_as_user()["archive"]["members"] == 2
+    assert barred.lines() == once(lines)
+
+
+def test_where_nobody_knows_what_is_archived_nothing_is_deleted(site: Site) -> None:
+    site.write("application.log.1", 0, age=8 * DAY)
+    for archives, why in ((site.archives / "away", "No such file"), (site.archives, "cannot be read")):
+        make(site.archives / own_name(str(site.logs), "journal"), content=b"{")
+        one = rule(site.logs, "*.log.*", age_of="mtime", archived_in=str(archives))
+        found = disk_cleanup(one)
+        assert found["rules"][0]["skipped"] == {"unreadable": 1}
+        assert why in found["skipped_files"][0]["msg"]
 
 
 # Rotation and writers
