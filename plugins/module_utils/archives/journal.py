@@ -75,8 +75,8 @@ class Journal:
     kept: bool = False
 
     def is_of(self, facts: os.stat_result) -> bool:
-        """Whether a file that was looked at is the archive, by whatever name."""
-        return (facts.st_ino, facts.st_size) == (self.archive_inode, self.archive_size)
+        """Whether a file that was looked at is the archive; one that got its name may have been put back since."""
+        return facts.st_size == self.archive_size and (self.kept or facts.st_ino == self.archive_inode)
 
 
 def journals_to_bytes(journals: Sequence[Journal]) -> bytes:

@@ -279,7 +279,7 @@ class _Run:
             facts = self._facts(journal.archive)
             if facts and journal.is_of(facts):
                 seen.journals.append(journal)
-            elif begun and journal.is_of(begun):
+            elif begun and not journal.kept and journal.is_of(begun):
                 seen.unnamed = journal
                 seen.journals.append(journal)
         if seen.unnamed:
@@ -500,7 +500,8 @@ class _Run:
         """Delete what is archived, and stands here still, after comparing it once more."""
         seen, before = self._seen, len(self._removed)
         if seen.unnamed:
-            self._name(seen.unnamed)
+            with directory.failing(f"cannot give {seen.unnamed.archive} its name; all logs are kept"):
+                self._name(seen.unnamed)
         if any(_is_packed(name) for name in seen.writers):
             # Somebody compresses a log right now: it may be one of these.
             self._remember.update(self._archived_hashes())
