@@ -107,7 +107,8 @@ class Site:
 
     def copied_to(self, name: str) -> str:
         with contextlib.closing(tree.open_root(str(self.archives))) as root:
-            return read_register(root).archives[name].copied_to
+            made = read_register(root).archives.get(name)
+        return made.copied_to if made else ""
 
     def put(self, name: str, content: bytes) -> None:
         self.client.put_object(Bucket=self.store.bucket, Key=self.prefix + name, Body=content)
