@@ -89,23 +89,23 @@ class Seen:
         """Which of an archive and its copy has changed, and how the good one is kept, where they differ."""
         was, copy = self.was(archive), self.copies.get(archive.name)
         if was == archive.sha256:
-            how = "as it was made" if archive.made else "what its mark in the store says"
+            how = "as the SHA-256 that was written when it was made says" if archive.made else "as its mark says"
             return (
-                f"the object in the store is not this archive, and the archive on the host is {how}. Keep the archive: "
-                "move the object in the store away, and the next run copies the archive"
+                f"The archive on the host is the good one, {how}. Keep it: move the object of its name in the store "
+                "away, and the next run copies it"
             )
         if not was:
             return (
-                "the store has an object of this name with other content, and nobody can say which of both is what was "
+                "The store has an object of this name with other content, and nobody can say which of both is what was "
                 "made. Keep both: look at them, and move the object in the store away if the archive is the good one"
             )
         changed = f"the archive on the host has changed: its SHA-256 was {was[:12]}…, and is {archive.sha256[:12]}…"
         if copy is not None and copy.get("marked") == was:
             return (
-                f"{changed}. The copy in the store is the good one, as its mark says. Keep the copy: fetch it, and put "
-                "it in the place of the archive"
+                "The copy in the store is the good one, as its mark says. Keep it: fetch it, and put it in the place of "
+                f"the archive; {changed}"
             )
-        return f"{changed}. The store has no proved copy of what was made. Keep what there is: nothing is copied"
+        return f"The store has no proved copy of what was made. Keep what there is, nothing is copied; {changed}"
 
 
 def archive_copy(params: Mapping[str, Any], *, check_mode: bool, hide: Callable[[str], None]) -> dict[str, Any]:

@@ -364,7 +364,7 @@ def test_an_archive_that_is_not_what_was_made_is_not_copied(site: Site) -> None:
         found = site.run()
         assert (found["state"], states(found), results(found)) == ("damaged", {SMALL: "damaged"}, ["failed"])
         assert "has changed" in found["plan"][0]["msg"]
-        assert "no proved copy of what was made" in found["plan"][0]["msg"]
+        assert "The store has no proved copy of what was made" in found["plan"][0]["msg"]
     assert site.there() == {}
 
 
@@ -383,7 +383,7 @@ def test_where_the_archive_has_changed_the_copy_is_saved(site: Site, written: bo
     for check in (True, False):
         found = site.run(check=check)
         assert (found["state"], states(found)) == ("damaged", {SMALL: "damaged"})
-        assert "The copy in the store is the good one, as its mark says. Keep the copy: fetch it" in found["msg"]
+        assert "The copy in the store is the good one, as its mark says. Keep it: fetch it" in found["msg"]
     assert (site.there(), site.copied_to(SMALL)) == (there, "")
     (site.archives / SMALL).write_bytes(there[SMALL])
     done = site.run()
@@ -397,7 +397,7 @@ def test_where_the_copy_has_changed_the_archive_is_saved(site: Site, size: int) 
     site.put(SMALL, other)
     found = site.run()
     assert (states(found), site.copied_to(SMALL)) == ({SMALL: "differing"}, "")
-    assert "the archive on the host is as it was made. Keep the archive: move the object" in found["plan"][0]["msg"]
+    assert "The archive on the host is the good one, as the SHA-256 that was written" in found["plan"][0]["msg"]
     assert site.there() == {SMALL: other}
 
 
