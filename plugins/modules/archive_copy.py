@@ -18,18 +18,21 @@ description:
   - A copy is read back from the store whole, and compared with the archive by its SHA-256. Only then it gets a mark, an
     object beside it with C(.sha256) behind its name, as the command C(sha256sum) writes and checks it. A copy without a
     mark, as a run that was ended leaves it, or one that is younger than its mark, is read back by the next run.
-  - No object is overwritten but a mark, and none is deleted. One that has the name of an archive and other content
-    stays, is an action that failed, and is told by each run until somebody moved it away.
+  - What is copied is first proved whole, by the SHA-256 that M(media_ops.runbook.log_archive) wrote when it made the
+    archive, and again while it is sent. Which archives have a proved copy is written beside that.
+  - No object is overwritten but a mark, and none is deleted. Where an archive and the object of its name differ, both
+    stay, the action failed, and is told by each run, with which of both has changed, by the SHA-256 that was written
+    or by the mark, and how the good one is kept.
   - The archives on the host are only read. They stay, whatever happens, and the next run copies what is missing.
   - Large archives are sent in parts. What was sent of one that cannot be sent to its end is removed from the store, at
-    once, or where that fails, and where the run was killed, by the next run that sends this archive.
+    once, or where that fails, and where the run was killed, by the next run, by the id of the upload, which is kept on
+    the host from its beginning to its end. Uploads of others are left alone.
   - What is wrong with the store is a value, RV(state), and makes actions that fail. The module fails only for options
     that cannot be right, for a plan that has drifted, for a missing library, and while another run works on
     O(archive_dir).
   - Run it as the service's user (C(become_user)), who alone can read the environment of the running service. Its
     credentials are used, or those of O(environment_file). No secret is shown. They need to be allowed
-    C(s3:ListBucket), C(s3:PutObject), C(s3:GetObject) and C(s3:AbortMultipartUpload) below O(prefix), and should be
-    allowed C(s3:ListBucketMultipartUploads).
+    C(s3:ListBucket), C(s3:PutObject), C(s3:GetObject) and C(s3:AbortMultipartUpload) below O(prefix).
 extends_documentation_fragment:
   - media_ops.runbook.storage
   - media_ops.runbook.action
@@ -111,9 +114,10 @@ EXAMPLES = r"""
 RETURN = r"""
 state:
   description:
-    - V(ok), or what went wrong first. V(differing), the store has an object with the name of an archive and other
-      content. Else a class of fault, those that RV(media_ops.runbook.storage_probe#module:state) has, such as
-      V(refused), V(timeout), V(bad_signature), V(no_such_bucket), V(denied_put) or V(throttled).
+    - V(ok), or what went wrong first. V(damaged), an archive is not any more what was made. V(differing), the store has
+      an object with the name of an archive and other content. Else a class of fault, those that
+      RV(media_ops.runbook.storage_probe#module:state) has, such as V(refused), V(timeout), V(bad_signature),
+      V(no_such_bucket), V(denied_put), V(dropped) or V(throttled).
   type: str
   returned: success
   sample: throttled
@@ -126,9 +130,11 @@ plan:
   description:
     - An action for each archive without a verified copy, with C(action), C(target), C(why), C(steps), C(stable),
       C(proof), C(result) and C(msg). Where the store cannot be asked, one action for all archives, which fails.
-    - C(action) is V(copy), or V(verify) where the store has the archive and it is to be read back.
-    - C(stable) holds C(kind) (V(missing), V(unverified), V(differing), V(unknown)), C(to), and C(archive) with name,
-      size and SHA-256, or C(archives). C(proof) holds the C(bytes) of what the store has.
+    - C(action) is V(copy), V(verify) where the store has the archive and it is to be read back, or V(delete) for what
+      was sent by an upload that a run before did not end.
+    - C(stable) holds C(kind) (V(missing), V(unverified), V(differing), V(damaged), V(unknown), V(unfinished)), C(to),
+      and C(archive) with name, size, SHA-256 and that which was written when it was made, or C(archives); of an upload
+      its id. C(proof) holds the C(bytes) of what the store has.
     - After what goes wrong with the store the actions that follow have the C(result) V(skipped).
   type: list
   elements: dict
@@ -160,8 +166,9 @@ archives:
     state:
       description:
         - How it stands in the end. V(verified), the store has it, read back and compared; V(unverified), it has it, and
-          nobody compared it; V(missing); V(differing), it has something else of this name; V(archived), it is in a
-          cold class, and cannot be read before it is restored; V(unknown), the store could not be asked.
+          nobody compared it; V(missing); V(differing), it has something else of this name; V(damaged), the archive is
+          not any more what was made; V(archived), it is in a cold class, and cannot be read before it is restored;
+          V(unknown), the store could not be asked.
       type: str
   sample:
     - archive: archived_logs_20261130.tar.zst

@@ -87,6 +87,12 @@ options:
         description: Bytes that a file must have at least. Of a sparse file only those count that take space.
         type: int
         default: 0
+      archived_in:
+        description:
+          - Directory of archives, of which one must hold a log of C(root) before it goes, by the journal that module
+            M(media_ops.runbook.log_archive) keeps there. One that was rotated since, or that the archive left out,
+            stays (C(not_archived)).
+        type: path
       prune_empty:
         description:
           - Whether directories below the root that are empty, and unchanged for longer than C(min_age), go too.
@@ -278,9 +284,10 @@ rules:
         - How many stay, by reason. C(session), C(active), C(result), C(open), C(unproven) (somebody may have it open),
           C(changed), C(gone),
           C(moved) (the root was), C(mount) (also a mount point of another namespace), C(dated_in_the_future),
-          C(no_date) (before 1677 or after 2262), C(denied), C(immutable), C(append_only), C(read_only), C(locked),
-          C(symbolic_link), C(no_regular_file), C(target_reached), C(time_over) (the module's 15 minutes); of
-          directories not looked into C(mount), C(denied), C(too_deep), C(unreadable).
+          C(not_archived), C(no_date) (before 1677 or after 2262), C(denied), C(immutable), C(append_only),
+          C(read_only), C(locked), C(symbolic_link), C(no_regular_file), C(target_reached), C(time_over) (the module's
+          15 minutes), C(unreadable) (what archives hold); of directories not looked into C(mount), C(denied),
+          C(too_deep), C(unreadable).
       type: dict
   sample:
     - rule: temporary
@@ -343,6 +350,7 @@ from functools import partial
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.api.settings import api_argument_spec
+from ..module_utils.archives.journal import archived_logs
 from ..module_utils.clock import clock_argument_spec
 from ..module_utils.disk.disk_cleanup import Mode, disk_cleanup
 from ..module_utils.disk.retention import rule_spec
@@ -374,7 +382,7 @@ def main() -> None:
     )
     mode = Mode(check=module.check_mode, diff=module._diff)
     ask = partial(protected_sessions, module.params, warn=module.warn, hide=module.no_log_values.add)
-    run_module(module, lambda: disk_cleanup(module.params, mode, ask))
+    run_module(module, lambda: disk_cleanup(module.params, mode, ask, archived_logs))
 
 
 if __name__ == "__main__":

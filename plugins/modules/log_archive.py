@@ -17,8 +17,11 @@ description:
   - Packs rotated logs, of any number, into C(archived_logs_DATE.tar.zst) or C(archived_logs_DATE.tar.gz), and
     deletes them. A second archive of a day gets C(-2) behind the date. Without rotated logs no archive is made.
   - No line is lost, and none is there twice. The archive is written in O(archive_dir) under a temporary name,
-    brought to the disk, read back and compared member by member; a journal notes which files it holds; it gets its
-    name; only then do the files go. A run that was killed is finished by the next.
+    brought to the disk, read back and compared member by member; a register notes its SHA-256, a journal which files
+    it holds; it gets its name; only then do the files go. A run that was killed is finished by the next, and what was
+    packed and compared is not packed again.
+  - A log that cannot be deleted, as in a directory of root, stays in the journal and is told by each run, and no other
+    archive is made of it.
   - A log that somebody has open to write, which a lease of the kernel tells, stays and is reported. One that is
     rotated meanwhile is deleted by the name that it has then.
   - Of a log that stands there plain and compressed, with the same lines, one is archived, and both go. Where they
@@ -29,7 +32,8 @@ description:
     and module M(media_ops.runbook.disk_cleanup) leaves O(log_dir) alone.
     Where both run on one day, archive first, since what disk_cleanup deletes is in no archive.
   - Archives older than O(keep_days) go, before the new one is made, where the day in their name and the younger of
-    their dates agree, and nobody has them open.
+    their dates agree, nobody has them open, no log that could not be deleted stands in them, and, with O(copied_to), a
+    copy of them is proved.
   - Archives hold whatever the lines of the service hold, parts of tokens and keys among it. They have mode 0600, and
     so should have what is copied or unpacked from them.
   - Holes of a log, which a writer leaves that goes on where it was after the log was emptied, are not archived.
@@ -72,6 +76,17 @@ options:
     description: For how many days archives are kept.
     type: int
     default: 28
+  copied_to:
+    description:
+      - Where module M(media_ops.runbook.archive_copy) copies the archives to, as it says in
+        RV(media_ops.runbook.archive_copy#module:destination).
+      - With it an archive goes only once a copy of it was proved there, and is held until then (RV(expired)).
+    type: str
+  held_max_percent:
+    description:
+      - From how many per cent of the file system of O(archive_dir) on held archives are C(beyond) what can wait, more
+        than 0 to 100.
+    type: float
   compression:
     description: V(auto) is V(zstd) where the host has the command C(zstd), else V(gzip).
     type: str
@@ -79,8 +94,9 @@ options:
     default: auto
   expected_ratio:
     description:
-      - What part of their size logs are expected to take in the archive, more than 0 to 1, for the check of free
+      - What part of their size logs are expected to take in the first archive, more than 0 to 1, for the check of free
         space. With V(1) nothing is begun that could not be ended.
+      - From the second archive on it is one and a half times what the worst of the last 8 took.
       - Logs of text take a tenth. Where space runs out all the same, the archive is given up and all logs stay.
     type: float
     default: 1
@@ -182,20 +198,29 @@ skipped_files:
   description:
     - Rotated logs that stay, each with C(file), C(reason), and C(msg), the reason for people. V(open), somebody may
       write to it; V(unproven), nobody can say; V(twin), its lines may stand in another file, too; V(damaged), with
-      O(redact); V(live_log), others were rotated from it, or it may be one that is written to; V(changed) or V(gone)
-      meanwhile; V(no_regular_file); V(denied).
+      O(redact); V(live_log), others were rotated from it, or it may be one that is written to; V(undeletable), an
+      archive holds it, and it cannot be deleted; V(changed) or V(gone) meanwhile; V(no_regular_file); V(denied).
   type: list
   elements: dict
+  returned: success
+left:
+  description: What an earlier run left that was cut off, in lines. It is taken up, or removed.
+  type: list
+  elements: str
   returned: success
 expired:
   description:
     - Archives that were C(removed), those that are C(disagreeing), old only by their name or only by their time, which
       stay, and those that were C(kept), each with C(archive), C(reason) and C(msg), as somebody has them open.
+    - C(held) says what is past its age without a proved copy, with the number of C(archives), their C(bytes),
+      C(percent) of the file system, whether that is C(beyond) O(held_max_percent), C(copied_to), and the C(oldest) of
+      them by name.
   type: dict
   returned: success
 space:
   description:
-    - C(needed_bytes) that an archive may take at most by O(expected_ratio), and C(free_bytes) that it may use.
+    - C(needed_bytes) that an archive may take at most by the C(ratio) of earlier ones, or O(expected_ratio), and
+      C(free_bytes) that it may use.
   type: dict
   returned: success
 rotation:
@@ -248,6 +273,8 @@ def main() -> None:
             "patterns": {"type": "list", "elements": "str", "default": list(PATTERNS)},
             "date": {"type": "str"},
             "keep_days": {"type": "int", "default": 28},
+            "copied_to": {"type": "str"},
+            "held_max_percent": {"type": "float"},
             "compression": {"type": "str", "choices": ["auto", "gzip", "zstd"], "default": "auto"},
             "expected_ratio": {"type": "float", "default": 1},
             "limits": {"type": "list", "elements": "dict", "default": [], "options": _LIMIT},

@@ -94,6 +94,7 @@ state:
     - V(denied_list), V(denied_put), V(denied_get), V(denied_delete), a permission is missing; V(kms), that to use the
       key that encrypts the bucket.
     - V(account), V(full), the account is not served, or is full or at its cap, whatever code the store has for it.
+    - V(dropped), the connection broke off before the answer was whole.
     - V(throttled), V(read_only), V(server_error), the store asks for fewer requests, takes no writes, or fails.
     - V(unsupported), the store does not know something that boto3 sends. Checksums, which newer versions of it send by
       default, are asked for only where the service's environment does.

@@ -17,6 +17,7 @@ import traceback
 from pathlib import Path
 from typing import Any
 
+from ansible_collections.media_ops.runbook.plugins.module_utils.archives.journal import archived_logs
 from ansible_collections.media_ops.runbook.plugins.module_utils.disk import disk_cleanup
 from ansible_collections.media_ops.runbook.plugins.module_utils.errors import MediaOpsError
 from ansible_collections.media_ops.runbook.plugins.module_utils.sessions import protected, session_terminate
@@ -104,7 +105,7 @@ def _result(what: str, params: dict[str, Any]) -> dict[str, Any]:
         if what == "terminate":
             result = session_terminate.session_terminate(params, check_mode=False, warn=warnings.append, hide=hide)
         else:
-            result = disk_cleanup.disk_cleanup(params, disk_cleanup.Mode(), ask)
+            result = disk_cleanup.disk_cleanup(params, disk_cleanup.Mode(), ask, archived_logs)
     except MediaOpsError as error:
         return {"refused_all": str(error), "warnings": warnings}
     except Exception:  # noqa: BLE001

@@ -112,8 +112,6 @@ GONE: dict[str, list[str]] = {
     "0309 03:00 weekly_system_cleanup": ["temp/batch.log", *left("part.tmp", "0303", "0307")],
     # Saturday's log, number 1, has a writer.
     "0310 01:00 weekly_log_management": ["archives/archived_logs_20250203.tar.gz", *rotated(2, 3)],
-    # It is number 4 by now, and an hour and a half older than seven days; the night before it was not.
-    "0315 02:00 daily_log_cleanup": rotated(4),
     "0316 03:00 weekly_system_cleanup": [
         "temp/batch_new.log",
         *left("merged_video.mp4", "0303", "0308"),
@@ -123,8 +121,9 @@ GONE: dict[str, list[str]] = {
         *left("merged_video.mp4", "0309", "0315"),
         *left("part.tmp", "0315", "0321"),
     ],
-    # Of two weeks, since the Monday before there was no disk to archive to.
-    "0324 01:00 weekly_log_management": rotated(1, 2, 3, 4, 5, 6),
+    # Of two weeks, since the Monday before there was no disk to archive to, and the one that had a writer before that:
+    # the night of the 15th, when it was older than seven days, left it, as no archive held it.
+    "0324 01:00 weekly_log_management": rotated(1, 2, 3, 4, 5, 6, 7),
     # With the directory of the session that was stuck on the 18th.
     "0330 10:00 weekly_system_cleanup": [
         "temp/video_merge/SESSION",
@@ -175,7 +174,9 @@ def test_the_archives_and_what_is_in_them(site: Site) -> None:
         kept[path.name.partition(".")[0]] = sorted(json.loads(line)["message"] for line in content.splitlines())
     assert kept == {
         "archived_logs_20250310": ["rotated 0304", "rotated 0306"],
-        "archived_logs_20250324": [f"rotated {day}" for day in ("0311", "0313", "0315", "0318", "0320", "0322")],
+        "archived_logs_20250324": [
+            f"rotated {day}" for day in ("0308", "0311", "0313", "0315", "0318", "0320", "0322")
+        ],
         "archived_logs_20250331": ["rotated 0325", "rotated 0327", "rotated 0329"],
         "archived_logs_20250407": ["rotated 0401", "rotated 0403", "rotated 0405"],
     }
@@ -297,7 +298,7 @@ LEDGER = {
     "0309": ["delete done", "delete done", "cleanup done", "recovered"],
     "0310": ["delete done", "archive done", "completed", "completed"],
     "0314": ["completed"],
-    "0315": ["delete done", "completed"],
+    "0315": ["completed"],
     "0316": ["delete done", "delete done", "delete done", "cleanup done", "recovered"],
     # The host has no archive of the last seven days.
     "0317": ["refused"],

@@ -89,7 +89,7 @@ def test_from_rotated_logs_to_a_verified_copy(site: Site, store: Store) -> None:
     # The store is down: the logs are archived all the same, and the run says what is missing.
     down = site.weekly(policy_archive_copy_endpoint=f"http://127.0.0.1:{closed_port()}")
     assert down.code == 2, down.output
-    (archive,) = site.archives.iterdir()
+    (archive,) = site.archives.glob("archived_logs_*")
     assert list(site.logs.iterdir()) == []
     assert "Copy the archives: 0 of 1 archives have a verified copy in s3://media/log-archives/media1/" in down.output
     assert "refused: " in down.output
@@ -116,3 +116,10 @@ def test_from_rotated_logs_to_a_verified_copy(site: Site, store: Store) -> None:
     assert changed(again) == []
     assert not [task for task in again.changed if "Carry out" in task]
     assert store.keys() == [key, f"{key}.sha256"]
+
+    # The archive changes on the host: the copy is saved, and the page says which is the good one.
+    archive.write_bytes(bytes(len(content)))
+    changed_since = site.weekly()
+    assert changed_since.code == 2, changed_since.output
+    assert "The copy in the store is the good one, as its mark says" in changed_since.output
+    assert store.client().get_object(Bucket=store.bucket, Key=key)["Body"].read() == content

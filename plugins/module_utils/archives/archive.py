@@ -18,7 +18,7 @@ import subprocess
 import tarfile
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import date
+from datetime import date, datetime, timezone
 from typing import IO, Any, Callable, NamedTuple, cast
 
 from ..deadline import Deadline
@@ -62,6 +62,16 @@ class Member(NamedTuple):
 def archive_name(day: date, number: int, compression: str) -> str:
     """The name of an archive; of several of a day the first has no number."""
     return f"{ARCHIVES_BEGIN}{day:%Y%m%d}{f'-{number}' if number > 1 else ''}{_SUFFIXES[compression]}"
+
+
+def days_old(name: str, today: date) -> int | None:
+    """How old an archive is by the day in its name; None where that is no day."""
+    found = ARCHIVE_NAME.fullmatch(name)
+    try:
+        made = datetime.strptime(found.group(1), "%Y%m%d").replace(tzinfo=timezone.utc).date() if found else None
+    except ValueError:
+        return None
+    return (today - made).days if made else None
 
 
 def compression_of(wanted: str) -> str:

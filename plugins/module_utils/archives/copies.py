@@ -6,8 +6,8 @@
 
 The mark is a small object beside the copy, NAME.sha256, written as sha256sum writes it. A run that ends before it
 leaves a copy without a mark, which the next run reads back. Stores differ in which checksums they keep; this asks none
-of them. Nothing in the store is overwritten but a mark, and nothing is deleted but an upload that was begun and not
-ended.
+of them. Nothing in the store is overwritten but a mark, and nothing is deleted but an upload of our own that was begun
+and not ended: its id stands in the register of the archives from its beginning to its end.
 """
 
 from __future__ import annotations
@@ -26,10 +26,11 @@ from ..shapes import one_line
 from ..storage.client import new_client, within
 from ..storage.faults import Fault, explain, fault
 from ..storage.settings import Settings, clean, hiding
+from ..system.tree import Root
 from .archive import ARCHIVES_BEGIN
+from .register import Upload, read_register, write_register
 
-OTHER_CONTENT = "the store has an object of this name with other content. It stays: look at it, and move it away"
-
+_CHANGED = "the archive was changed while it was read: nothing of it is in the store"
 _MARK = ".sha256"
 _MARKED = re.compile(r"([0-9a-f]{64})  (\S+)\n")
 _MARK_MAX = 512
@@ -47,16 +48,27 @@ class Job(NamedTuple):
     sha256: str
 
 
+class Leftover(NamedTuple):
+    """An upload of an archive that a run before began, and did not end."""
+
+    name: str
+    upload: str
+
+
 class DiffersError(Exception):
     """There is an object of this name, and it is not this archive."""
+
+
+class ChangedError(Exception):
+    """The archive is not any more what it was when it was looked at."""
 
 
 def look(settings: Settings, names: Sequence[str], seconds: float) -> dict[str, Any]:
     """What the store has of these archives. For the child with the service's environment.
 
     Returns:
-        ``state`` ok, or a class of fault with its ``reason``; ``copies``, by name ``bytes`` and ``marked``: the SHA-256
-        that the copy was found to have, "" where it was never compared, or was changed after that;
+        ``state`` ok, or a class of fault with its ``reason``; ``copies``, by name ``bytes``; ``mark``, the SHA-256 that
+        its mark says, "" where it has none; ``marked``, the same where the copy was not changed after it was marked;
         ``archived``, whether its mark is in a cold class, so that nobody can say.
     """
     store = _Store(settings)
@@ -70,7 +82,7 @@ def look(settings: Settings, names: Sequence[str], seconds: float) -> dict[str, 
 
 
 def carry_out(
-    settings: Settings, directory: int, jobs: Sequence[Job], part_size: int, seconds: float
+    settings: Settings, root: Root, jobs: Sequence[Job | Leftover], part_size: int, seconds: float
 ) -> dict[str, Any]:
     """Copy and compare. For the child with the service's environment.
 
@@ -78,7 +90,7 @@ def carry_out(
 
     Args:
         settings: of the store.
-        directory: of the archives, open.
+        root: directory of the archives, open, with their register.
         jobs: what is to be done, in order.
         part_size: bytes of an archive that are in memory at a time, and sent in one request.
         seconds: for all of it.
@@ -86,7 +98,7 @@ def carry_out(
     Returns:
         ``outcomes``: for each job ``result``, ``said``, and the ``state`` ok, differing, or a class of fault.
     """
-    store = _Store(settings)
+    store = _Store(settings, root)
     # What is kept back is for removing what was begun.
     deadline = time.monotonic() + seconds - min(_ABORT_S, seconds / 4)
     outcomes: list[dict[str, str]] = []
@@ -95,29 +107,38 @@ def carry_out(
         if ended:
             outcomes.append(_outcome("skipped", ended, "not tried after what went wrong before"))
             continue
-        outcome = _one(store, directory, job, part_size, deadline - time.monotonic())
+        outcome = _one(store, root.fd, job, part_size, deadline - time.monotonic())
         outcome["msg"] += store.abort()
         outcomes.append(outcome)
         ended = outcome["state"] if outcome["state"] not in ("ok", "differing", "archived") else ""
     return store.shown({"outcomes": outcomes})  # type: ignore[no-any-return]
 
 
-def _one(store: _Store, directory: int, job: Job, part_size: int, seconds: float) -> dict[str, str]:
+def _one(store: _Store, directory: int, job: Job | Leftover, part_size: int, seconds: float) -> dict[str, str]:
+    if isinstance(job, Leftover):
+        return _tried(store, lambda: store.remove(job), seconds)
     try:
         fd = _opened(directory, job)
     except OSError as error:
         return _outcome("skipped", "ok", f"the archive cannot be read: {error.strerror}")
     try:
-        return _outcome("done", "ok", within(lambda: store.do(job, fd, part_size), seconds, store.late(seconds)))
-    except DiffersError as error:
-        return _outcome("failed", "differing", str(error))
+        return _tried(store, lambda: store.do(job, fd, part_size), seconds)
+    finally:
+        os.close(fd)
+
+
+def _tried(store: _Store, work: Callable[[], str], seconds: float) -> dict[str, str]:
+    try:
+        return _outcome("done", "ok", within(work, seconds, store.late(seconds)))
+    except DiffersError:
+        return _outcome("failed", "differing", "")
+    except ChangedError as error:
+        return _outcome("skipped", "ok", str(error))
     except Exception as error:  # noqa: BLE001  whatever a library raises is a state
         why = store.explained(error)
         if why.state == "archived":
             return _outcome("skipped", why.state, f"{why.state}: {store.step}: {why.reason}")
         return _outcome("failed", why.state, f"{why.state}: {store.step}: {why.reason}")
-    finally:
-        os.close(fd)
 
 
 def _outcome(result: str, state: str, said: str) -> dict[str, str]:
@@ -135,8 +156,9 @@ def _opened(directory: int, job: Job) -> int:
 class _Store:
     """A bucket, and what begins the names of copies in it."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, root: Root | None = None) -> None:
         self._settings = settings
+        self._root = root
         self._hidden = settings.hidden()
         self._s3: Any = None
         self._status = 0
@@ -170,10 +192,12 @@ class _Store:
         for name in names:
             copy, mark = listed.get(name), listed.get(name + _MARK)
             if copy:
-                is_marked = mark is not None and mark["LastModified"] >= copy["LastModified"]
-                found[name] = {"bytes": copy["Size"], "marked": "", "archived": False}
+                found[name] = {"bytes": copy["Size"], "mark": "", "marked": "", "archived": False}
+                if mark is None:
+                    continue
                 try:
-                    found[name]["marked"] = self._marked(name) if is_marked else ""
+                    found[name]["mark"] = said = self._marked(name)
+                    found[name]["marked"] = said if mark["LastModified"] >= copy["LastModified"] else ""
                 except ClientError as error:
                     if self.explained(error).state != "archived":
                         raise
@@ -219,20 +243,35 @@ class _Store:
         """Whether the archive was created in the store; not where an object of this name came first."""
         self.step = "put"
         about = {**self._at(job.name), "ContentType": "application/octet-stream", "Metadata": {"sha256": job.sha256}}
+        sha256 = hashlib.sha256()
         if job.size <= part_size:
-            body = _body(_piece(job, fd, 0, part_size))
-            return self._create(lambda: self._s3.put_object(**about, **body))
-        self._drop_unfinished(job.name)
+            data = _piece(job, fd, 0, part_size, sha256)
+            _require_whole(job, sha256)
+            return self._create(lambda: self._s3.put_object(**about, **_body(data)))
         upload = {**self._at(job.name), "UploadId": self._s3.create_multipart_upload(**about)["UploadId"]}
         self._unfinished = upload
+        self._note(upload["UploadId"], Upload(self._settings.destination, job.name))
         size, parts = max(part_size, -(-job.size // _PARTS_MAX)), []
         for number, start in enumerate(range(0, job.size, size), 1):
-            said = self._s3.upload_part(**upload, PartNumber=number, **_body(_piece(job, fd, start, size)))
+            said = self._s3.upload_part(**upload, PartNumber=number, **_body(_piece(job, fd, start, size, sha256)))
             parts.append({"PartNumber": number, "ETag": said["ETag"]})
+        _require_whole(job, sha256)
         created = self._create(lambda: self._s3.complete_multipart_upload(**upload, MultipartUpload={"Parts": parts}))
         if created:
             self._unfinished = None
+            self._note(upload["UploadId"], None)
         return created
+
+    def _note(self, upload: str, begun: Upload | None) -> None:
+        """Keep that an upload was begun, or that it ended, so that whoever comes after a kill can remove it."""
+        if self._root is None:
+            return
+        register = read_register(self._root)
+        if begun:
+            register.uploads[upload] = begun
+        else:
+            register.uploads.pop(upload, None)
+        write_register(self._root, register)
 
     def _create(self, write: Callable[[], Any]) -> bool:
         """Write where there is nothing; what came meanwhile stays, and is compared as ours would be."""
@@ -263,18 +302,23 @@ class _Store:
                 sha256.update(data)
                 size += len(data)
         if (size, sha256.hexdigest()) != (job.size, job.sha256):
-            raise DiffersError(OTHER_CONTENT)
+            raise DiffersError
 
-    def _drop_unfinished(self, name: str) -> None:
-        """What a killed run had begun to upload. Not every store tells, and nobody need be allowed to ask."""
+    def remove(self, leftover: Leftover) -> str:
+        """Remove an upload that a run before began; what came of it, for people."""
         from botocore.exceptions import ClientError
 
-        key = self._at(name)["Key"]
-        with contextlib.suppress(ClientError):
-            said = self._s3.list_multipart_uploads(Bucket=self._settings.bucket, Prefix=key)
-            for upload in said.get("Uploads", []):
-                if upload["Key"] == key:
-                    self._s3.abort_multipart_upload(**self._at(name), UploadId=upload["UploadId"])
+        self._connect()
+        self.step = "delete"
+        said = "removed, with the parts that were sent"
+        try:
+            self._s3.abort_multipart_upload(**self._at(leftover.name), UploadId=leftover.upload)
+        except ClientError as error:
+            if error.response.get("Error", {}).get("Code") != "NoSuchUpload":
+                raise
+            said = "the store has it no more"
+        self._note(leftover.upload, None)
+        return said
 
     def abort(self) -> str:
         """Remove an upload that was begun and not ended; empty, or what people should know where that fails."""
@@ -285,6 +329,7 @@ class _Store:
             within(lambda: self._s3.abort_multipart_upload(**upload), _ABORT_S / 2, self.late(_ABORT_S / 2))
         except Exception as error:  # noqa: BLE001  whatever a library raises
             return f"; the parts that were sent stay in the store until the next run ({self.explained(error).state})"
+        self._note(upload["UploadId"], None)
         return ""
 
     # boto3
@@ -322,8 +367,15 @@ def _body(data: bytes) -> dict[str, Any]:
     return {"Body": data, "ContentMD5": base64.b64encode(md5).decode()}
 
 
-def _piece(job: Job, fd: int, start: int, size: int) -> bytes:
+def _piece(job: Job, fd: int, start: int, size: int, sha256: Any) -> bytes:
     data = os.pread(fd, size, start)
     if len(data) != min(size, job.size - start):
-        raise DiffersError("the archive was changed while it was read: nothing of it is in the store")
+        raise ChangedError(_CHANGED)
+    sha256.update(data)
     return data
+
+
+def _require_whole(job: Job, sha256: Any) -> None:
+    """What is sent is what was looked at, and proved to be whole."""
+    if sha256.hexdigest() != job.sha256:
+        raise ChangedError(_CHANGED)

@@ -6,13 +6,21 @@
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import json
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from ..errors import MediaOpsError
 from ..shapes import json_object
+from ..state import directory
+from ..system.tree import opened_option
+
+JOURNAL = "journal"
+JOURNAL_MAX = 1 << 22
 
 
 class Identity(NamedTuple):
@@ -28,35 +36,84 @@ class Identity(NamedTuple):
         return cls(facts.st_ino, facts.st_size, facts.st_mtime_ns)
 
 
+def own_name(log_dir: str, what: str) -> str:
+    """The name of a file in the archive directory that is about one log directory: others may share the archives'."""
+    return f".archived_logs.{hashlib.sha256(os.fsencode(os.path.normpath(log_dir))).hexdigest()[:8]}.{what}"
+
+
+def archived_logs(log_dir: str, archive_dir: str) -> frozenset[Identity]:
+    """The logs of a directory that an archive holds, and that still are to be deleted.
+
+    Raises:
+        MediaOpsError: that cannot be told.
+    """
+    with opened_option("archived_in", archive_dir) as archives:
+        name = own_name(log_dir, JOURNAL)
+        path = f"{archives.path}/{name}"
+        with directory.failing(f"cannot read {path}, which says what is archived already"):
+            data = directory.read_if_there(archives.fd, name, JOURNAL_MAX)
+        found: set[Identity] = set()
+        for journal in journals_from_bytes(data or b"", path):
+            with contextlib.suppress(OSError):  # without its archive it proves nothing
+                if journal.is_of(os.stat(journal.archive, dir_fd=archives.fd, follow_symlinks=False)):
+                    found.update(journal.files)
+    return frozenset(found)
+
+
 @dataclass
 class Journal:
-    """What stands in an archive and is to be deleted, by identity, with the hash of the content."""
+    """What stands in an archive and is to be deleted, by identity, with the hash of the content.
+
+    Attributes:
+        kept: whether a run tried to delete it, and could not.
+    """
 
     archive: str
     archive_inode: int
     archive_size: int
     files: dict[Identity, str] = field(default_factory=dict)
+    kept: bool = False
 
-    def to_bytes(self) -> bytes:
-        """As it is kept."""
-        files = [[*identity, sha256] for identity, sha256 in self.files.items()]
-        document = {"archive": self.archive, "inode": self.archive_inode, "size": self.archive_size, "files": files}
-        return json.dumps(document).encode() + b"\n"
+    def is_of(self, facts: os.stat_result) -> bool:
+        """Whether a file that was looked at is the archive; one that got its name may have been put back since."""
+        return facts.st_size == self.archive_size and (self.kept or facts.st_ino == self.archive_inode)
 
-    @classmethod
-    def from_bytes(cls, data: bytes, path: str) -> Journal | None:
-        """As it was kept; None where there is none."""
-        if not data:
-            return None
-        try:
-            document = json_object(data)
-            files = {Identity(*map(int, row[:3])): str(row[3]) for row in document["files"]}
-            return cls(str(document["archive"]), int(document["inode"]), int(document["size"]), files)
-        except (ValueError, TypeError, KeyError, IndexError) as error:
-            raise MediaOpsError(
-                f"{path} says which logs are archived already, and cannot be read: look into it, and delete it "
-                "once no log stands both in the log directory and in an archive"
-            ) from error
+
+def journals_to_bytes(journals: Sequence[Journal]) -> bytes:
+    """As they are kept."""
+    rows = [
+        {
+            "archive": one.archive,
+            "inode": one.archive_inode,
+            "size": one.archive_size,
+            "kept": one.kept,
+            "files": [[*identity, sha256] for identity, sha256 in one.files.items()],
+        }
+        for one in journals
+    ]
+    return json.dumps({"archives": rows}).encode() + b"\n"
+
+
+def journals_from_bytes(data: bytes, path: str) -> list[Journal]:
+    """As they were kept, oldest first; empty where there are none."""
+    if not data:
+        return []
+    try:
+        return [
+            Journal(
+                str(row["archive"]),
+                int(row["inode"]),
+                int(row["size"]),
+                {Identity(*map(int, file[:3])): str(file[3]) for file in row["files"]},
+                bool(row["kept"]),
+            )
+            for row in json_object(data)["archives"]
+        ]
+    except (ValueError, TypeError, KeyError, IndexError) as error:
+        raise MediaOpsError(
+            f"{path} says which logs are archived already, and cannot be read: look into it, and delete it "
+            "once no log stands both in the log directory and in an archive"
+        ) from error
 
 
 @dataclass

@@ -6,7 +6,8 @@
 
 The order is what guarantees it. The archive is written under a temporary name, brought to the disk, read back and
 compared; a journal then says which files are in which archive; the archive gets its name; only then do the files go,
-and the journal last. A run that finds a journal finishes what it says, if the archive got its name, else forgets it.
+and the journal last. A run that finds a journal finishes what it says: it gives the archive its name if only that is
+lacking, and deletes the files. What cannot be deleted stays in the journal, so that no other archive is made of it.
 """
 
 from __future__ import annotations
@@ -33,11 +34,10 @@ from ..redact import Redactor
 from ..rotated import PACKED, rotated
 from ..shapes import one_line
 from ..state import directory
-from ..system.open_files import OpenFiles, claimed, lease, leased
+from ..system.open_files import OpenFiles, lease, leased
 from ..system.tree import Root, locked, opened_option
 from ..times import utc_now
 from .archive import (
-    ARCHIVE_NAME,
     Member,
     Source,
     archive_name,
@@ -48,9 +48,21 @@ from .archive import (
     verify_archive,
     write_archive,
 )
-from .journal import Expired, Identity, Journal, Memory
+from .expiry import Expiry, Terms
+from .journal import (
+    JOURNAL,
+    JOURNAL_MAX,
+    Expired,
+    Identity,
+    Journal,
+    Memory,
+    journals_from_bytes,
+    journals_to_bytes,
+    own_name,
+)
 from .live import is_rotated, may_take_a_log, rotated_from, written_to
 from .redacted import can_be_read, plain_name, redacted
+from .register import REGISTER, Made, Register, read_register, write_register
 from .rotation import rotation
 
 _ASIDE = re.compile(r"\.(.+)\.archived-[0-9]+")
@@ -68,11 +80,11 @@ _SAID = {
     "unproven": "nobody can say whether a process has it open: there is no lease, and not all of /proc could be read",
 }
 _NEW = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-_JOURNAL_MAX = 1 << 22
 _REMEMBERED_MAX = 10_000
-_DAY_0 = date(1970, 1, 1)
 _MEMBER_OVERHEAD = 2048
 _UNPACKED = 12  # by what logs of text grow, rather too much
+_RATIOS = 8
+_RATIO_MARGIN = 1.5  # beyond the worst that earlier archives took: no two weeks have the same lines
 
 
 @dataclass
@@ -110,7 +122,9 @@ class Seen:
 
     Attributes:
         logs: to be archived.
-        archived: what the journal of a killed run has.
+        journals: of archives that a run before could not finish.
+        archived: logs that these have.
+        unnamed: that of them whose archive was packed and compared, and did not get its name.
         twins: logs that also stand among ``logs``, compressed.
         known: compressed logs whose lines an archive holds already.
     """
@@ -120,9 +134,8 @@ class Seen:
     archived: list[Log] = field(default_factory=list)
     twins: list[Log] = field(default_factory=list)
     known: list[Log] = field(default_factory=list)
-    journal: Journal | None = None
-    expired: list[Expired] = field(default_factory=list)
-    disagreeing: list[str] = field(default_factory=list)
+    journals: list[Journal] = field(default_factory=list)
+    unnamed: Journal | None = None
     writers: dict[str, str] = field(default_factory=dict)
 
 
@@ -132,7 +145,7 @@ class Settings:
 
     patterns: Sequence[str]
     limits: Sequence[Mapping[str, Any]]
-    keep_days: int
+    terms: Terms
     expected_ratio: float
     day: date
     compression: str
@@ -160,13 +173,15 @@ def log_archive(params: Mapping[str, Any], *, check_mode: bool, redactor: Redact
                 # One run at a time in either directory; disk_cleanup leaves a locked one alone.
                 for root in {root.path: root for root in (logs, archives)}.values():
                     locks.enter_context(locked(root))
-                run.drop_temporaries()
             return run.work(check_mode=check_mode)
 
 
 def _settings(params: Mapping[str, Any], redactor: Redactor | None) -> Settings:
     if params["keep_days"] < 1:
         raise OptionError("keep_days", params["keep_days"], "must be 1 or more")
+    most = params["held_max_percent"]
+    if most is not None and not 0 < most <= 100:
+        raise OptionError("held_max_percent", most, "must be more than 0, and 100 at most")
     if not 0 < params["expected_ratio"] <= 1:
         raise OptionError("expected_ratio", params["expected_ratio"], "must be more than 0, and 1 at most")
     for pattern in params["patterns"] or [""]:
@@ -179,7 +194,7 @@ def _settings(params: Mapping[str, Any], redactor: Redactor | None) -> Settings:
     return Settings(
         patterns=params["patterns"],
         limits=params["limits"],
-        keep_days=params["keep_days"],
+        terms=Terms(params["keep_days"], params["copied_to"] or "", most),
         expected_ratio=params["expected_ratio"],
         day=_day(params["date"]),
         compression=compression_of(params["compression"]),
@@ -205,17 +220,16 @@ class _Run:
         self._logs = logs
         self._archives = archives
         self._seen = Seen()
-        # Runs over other log directories may share the archive directory.
-        own = hashlib.sha256(os.fsencode(logs.path)).hexdigest()[:8]
-        self._journal_name = f".archived_logs.{own}.journal"
-        self._temp_name = f".archived_logs.{own}.tmp"
-        self._memory_name = f".archived_logs.{own}.compressed"
+        self._journal_name, self._temp_name, self._memory_name = (
+            own_name(logs.path, what) for what in (JOURNAL, "tmp", "compressed")
+        )
         self._memory = Memory()
         self._remember: set[str] = set()
-        self._kept_archives: list[dict[str, str]] = []
+        self._undeletable: set[Identity] = set()
+        self._register = Register()
+        self._left: list[str] = []
         self._archive: dict[str, Any] | None = None
         self._removed: list[int] = []
-        self._gone: list[str] = []
         self._processes: OpenFiles | None = None
         self._deadline = Deadline(seconds_for(0))
 
@@ -224,26 +238,22 @@ class _Run:
         for log in seen.logs + seen.archived + seen.twins + seen.known:
             log.close()
 
-    def drop_temporaries(self) -> None:
-        """What a killed run had begun; none is at work now, as the directories are locked."""
-        for name in os.listdir(self._archives.fd):
-            begun = (f".{self._journal_name}.", f".{self._memory_name}.")
-            if name == self._temp_name or (name.startswith(begun) and name.endswith(".tmp")):
-                os.unlink(name, dir_fd=self._archives.fd)
-
     def work(self, *, check_mode: bool) -> dict[str, Any]:
         seen = self._seen
+        self._look_at_earlier(check_mode=check_mode)
         self._look()
+        needed = {journal.archive for journal in seen.journals if journal.kept}
+        expiry = Expiry(self._archives, self._settings.terms, utc_now().date(), self._register, needed)
         self._deadline = Deadline(
             seconds_for(sum(data_size(log.fd, log.identity.size) for log in seen.logs + seen.archived))
         )
         state = rotation(self._logs.fd, self._settings.patterns, self._settings.limits, seen.writers)
-        plan = make_plan(seen, self._logs.path, self._archives.path, self._settings.compression)
+        plan = make_plan(seen, expiry.due, self._logs.path, self._archives.path, self._settings.compression)
         require_hash(plan, self._settings.plan_hash)
-        space = self._space()
+        space = self._space(sum(archive.size for archive in expiry.due))
         if not check_mode:
             for action in plan:
-                self._carry_out(action)
+                self._carry_out(action, expiry)
         return {
             "changed": bool(plan) if check_mode else any(action["result"] == "done" for action in plan),
             "plan": plan,
@@ -251,24 +261,55 @@ class _Run:
             "archive": self._archive,
             "removed": {"files": len(self._removed), "bytes": sum(self._removed)},
             "skipped_files": seen.skipped,
-            "expired": {"removed": self._gone, "disagreeing": seen.disagreeing, "kept": self._kept_archives},
+            "left": self._left,
+            "expired": expiry.result(),
             "space": space,
             "rotation": state,
         }
 
     # Looking
 
-    def _look(self) -> None:
+    def _look_at_earlier(self, *, check_mode: bool) -> None:
+        """What earlier runs left: their journal, and what they were at when they were cut off."""
         seen = self._seen
         with directory.failing(f"cannot read {self._journal_path}, which says what is archived already"):
-            data = directory.read_if_there(self._archives.fd, self._journal_name, _JOURNAL_MAX)
-        journal = Journal.from_bytes(data or b"", self._journal_path)
-        if journal and self._is_there(journal):
-            seen.journal = journal
+            data = directory.read_if_there(self._archives.fd, self._journal_name, JOURNAL_MAX)
+        begun = self._facts(self._temp_name)
+        for journal in journals_from_bytes(data or b"", self._journal_path):
+            facts = self._facts(journal.archive)
+            if facts and journal.is_of(facts):
+                seen.journals.append(journal)
+            elif begun and not journal.kept and journal.is_of(begun):
+                seen.unnamed = journal
+                seen.journals.append(journal)
+        if seen.unnamed:
+            self._left.append(f"{seen.unnamed.archive} was packed and compared, and lacked its name: it is taken up")
+        elif begun:
+            self._left.append(f"an archive of {begun.st_size} bytes that was not packed to its end: it is removed")
+        if not check_mode:
+            self._drop_temporaries()
         memory_path = f"{self._archives.path}/{self._memory_name}"
         with directory.failing(f"cannot read {memory_path}, which says what is archived already"):
-            data = directory.read_if_there(self._archives.fd, self._memory_name, _JOURNAL_MAX)
+            data = directory.read_if_there(self._archives.fd, self._memory_name, JOURNAL_MAX)
         self._memory = Memory.from_bytes(data or b"", memory_path)
+        self._register = read_register(self._archives)
+
+    def _facts(self, name: str) -> os.stat_result | None:
+        try:
+            return os.stat(name, dir_fd=self._archives.fd, follow_symlinks=False)
+        except FileNotFoundError:
+            return None
+
+    def _drop_temporaries(self) -> None:
+        """What a killed run had begun; none is at work now, as the directories are locked."""
+        for name in os.listdir(self._archives.fd):
+            begun = tuple(f".{what}." for what in (self._journal_name, self._memory_name, REGISTER))
+            is_temp = name == self._temp_name and not self._seen.unnamed
+            if is_temp or (name.startswith(begun) and name.endswith(".tmp")):
+                os.unlink(name, dir_fd=self._archives.fd)
+
+    def _look(self) -> None:
+        seen = self._seen
         known: set[int] = set()
         names = sorted(os.listdir(self._logs.fd))
         origins = rotated_from(names)
@@ -284,19 +325,14 @@ class _Run:
                 self._take(name, known)
         self._look_for_twins({_plain(name) for name in names})
         seen.logs.sort(key=lambda log: (log.identity.mtime_ns, log.name))
-        self._look_at_archives()
+        for journal in seen.journals:
+            found = sum(log.identity in journal.files for log in seen.archived)
+            if found and not journal.kept:
+                self._left.append(f"{found} logs that {journal.archive} holds, and that were still to be deleted")
 
     @property
     def _journal_path(self) -> str:
         return f"{self._archives.path}/{self._journal_name}"
-
-    def _is_there(self, journal: Journal) -> bool:
-        """Whether the archive of a journal got its name; if not, its run was killed before anything was deleted."""
-        try:
-            facts = os.stat(journal.archive, dir_fd=self._archives.fd, follow_symlinks=False)
-        except FileNotFoundError:
-            return False
-        return (facts.st_ino, facts.st_size) == (journal.archive_inode, journal.archive_size)
 
     def _is_rotated(self, name: str) -> bool:
         plain = _plain(name)
@@ -332,7 +368,7 @@ class _Run:
             return
         known.add(facts.st_ino)
         log = Log(name, fd, Identity.of(facts), is_leased)
-        is_archived = seen.journal is not None and log.identity in seen.journal.files
+        is_archived = any(log.identity in journal.files for journal in seen.journals)
         (seen.archived if is_archived else seen.logs).append(log)
 
     def _look_for_twins(self, names: set[str]) -> None:
@@ -362,7 +398,7 @@ class _Run:
         if packed is not None and packed in seen.logs and self._unpacked(packed) == log.sha256:
             log.twin_of = packed
             seen.logs.remove(log)
-            (seen.archived if log.sha256 in archived else seen.twins).append(log)
+            (seen.known if log.sha256 in archived else seen.twins).append(log)
             return
         self._leave(log, "twin", f"{one_line(name, 80)} is being made of it, or does not hold the same")
         if packed is not None and packed in seen.logs:
@@ -396,7 +432,7 @@ class _Run:
 
     def _archived_hashes(self) -> set[str]:
         """Of logs that an archive holds, and that may turn up once more."""
-        return {*self._memory.days, *(self._seen.journal.files.values() if self._seen.journal else ())}
+        return {*self._memory.days, *(sha256 for one in self._seen.journals for sha256 in one.files.values())}
 
     @staticmethod
     def _enough(log: Log) -> Deadline:
@@ -421,29 +457,17 @@ class _Run:
             self._processes = OpenFiles({self._logs.device, self._archives.device})
         return self._processes
 
-    def _look_at_archives(self) -> None:
-        seen, today = self._seen, utc_now().date()
-        for name in sorted(os.listdir(self._archives.fd)):
-            found = ARCHIVE_NAME.fullmatch(name)
-            facts = os.stat(name, dir_fd=self._archives.fd, follow_symlinks=False) if found else None
-            if not found or not facts or not stat.S_ISREG(facts.st_mode):
-                continue
-            # By the younger of its dates: what was copied back, or put here with its date, is as young as its arrival.
-            since = max(facts.st_mtime_ns, facts.st_ctime_ns) // (86400 * 10**9)
-            ages = [_age(found.group(1), today), (today - _DAY_0).days - since]
-            old = [age is not None and age > self._settings.keep_days for age in ages]
-            if all(old):
-                seen.expired.append(Expired.of(name, facts))
-            elif any(old):
-                seen.disagreeing.append(name)
+    def _ratio(self) -> float:
+        """What part of its size text may take in the archive, by what earlier ones took."""
+        made = [one.ratio for _name, one in sorted(self._register.archives.items())]
+        ratios = [ratio for ratio in made if ratio is not None][-_RATIOS:]
+        return min(1.0, max(ratios) * _RATIO_MARGIN) if ratios else self._settings.expected_ratio
 
-    def _space(self) -> dict[str, Any]:
+    def _space(self, freed: int) -> dict[str, Any]:
         """What an archive may take, and what there is for it; too little of it ends the run before anything is done."""
+        ratio = self._ratio()
         needed = sum(
-            math.ceil(
-                data_size(log.fd, log.identity.size) * (1 if _is_packed(log.name) else self._settings.expected_ratio)
-            )
-            + _MEMBER_OVERHEAD
+            math.ceil(data_size(log.fd, log.identity.size) * (1 if _is_packed(log.name) else ratio)) + _MEMBER_OVERHEAD
             for log in self._seen.logs
         )
         if self._settings.redactor is not None:
@@ -451,81 +475,58 @@ class _Run:
             sizes = (log.identity.size * (_UNPACKED if _is_packed(log.name) else 1) for log in self._seen.logs)
             needed += max(sizes, default=0)
         figures = self._archives.statvfs()
-        free = figures.f_bavail * figures.f_frsize + sum(archive.size for archive in self._seen.expired)
+        free = figures.f_bavail * figures.f_frsize + freed
         if needed > free:
             raise MediaOpsError(
                 f"the archive may need {needed} bytes, and {self._archives.path} has {free}: nothing was done",
                 needed_bytes=needed,
                 free_bytes=free,
             )
-        return {"needed_bytes": needed, "free_bytes": free}
+        return {"needed_bytes": needed, "free_bytes": free, "ratio": round(ratio, 4)}
 
     # Acting
 
-    def _carry_out(self, action: Action) -> None:
-        work = {"finish": self._finish, "known": self._drop, "expire": self._expire, "archive": self._make}
+    def _carry_out(self, action: Action, expiry: Expiry) -> None:
+        work = {
+            "finish": self._finish,
+            "known": self._drop,
+            "expire": lambda: expiry.delete(self._open_files),
+            "archive": self._make,
+        }
         action["msg"], done = work[action["stable"]["kind"]]()
         action["result"] = "done" if done else "skipped"
 
     def _finish(self) -> tuple[str, bool]:
-        """Delete what a killed run had archived, after comparing it once more."""
-        journal = self._seen.journal
-        if journal is None:
-            return "nothing left to finish", False
-        for log in self._seen.archived:
-            if hashed(log.fd, self._deadline)[1] in (journal.files.get(log.identity), log.sha256):
-                self._remove(log)
-            else:
-                self._skip(log.name, "changed")
-        if any(_is_packed(name) for name in self._seen.writers):
+        """Delete what is archived, and stands here still, after comparing it once more."""
+        seen, before = self._seen, len(self._removed)
+        if seen.unnamed:
+            with directory.failing(f"cannot give {seen.unnamed.archive} its name; all logs are kept"):
+                self._name(seen.unnamed)
+        if any(_is_packed(name) for name in seen.writers):
             # Somebody compresses a log right now: it may be one of these.
-            self._remember.update(journal.files.values())
+            self._remember.update(self._archived_hashes())
+        for journal in seen.journals:
+            for log in [log for log in seen.archived if log.identity in journal.files]:
+                log.sha256 = journal.files[log.identity]
+                if hashed(log.fd, self._deadline)[1] == log.sha256:
+                    self._remove(log, journal.archive)
+                else:
+                    self._skip(log.name, "changed")
         self._forget()
-        return f"{len(self._removed)} logs deleted that {journal.archive} holds", True
+        removed = len(self._removed) - before
+        return f"{removed} of {len(seen.archived)} logs deleted that archives hold", bool(removed or seen.unnamed)
 
     def _drop(self) -> tuple[str, bool]:
         """Delete what somebody compressed while it was archived: its lines are in an archive."""
         before = len(self._removed)
         for log in self._seen.known:
+            log.sha256 = log.sha256 or self._unpacked(log)
             self._remove(log)
-        return f"{len(self._removed) - before} compressed logs deleted that an archive holds", len(
-            self._removed
-        ) > before
-
-    def _expire(self) -> tuple[str, bool]:
-        for archive in self._seen.expired:
-            why, said = self._expire_one(archive)
-            if why:
-                text = one_line(said or _SAID.get(why, why), 300)
-                self._kept_archives.append({"archive": archive.name, "reason": why, "msg": text})
-            else:
-                self._gone.append(archive.name)
-        os.fsync(self._archives.fd)
-        kept = "".join(f"; {kept['archive']} stays: {kept['msg']}" for kept in self._kept_archives[:1])
-        return f"{len(self._gone)} archives deleted{kept}", bool(self._gone)
-
-    def _expire_one(self, archive: Expired) -> tuple[str, str]:
-        """Delete an archive that nobody has open; else why it stays, and the same for people."""
-        open_files = self._open_files()
-        try:
-            facts = os.stat(archive.name, dir_fd=self._archives.fd, follow_symlinks=False)
-            if Expired.of(archive.name, facts) != archive:
-                return "changed", ""
-            with claimed(self._archives.fd, archive.name, facts, open_files) as (fd, why):
-                if why:
-                    return why, open_files.says(facts, why)
-                if fd is not None and not leased(fd, fcntl.F_WRLCK):
-                    return "open", "a process wants to open it"
-                os.unlink(archive.name, dir_fd=self._archives.fd)
-        except FileNotFoundError:
-            return "gone", ""
-        except OSError as error:
-            return "denied", one_line(error.strerror)
-        return "", ""
+        removed = len(self._removed) - before
+        return f"{removed} compressed logs deleted that an archive holds", bool(removed)
 
     def _make(self) -> tuple[str, bool]:
         """Write, compare, name; then delete the files."""
-        self._forget()
         name = self._free_name()
         with self._temp() as temp:
             logs, members = self._write(temp)
@@ -540,29 +541,46 @@ class _Run:
             )
             twins = [twin for twin in self._seen.twins if twin.twin_of in logs]
             files.update({twin.identity: twin.sha256 for twin in twins})
+            packed = sum(member.size for member in members if _is_packed(member.name))
+            plain = sum(member.size for member in members) - packed
+            self._register.archives[name] = Made(facts.st_size, hashed(temp, self._deadline)[1], plain, packed)
+            self._register.forget_gone(os.listdir(self._archives.fd), utc_now().date(), self._settings.terms.keep_days)
+            write_register(self._archives, self._register)
             journal = Journal(name, facts.st_ino, facts.st_size, files)
-            directory.replace_file(self._archives.fd, self._journal_name, journal.to_bytes(), 0o600, self._journal_path)
-            os.rename(self._temp_name, name, src_dir_fd=self._archives.fd, dst_dir_fd=self._archives.fd)
-            os.fsync(self._archives.fd)
+            self._seen.journals.append(journal)
+            self._write_journals()
+            self._name(journal)
         self._archive = {
             "path": f"{self._archives.path}/{name}",
             "bytes": facts.st_size,
             "members": len(members),
-            "source_bytes": sum(member.size for member in members),
+            "source_bytes": plain + packed,
             "compression": self._settings.compression,
         }
         before = len(self._removed)
         for log in logs + twins:
             log.sha256 = files[log.identity]
-            self._remove(log)
+            self._remove(log, name)
         self._forget()
         removed = len(self._removed) - before
         return f"{len(members)} logs in {name}, compared with the files, of which {removed} are deleted", True
+
+    def _name(self, journal: Journal) -> None:
+        """Give an archive that the journal knows its name."""
+        if self._facts(journal.archive):
+            raise MediaOpsError(
+                f"{self._archives.path}/{journal.archive} is there already, and is not what {self._temp_name} beside "
+                "it was to become: look at both, and move one away. All logs are kept"
+            )
+        os.rename(self._temp_name, journal.archive, src_dir_fd=self._archives.fd, dst_dir_fd=self._archives.fd)
+        os.fsync(self._archives.fd)
 
     def _free_name(self) -> str:
         """A name for the archive that no other has, with a number where the day has one already."""
         for number in range(1, 1000):
             name = archive_name(self._settings.day, number, self._settings.compression)
+            if name in self._register.archives:  # of a run over other logs that was cut off before its name
+                continue
             try:
                 facts = os.stat(name, dir_fd=self._archives.fd, follow_symlinks=False)
             except FileNotFoundError:
@@ -618,8 +636,8 @@ class _Run:
             with redacted(source, self._settings.redactor, self._archives.fd, self._deadline) as clean:
                 yield clean
 
-    def _remove(self, log: Log) -> None:
-        """Delete a log by the name that it has now, which a rotation may change at any moment.
+    def _remove(self, log: Log, archive: str = "an archive") -> None:
+        """Delete a log that an archive holds by the name that it has now, which a rotation may change at any moment.
 
         It is first renamed to what no rotation touches, then looked at; what was caught in its place goes back.
         """
@@ -643,10 +661,18 @@ class _Run:
                 return
             os.unlink(aside, dir_fd=directory)
         except OSError as error:
-            reason = "gone" if error.errno == errno.ENOENT else one_line(error.strerror)
             if log.sha256:
                 self._remember.add(log.sha256)
-            self._skip(log.name, reason)
+            if error.errno == errno.ENOENT:
+                self._skip(log.name, "gone")
+                return
+            self._undeletable.add(log.identity)
+            self._skip(
+                log.name,
+                "undeletable",
+                f"{archive} holds it, and it cannot be deleted ({one_line(error.strerror)}): it is not archived again; "
+                f"let this user delete in {self._logs.path}, or delete it by hand",
+            )
             return
         self._removed.append(log.identity.size)
 
@@ -674,32 +700,46 @@ class _Run:
         return ""
 
     def _forget(self) -> None:
-        """The journal has done its service once the deletions are on the disk."""
+        """The journal has done its service once the deletions are on the disk, but for what could not be deleted."""
         os.fsync(self._logs.fd)
         if self._remember:
             today = f"{utc_now():%Y%m%d}"
             days = {**self._memory.days, **dict.fromkeys(sorted(self._remember), today)}
-            oldest = f"{utc_now() - timedelta(days=self._settings.keep_days):%Y%m%d}"
+            oldest = f"{utc_now() - timedelta(days=self._settings.terms.keep_days):%Y%m%d}"
             kept = [(sha256, day) for sha256, day in days.items() if day >= oldest][-_REMEMBERED_MAX:]
             self._memory = Memory(dict(kept))
             path = f"{self._archives.path}/{self._memory_name}"
             directory.replace_file(self._archives.fd, self._memory_name, self._memory.to_bytes(), 0o600, path)
+        for journal in self._seen.journals:
+            journal.files = {file: journal.files[file] for file in journal.files if file in self._undeletable}
+            journal.kept = True
+        self._seen.journals = [journal for journal in self._seen.journals if journal.files]
+        if self._seen.journals:
+            self._write_journals()
+            return
         with contextlib.suppress(FileNotFoundError):
             os.unlink(self._journal_name, dir_fd=self._archives.fd)
             os.fsync(self._archives.fd)
 
+    def _write_journals(self) -> None:
+        data = journals_to_bytes(self._seen.journals)
+        directory.replace_file(self._archives.fd, self._journal_name, data, 0o600, self._journal_path)
 
-def make_plan(seen: Seen, log_dir: str, archive_dir: str, compression: str) -> list[Action]:
+
+def make_plan(seen: Seen, expired: Sequence[Expired], log_dir: str, archive_dir: str, compression: str) -> list[Action]:
     """What is to be done, in order: finish what a run left, drop old archives to make room, archive."""
     plan = []
-    if seen.journal:
+    if seen.journals:
+        names = [journal.archive for journal in seen.journals]
+        cut_off = not all(journal.kept for journal in seen.journals)
+        why = "was cut off before it had deleted them" if cut_off else "could not delete them"
         plan.append(
             planned(
                 "delete",
-                f"{len(seen.archived)} logs in {log_dir} that {seen.journal.archive} holds",
-                "a run before was ended between its archive and the deletion",
+                f"{len(seen.archived)} logs in {log_dir} that {', '.join(names)} holds",
+                f"a run before {why}",
                 ["WL-2"],
-                stable={"kind": "finish", "archive": seen.journal.archive, "files": _stable(seen.archived)},
+                stable={"kind": "finish", "archives": names, "files": _stable(seen.archived)},
             )
         )
     if seen.known:
@@ -712,14 +752,14 @@ def make_plan(seen: Seen, log_dir: str, archive_dir: str, compression: str) -> l
                 stable={"kind": "known", "files": _stable(seen.known)},
             )
         )
-    if seen.expired:
+    if expired:
         plan.append(
             planned(
                 "delete",
-                f"{len(seen.expired)} archives in {archive_dir}",
+                f"{len(expired)} archives in {archive_dir}",
                 "older than they are kept, by the day in their name and by their time",
                 ["WL-4"],
-                stable={"kind": "expire", "archives": [list(archive) for archive in seen.expired]},
+                stable={"kind": "expire", "archives": [list(archive) for archive in expired]},
             )
         )
     if seen.logs:
@@ -764,14 +804,6 @@ def _cut(name: str, length: int) -> str:
 
 def _is_packed(name: str) -> bool:
     return name.endswith(PACKED)
-
-
-def _age(day: str, today: date) -> int | None:
-    try:
-        made = datetime.strptime(day, "%Y%m%d").replace(tzinfo=timezone.utc).date()
-    except ValueError:
-        return None
-    return (today - made).days
 
 
 def _sources(logs: Sequence[Log], *, as_plain: bool = False) -> list[Source]:

@@ -22,7 +22,7 @@ from ..shapes import one_line
 from .kept import Results, work_of
 from .retention import Findings, lacking, limit_to, make_plan, parse_rules, totals
 from .roots import Look, Roots, with_mounts
-from .survey import Protected, Survey
+from .survey import Archived, Protected, Survey
 from .sweep import SAID, Listed, Sweep
 
 _SESSIONS_SHOWN = 50
@@ -37,13 +37,16 @@ class Mode:
     diff: bool = False
 
 
-def disk_cleanup(params: Mapping[str, Any], mode: Mode, ask: Callable[[], Protected]) -> dict[str, Any]:
+def disk_cleanup(
+    params: Mapping[str, Any], mode: Mode, ask: Callable[[], Protected], archived: Archived
+) -> dict[str, Any]:
     """The result of module disk_cleanup.
 
     Args:
         params: its options.
         mode: whether to plan only, and to list what goes.
         ask: tells whose files stay; asked once the rules are known to be right, and again before each rule deletes.
+        archived: tells which logs an archive holds, for rules that go by that.
     """
     deadline = deadline_of("disk_cleanup", params)
     require_clock(params)
@@ -58,7 +61,7 @@ def disk_cleanup(params: Mapping[str, Any], mode: Mode, ask: Callable[[], Protec
     try:
         listed = Listed(ask, params["overall_timeout"] if params["sessions_dir"] else 0.0)
         look = Look.now(roots)
-        survey = Survey(roots, listed.now, look, now_ns, deadline, results=results, work=work)
+        survey = Survey(roots, listed.now, look, now_ns, deadline, results=results, work=work, archived=archived)
         if params["target_free_percent"] is not None:
             for root, found in roots.by_file_system(survey.findings):
                 limit_to(found, lacking(root.statvfs(), params["target_free_percent"]))

@@ -48,6 +48,7 @@ def rule_spec() -> dict[str, Any]:
         "age_of": {"type": "str", "choices": ["change", "mtime"], "default": "change"},
         "min_size": {"type": "int", "default": 0},
         "prune_empty": {"type": "bool", "default": False},
+        "archived_in": {"type": "path"},
         "steps": {"type": "list", "elements": "str", "default": []},
     }
 
@@ -58,6 +59,7 @@ class Rule:
 
     Attributes:
         age_of: what the age is counted from, one of :data:`AGES`.
+        archived_in: where an archive must hold a file before it goes; empty where none need.
     """
 
     name: str
@@ -68,6 +70,7 @@ class Rule:
     min_size: int
     steps: tuple[str, ...]
     prune_empty: bool
+    archived_in: str
     names: re.Pattern[str] = field(repr=False, compare=False)
 
     def covers(self, directory: str) -> bool:
@@ -103,7 +106,8 @@ class Rule:
         """The rule in words."""
         size = f" and of {self.min_size} bytes or more" if self.min_size else ""
         by = " by mtime" if self.age_of == "mtime" else ""
-        return f"{', '.join(self.patterns)} older than {_duration(self.min_age)}{by}{size}"
+        archived = f", archived in {self.archived_in}" if self.archived_in else ""
+        return f"{', '.join(self.patterns)} older than {_duration(self.min_age)}{by}{size}{archived}"
 
 
 def _taken(facts: os.stat_result) -> int:
@@ -169,6 +173,7 @@ def _rule(given: Mapping[str, Any], homes: set[str], resolve: bool) -> Rule:
         min_size=given["min_size"],
         steps=tuple(given["steps"]),
         prune_empty=given["prune_empty"],
+        archived_in=given.get("archived_in") or "",
         names=re.compile("|".join(f"(?:{fnmatch.translate(pattern)})" for pattern in patterns)),
     )
 

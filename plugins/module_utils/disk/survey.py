@@ -12,9 +12,11 @@ import os
 import stat
 import sys
 import time
-from typing import NamedTuple, Protocol
+from collections.abc import Collection
+from typing import Callable, NamedTuple, Protocol
 
 from ..deadline import Deadline
+from ..errors import MediaOpsError
 from ..opener import kind_of
 from ..system.open_files import claimed
 from ..system.tree import Directory, Root, walk
@@ -41,6 +43,14 @@ class Protected(Protocol):
         """Why a file stays, by its name; else empty."""
 
 
+Archived = Callable[[str, str], Collection[tuple[int, int, int]]]
+"""Of a directory of logs and one of archives: which logs an archive holds, by inode, size and time of change in ns.
+
+Raises:
+    MediaOpsError: that cannot be told.
+"""
+
+
 class Survey:
     """What is due by each rule. A file that is due by several goes by the first of them."""
 
@@ -54,7 +64,10 @@ class Survey:
         *,
         results: Results,
         work: Work,
+        archived: Archived,
     ) -> None:
+        self._archived = archived
+        self._archives: dict[str, tuple[Collection[tuple[int, int, int]], str]] = {}
         self._deadline = deadline
         self._sessions = sessions
         self._results = results
@@ -126,6 +139,8 @@ class Survey:
             return
         found = self._by_rule[owner.name]
         reason, said = (verdict, "") if verdict else self._why_not(place, entry.name, facts)
+        if not reason and owner.archived_in:
+            reason, said = self._why_not_archived(owner, facts)
         if reason:
             found.skip(where, reason, said=said)
         else:
@@ -150,6 +165,20 @@ class Survey:
             return place.why_not, ""
         with claimed(place.directory.fd, name, facts, self._look.open_files) as (_fd, why):
             return why, self._look.open_files.says(facts, why)
+
+    def _why_not_archived(self, rule: Rule, facts: os.stat_result) -> tuple[str, str]:
+        """Why a log stays that its archive does not hold: it may have been rotated since, or been left out of it."""
+        if rule.name not in self._archives:
+            try:
+                self._archives[rule.name] = (self._archived(rule.root, rule.archived_in), "")
+            except MediaOpsError as error:
+                self._archives[rule.name] = ((), str(error))
+        archived, unknown = self._archives[rule.name]
+        if unknown:
+            return "unreadable", f"whether an archive holds it is not known: {unknown}"
+        if (facts.st_ino, facts.st_size, facts.st_mtime_ns) in archived:
+            return "", ""
+        return "not_archived", f"no archive in {rule.archived_in} holds it: the next one is to"
 
     def _stays(self, place: _Place, name: str) -> tuple[str, str]:
         """Why a file stays by whose it is, and the same for people; empty where it does not."""

@@ -55,6 +55,7 @@ SAID = {
     "moved": "the root was moved away, or something else is in its place",
     "no_date": "has a date that no clock can have given, before 1677 or after 2262",
     "no_regular_file": "is no regular file",
+    "not_archived": "no archive holds it",
     "read_only": "read-only file system",
     "result": "is a finished result",
     "session": "belongs to a session",

@@ -46,6 +46,10 @@ _ADVICE = {
     ),
     "throttled": "the store asks for fewer requests: lower the load or wait; a restart does not help",
     "read_only": "the store takes no writes: its operator must say why",
+    "dropped": (
+        "the connection broke off before the answer was whole: look at what stands in between (proxy, firewall, load "
+        "balancer, NAT), and whether the store was just restarted or is overloaded"
+    ),
     "server_error": "the store itself fails: look at its status, tell its operator; a restart here does not help",
     "invalid": "the answer is not that of an S3 store: check AWS_S3_ENDPOINT_URL, and what stands in between",
     "unknown": "the cause is not known",
@@ -230,13 +234,13 @@ def explain(
         ("refused", any(isinstance(cause, OSError) and cause.errno in _NO_WAY for cause in chain)),
         ("timeout", kinds & {"ReadTimeoutError", "ConnectTimeoutError", "TimeoutError", "timeout"}),
         ("refused", kinds & {"ProxyConnectionError", "EndpointConnectionError"}),
-        ("server_error", kinds & {"RemoteDisconnected", "ConnectionError"}),
+        ("dropped", kinds & {"RemoteDisconnected", "ConnectionError", "IncompleteRead", "IncompleteReadError"}),
         ("invalid", _first(chain, http.client.HTTPException, ValueError)),
-        ("server_error", kinds & {"ConnectionClosedError"}),
-        ("invalid", kinds & {"ResponseParserError", "HTTPClientError", "IncompleteReadError", "ChecksumError"}),
-        ("invalid", kinds & {"ResponseStreamingError", "FlexibleChecksumError", "HTTPError"}),
+        ("dropped", kinds & {"ConnectionClosedError", "ResponseStreamingError"}),
+        ("invalid", kinds & {"ResponseParserError", "HTTPClientError", "ChecksumError"}),
+        ("invalid", kinds & {"FlexibleChecksumError", "HTTPError"}),
     ):
-        if found and (state == "tls" or (step == "tls" and state == "server_error")):
+        if found and (state == "tls" or (step == "tls" and state == "dropped")):
             return fault("tls", f"{where}: {_tls_reason(chain)}", show=show)
         if found:
             return fault(state, shown, show=show)

@@ -80,6 +80,11 @@ class Settings:
     retries: int
     trouble: Fault | None = None
 
+    @property
+    def destination(self) -> str:
+        """Bucket and prefix, for people."""
+        return f"s3://{self.bucket}/{self.prefix}"
+
     def hidden(self) -> dict[str, str]:
         """Secrets, and what is shown in their place."""
         found: dict[str, str] = {}

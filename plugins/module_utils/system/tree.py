@@ -143,8 +143,9 @@ def locked(root: Root) -> Iterator[None]:
         try:
             held = _lock(root.fd)
         except OSError as error:
-            if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):
-                # Archiving is to help a full disk of logs; where none can be written, nobody changes anything.
+            if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS) or _is_others(root.fd, error):
+                # Archiving is to help a full disk of logs; where none can be written, nobody changes anything, and
+                # what this user may not change, it is not alone with either.
                 yield
                 return
             why = f"{root.path} cannot be locked: {LOCK}: {error.strerror}. Nothing was done"
@@ -161,6 +162,11 @@ def locked(root: Root) -> Iterator[None]:
         with contextlib.suppress(OSError):
             os.unlink(LOCK, dir_fd=root.fd)
         os.close(held)
+
+
+def _is_others(directory: int, error: OSError) -> bool:
+    """Whether a lock cannot be made since this user may not write there; one of another user's is held by that one."""
+    return error.errno == errno.EACCES and LOCK not in os.listdir(directory)
 
 
 def _lock(directory: int) -> int:

@@ -161,6 +161,7 @@ class Rung(TypedDict):
     unseen: list[str]
     noted: list[str]
     noted_left: int
+    urgent: NotRequired[list[str]]
     as_of: NotRequired[float]
 
 
@@ -175,6 +176,7 @@ def rung(
     unseen: Sequence[str] = (),
     noted: Sequence[str] = (),
     noted_left: int = 0,
+    urgent: Sequence[str] = (),
     as_of: float | None = None,
 ) -> Rung:
     """A rung with what its module would do or did.
@@ -189,6 +191,7 @@ def rung(
         unseen: what it could not look at, so that there may be more to do than it knows.
         noted: what it found beside its work, which calls for a person.
         noted_left: how many of these are left out.
+        urgent: what of them cannot wait.
         as_of: the moment to which the plan counts ages, where it counts any.
     """
     made: Rung = {
@@ -209,6 +212,8 @@ def rung(
         "noted": list(noted),
         "noted_left": noted_left,
     }
+    if urgent:
+        made["urgent"] = list(urgent)
     if "incident" in row:
         made["incident"] = row["incident"]
     if "cause" in row:

@@ -42,6 +42,12 @@ def noted_by(act: str, answer: Json) -> tuple[list[str], int]:
     return _bounded(reader(answer)) if reader else ([], 0)
 
 
+def urgent_by(act: str, answer: Json) -> list[str]:
+    """What of it cannot wait, in lines, by the bound that role policy gave the module."""
+    held = mapping(mapping(answer.get("expired")).get("held")) if act == "log_archive" else {}
+    return _bounded(_held(held))[0] if held.get("beyond") else []
+
+
 def _bounded(lines: Iterable[str]) -> tuple[list[str], int]:
     known = list(dict.fromkeys(one_line(line, _TEXT_MAX) for line in lines))
     return known[:_LINES_MAX], max(0, len(known) - _LINES_MAX)
@@ -146,9 +152,13 @@ def _unseen_logs(_args: Json, answer: Json) -> Iterable[str]:
 
 
 def _noted_logs(answer: Json) -> Iterable[str]:
+    lines = answer.get("left")
+    for line in lines if isinstance(lines, list) else []:
+        yield f"a run before was cut off: {line}"
+    expired = mapping(answer.get("expired"))
+    yield from _held(mapping(expired.get("held")))
     for row in _rows(mapping(answer.get("rotation")).get("problems")):
         yield str(row.get("msg") or f"{row.get('log')}: {row.get('problem')}")
-    expired = mapping(answer.get("expired"))
     disagreeing = expired.get("disagreeing")
     for name in disagreeing if isinstance(disagreeing, list) else []:
         yield f"archive {name} stays: it is old by its name or by its time alone"
@@ -157,6 +167,14 @@ def _noted_logs(answer: Json) -> Iterable[str]:
     for row in _rows(answer.get("skipped_files")):
         if row.get("reason") not in ("denied", "unproven"):
             yield f"{row.get('file')} stays: {row.get('msg') or row.get('reason')}"
+
+
+def _held(held: Json) -> Iterable[str]:
+    if number(held.get("archives")):
+        yield (
+            f"{held['archives']} archives of {held.get('bytes')} bytes, {held.get('percent')} % of their file system, "
+            f"are past their days and held: no copy of them in {held.get('copied_to')} is proved"
+        )
 
 
 def _unseen_ffmpeg(_args: Json, answer: Json) -> Iterable[str]:

@@ -10,7 +10,7 @@ from typing import Any
 
 from ...module_utils.shapes import Json, mapping, number, one_line
 from ..judging.shapes import Rung, rung
-from .beside import noted_by, unseen_by
+from .beside import noted_by, unseen_by, urgent_by
 from .diagnosis import failure_of
 from .held_open import SAID_FROM_BYTES, held_said, not_freed_said
 from .ladder import is_hash
@@ -38,6 +38,7 @@ def planned_rung(row: Json, result: object) -> Rung:
         unseen=[] if failure else unseen_by(row["act"], mapping(row.get("args")), acted),
         noted=noted,
         noted_left=left,
+        urgent=[] if failure else urgent_by(row["act"], acted),
         as_of=None if as_of is None else float(as_of),
     )
 

@@ -219,9 +219,10 @@ def _carried_out(response: Json) -> list[Verdict]:
         left = sum(rung.get("noted_left") or 0 for rung in rungs if rung.get("act") in CALLS)
         action = "Read them in the report, below the response"
         step = _step(rungs, "noted")
-        made.append(
-            verdict("found_beside", "Found beside the work", step, "warning", _first(beside, left), action=action)
-        )
+        urgent = [line for rung in rungs for line in rung.get("urgent") or []]
+        told = _first([*urgent, *(line for line in beside if line not in urgent)], left)
+        state = "critical" if urgent else "warning"
+        made.append(verdict("found_beside", "Found beside the work", step, state, told, action=action))
     return made
 
 

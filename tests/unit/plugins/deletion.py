@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.media_ops.runbook.plugins.module_utils.archives import log_archive
+from ansible_collections.media_ops.runbook.plugins.module_utils.archives.journal import archived_logs
 from ansible_collections.media_ops.runbook.plugins.module_utils.disk import disk_cleanup
 from ansible_collections.media_ops.runbook.plugins.module_utils.sessions import protected
 
@@ -83,7 +84,7 @@ def clean(*rules: dict[str, Any], check: bool = False, diff: bool = False, **opt
     def ask() -> protected.Sessions:
         return protected.protected_sessions(params, warn=warnings.append, hide=lambda secret: None)
 
-    result = disk_cleanup.disk_cleanup(params, mode, ask)
+    result = disk_cleanup.disk_cleanup(params, mode, ask, archived_logs)
     return {**result, "warnings": warnings}
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import gzip
+import importlib
+import json
 import logging
 import os
 import shutil
@@ -14,6 +16,7 @@ import tarfile
 import tempfile
 import threading
 import time
+import traceback
 from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -24,7 +27,13 @@ from typing import Any
 
 import pytest
 from ansible_collections.media_ops.runbook.plugins.module_utils.archives import archive, log_archive
+from ansible_collections.media_ops.runbook.plugins.module_utils.archives.journal import own_name
 from ansible_collections.media_ops.runbook.plugins.module_utils.archives.redacted import redactor_of
+from ansible_collections.media_ops.runbook.plugins.module_utils.archives.register import (
+    REGISTER,
+    read_register,
+    write_register,
+)
 from ansible_collections.media_ops.runbook.plugins.module_utils.deadline import Deadline, LateError
 from ansible_collections.media_ops.runbook.plugins.module_utils.errors import MediaOpsError, OptionError
 from ansible_collections.media_ops.runbook.plugins.module_utils.redact import Redactor
@@ -44,6 +53,8 @@ DEFAULTS: dict[str, Any] = {
     "patterns": ["*.log.[0-9]*"],
     "date": None,
     "keep_days": 28,
+    "copied_to": None,
+    "held_max_percent": None,
     "compression": "gzip",
     "expected_ratio": 1.0,
     "limits": [],
@@ -69,6 +80,10 @@ class Site:
         data = ("\n".join(lines) + "\n").encode()
         make(self.logs / name, age, gzip.compress(data) if name.endswith(".gz") else data)
         return set(lines)
+
+    def backup(self) -> dict[str, bytes | str]:
+        """What is in the archive directory, but for the register."""
+        return {name: data for name, data in tree(self.archives).items() if name != REGISTER}
 
     def lines(self) -> Counter[str]:
         """Every line in whatever archive and log, and how often it is there."""
@@ -127,18 +142,18 @@ def test_rotated_logs_of_any_number_go_into_an_archive_and_a_second_run_adds_not
     assert found["archive"]["path"] == str(site.archives / f"archived_logs_{TODAY}.tar.{suffix}")
     assert (found["archive"]["members"], found["removed"]["files"]) == (5, 5)
     assert list(tree(site.logs)) == ["application.log"]
-    assert list(tree(site.archives)) == [f"archived_logs_{TODAY}.tar.{suffix}"]
+    assert list(site.backup()) == [f"archived_logs_{TODAY}.tar.{suffix}"]
     assert site.lines() == once(logs)
     again = site.run(compression=compression)
     assert (again["changed"], again["plan"], again["archive"]) == (False, [], None)
-    assert len(tree(site.archives)) == 1
+    assert len(site.backup()) == 1
 
 
 def test_no_rotated_log_no_archive(site: Site) -> None:
     site.write("application.log", 0)
     found = site.run()
     assert (found["changed"], found["archive"]) == (False, None)
-    assert tree(site.archives) == {}
+    assert site.backup() == {}
     record_fault("no rotated logs", "nothing to archive", "no empty archive is made")
 
 
@@ -154,7 +169,7 @@ def test_check_mode_plans_the_same_and_an_approved_plan_is_kept_to(site: Site, l
     before = tree(site.logs)
     planned = site.run(check=True)
     assert planned["changed"] is True
-    assert (tree(site.logs), tree(site.archives)) == (before, {})
+    assert (tree(site.logs), site.backup()) == (before, {})
     site.write("application.log.3", 9000)
     with pytest.raises(MediaOpsError, match="drifted"):
         site.run(plan_hash=planned["hash"])
@@ -250,7 +265,7 @@ def test_killed_at_every_step_no_line_is_lost_or_doubled_and_the_next_run_finish
         finished += any(action["stable"]["kind"] == "finish" for action in site.run()["plan"])
         assert site.lines() == once(lines), f"killed at step {number}"
         assert site.run()["plan"] == []
-        assert [name for name in tree(site.archives) if name.startswith(".")] == []
+        assert [name for name in site.backup() if name.startswith(".")] == []
         assert tree(site.logs) == {}
         shutil.rmtree(top)
         if not killed:
@@ -283,7 +298,7 @@ def test_killed_while_it_packs_a_large_log(site: Site, monkeypatch: pytest.Monke
     assert sorted(path.suffix for path in site.archives.iterdir()) == [".lock", ".tmp"]
     site.run()
     assert site.lines() == once(lines)
-    assert list(tree(site.archives)) == [f"archived_logs_{TODAY}.tar.gz"]
+    assert list(site.backup()) == [f"archived_logs_{TODAY}.tar.gz"]
 
 
 def test_an_archive_that_does_not_read_back_is_given_up(
@@ -301,7 +316,7 @@ def test_an_archive_that_does_not_read_back_is_given_up(
     monkeypatch.setattr(log_archive, "write_archive", write_badly)
     with pytest.raises(MediaOpsError, match="archive"):
         site.run()
-    assert (tree(site.logs), tree(site.archives)) == (before, {})
+    assert (tree(site.logs), site.backup()) == (before, {})
     record_fault("the archive is damaged as it is written", "does not read back", "archive given up, all logs kept")
 
 
@@ -331,6 +346,165 @@ def test_every_damage_is_seen_when_it_is_read_back(tmp_path: Path, damage: str, 
             members[0] = members[0]._replace(sha256="0" * 64)
         with pytest.raises(MediaOpsError):
             archive.verify_archive(target.fileno(), members, compression, Deadline(60))
+
+
+def test_what_was_packed_and_compared_is_not_packed_again(
+    site: Site, logs: set[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pid = os.fork()
+    if not pid:
+        monkeypatch.setattr(log_archive._Run, "_name", lambda *_run: os.kill(os.getpid(), signal.SIGKILL))
+        try:
+            site.run()
+        finally:
+            os._exit(0)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == -signal.SIGKILL
+    assert list(site.archives.glob("archived_logs_*")) == []
+    left = [f"archived_logs_{TODAY}.tar.gz was packed and compared, and lacked its name: it is taken up"]
+    left.append(f"5 logs that archived_logs_{TODAY}.tar.gz holds, and that were still to be deleted")
+    assert site.run(check=True)["left"] == left
+    monkeypatch.setattr(log_archive, "write_archive", lambda *_all: pytest.fail("packed again"))
+    found = site.run()
+    assert (found["left"], found["removed"]["files"], found["changed"]) == (left, 5, True)
+    assert site.lines() == once(logs)
+    again = site.run()
+    assert (again["left"], again["plan"]) == ([], [])
+
+
+# What cannot be deleted
+
+
+NOBODY = 65534
+
+
+class Barred(Site):
+    """Logs that cannot be deleted: in a directory of root, for a user who owns them, or on a read-only mount."""
+
+    def __init__(self, top: Path, how: str) -> None:
+        super().__init__(top)
+        self.how = how
+        self.user = NOBODY if how == "of_root" else os.geteuid()
+        for directory in (top, self.logs, self.archives):
+            directory.chmod(0o755)
+        os.chown(self.archives, self.user, self.user)
+
+    @contextlib.contextmanager
+    def barred(self) -> Iterator[None]:
+        for path in self.logs.iterdir():
+            os.chown(path, self.user, self.user)
+        if self.how == "of_root":
+            yield
+            return
+        for options in (["--bind"], ["-o", "remount,bind,ro"]):
+            subprocess.run(["mount", *options, self.logs, self.logs], check=True)
+        try:
+            yield
+        finally:
+            subprocess.run(["umount", self.logs], check=True)
+
+    def run_as_user(self, **options: Any) -> dict[str, Any]:
+        importlib.import_module("_strptime")  # which the other user may not read
+        reading, writing = os.pipe()
+        pid = os.fork()
+        if not pid:
+            try:
+                os.setgroups([])
+                os.setresgid(self.user, self.user, self.user)
+                os.setresuid(self.user, self.user, self.user)
+                os.write(writing, json.dumps(self.run(**options)).encode())
+            except BaseException:  # noqa: BLE001  nothing of the parent's may run here
+                traceback.print_exc()
+            finally:
+                os._exit(0)
+        os.close(writing)
+        with os.fdopen(reading) as answer:
+            found: dict[str, Any] = json.load(answer)
+        os.waitpid(pid, 0)
+        return found
+
+
+@pytest.fixture(params=["of_root", "read_only"])
+def barred(request: pytest.FixtureRequest) -> Iterator[Barred]:
+    with tempfile.TemporaryDirectory() as top:  # what pytest makes nobody else may enter
+        yield Barred(Path(top), request.param)
+
+
+@needs_root
+def test_what_cannot_be_deleted_is_archived_once_and_told_each_week(barred: Barred) -> None:
+    lines = barred.write("application.log.1", 0) | barred.write("application.log.2", 1000)
+    for week in range(3):
+        with barred.barred():
+            found = barred.run_as_user()
+        kept = [("application.log.1", "undeletable"), ("application.log.2", "undeletable")]
+        assert said(found) == kept
+        assert f"archived_logs_{TODAY}.tar.gz holds it" in found["skipped_files"][0]["msg"]
+        assert (found["archive"] is None, found["changed"]) == (week > 0, week == 0)
+        assert [path.name for path in barred.archives.glob("archived_logs_*")] == [f"archived_logs_{TODAY}.tar.gz"]
+    # What is new is archived beside it, and does not make it be forgotten.
+    (barred.logs / "application.log.2").rename(barred.logs / "application.log.3")
+    lines |= barred.write("application.log.2", 2000)
+    with barred.barred():
+        found = barred.run_as_user()
+        assert found["archive"]["members"] == 1
+        assert barred.run_as_user()["archive"] is None
+    assert len(said(found)) == 3
+    # root compresses one of them, and the user may delete again: nothing is doubled.
+    subprocess.run(["gzip", "-q", barred.logs / "application.log.3"], check=True)
+    with barred.barred():
+        assert {reason for _name, reason in said(barred.run_as_user())} == {"undeletable"}
+    os.chown(barred.logs, barred.user, barred.user)
+    done = barred.run_as_user()
+    assert (done["removed"]["files"], done["archive"], said(done)) == (3, None, [])
+    assert barred.lines() == once(lines)
+    assert barred.run_as_user()["plan"] == []
+
+
+@needs_root
+def test_an_archive_that_undeletable_logs_stand_beside_does_not_expire(
+    barred: Barred, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines = barred.write("application.log.1", 0)
+    with barred.barred():
+        barred.run_as_user()
+        real = time.time
+        monkeypatch.setattr(log_archive, "utc_now", lambda: datetime.fromtimestamp(real() + 40 * DAY, UTC))
+        found = barred.run_as_user()
+        assert [one["reason"] for one in found["expired"]["kept"]] == ["needed"]
+        assert (found["archive"], found["expired"]["removed"]) == (None, [])
+    os.chown(barred.logs, barred.user, barred.user)
+    barred.run_as_user()
+    assert barred.lines() == once(lines)
+    assert barred.run_as_user()["expired"]["removed"] == [f"archived_logs_{TODAY}.tar.gz"]
+
+
+# runbook: AU-S3
+@needs_root
+def test_the_nightly_deletion_takes_only_what_an_archive_holds(barred: Barred) -> None:
+    """A quiet log is rotated after Monday's archive: its last line is old, and no archive has it."""
+    lines = barred.write("application.log.1", 0, age=9 * DAY)
+    nightly = rule(barred.logs, "*.log.[0-9]*", min_age=7 * DAY, age_of="mtime", archived_in=str(barred.archives))
+    with barred.barred():
+        barred.run_as_user()
+    (barred.logs / "application.log.1").rename(barred.logs / "application.log.2")
+    lines |= barred.write("application.log.1", 1000, age=8 * DAY) | barred.write("errors.log.1", 2000, age=8 * DAY)
+    (row,) = disk_cleanup(nightly)["rules"]
+    assert (row["removed"]["files"], row["skipped"]) == (1, {"not_archived": 2})
+    assert barred.lines() == once(lines)
+    os.chown(barred.logs, barred.user, barred.user)
+    for path in barred.logs.iterdir():
+        os.chown(path, barred.user, barred.user)
+    assert barred.run_as_user()["archive"]["members"] == 2
+    assert barred.lines() == once(lines)
+
+
+def test_where_nobody_knows_what_is_archived_nothing_is_deleted(site: Site) -> None:
+    site.write("application.log.1", 0, age=8 * DAY)
+    for archives, why in ((site.archives / "away", "No such file"), (site.archives, "cannot be read")):
+        make(site.archives / own_name(str(site.logs), "journal"), content=b"{")
+        one = rule(site.logs, "*.log.*", age_of="mtime", archived_in=str(archives))
+        found = disk_cleanup(one)
+        assert found["rules"][0]["skipped"] == {"unreadable": 1}
+        assert why in found["skipped_files"][0]["msg"]
 
 
 # Rotation and writers
@@ -656,9 +830,45 @@ def test_archives_go_when_name_and_time_agree_that_they_are_old(site: Site) -> N
     assert found["expired"]["removed"] == gone
     disagreeing = ["archived_logs_99999999.tar.gz", names["by_name"], names["by_time"]]
     assert sorted(found["expired"]["disagreeing"]) == sorted(disagreeing)
-    assert not {*gone} & {*tree(site.archives)}
-    assert len(tree(site.archives)) == 8
+    assert not {*gone} & {*site.backup()}
+    assert len(site.backup()) == 8
     assert site.run()["plan"] == []
+
+
+def test_an_archive_goes_only_once_its_copy_is_proved(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    site.write("application.log.1", 0)
+    made = Path(site.run()["archive"]["path"])
+    size = made.stat().st_size
+    real = time.time
+    monkeypatch.setattr(log_archive, "utc_now", lambda: datetime.fromtimestamp(real() + 40 * DAY, UTC))
+    terms = {"copied_to": "s3://media/logs/", "held_max_percent": 100.0}
+    found = site.run(**terms)
+    held = found["expired"]["held"]
+    assert (held["archives"], held["bytes"], held["beyond"], held["oldest"]) == (1, size, False, [made.name])
+    assert (found["plan"], found["changed"], made.exists()) == ([], False, True)
+    assert site.run(copied_to="s3://media/logs/", held_max_percent=1e-9)["expired"]["held"]["beyond"] is True
+    with contextlib.closing(tree_module.open_root(str(site.archives))) as root:
+        register = read_register(root)
+        register.archives[made.name].copied_to = "s3://elsewhere/logs/"
+        write_register(root, register)
+        assert site.run(**terms)["expired"]["held"]["archives"] == 1
+        register.archives[made.name].copied_to = "s3://media/logs/"
+        write_register(root, register)
+    found = site.run(**terms)
+    assert (found["expired"]["removed"], found["expired"]["held"]["archives"]) == ([made.name], 0)
+    with pytest.raises(OptionError, match="held_max_percent"):
+        site.run(held_max_percent=0.0)
+
+
+def test_the_room_asked_for_follows_from_earlier_archives(site: Site) -> None:
+    site.write("application.log.1", 0, 20_000)
+    size = (site.logs / "application.log.1").stat().st_size
+    assert site.run(check=True, expected_ratio=0.5)["space"]["needed_bytes"] == size // 2 + 2048
+    took = site.run()["archive"]["bytes"]
+    site.write("application.log.1", 0, 20_000)
+    found = site.run(check=True)["space"]
+    assert found["ratio"] == round(took / size * 1.5, 4) < 0.5
+    assert abs(found["needed_bytes"] - 2048 - took * 1.5) < 2
 
 
 # runbook: WL-1, WL-5
@@ -786,7 +996,7 @@ def test_misuse_names_the_option(site: Site, logs: set[str], options: dict[str, 
     with pytest.raises(OptionError) as error:
         site.run(**options)
     assert error.value.details["option"] == named
-    assert tree(site.archives) == {}
+    assert site.backup() == {}
 
 
 def test_links_are_refused_and_stay(site: Site, tmp_path: Path) -> None:
@@ -805,7 +1015,7 @@ def test_links_are_refused_and_stay(site: Site, tmp_path: Path) -> None:
 
 def test_a_journal_that_cannot_be_read_stops_the_run(site: Site, logs: set[str]) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(log_archive._Run, "_remove", lambda run, log: os.kill(os.getpid(), signal.SIGKILL))
+        patch.setattr(log_archive._Run, "_remove", lambda run, *_log: os.kill(os.getpid(), signal.SIGKILL))
         pid = os.fork()
         if not pid:
             site.run()

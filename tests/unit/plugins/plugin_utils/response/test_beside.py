@@ -207,6 +207,18 @@ class TestEnds:
         assert (found["state"], found["message"]) == ("warning", "media.log is not there (and 1 more)")
         assert final_verdicts([found], made).count(found) == 1, "it is told once, however often it is judged"
 
+    @pytest.mark.parametrize("beyond", [False, True])
+    def test_archives_that_are_held_warn_and_are_critical_from_the_bound_on(self, beyond: bool) -> None:
+        held = {"archives": 3, "bytes": 4096, "percent": 12.5, "beyond": beyond, "copied_to": "s3://b/web1/"}
+        answer = {"plan": [], "hash": "", "left": ["a file of 7 bytes"], "expired": {"held": held}}
+        made = ended(planned_rung(row("log_archive"), answer))
+        (found,) = [one for one in final_verdicts([], made) if one["check"] == "found_beside"]
+        assert found["state"] == ("critical" if beyond else "warning")
+        lines = made["acted"][0]["noted"]
+        assert lines[0] == "a run before was cut off: a file of 7 bytes"
+        assert lines[1].startswith("3 archives of 4096 bytes, 12.5 % of their file system, are past their days")
+        assert found["message"] == f"{lines[1] if beyond else lines[0]} (and 1 more)"
+
 
 def test_a_rung_that_could_not_be_planned_is_not_left_out() -> None:
     good = carried_out(SEEN)
