@@ -17,6 +17,7 @@ from .logged import Logged, quarters_to, spans_to
 from .sums import ratio, shares_of, total_of, whole
 from .windows import coverage_of, windows_of
 
+_DAY_S = 86400
 _SAMPLES_MAX = 300
 _GAPS_MAX = 20
 _PEAKS = 3
@@ -36,6 +37,9 @@ def day_reports(
     """
     one = settle([*kept.values(), *([now_told] if now_told else [])], logged)
     windows = windows_of(one, days, now.timestamp())
+    # Over all of them, since an answer of this evening has a part of yesterday's.
+    ends = [day.begin for day in days] + [day.end for day in days]
+    shares = shares_of(windows, min(ends) - _DAY_S, max(ends) + _DAY_S)
     found = []
     for day in days:
         samples = [row for row in one.samples if _is_in(day, row["at"])]
@@ -46,8 +50,8 @@ def day_reports(
         # Of two answers, as before and after a restart, the one that knew more.
         answer = max(answers, key=_known, default=None)
         peaks = sorted(samples, key=lambda row: -(number(row.get("cpu_percent")) or 0))[:_PEAKS]
-        total = total_of((share.window, share.share) for share in shares_of(own, day.begin - 86400, day.end + 86400))
-        coverage = coverage_of(own, day.begin, min(day.end, now.timestamp()))
+        total = total_of((share.window, share.share) for share in shares if share.window.get("day") == day.name)
+        coverage = coverage_of(windows, day.begin, min(day.end, now.timestamp()))
         found.append(
             {
                 "schema_version": DAY_VERSION,

@@ -231,7 +231,10 @@ def test_days_are_those_of_the_site_whatever_zone_the_controller_is_in(monkeypat
         time.tzset()
         run = check(
             {"log_digest_info": LOGGED, "daily_reports_info": KEPT},
-            **{"log": {"path": "/l"}, "day": True, "run_by": "evening", "policy": {**POLICY, "zone": "Asia/Kolkata"}},
+            log={"path": "/l"},
+            day=True,
+            run_by="evening",
+            policy={**POLICY, "zone": "Asia/Kolkata"},
         )
         seen.append([row["from"][10:] for row in run.arguments("daily_reports_info")["days"]])
     monkeypatch.delenv("TZ")
