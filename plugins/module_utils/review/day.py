@@ -31,6 +31,7 @@ from .sums import Span, joined, span_of
 
 DAY_VERSION = 2
 WINDOWS_MAX = 50
+_SAMPLES_MAX_1 = 300
 
 
 @dataclass(frozen=True)
@@ -91,7 +92,10 @@ def read_told(document: Json) -> Told:
         raw if isinstance(raw, Mapping) else None for raw in (document.get("stats"), document.get("log_errors"))
     )
     if document.get("schema_version") != DAY_VERSION:
-        return Told(windows=[read_window(stats, samples)], samples=samples, stats=stats, log_errors=errors)
+        # The release before kept the newest samples alone: with so many of them, the first one is no start.
+        is_cut = document.get("schema_version") == 1 and len(samples) >= _SAMPLES_MAX_1
+        window = read_window(stats, None if is_cut else samples)
+        return Told(windows=[window], samples=samples, stats=stats, log_errors=errors)
     begin, end = from_text(document.get("from")), from_text(document.get("to"))
     if begin is None or end is None or begin >= end:
         raise NoFiguresError("it is not said of which day it is")

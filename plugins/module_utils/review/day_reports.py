@@ -14,7 +14,7 @@ from ..shapes import number
 from ..times import from_text, to_text
 from .day import DAY_VERSION, WINDOWS_MAX, Day, Told, middle_of, settle
 from .logged import Logged, quarters_to, spans_to
-from .sums import ratio, shares_of, total_of, whole
+from .sums import joined, ratio, shares_of, total_of, whole
 from .windows import coverage_of, windows_of
 
 _DAY_S = 86400
@@ -42,9 +42,12 @@ def day_reports(
     shares = shares_of(windows, min(ends) - _DAY_S, max(ends) + _DAY_S)
     found = []
     for day in days:
+        before = kept.get(day.name, Told())
         samples = [row for row in one.samples if _is_in(day, row["at"])]
+        # What a report has of a day in another zone stays there: no other may have it.
+        quarters = {at: sums for at, sums in one.quarters.items() if day.has(at) or at in before.quarters}
         own = [window for window in windows if window.get("day") == day.name]
-        answers = [each for each in (kept.get(day.name), now_told) if each and each.stats and _is_of(day, each)]
+        answers = [each for each in (before, now_told) if each and each.stats and _is_of(day, each)]
         if not (samples or own or answers or day.name in kept):
             continue
         # Of two answers, as before and after a restart, the one that knew more.
@@ -76,9 +79,9 @@ def day_reports(
                 "logged": {
                     "state": logged.state,
                     "reason": logged.reason,
-                    "quarters": quarters_to({at: sums for at, sums in one.quarters.items() if day.has(at)}),
+                    "quarters": quarters_to(quarters),
                 },
-                "seen": spans_to(day.within(one.seen)),
+                "seen": spans_to(joined([*day.within(one.seen), *before.seen])),
                 "restarts": [text for text in one.restarts if _is_in(day, text)],
             }
         )

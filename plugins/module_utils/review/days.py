@@ -20,7 +20,6 @@ from ..times import from_text, to_text
 WEEK_S = 168 * 3600
 REVIEW_VERSION = 1
 _SAMPLE_INTERVAL_S = 300  # how often the service takes a sample: a fact of its API
-_SAMPLES_MAX = 300  # how many samples a day's report keeps; where there are so many, older ones may be missing
 _LIST_MAX = 50
 
 
@@ -117,7 +116,7 @@ def read_window(stats: object, samples: Sequence[Json] | None) -> Window:
         "begin": to_text(restarted or begin),
         "end": to_text(end),
         "hours": hours,
-        "assumed": not samples or len(samples) >= _SAMPLES_MAX,
+        "assumed": not samples,
         "restarted_at": to_text(restarted) if restarted else None,
         "operations": operations,
         "failed": failed,
@@ -131,7 +130,7 @@ def read_window(stats: object, samples: Sequence[Json] | None) -> Window:
 
 def _restarted(samples: Sequence[Json], begin: datetime) -> datetime | None:
     """When the service started within the window, or None where it did not, or where that cannot be told."""
-    first = from_text(samples[0]["at"]) if samples and len(samples) < _SAMPLES_MAX else None
+    first = from_text(samples[0]["at"]) if samples else None
     return first if first and first - begin > timedelta(seconds=2 * _SAMPLE_INTERVAL_S) else None
 
 

@@ -45,6 +45,9 @@ def observe_kept(told: ToldNow, reports: Json, *, of_week: bool) -> Observation:
     if not isinstance(reports.get("days"), list):
         reason = one_line(reports.get("msg") or "the host gave no answer", 200)
         return observation(None, "state", fault="module_failed", reason=f"the kept reports were not read: {reason}")
+    if not (of_week or reports.get("seen")):
+        reason = "the service's figures contradict themselves, and are not kept"
+        return observation(None, "state", fault="contradiction", reason=reason)
     said = [_covered(report) for report in map(mapping, reports.get("reports") or [])]
     damaged = [mapping(row) for row in reports.get("unreadable") or []]
     said += [f"{one_line(row.get('file'), 60)} is left out: {one_line(row.get('why'), 100)}" for row in damaged]

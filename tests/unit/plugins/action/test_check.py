@@ -23,7 +23,7 @@ _ALL = policy()
 POLICY = {name.removeprefix("policy_"): value for name, value in _ALL.items()}
 MORNING: dict[str, Any] = {"run_by": "morning", "policy": POLICY, "gather": ["health", "stats", "alerts", "sessions"]}
 LOGGED = {"state": "ok", "reason": "", "matched": 0, "counts": {}, "lines": 3, "bad_lines": 0, "last": []}
-KEPT: dict[str, Any] = {"days": [], "weeks": [], "peaks": [], "actions": {}, "unreadable": [], "until": f.NOW}
+KEPT: dict[str, Any] = {"days": [], "weeks": [], "peaks": [], "actions": {}, "unreadable": [], "seen": True}
 CONNECTION: dict[str, Any] = {"api_url": "http://media1/api", "api_token": "canary-token", "validate_certs": False}
 
 
@@ -185,6 +185,8 @@ def test_a_day_whose_figures_cannot_be_trusted_is_not_kept() -> None:
     asked = run.arguments("daily_reports_info")
     assert (asked.get("seen"), asked["reports"], run.result["days"]) == (None, False, [])
     assert states(run)["figures_kept"] == ("unknown", "stale")
+    run = check({**answers, "daily_reports_info": {**KEPT, "seen": False}}, **log)
+    assert states(run)["figures_kept"] == ("unknown", "contradiction")
     run = check({"pipeline_info": {"unreachable": True, "msg": "gone"}}, **log)
     assert (run.modules, run.result["days"]) == (["pipeline_info"], [])
     assert states(run)["figures_kept"] == ("unknown", "host_unreachable")
@@ -245,7 +247,7 @@ def test_days_are_those_of_the_site_whatever_zone_the_controller_is_in(monkeypat
 def test_a_week_is_what_the_host_has_kept_and_what_the_service_remembers() -> None:
     of_week = {**whole(), "endpoints": fresh({"stats": f.answer(f.stats(168), hours=168)})}
     run = check(
-        {"daily_reports_info": KEPT, "pipeline_info": [whole(), of_week]},
+        {"daily_reports_info": {**KEPT, "seen": False}, "pipeline_info": [whole(), of_week]},
         week=True,
         run_by="weekly",
         **CONNECTION,
