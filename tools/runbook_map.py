@@ -70,7 +70,7 @@ OWN = (
 WIDTH = 200
 MANY = 1000
 # What action `check` asks beside the API, by its options
-CHECK_ASKS = {"log": "log_digest_info", "week": "daily_reports_info"}
+CHECK_ASKS = {"log": "log_digest_info", "day": "daily_reports_info", "week": "daily_reports_info"}
 INCLUDE_ROLE = ("include_role", "import_role")
 INCLUDE_TASKS = ("include_tasks", "import_tasks")
 NESTED = ("block", "rescue", "always", "tasks", "pre_tasks", "post_tasks", "handlers")

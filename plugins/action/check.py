@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from typing import Any
 
 from ..module_utils.errors import MediaOpsError
@@ -12,11 +13,14 @@ from ..module_utils.shapes import Json, mapping, one_line
 from ..module_utils.times import to_text, utc_now
 from ..plugin_utils.arguments import own_problems, require_sound_policy
 from ..plugin_utils.host_action import HostAction
-from ..plugin_utils.judging.checked import ages_of, checked, day_report
+from ..plugin_utils.judging.checked import ages_of, checked
 from ..plugin_utils.judging.observations import is_dated_off, moving_offset, observe
+from ..plugin_utils.judging.shapes import Observation
+from ..plugin_utils.judging.told_now import told_now
 from ..plugin_utils.mutes_kept import known_mutes, remember_mutes
 from ..plugin_utils.response.controller import is_own
-from ..plugin_utils.week.observations import observe_review
+from ..plugin_utils.week.calendar import day_of, days_between, zone_of
+from ..plugin_utils.week.observations import observe_kept, observe_review
 from ..plugin_utils.week.review import review
 
 _AGES = ("session_look_minutes", "session_investigate_minutes", "session_end_minutes")
@@ -30,26 +34,30 @@ class ActionModule(HostAction):
         """What was found. The task fails only where the policy or its own arguments cannot be used."""
         policy = given["policy"]
         require_sound_policy(policy.get("checks"), {f"policy_{key}": policy.get(key) for key in _AGES})
-        connection, now = self.connection(), utc_now()
+        connection = self.connection()
         asked = {key: given[key] for key in ("gather", "stats_hours", "metrics_hours", "alerts_level", "state_dir")}
         wrong = self._wrong()
-        kept = self.ask("daily_reports_info", {"state_dir": given["state_dir"]}) if given["week"] and not wrong else {}
-        asked |= {"controller_time": to_text(now), "unit": policy.get("service_unit")}
+        zone = zone_of(policy.get("zone")) if given["day"] or given["week"] else None
+        asked |= {"controller_time": to_text(utc_now()), "unit": policy.get("service_unit")}
         answer = wrong or self.ask("pipeline_info", {**connection, **asked})
         if is_own(mapping(answer.get("automation")).get("lease")):
             answer["automation"] = {**answer["automation"], "lease": None}
-        reached, more, log = not (wrong or answer.get("unreachable")), {}, None
-        if given["week"]:
-            week = {**connection, "gather": ["stats"], "stats_hours": _WEEK_H}
-            of_week = self.ask("pipeline_info", week) if reached else None
-            reviewed = review(
-                kept, day=answer, week=of_week, now=utc_now(), thresholds=given["policy"].get("review") or {}
-            )
-            more = observe_review(reviewed)
+        reached, log, now = not (wrong or answer.get("unreachable")), None, utc_now()
         if given["log"] and reached:
             log = self.ask("log_digest_info", given["log"])
         offset, mutes = self._service_offset(answer, connection, policy), self._mutes(answer, given["mutes_dir"])
-        now = utc_now()
+        # Where the host is gone, its answer says why its reports were not read.
+        reports, more = dict(answer), dict[str, Observation]()
+        if zone and reached:
+            told = told_now(answer, log, given["stats_hours"], policy=policy, service_offset_s=offset, now=now)
+            hours = _WEEK_H if given["week"] else given["stats_hours"]
+            reports = self._reports(given, told.document, days_between(now - timedelta(hours=hours), now, zone), now)
+            more["figures_kept"] = observe_kept(told, reports, of_week=given["week"])
+        if given["week"]:
+            week = {**connection, "gather": ["stats"], "stats_hours": _WEEK_H}
+            of_week = self.ask("pipeline_info", week) if reached else None
+            reviewed = review(reports, day=answer, week=of_week, now=now, thresholds=policy.get("review") or {})
+            more |= observe_review(reviewed)
         found = checked(
             answer,
             run_by=given["run_by"],
@@ -58,7 +66,7 @@ class ActionModule(HostAction):
             more=more,
             mutes=mutes,
             service_offset_s=offset,
-            now=now,
+            now=utc_now(),
         )
         answers = answer.get("endpoints") or {}
         return {
@@ -66,8 +74,14 @@ class ActionModule(HostAction):
             "answers": answers,
             "log": log or {},
             **({"review": reviewed} if given["week"] else {}),
-            **({"day": day_report(found, answers, given["stats_hours"], now)} if given["day"] else {}),
+            **({"days": reports.get("reports") or []} if given["day"] else {}),
+            **({"date": day_of(now, zone)} if zone else {}),
         }
+
+    def _reports(self, given: Json, told: Json, days: list[dict[str, str]], now: datetime) -> dict[str, Any]:
+        """What the host has kept of its days and weeks, joined with what its log names and the service told now."""
+        asked = {"state_dir": given["state_dir"], "until": to_text(now), "days": days, "log": given["operations_log"]}
+        return self.ask("daily_reports_info", {**asked, "seen": told or None, "reports": bool(given["day"] and told)})
 
     def _service_offset(self, answer: Json, connection: Json, policy: Json) -> float | None:
         """How far the times of a service that goes on are off; None where they are not, or it does not."""

@@ -35,7 +35,8 @@ _LONGEST: dict[str, tuple[Given, Callable[[Given], float]]] = {
     # These two end by the bytes that they find; this is the most of it.
     "archive_copy": ({"total_timeout": 3600}, lambda given: given["total_timeout"] + _ARCHIVE_MAX_S),
     "log_archive": ({}, lambda _: _ARCHIVE_MAX_S),
-    "daily_reports_info": ({}, lambda _: 120),
+    # It may read the logs of a week.
+    "daily_reports_info": ({}, lambda _: 600),
     "disk_cleanup": ({"overall_timeout": 45}, lambda given: 900 + given["overall_timeout"]),
     "evidence_bundle": ({}, lambda _: 300),
     "ffmpeg_info": ({"timeout": 30}, lambda given: 300 + 20 * given["timeout"]),

@@ -35,7 +35,8 @@ options:
       - What is judged by, the tables and figures of role P(media_ops.runbook.policy#role) -
         C(checks), C(incidents), C(error_causes), C(service_unit), C(answer_age_max), C(clock_skew_max),
         C(alert_age_max), C(rate_operations_min), C(rate_components), C(mute_max), C(session_look_minutes),
-        C(session_investigate_minutes), C(session_end_minutes), and C(review) for O(week).
+        C(session_investigate_minutes), C(session_end_minutes), C(review) for O(week), and C(zone), the site's, for
+        O(day) and O(week).
     type: dict
     required: true
   gather:
@@ -69,7 +70,9 @@ options:
     description: Options of M(media_ops.runbook.log_digest_info). Without it no log is read.
     type: dict
   day:
-    description: Also give the day's figures as a document to be kept on the host.
+    description:
+      - Also give the reports of the site's days in the window of O(stats_hours), to be kept on the host, joined with
+        what it has kept of them (M(media_ops.runbook.daily_reports_info)).
     type: bool
     default: false
   week:
@@ -78,6 +81,11 @@ options:
         from what the service remembers of 168 h.
     type: bool
     default: false
+  operations_log:
+    description:
+      - The log on the host with a line for each operation that ended, from which O(day) and O(week) take their figures.
+        Without it they know only what the service remembers.
+    type: path
 seealso:
   - module: media_ops.runbook.pipeline_info
   - module: media_ops.runbook.log_digest_info
@@ -146,11 +154,17 @@ log:
   returned: success
   type: dict
   sample: {}
-day:
-  description: The day's figures. Empty where they could not be trusted.
+days:
+  description: The reports of days (C(daily_report.schema.json)). Empty where the figures are not to be kept.
   returned: with O(day)
-  type: dict
-  sample: {}
+  type: list
+  elements: dict
+  sample: []
+date:
+  description: The day of the site, YYYY-MM-DD.
+  returned: with O(day) or O(week)
+  type: str
+  sample: "2026-11-27"
 review:
   description: The review of the week (docs/architecture.md).
   returned: with O(week)

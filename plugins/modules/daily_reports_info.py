@@ -14,6 +14,8 @@ author:
 description:
   - Reads C(daily_report_DATE.json) and C(weekly_report_DATE.json) of the last five weeks and the ledger, in one call,
     and gives their figures. The samples of the days stay on the host; only the peaks of each week travel.
+  - The operations come from the lines of O(log), each once, and from what kept reports have of lines that are gone by
+    now. Where the service knew of more, what it told counts for the time that it remembered.
   - A probe. A document that cannot be read, or that contradicts itself, is listed in RV(unreadable) with the reason,
     and no figure of it is given.
   - The documents are those that M(media_ops.runbook.state_report) wrote; M(media_ops.runbook.check)
@@ -42,6 +44,25 @@ options:
     description: A document larger than this is not read, 1024 to 104857600.
     type: int
     default: 5242880
+  log:
+    description:
+      - The log with a line for each operation that ended, an absolute path. It is read with its rotated files, for the
+        time of O(days). Without this option none is read.
+    type: path
+  days:
+    description: Days of the site by its calendar, with C(day) as YYYY-MM-DD, and C(from) and C(to), ISO 8601.
+    type: list
+    elements: dict
+    default: []
+  seen:
+    description:
+      - What the service told just now, with its answer C(stats) and its samples C(metrics), and with C(log_errors), as
+        a day's report has them.
+    type: dict
+  reports:
+    description: Also give the report of each of O(days), with what was kept of it, to be kept again.
+    type: bool
+    default: false
 seealso:
   - module: media_ops.runbook.state_report
   - module: media_ops.runbook.guard
@@ -66,22 +87,26 @@ until:
   returned: success
   sample: "2026-11-27T17:00:00Z"
 days:
-  description: The figures of each daily report, oldest first.
+  description: The figures of the days, oldest first. None is of two weeks as counted back from RV(until).
   type: list
   elements: dict
   returned: success
   contains:
-    file:
-      description: Name of the file.
+    day:
+      description: Which day of the site.
       type: str
+    parts:
+      description: Pairs of times between which something saw all that ended, where that was not all of the window.
+      type: list
+      elements: list
     begin:
-      description: From when on the service remembered. Where it was restarted within the window, its start.
+      description: From when on it was seen. Where the service tells and was restarted within the window, its start.
       type: str
     end:
-      description: When the figures were taken.
+      description: Until when it was seen.
       type: str
     hours:
-      description: The window that was asked for.
+      description: How much of it was seen, or the window that the service was asked for.
       type: float
     assumed:
       description: Whether nothing proves that the service remembered all of that time, since no samples tell.
@@ -110,6 +135,19 @@ days:
     peak_at:
       description: When that was.
       type: str
+seen:
+  description: Whether what the service told (O(seen)) is among RV(days).
+  type: bool
+  returned: success
+log:
+  description: How O(log) was read, with C(state), V(ok) or V(not_read) for one, and C(reason).
+  type: dict
+  returned: success
+reports:
+  description: With O(reports), the report of each of O(days) of which anything is known.
+  type: list
+  elements: dict
+  returned: success
 weeks:
   description:
     - What former reviews say, oldest first, with C(file), C(from), C(to), C(figures), C(share) of the week that their
@@ -186,6 +224,10 @@ def main() -> None:
             "ledger_hours": {"type": "float", "default": 168},
             "ledger_max_bytes": {"type": "int", "default": LEDGER_MAX_BYTES},
             "max_bytes": {"type": "int", "default": 5242880},
+            "log": {"type": "path"},
+            "days": {"type": "list", "elements": "dict", "default": []},
+            "seen": {"type": "dict"},
+            "reports": {"type": "bool", "default": False},
         },
         supports_check_mode=True,
     )

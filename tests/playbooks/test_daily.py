@@ -113,10 +113,15 @@ def test_evening_keeps_the_day_on_the_host(play: Play, worked: Pipeline, tmp_pat
     (kept,) = state.glob("daily_report_*.json")
     day = json.loads(kept.read_text(encoding="utf-8"))
     assert day["stats"]["total_operations"] == worked.get("/stats?hours=24")["total_operations"]
+    assert kept.name == f"daily_report_{day['day'].replace('-', '')}.json"
+    assert day["logged"]["state"] == "ok"
+    assert day["figures"]["total_operations"] >= day["stats"]["total_operations"]
+    assert day["windows"] == [], "the log names all that the service knows of"
     assert set(day["stats"]) >= {"success_rate", "error_rate", "average_duration", "stage_breakdown"}
     assert sum(day["log_errors"]["errors"].values()) >= 1
     assert 1 <= len(day["resource_peaks"]) <= 3
     assert run.verdict("media1", "error_log", "daily_evening")["observed"] >= 1
+    assert run.verdict("media1", "figures_kept", "daily_evening")["state"] == "ok"
     assert problems(RESULT, run.result("daily_evening")) == []
     assert problems(DAILY_REPORT, day) == []
 

@@ -66,6 +66,8 @@ def test_the_week_from_the_pipeline_to_the_page(
     assert problems(WEEKLY, week) == problems(REVIEW, review) == []
     assert "weekly.html" in run.output, "the way to the page is shown"
     assert run.verdict("media1", "week_error_rate", "weekly_performance_review")["state"] == "ok"
+    for check in ("overall_status", "figures_kept", "week_coverage"):
+        assert run.verdict("media1", check, "weekly_performance_review")["state"] in ("ok", "warning")
 
     cleanup = "playbooks/weekly_system_cleanup.yml"
     allowed = play(cleanup, {"media1": host}, "--check", token=fresh_pipeline.token())

@@ -12,9 +12,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from typing import Any, Callable
+from typing import Any, Callable, Protocol
 
-from .digest import Digest, parse
+from .digest import parse
 from .where import LEVEL, Pattern, Where
 from .writers import level_of
 
@@ -38,8 +38,15 @@ _LEVEL_TEXT = re.compile(
 ReadInto = Callable[[memoryview], int]
 
 
+class Taker(Protocol):
+    """Takes the entries that match, in the order of the log."""
+
+    def add(self, entry: Mapping[str, Any], line: bytes | bytearray) -> None:
+        """Take one entry, with the line that it was read from."""
+
+
 class Scanner:
-    """Reads files one after the other into a digest.
+    """Reads files one after the other into what takes their entries, such as a digest.
 
     A line that has none of the patterns of the conditions is not parsed. It is taken for a JSON object when it starts
     as the other lines of the log do, ends with a brace, and holds no NUL byte; else it is parsed after all, and is bad
@@ -49,12 +56,12 @@ class Scanner:
     that were parsed. Of a block of which each line has one of them, those of the wanted levels are parsed.
     """
 
-    def __init__(self, digest: Digest, where: Where, *, max_line_bytes: int, parse_all: bool) -> None:
+    def __init__(self, taker: Taker, where: Where, *, max_line_bytes: int, parse_all: bool) -> None:
         self.lines = 0
         self.bad_lines = 0
         self.too_long_lines = 0
         self.unlevelled = 0
-        self._digest = digest
+        self._taker = taker
         self._matches = where.test()
         self._by_level = where.by_level
         self._learns_levels = where.by_level_only and not parse_all
@@ -142,7 +149,7 @@ class Scanner:
             if not self._by_level(level or entry.get(LEVEL)):
                 return level
         if self._matches(entry):
-            self._digest.add(entry, line)
+            self._taker.add(entry, line)
         return level
 
     def _too_long(self) -> None:
@@ -222,7 +229,7 @@ class Scanner:
         self._patterns = [Pattern(re.compile(re.escape(text)), text) for text in keen]
 
     def _parse(self, lines: Iterable[bytes | bytearray], *, learns: bool = False) -> None:
-        matches, add = self._matches, self._digest.add
+        matches, add = self._matches, self._taker.add
         for line in lines:
             entry = parse(line)
             if entry is None:

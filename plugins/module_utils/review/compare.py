@@ -16,8 +16,8 @@ from typing import Any
 from ..shapes import mapping, number
 from ..times import from_text, to_text
 from .chance import chance
-from .days import WEEK_S, Peak, Window, no_peak
-from .sums import HOUR_S, Total, figures_of, ratio, shares_of, stages_of, total_of
+from .days import WEEK_S, Peak, Sums, Window, add_sums, no_peak, no_sums
+from .sums import HOUR_S, Share, Total, figures_of, ratio, shares_of, stages_of, total_of
 
 WEEKS = 4
 """How many weeks before this one are compared with."""
@@ -160,17 +160,23 @@ def degradation(
     ]
 
 
-def _per(part: float, window: Window) -> float:
-    return part / window["operations"]
+def _per(part: float, day: Sums) -> float:
+    return part / day["operations"]
 
 
-def _daily(windows: Iterable[Window], begin: float, end: float, limits: Mapping[str, float]) -> list[Window]:
+def _daily(windows: Iterable[Window], begin: float, end: float, limits: Mapping[str, float]) -> list[Sums]:
     """Days that speak for themselves: most of their time is told of by no other, and they have enough operations."""
-    return [
-        share.window
-        for share in shares_of(windows, begin, end)
-        if share.share > 0.5 and share.window["operations"] >= limits["operations_min"]
-    ]
+    by_day: dict[str, list[Share]] = {}
+    for share in shares_of(windows, begin, end):
+        if share.share > 0.5:
+            by_day.setdefault(share.window.get("day") or share.window["end"], []).append(share)
+    days = []
+    for shares in by_day.values():
+        day = no_sums()
+        for share in shares:
+            add_sums(day, share.window)
+        days += [day] if day["operations"] >= limits["operations_min"] else []
+    return days
 
 
 def _tested(figure: str, now: Sequence[float], before: Sequence[float], limits: Mapping[str, float]) -> dict[str, Any]:

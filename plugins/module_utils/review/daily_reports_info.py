@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Mapping
-from datetime import datetime, timedelta
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
+from ..deadline import deadline_of
 from ..errors import MediaOpsError, OptionError
 from ..options import check_range
 from ..shapes import RepeatedKeyError, json_object, one_line
@@ -20,10 +21,16 @@ from ..state.guard import on_record
 from ..times import from_text, to_text, utc_now
 from .actions import actions_of
 from .compare import WEEKS
-from .days import WEEK_S, NoFiguresError, peaks_by_week, read_week, read_window, samples_of
+from .day import Day, Told, days_from, read_told, settle
+from .day_reports import day_reports
+from .days import WEEK_S, NoFiguresError, peaks_by_week, read_week
+from .logged import Logged, read_log
+from .windows import windows_of
 
 _FILE = re.compile(r"(daily|weekly)_report_(\d{4})(\d{2})(\d{2})\.json")
 _UNREADABLE_MAX = 20
+# A site's day may be one ahead of that of UTC.
+_AHEAD_MAX = timedelta(days=1)
 
 
 def daily_reports_info(params: Mapping[str, Any]) -> dict[str, Any]:
@@ -31,20 +38,46 @@ def daily_reports_info(params: Mapping[str, Any]) -> dict[str, Any]:
     until = _until(params.get("until"))
     check_range(params, "ledger_hours", 1, 24 * 366)
     check_range(params, "max_bytes", 1024, 100 << 20)
+    days = days_from(params["days"])
+    if params["log"] is not None and not (params["log"].startswith("/") and days):
+        raise OptionError("log", params["log"], "must be an absolute path, and needs days")
     with existing(params["state_dir"]) as directory:
         hours, max_bytes = params["ledger_hours"], params["ledger_max_bytes"]
         record = on_record(directory, params["state_dir"], hours=hours, max_bytes=max_bytes)
         kept = _Kept(directory, params, until)
+    now_told = _now_told(params["seen"])
+    logged = _logged(params, days, until)
+    one = settle([*kept.days.values(), *([now_told] if now_told else [])], logged)
+    calendar = [told.day for told in kept.days.values() if told.day] + days
+    borders = [(until - timedelta(seconds=WEEK_S * back)).timestamp() for back in range(WEEKS + 2)]
+    of_days = {day.name: kept.days[day.name] for day in days if day.name in kept.days}
     return {
         "changed": False,
         "until": to_text(until),
-        "days": kept.days,
+        "days": windows_of(one, calendar, until.timestamp(), borders),
+        "seen": now_told is not None,
+        "log": {"state": logged.state, "reason": logged.reason},
+        "reports": day_reports(days, of_days, now_told, logged, until) if params["reports"] else [],
         "weeks": kept.weeks,
-        "peaks": peaks_by_week(kept.samples, until, WEEKS + 1),
+        "peaks": peaks_by_week(one.samples, until, WEEKS + 1),
         "actions": {**actions_of(record.entries, record.running), "bad_lines": record.bad_lines},
         "unreadable": kept.unreadable[:_UNREADABLE_MAX],
         "unreadable_count": len(kept.unreadable),
     }
+
+
+def _now_told(seen: Mapping[str, Any] | None) -> Told | None:
+    try:
+        return None if seen is None else read_told(seen)
+    except NoFiguresError:
+        return None
+
+
+def _logged(params: Mapping[str, Any], days: Sequence[Day], until: datetime) -> Logged:
+    if params["log"] is None:
+        return Logged()
+    since = datetime.fromtimestamp(min(day.begin for day in days), timezone.utc)
+    return read_log(params["log"], since, until, deadline_of("daily_reports_info", params))
 
 
 def _until(given: str | None) -> datetime:
@@ -58,9 +91,8 @@ class _Kept:
     """The documents of the directory that are of that time."""
 
     def __init__(self, directory: int, params: Mapping[str, Any], until: datetime) -> None:
-        self.days: list[dict[str, Any]] = []
+        self.days: dict[str, Told] = {}
         self.weeks: list[dict[str, Any]] = []
-        self.samples: list[Mapping[str, Any]] = []
         self.unreadable: list[dict[str, str]] = []
         # A day at the border tells of the week before it too.
         oldest = until - timedelta(seconds=WEEK_S * (WEEKS + 1) + 86400)
@@ -74,16 +106,23 @@ class _Kept:
         if kind == "weekly":
             self.weeks.append({"file": file, **read_week(document)})
         else:
-            samples = samples_of(document.get("metrics"))
-            self.days.append({"file": file, **read_window(document.get("stats"), samples)})
-            self.samples += samples
+            name = "{}-{}-{}".format(*_date_of(file))
+            told = read_told(document)
+            if told.day and told.day.name != name:
+                raise NoFiguresError(f"it is of {one_line(told.day.name, 20)}")
+            self.days[name] = told
+
+
+def _date_of(file: str) -> tuple[str, ...]:
+    match = _FILE.fullmatch(file)
+    return match.groups()[1:] if match else ()
 
 
 def _files(directory: int, oldest: datetime, until: datetime) -> Iterator[tuple[str, str]]:
     """Name and kind of each report of that time, oldest first."""
     for file in sorted(os.listdir(directory)):
         match = _FILE.fullmatch(file)
-        if match and f"{oldest:%Y%m%d}" <= "".join(match.groups()[1:]) <= f"{until:%Y%m%d}":
+        if match and f"{oldest:%Y%m%d}" <= "".join(match.groups()[1:]) <= f"{until + _AHEAD_MAX:%Y%m%d}":
             yield file, match[1]
 
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any, TypedDict
+from typing import Any, Callable, TypedDict
 
 from ..shapes import Json, mapping, number, one_line
 from ..times import from_text, to_text
@@ -20,7 +20,6 @@ from ..times import from_text, to_text
 WEEK_S = 168 * 3600
 REVIEW_VERSION = 1
 _SAMPLE_INTERVAL_S = 300  # how often the service takes a sample: a fact of its API
-_SAMPLES_MAX = 300  # how many samples a day's report keeps; where there are so many, older ones may be missing
 _LIST_MAX = 50
 
 
@@ -34,22 +33,34 @@ class Stage(TypedDict):
     min_s: float | None
 
 
-class Window(TypedDict):
-    """The figures of one stretch of time."""
+class Sums(TypedDict):
+    """What became of some operations; averages are made from sums, never from averages."""
 
+    operations: float
+    failed: float
+    duration_s: float
+    stages: dict[str, Stage]
+    errors: dict[str, float]
+
+
+class _Told(Sums):
     begin: str
     end: str
     hours: float
     assumed: bool
     """Nothing proves that the service remembered all of it."""
     restarted_at: str | None
-    operations: float
-    failed: float
-    duration_s: float
-    stages: dict[str, Stage]
-    errors: dict[str, float]
     peak_sessions: float | None
     peak_at: str | None
+
+
+class Window(_Told, total=False):
+    """The figures of one stretch of time."""
+
+    day: str
+    """The day of the site that it is of, YYYY-MM-DD, where it is of one."""
+    parts: list[tuple[str, str]]
+    """The times within it that were seen, where that is not all of it."""
 
 
 class Peak(TypedDict):
@@ -105,7 +116,7 @@ def read_window(stats: object, samples: Sequence[Json] | None) -> Window:
         "begin": to_text(restarted or begin),
         "end": to_text(end),
         "hours": hours,
-        "assumed": not samples or len(samples) >= _SAMPLES_MAX,
+        "assumed": not samples,
         "restarted_at": to_text(restarted) if restarted else None,
         "operations": operations,
         "failed": failed,
@@ -119,7 +130,7 @@ def read_window(stats: object, samples: Sequence[Json] | None) -> Window:
 
 def _restarted(samples: Sequence[Json], begin: datetime) -> datetime | None:
     """When the service started within the window, or None where it did not, or where that cannot be told."""
-    first = from_text(samples[0]["at"]) if samples and len(samples) < _SAMPLES_MAX else None
+    first = from_text(samples[0]["at"]) if samples else None
     return first if first and first - begin > timedelta(seconds=2 * _SAMPLE_INTERVAL_S) else None
 
 
@@ -203,6 +214,96 @@ def raise_peak(peak: Peak, sample: Json) -> None:
         peak["cpu_percent"], peak["cpu_at"] = cpu, at
     if memory is not None and _higher(memory, at, peak["memory_percent"], peak["memory_at"]):
         peak["memory_percent"], peak["memory_at"] = memory, at
+
+
+def no_sums() -> Sums:
+    """The sums of no operation at all."""
+    return {"operations": 0.0, "failed": 0.0, "duration_s": 0.0, "stages": {}, "errors": {}}
+
+
+def no_stage() -> Stage:
+    """A stage without operations."""
+    return {"count": 0.0, "failed": 0.0, "duration_s": 0.0, "max_s": None, "min_s": None}
+
+
+def add_sums(total: Sums, more: Sums, share: float = 1.0) -> None:
+    """Add a share of some sums to others."""
+    total["operations"] += more["operations"] * share
+    total["failed"] += more["failed"] * share
+    total["duration_s"] += more["duration_s"] * share
+    for code, count in more["errors"].items():
+        total["errors"][code] = total["errors"].get(code, 0.0) + count * share
+    for name, row in more["stages"].items():
+        known = total["stages"].setdefault(name, no_stage())
+        known["count"] += row["count"] * share
+        known["failed"] += row["failed"] * share
+        known["duration_s"] += row["duration_s"] * share
+        known["max_s"] = either(max, known["max_s"], row["max_s"])
+        known["min_s"] = either(min, known["min_s"], row["min_s"])
+
+
+def either(choose: Callable[[list[float]], float], first: float | None, second: float | None) -> float | None:
+    known = [value for value in (first, second) if value is not None]
+    return choose(known) if known else None
+
+
+def read_sums(document: object) -> Sums:
+    """Sums as a document of ours has them.
+
+    Raises:
+        NoFiguresError: they contradict themselves.
+    """
+    raw = mapping(document)
+    found = no_sums()
+    operations, failed, duration = (number(raw.get(key)) for key in ("operations", "failed", "duration_s"))
+    if operations is None or failed is None or duration is None or not 0 <= failed <= operations or duration < 0:
+        raise NoFiguresError(f"{raw.get('failed')} of {raw.get('operations')} operations failed")
+    found["operations"], found["failed"], found["duration_s"] = operations, failed, duration
+    for name, row in list(mapping(raw.get("stages")).items())[:_LIST_MAX]:
+        values = {key: number(mapping(row).get(key)) for key in no_stage()}
+        count, bad, took = values["count"], values["failed"], values["duration_s"]
+        if count is None or bad is None or took is None or not 0 <= bad <= count or took < 0:
+            raise NoFiguresError(f"stage {one_line(name, 40)} contradicts itself")
+        found["stages"][one_line(name, 40)] = {
+            "count": count,
+            "failed": bad,
+            "duration_s": took,
+            "max_s": values["max_s"],
+            "min_s": values["min_s"],
+        }
+    for code, raw_count in list(mapping(raw.get("errors")).items())[:_LIST_MAX]:
+        many = number(raw_count)
+        if many is not None and many > 0:
+            found["errors"][one_line(code, 60)] = many
+    return found
+
+
+def again(document: object) -> Window:
+    """A window as it was kept.
+
+    Raises:
+        NoFiguresError: it cannot be believed.
+    """
+    raw = mapping(document)
+    begin, end, restarted = (from_text(raw.get(key)) for key in ("begin", "end", "restarted_at"))
+    if begin is None or end is None or not begin <= end:
+        raise NoFiguresError("a window of it has no time")
+    peak_at, peak = from_text(raw.get("peak_at")), number(raw.get("peak_sessions"))
+    sums = read_sums(raw)
+    return {
+        "operations": sums["operations"],
+        "failed": sums["failed"],
+        "duration_s": sums["duration_s"],
+        "stages": sums["stages"],
+        "errors": sums["errors"],
+        "begin": to_text(begin),
+        "end": to_text(end),
+        "hours": number(raw.get("hours")) or 0,
+        "assumed": raw.get("assumed") is not False,
+        "restarted_at": to_text(restarted) if restarted else None,
+        "peak_sessions": peak if peak_at and peak is not None and peak >= 0 else None,
+        "peak_at": to_text(peak_at) if peak_at else None,
+    }
 
 
 def _higher(value: float, at: str, known: float | None, known_at: str | None) -> bool:

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Callable
+from typing import Any
 
 from ..shapes import mapping, number
 from ..times import from_text
-from .days import Peak, Stage, Window
+from .days import Peak, Stage, Window, add_sums, no_sums
 
 Span = tuple[float, float]
 HOUR_S = 3600.0
@@ -54,10 +54,10 @@ def shares_of(windows: Iterable[Window], begin: float, end: float) -> list[Share
     """
     shares, taken = [], list[Span]()
     for window in sorted(windows, key=_rank):
-        left, right = span_of(window)
-        parts = minus([(max(left, begin), min(right, end))], taken)
+        spans = parts_of(window)
+        parts = minus([(max(left, begin), min(right, end)) for left, right in spans], taken)
         taken += parts
-        length = right - left
+        length = length_of(spans)
         share = sum(to - start for start, to in parts) / length if length > 0 else 0.0
         shares.append(Share(window, tuple(parts), share))
     return shares
@@ -70,6 +70,25 @@ def _rank(window: Window) -> tuple[str, str, float, float, float]:
 def span_of(window: Window) -> Span:
     begin, end = from_text(window["begin"]), from_text(window["end"])
     return (begin.timestamp(), end.timestamp()) if begin and end else (0.0, 0.0)
+
+
+def parts_of(window: Window) -> list[Span]:
+    """The times of a window that were seen."""
+    if "parts" not in window:
+        return [span_of(window)]
+    found = [(from_text(begin), from_text(end)) for begin, end in window["parts"]]
+    return [(begin.timestamp(), end.timestamp()) for begin, end in found if begin and end]
+
+
+def joined(spans: Iterable[Span]) -> list[Span]:
+    """Spans of time of which those that touch are one, in order."""
+    found: list[Span] = []
+    for begin, end in sorted(spans):
+        if found and begin <= found[-1][1]:
+            found[-1] = (found[-1][0], max(found[-1][1], end))
+        elif end > begin:
+            found.append((begin, end))
+    return found
 
 
 def length_of(spans: Iterable[Span]) -> float:
@@ -89,30 +108,11 @@ class Total:
 
 def total_of(parts: Iterable[tuple[Window, float]]) -> Total:
     """The sum of windows, each by its share."""
-    total = Total(0.0, 0.0, 0.0, {}, {})
+    total = no_sums()
     for window, share in parts:
-        if share <= 0:
-            continue
-        total.operations += window["operations"] * share
-        total.failed += window["failed"] * share
-        total.duration_s += window["duration_s"] * share
-        for code, count in window["errors"].items():
-            total.errors[code] = total.errors.get(code, 0.0) + count * share
-        for name, row in window["stages"].items():
-            known = total.stages.setdefault(
-                name, {"count": 0.0, "failed": 0.0, "duration_s": 0.0, "max_s": None, "min_s": None}
-            )
-            known["count"] += row["count"] * share
-            known["failed"] += row["failed"] * share
-            known["duration_s"] += row["duration_s"] * share
-            known["max_s"] = _either(max, known["max_s"], row["max_s"])
-            known["min_s"] = _either(min, known["min_s"], row["min_s"])
-    return total
-
-
-def _either(choose: Callable[[list[float]], float], first: float | None, second: float | None) -> float | None:
-    known = [value for value in (first, second) if value is not None]
-    return choose(known) if known else None
+        if share > 0:
+            add_sums(total, window, share)
+    return Total(**total)
 
 
 def figures_of(total: Total | None, peak: Peak) -> dict[str, Any]:

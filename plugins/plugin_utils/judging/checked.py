@@ -10,9 +10,9 @@ from datetime import datetime
 from typing import Any
 
 from ...module_utils.errors import OptionError
-from ...module_utils.shapes import Json, mapping, number, one_line
+from ...module_utils.shapes import Json, mapping, one_line
 from ...module_utils.state.mutes import Mute, mute_name
-from ...module_utils.times import to_text, utc_now
+from ...module_utils.times import utc_now
 from .counting import Counting
 from .muting import in_force, muted_components, said, without_muted
 from .observations import details, observe, observe_log
@@ -111,24 +111,6 @@ def _positive(policy: Json, key: str) -> float:
     if value is None or value <= 0:
         raise OptionError(f"policy_{key}", policy.get(key), "a number of seconds above 0 is needed")
     return value
-
-
-def day_report(found: Json, answers: Json, hours: int, now: datetime) -> dict[str, Any]:
-    """The day's figures as the host keeps them, empty where they could not be trusted.
-
-    The service forgets after a day and at each restart, so that the week's figures are made from these.
-    """
-    total = found["observations"].get(f"total_operations_{hours}h") or {}
-    if total.get("fault", "missing") or number(total.get("value")) is None:
-        return {}
-    return {
-        "schema_version": 1,
-        "generated_at": to_text(now),
-        "stats": mapping(answers.get("stats")).get("data"),
-        "resource_peaks": found["details"].get("resource_peaks"),
-        "metrics": found["details"].get("metrics"),
-        "log_errors": found["details"].get("log"),
-    }
 
 
 def broken_off(found: object, reason: str) -> dict[str, Any]:

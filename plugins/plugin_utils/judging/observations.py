@@ -676,7 +676,10 @@ def _sessions(answer: _Answer, _clock: _Clock) -> dict[str, Observation]:
 
 
 def metrics(data: Json) -> list[dict[str, Any]]:
-    """The samples of a metrics answer that can be read, oldest first; at most 300."""
+    """The samples of a metrics answer that can be read, oldest first; at most 300: the first one and the newest.
+
+    The first tells since when the service remembers.
+    """
     names = {
         "cpu_usage_percent": "cpu_percent",
         "memory_usage_percent": "memory_percent",
@@ -686,7 +689,8 @@ def metrics(data: Json) -> list[dict[str, Any]]:
     }
     rows = data.get("metrics")
     found = []
-    for row in rows[-_METRICS_MAX:] if isinstance(rows, list) else []:
+    listed = rows if isinstance(rows, list) else []
+    for row in listed if len(listed) <= _METRICS_MAX else [listed[0], *listed[1 - _METRICS_MAX :]]:
         at = from_text(mapping(row).get("timestamp"))
         sample: dict[str, Any] = {ours: number(mapping(row).get(theirs)) for theirs, ours in names.items()}
         if at and all(sample[key] is not None and 0 <= sample[key] <= 100 for key in ("cpu_percent", "memory_percent")):

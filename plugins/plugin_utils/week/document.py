@@ -144,19 +144,19 @@ def _row(review: Json, figure: str) -> Json:
 
 def _days(reviews: Sequence[Json]) -> list[dict[str, Any]]:
     """The days of all hosts together, by date."""
-    by_date: dict[str, list[Json]] = {}
-    for review in reviews:
+    by_date: dict[str, list[tuple[int, Json]]] = {}
+    for host, review in enumerate(reviews):
         for day in review.get("days") or []:
-            # A day that another has told of, but for a rest, would stand beside it with the same operations.
-            if (day.get("counted_h") or 0) >= 1:
-                by_date.setdefault(day["date"], []).append(day)
+            # The rest of a day that others have told of is no day.
+            if (day.get("counted_h") or 0) >= 1 or day.get("total_operations"):
+                by_date.setdefault(day["date"], []).append((host, day))
     rows = []
     for date, days in sorted(by_date.items()):
         failed = [
             {**day, "failed_operations": (day.get("error_rate") or 0) * (day.get("total_operations") or 0)}
-            for day in days
+            for _host, day in days
         ]
-        rows.append({"date": date, **_sums(failed), "hosts": len(days)})
+        rows.append({"date": date, **_sums(failed), "hosts": len({host for host, _day in days})})
     return rows
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from ...module_utils.shapes import Json, mapping, number, one_line
 from ..judging.shapes import Observation, observation
+from ..judging.told_now import ToldNow
 
 _FIGURES = {
     "week_operations": ("total_operations", "count"),
@@ -29,6 +30,40 @@ def _lost(review: Json) -> str:
     return f"the data cover {share:.1%} of the week, too little to know it{': ' + notes if notes else ''}".replace(
         "%", " %"
     )
+
+
+def observe_kept(told: ToldNow, reports: Json, *, of_week: bool) -> Observation:
+    """Whether the figures of the day, or of the week, can be kept, how much of it they cover, and what was damaged.
+
+    Args:
+        told: what the service told.
+        reports: the answer of daily_reports_info, also where it failed.
+        of_week: a week is made of what the host has kept, so that of the service's faults the clock alone is one.
+    """
+    if told.fault and (not of_week or told.fault == "clock"):
+        return observation(None, "state", fault=told.fault, reason=told.reason)
+    if not isinstance(reports.get("days"), list):
+        reason = one_line(reports.get("msg") or "the host gave no answer", 200)
+        return observation(None, "state", fault="module_failed", reason=f"the kept reports were not read: {reason}")
+    if not (of_week or reports.get("seen")):
+        reason = "the service's figures contradict themselves, and are not kept"
+        return observation(None, "state", fault="contradiction", reason=reason)
+    said = [_covered(report) for report in map(mapping, reports.get("reports") or [])]
+    damaged = [mapping(row) for row in reports.get("unreadable") or []]
+    said += [f"{one_line(row.get('file'), 60)} is left out: {one_line(row.get('why'), 100)}" for row in damaged]
+    log = mapping(reports.get("log"))
+    if log.get("state") not in ("ok", "not_read") or log.get("reason"):
+        said.append(f"of the log: {one_line(log.get('reason') or log.get('state'), 100)}")
+    return observation("damaged" if damaged else "kept", "state", note=one_line("; ".join(said), 300))
+
+
+def _covered(report: Json) -> str:
+    """How much of a day is known, and where it is not."""
+    coverage, figures = mapping(report.get("coverage")), mapping(report.get("figures"))
+    gaps = [f"{str(gap['from'])[11:16]}-{str(gap['to'])[11:16]}" for gap in coverage.get("gaps") or []]
+    unseen = f", unseen {', '.join(gaps[:3])}{' and more' if len(gaps) > 3 else ''} UTC" if gaps else ""
+    covered, hours = coverage.get("covered_h"), coverage.get("hours")
+    return f"{report.get('day')}: {figures.get('total_operations')} operations, {covered} of {hours} h{unseen}"
 
 
 def observe_review(review: object) -> dict[str, Observation]:

@@ -92,7 +92,7 @@ def _state(document: Json) -> str:
     if _count(document, "worse"):
         return "warning"
     known = document["figures"]["total_operations"] is not None and not _lost(document)
-    return "ok" if known and not _count(document, "no_review") else "unknown"
+    return "ok" if known and not _count(document, "no_review") and _is_compared(document) else "unknown"
 
 
 def _word(document: Json) -> str:
@@ -102,7 +102,12 @@ def _word(document: Json) -> str:
         return "Slower or more errors"
     if _count(document, "no_review") or _lost(document):
         return "Too little is known"
-    return "No degradation seen"
+    return "No degradation seen" if _is_compared(document) else "Not enough data to compare"
+
+
+def _is_compared(document: Json) -> bool:
+    """Whether the week of any host could be compared with those before."""
+    return bool(_count(document, "better") or _count(document, "noise") or _count(document, "worse"))
 
 
 def _lost(document: Json) -> list[str]:

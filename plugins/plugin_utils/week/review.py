@@ -6,10 +6,11 @@
 
 Windows that overlap count once, durations are weighted by their operations, what was not seen is said. Pure.
 
-Two sources tell of the week. The day's reports, which survive a restart of the service, each with the figures of up to
-24 h; and the service's own answer for 168 h, which has lost what a restart, the weekly cleanup or its cap of
-operations took. Operations get lost and are never invented, so the source that knows of more of them is the better
-one, and is taken whole: half of each would count twice what both have.
+Two sources tell of the week. The host's own, which survive a restart of the service: the lines of its log, and the
+day's reports, with what they had of lines that are gone by now and with what the service told each evening. And the
+service's own answer for 168 h, which has lost what a restart, the weekly cleanup or its cap of operations took.
+Operations get lost and are never invented, so the source that knows of more of them is the better one, and is taken
+whole: half of each would count twice what both have.
 """
 
 from __future__ import annotations
@@ -48,6 +49,7 @@ from ...module_utils.review.sums import (
     total_of,
     whole,
 )
+from ...module_utils.review.windows import proves
 from ...module_utils.shapes import mapping, one_line
 from ...module_utils.times import from_text, to_text
 from ..judging.observations import metrics
@@ -152,7 +154,8 @@ class _Found:
         for peak in peaks_by_week(samples, now, 1):
             _join(self.peaks[0], peak)
         today = self._answer("the last 24 h", day, samples)
-        if today:
+        # The host has joined it with what the log names, where it could.
+        if today and not reports.get("seen"):
             self.windows.append(today)
         self.service = self._answer("168 h", week, None)
 
@@ -193,14 +196,14 @@ def _better(shares: Sequence[Share], service: Window | None) -> tuple[str, Total
 
 
 def _day(share: Share) -> dict[str, Any]:
-    """One window for the table and the chart: its own figures, and how much of it counted for the week."""
+    """One window for the table and the chart, as far as it counted for the week."""
     window = share.window
     return {
-        "date": window["end"][:10],
+        "date": window.get("day") or window["end"][:10],
         "from": window["begin"],
         "to": window["end"],
         "counted_h": round(share.seconds / HOUR_S, 2),
-        "total_operations": whole(window["operations"]),
+        "total_operations": whole(window["operations"] * share.share),
         "error_rate": ratio(window["failed"], window["operations"]),
         "average_duration_s": ratio(window["duration_s"], window["operations"]),
         "peak_active_sessions": window["peak_sessions"],
@@ -215,7 +218,7 @@ def _coverage(
     begin, end = week = now.timestamp() - WEEK_S, now.timestamp()
     restarts = sorted({str(s.window["restarted_at"]) for s in shares if s.parts and s.window["restarted_at"]})
     proved = [span for share in shares if not share.window["assumed"] for span in share.parts]
-    claimed = [span for share in shares if share.window["assumed"] for span in share.parts]
+    claimed = [span for share in shares if share.window["assumed"] and proves(share.window) for span in share.parts]
     notes = list(found.notes)
     if source == "service" and found.service is not None:
         asked = span_of(found.service)
@@ -223,9 +226,13 @@ def _coverage(
         since = [moment.timestamp() for text in restarts if (moment := from_text(text))]
         told = (max([asked[0], begin, *since]), min(asked[1], end))
         outside = minus([week], [told])
-        proved = minus(proved, outside)
-        claimed = minus([told], proved)
-    counted = [s.window for s in shares if s.parts] if source == "daily" else []
+        proved, claimed = minus(proved, outside), minus(claimed, outside)
+        # It may have been started within the week, or been cleaned up, and does not say.
+        unproved = length_of(minus([told], [*proved, *claimed])) / HOUR_S
+        if unproved >= 1:
+            notes.append(f"nothing proves that the service remembers {unproved:.0f} h of the week that it tells of")
+    # What the log names has no cap.
+    counted = [s.window for s in shares if s.parts and "parts" not in s.window] if source == "daily" else []
     counted += [found.service] if source == "service" and found.service else []
     capped = sorted({w["end"][:10] for w in counted if w["operations"] >= limits["operations_cap"]})
     if capped:

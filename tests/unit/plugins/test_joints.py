@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,9 @@ from ansible_collections.media_ops.runbook.plugins.module_utils.alerts.transitio
 from ansible_collections.media_ops.runbook.plugins.module_utils.api.pipeline_info import pipeline_info
 from ansible_collections.media_ops.runbook.plugins.module_utils.api.settings import api_argument_spec
 from ansible_collections.media_ops.runbook.plugins.module_utils.plan import Action, planned
+from ansible_collections.media_ops.runbook.plugins.module_utils.review.day import days_from, read_told
+from ansible_collections.media_ops.runbook.plugins.module_utils.review.day_reports import day_reports
+from ansible_collections.media_ops.runbook.plugins.module_utils.review.logged import Logged
 from ansible_collections.media_ops.runbook.plugins.module_utils.service.on_record import overrides_on_record
 from ansible_collections.media_ops.runbook.plugins.module_utils.shapes import STATES
 from ansible_collections.media_ops.runbook.plugins.module_utils.state.guard import last_recovery
@@ -24,7 +27,6 @@ from ansible_collections.media_ops.runbook.plugins.module_utils.state.held impor
 from ansible_collections.media_ops.runbook.plugins.module_utils.state.mutes import mutes_on_record
 from ansible_collections.media_ops.runbook.plugins.module_utils.state.recoveries import recoveries
 from ansible_collections.media_ops.runbook.plugins.plugin_utils.host_action import _FAILURE, documented, options_of
-from ansible_collections.media_ops.runbook.plugins.plugin_utils.judging.checked import checked, day_report
 from ansible_collections.media_ops.runbook.plugins.plugin_utils.judging.observations import observe
 from ansible_collections.media_ops.runbook.plugins.plugin_utils.judging.routing import route
 from ansible_collections.media_ops.runbook.plugins.plugin_utils.judging.shapes import (
@@ -39,6 +41,7 @@ from ansible_collections.media_ops.runbook.plugins.plugin_utils.judging.shapes i
     response,
     rung,
 )
+from ansible_collections.media_ops.runbook.plugins.plugin_utils.judging.told_now import told_now
 from ansible_collections.media_ops.runbook.plugins.plugin_utils.judging.verdict import judge
 from ansible_collections.media_ops.runbook.plugins.plugin_utils.report.response_view import responses
 from ansible_collections.media_ops.runbook.plugins.plugin_utils.report.result import build, summarise
@@ -46,6 +49,7 @@ from ansible_collections.media_ops.runbook.plugins.plugin_utils.report.telling i
 from ansible_collections.media_ops.runbook.plugins.plugin_utils.response.course import begun
 from ansible_collections.media_ops.runbook.plugins.plugin_utils.response.diagnosis import classify
 from ansible_collections.media_ops.runbook.plugins.plugin_utils.response.recovery import final_verdicts, sample
+from ansible_collections.media_ops.runbook.plugins.plugin_utils.week.calendar import days_between, zone_of
 
 from tests.result_factory import RUN
 from tests.schemas import DAILY_REPORT, part, problems, schema
@@ -524,11 +528,12 @@ def test_what_host_info_shows_as_an_example_can_be_diagnosed() -> None:
 
 
 def test_the_day_that_is_kept_is_what_the_week_reads() -> None:
-    table = {"checks": POLICY["policy_checks"], "incidents": POLICY["policy_incidents"]}
     rest = {name.removeprefix("policy_"): value for name, value in POLICY.items()}
-    result = f.result()
     log = {"state": "ok", "matched": 0, "counts": {}, "lines": 3, "bad_lines": 0}
-    found = checked(result, run_by="evening", policy={**rest, **table}, log=log, now=NOW)
-    kept = day_report(found, result["endpoints"], 24, NOW)
-    assert problems(DAILY_REPORT, kept) == []
-    assert set(kept) == set(schema("daily_report")["properties"])
+    told = told_now(f.result(), log, 24, policy=rest, service_offset_s=None, now=NOW)
+    days = days_from(days_between(NOW - timedelta(hours=24), NOW, zone_of("UTC")))
+    reports = day_reports(days, {}, read_told(told.document), Logged(), NOW)
+    (full,) = (report for report in reports if "stats" in report)
+    assert problems(DAILY_REPORT, full) == []
+    assert set(full) == set(schema("daily_report")["properties"])
+    assert read_told(full).windows

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -23,6 +24,7 @@ _ALL = policy()
 POLICY = {name.removeprefix("policy_"): value for name, value in _ALL.items()}
 MORNING: dict[str, Any] = {"run_by": "morning", "policy": POLICY, "gather": ["health", "stats", "alerts", "sessions"]}
 LOGGED = {"state": "ok", "reason": "", "matched": 0, "counts": {}, "lines": 3, "bad_lines": 0, "last": []}
+KEPT: dict[str, Any] = {"days": [], "weeks": [], "peaks": [], "actions": {}, "unreadable": [], "seen": True}
 CONNECTION: dict[str, Any] = {"api_url": "http://media1/api", "api_token": "canary-token", "validate_certs": False}
 
 
@@ -114,8 +116,7 @@ def test_a_host_that_is_set_wrong_is_not_asked_and_is_unknown(own: dict[str, Any
 
 
 def test_a_day_and_a_week_are_what_the_module_documents() -> None:
-    kept = {"days": [], "weeks": [], "peaks": [], "actions": {}, "unreadable": [], "until": f.NOW}
-    answers = {"log_digest_info": LOGGED, "daily_reports_info": kept}
+    answers = {"log_digest_info": LOGGED, "daily_reports_info": KEPT}
     run = check(answers, log={"path": "/var/log/media/a.log"}, day=True, week=True, state_dir="/s", run_by="weekly")
     assert set(run.result) - {"changed"} == returned("check")
 
@@ -182,36 +183,104 @@ def test_a_log_is_read_where_the_host_was_reached_and_judged_where_it_was_not_re
 
 def test_a_day_whose_figures_cannot_be_trusted_is_not_kept() -> None:
     log: dict[str, Any] = {"log": {"path": "/l"}, "day": True, "run_by": "evening"}
-    kept = check({"log_digest_info": LOGGED}, **log).result["day"]
-    assert (kept["schema_version"], kept["stats"]["total_operations"]) == (1, 100)
+    reports = {**KEPT, "reports": [{"day": "2026-11-27"}]}
+    answers = {"log_digest_info": LOGGED, "daily_reports_info": reports}
+    run = check(answers, **log)
+    seen = run.arguments("daily_reports_info")["seen"]
+    assert (seen["stats"]["total_operations"], seen["log_errors"]["lines"]) == (100, 3)
+    assert (run.result["days"], states(run)["figures_kept"]) == (reports["reports"], ("ok", ""))
     spoiled = whole()
     spoiled["endpoints"]["stats"]["data"]["generated_at"] = "2026-01-01T00:00:00"
-    assert check({"log_digest_info": LOGGED, "pipeline_info": spoiled}, **log).result["day"] == {}
-    assert check({"pipeline_info": {"unreachable": True, "msg": "gone"}}, **log).result["day"] == {}
+    run = check({**answers, "daily_reports_info": KEPT, "pipeline_info": spoiled}, **log)
+    asked = run.arguments("daily_reports_info")
+    assert (asked.get("seen"), asked["reports"], run.result["days"]) == (None, False, [])
+    assert states(run)["figures_kept"] == ("unknown", "stale")
+    run = check({**answers, "daily_reports_info": {**KEPT, "seen": False}}, **log)
+    assert states(run)["figures_kept"] == ("unknown", "contradiction")
+    run = check({"pipeline_info": {"unreachable": True, "msg": "gone"}}, **log)
+    assert (run.modules, run.result["days"]) == (["pipeline_info"], [])
+    assert states(run)["figures_kept"] == ("unknown", "host_unreachable")
+
+
+@pytest.mark.parametrize("clocks", ["of_the_host", "of_the_service"])
+def test_figures_that_are_dated_ahead_are_refused_when_they_would_be_kept(clocks: str) -> None:
+    """By the controller's clock: that of the host may be as far off as the service's."""
+    ahead = datetime.now(UTC) + timedelta(hours=3)
+    wrong = whole()
+    for answer in wrong["endpoints"].values():
+        answer["fetched_at"] = to_text(ahead) if clocks == "of_the_host" else answer["fetched_at"]
+    wrong["endpoints"]["stats"]["data"]["generated_at"] = ahead.strftime("%Y-%m-%dT%H:%M:%S")
+    for run_by, more in (("evening", {"day": True}), ("weekly", {"week": True})):
+        answers: dict[str, Any] = {"pipeline_info": wrong, "daily_reports_info": KEPT, "log_digest_info": LOGGED}
+        run = check(answers, run_by=run_by, log={"path": "/l"}, state_dir="/s", **more)
+        assert "seen" not in run.arguments("daily_reports_info")
+        assert states(run)["figures_kept"] == ("unknown", "clock")
+        assert run.result.get("days", []) == []
+
+
+def test_reports_that_are_damaged_or_not_read_are_findings_of_the_evening_and_of_the_week() -> None:
+    damaged = {**KEPT, "unreadable": [{"file": "daily_report_20261125.json", "why": "it is no JSON"}]}
+    for more in ({"run_by": "evening", "day": True, "log": {"path": "/l"}}, {"run_by": "weekly", "week": True}):
+        run = check({"daily_reports_info": damaged, "log_digest_info": LOGGED}, **more)
+        (row,) = (row for row in run.result["verdicts"] if row["check"] == "figures_kept")
+        assert (row["state"], "daily_report_20261125.json is left out: it is no JSON" in row["message"]) == (
+            "warning", True,
+        )  # fmt: skip
+        run = check({"daily_reports_info": {"failed": True, "msg": "no state_dir"}, "log_digest_info": LOGGED}, **more)
+        assert states(run)["figures_kept"] == ("unknown", "module_failed")
+
+
+def test_a_service_that_is_down_is_a_finding_of_the_week() -> None:
+    down = {"endpoints": {name: f.answer(None, "unreachable") for name in ("health", "stats", "metrics")}}
+    run = check({"pipeline_info": down, "daily_reports_info": KEPT}, run_by="weekly", week=True)
+    assert states(run)["overall_status"] == ("unknown", "unreachable")
+
+
+def test_days_are_those_of_the_site_whatever_zone_the_controller_is_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = []
+    for zone in ("Pacific/Auckland", "America/Los_Angeles"):
+        monkeypatch.setenv("TZ", zone)
+        time.tzset()
+        run = check(
+            {"log_digest_info": LOGGED, "daily_reports_info": KEPT},
+            log={"path": "/l"},
+            day=True,
+            run_by="evening",
+            policy={**POLICY, "zone": "Asia/Kolkata"},
+        )
+        seen.append([row["from"][10:] for row in run.arguments("daily_reports_info")["days"]])
+    monkeypatch.delenv("TZ")
+    time.tzset()
+    assert seen == [["T18:30:00Z"] * 2] * 2
 
 
 def test_a_week_is_what_the_host_has_kept_and_what_the_service_remembers() -> None:
-    kept: dict[str, Any] = {"days": [], "weeks": [], "peaks": [], "actions": {}, "unreadable": []}
     of_week = {**whole(), "endpoints": fresh({"stats": f.answer(f.stats(168), hours=168)})}
     run = check(
-        {"daily_reports_info": kept, "pipeline_info": [whole(), of_week]},
+        {"daily_reports_info": {**KEPT, "seen": False}, "pipeline_info": [whole(), of_week]},
         week=True,
         run_by="weekly",
         **CONNECTION,
         state_dir="/s",
+        operations_log="/var/log/media/p.log",
     )
-    assert run.modules == ["daily_reports_info", "pipeline_info", "pipeline_info"]
-    assert run.asked[0].arguments == {"state_dir": "/s"}
+    assert run.modules == ["pipeline_info", "daily_reports_info", "pipeline_info"]
+    asked = dict(run.arguments("daily_reports_info"))
+    assert len(asked.pop("days")) == 8
+    assert abs((datetime.now(UTC) - (from_text(asked.pop("until")) or datetime.min.replace(tzinfo=UTC))).seconds) < 60
+    assert asked.pop("seen")["stats"]["total_operations"] == 100
+    assert asked == {"state_dir": "/s", "log": "/var/log/media/p.log", "reports": False}
     assert run.asked[2].arguments == {**CONNECTION, "gather": ["stats"], "stats_hours": 168}
-    assert run.result["observations"]["week_operations"]["value"] == 100
+    assert run.result["review"]["figures"]["total_operations"] == 100
     assert run.result["review"]["source"] != "none"
 
 
 def test_a_host_that_is_gone_is_not_asked_for_its_week() -> None:
     gone: Answer = AnsibleConnectionFailure("gone")
     run = check({"daily_reports_info": gone, "pipeline_info": gone}, week=True, run_by="weekly", state_dir="/s")
-    assert run.modules == ["daily_reports_info", "pipeline_info"]
+    assert run.modules == ["pipeline_info"]
     assert run.result["review"]["source"] == "none"
+    assert "the kept reports were not read: gone" in run.result["review"]["coverage"]["notes"]
     assert set(states(run).values()) == {("unknown", "host_unreachable")}
 
 

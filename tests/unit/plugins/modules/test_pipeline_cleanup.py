@@ -166,6 +166,15 @@ def test_nothing_is_dropped_before_the_week_is_safe(capsys: Capsys, service: Ser
     assert service.operations == 7
 
 
+def test_a_report_of_a_site_whose_day_begins_first_is_not_dated_ahead(
+    capsys: Capsys, service: Service, state: Path
+) -> None:
+    """It is named by the site's day, which may be tomorrow's in UTC."""
+    service.remember(3, operations=1)
+    keep(state, timedelta(hours=1), day=f"{datetime.now(UTC) + timedelta(hours=14):%Y%m%d}")
+    assert run(capsys, service.url, state, api_token=service.token)["refusals"] == []
+
+
 def test_the_newest_report_counts(capsys: Capsys, service: Service, state: Path) -> None:
     service.remember(3, operations=1)
     keep(state, timedelta(days=9))

@@ -39,7 +39,10 @@ def record(state: Path, run: str, *entries: dict[str, Any]) -> None:
 
 
 def read(state: Path, **options: Any) -> dict[str, Any]:
-    defaults = {"until": to_text(NOW), "ledger_hours": 168, "ledger_max_bytes": 1 << 20, "max_bytes": 5 << 20}
+    defaults: dict[str, Any] = {
+        "until": to_text(NOW), "ledger_hours": 168, "ledger_max_bytes": 1 << 20, "max_bytes": 5 << 20,
+        "log": None, "days": [], "seen": None, "reports": False,
+    }  # fmt: skip
     return daily_reports_info({"state_dir": str(state), **defaults, **options})
 
 
@@ -125,7 +128,7 @@ def test_what_is_no_report_is_named_and_hides_no_other(state: Path, tmp_path: Pa
     (state / "daily_report_20261120.json").mkdir()
     (state / "daily_report_2026112.json").write_text("{}", encoding="utf-8")  # of no date: nobody's
     kept = read(state)
-    assert [day["file"] for day in kept["days"]] == ["daily_report_20261126.json"]
+    assert [day["day"] for day in kept["days"]] == ["2026-11-26"]
     assert {row["file"]: row["why"] for row in kept["unreadable"]} == {
         "daily_report_20261120.json": f"{state}/daily_report_20261120.json is a directory",
         "daily_report_20261121.json": "it is not a regular file that can be read, or too large",

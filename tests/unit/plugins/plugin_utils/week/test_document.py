@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from ansible_collections.media_ops.runbook.plugins.module_utils.errors import OptionError
 from ansible_collections.media_ops.runbook.plugins.plugin_utils.week.document import weekly_document
-from ansible_collections.media_ops.runbook.plugins.plugin_utils.week.render import render_weekly
+from ansible_collections.media_ops.runbook.plugins.plugin_utils.week.render import render_weekly, view_of_week
 from ansible_collections.media_ops.runbook.plugins.plugin_utils.week.review import review
 
 from tests import weekly_factory
@@ -146,6 +146,19 @@ def test_the_page_says_what_a_lead_asks() -> None:
     (nothing,) = render_weekly(weekly_factory.nothing(), HTML)
     assert "There was no host to review: look at the inventory and at --limit." in nothing
     assert "No host was reviewed" in nothing
+
+
+def test_a_week_that_could_not_be_compared_is_not_called_sound() -> None:
+    days = [daily(ago(24 * back), operations=100) for back in range(7)]
+    first = review(reports(days), now=NOW, thresholds=LIMITS)
+    assert {row["verdict"] for row in first["degradation"]} == {"not_enough_data"}
+    view = view_of_week(weekly_document({"media1": first}, run={}))
+    assert (view["state"], view["word"]) == ("unknown", "Not enough data to compare")
+    before = [daily(ago(24 * back), operations=100) for back in range(35)]
+    second = review(reports(before), now=NOW, thresholds=LIMITS)
+    view = view_of_week(weekly_document({"media1": first, "media2": second}, run={}))
+    assert (view["state"], view["word"]) == ("ok", "No degradation seen")
+    assert "1 host: not enough data" in view["unchanged"]
 
 
 def test_little_need_be_known_of_the_run() -> None:

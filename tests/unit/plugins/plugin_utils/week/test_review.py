@@ -177,7 +177,36 @@ def test_the_service_is_believed_where_it_knows_of_more() -> None:
     found = reviewed(reports([daily(ago(24), operations=100)]), week=service_week(700, failed=7, average=12.0))
     assert (found["source"], found["figures"]["total_operations"]) == ("service", 700)
     assert found["figures"]["error_rate"] == 0.01
-    assert (found["coverage"]["covered_h"], found["coverage"]["proved_h"]) == (168, 24)
+
+
+def test_a_service_s_word_for_a_week_covers_no_more_than_is_proved() -> None:
+    """It may have been started 32 h ago, when a day's samples tell nothing of it, or been cleaned up on Sunday."""
+    found = reviewed(reports([]), day=today(operations=100), week=service_week(140))
+    assert (found["source"], found["figures"]["total_operations"]) == ("service", 140)
+    assert (found["coverage"]["covered_h"], found["coverage"]["proved_h"]) == (24, 24)
+    assert found["coverage"]["known"] is found["coverage"]["enough"] is False
+    assert "nothing proves that the service remembers 144 h of the week that it tells of" in found["coverage"]["notes"]
+
+
+def test_a_report_of_no_operations_without_samples_proves_no_idleness() -> None:
+    """Nothing shows that the service was up, or since when."""
+    idle = daily(ago(24), operations=0, average=0.0)
+    silent = {**daily(NOW, operations=0, average=0.0), "metrics": []}
+    assert reviewed(reports([idle, silent]))["coverage"]["covered_h"] == 24
+
+
+def test_a_day_of_which_two_parts_were_seen_counts_with_both_and_no_more() -> None:
+    """As of a host that joined its log with what the service told: nothing in it is of another day or week."""
+    (window,) = reports([daily(NOW, operations=10)])["days"]
+    parts = [(to_text(ago(17)), to_text(ago(12))), (to_text(ago(6)), to_text(NOW))]
+    window |= {"begin": to_text(ago(17)), "day": "2026-11-27", "parts": parts, "operations": 5000.0, "failed": 0.0}
+    found = reviewed({**reports([]), "days": [window], "seen": True}, day=today(operations=9999))
+    assert (found["figures"]["total_operations"], found["coverage"]["covered_h"]) == (5000, 11)
+    assert found["coverage"]["gaps"][1:] == [{"from": parts[0][1], "to": parts[1][0]}]
+    assert found["coverage"]["capped"] == [], "a log has no cap"
+    assert [(day["date"], day["counted_h"], day["total_operations"]) for day in found["days"]] == [
+        ("2026-11-27", 11, 5000),
+    ]  # fmt: skip
 
 
 def test_the_days_are_believed_where_the_service_has_forgotten() -> None:
@@ -462,7 +491,8 @@ def test_a_week_that_nothing_is_known_of_is_a_fault_and_never_ok() -> None:
     for name in ("week_error_rate", "week_degradation"):
         assert (seen[name]["value"], seen[name]["fault"]) == (None, "missing"), "a day is no week"
         assert "the data cover 14.3 % of the week, too little to know it" in seen[name]["reason"]
-    idle = observe_review(reviewed(reports([]), week=service_week(0, average=0.0)))
+    seen_idle = reports([daily(ago(24 * back), operations=0, average=0.0) for back in range(7)])
+    idle = observe_review(reviewed(seen_idle, week=service_week(0, average=0.0)))
     assert (idle["week_operations"]["value"], idle["week_error_rate"]["applicable"]) == (0, False)
 
 

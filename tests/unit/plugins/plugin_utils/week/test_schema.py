@@ -141,21 +141,36 @@ def test_nothing_but_the_service_s_own_answer_may_have_other_keys(name: str, loo
     assert [at for at, one in found if "additionalProperties" not in one] == loose
 
 
+SUMS: dict[str, Any] = {"operations": 1, "failed": 0, "duration_s": 9.5, "stages": {}, "errors": {}}
 DAY: dict[str, Any] = {
-    "schema_version": 1,
+    "schema_version": 2,
     "generated_at": "2026-11-24T18:00:00Z",
+    "day": "2026-11-24",
+    "from": "2026-11-23T23:00:00Z",
+    "to": "2026-11-24T23:00:00Z",
+    "figures": {"total_operations": 1, "failed_operations": 0, "error_rate": 0, "average_duration_s": 9.5},
+    "coverage": {"hours": 19, "covered_h": 18, "gaps": []},
     "stats": {"time_period_hours": 24, "generated_at": "2026-11-24T18:00:00", "total_operations": 3, "own": {"x": 1}},
     "resource_peaks": [{"at": "2026-11-24T12:00:00Z", "cpu_percent": 90.5, "memory_percent": None}],
     "metrics": [],
     "log_errors": {"errors": {"FFMPEG_FAILED": 1}, "lines": 20, "bad_lines": 0},
+    "windows": [],
+    "logged": {"state": "ok", "reason": "", "quarters": [{"begin": "2026-11-24T12:15:00Z", **SUMS}]},
+    "seen": [["2026-11-24T00:00:00Z", "2026-11-24T18:00:00Z"]],
+    "restarts": ["2026-11-24T03:00:00Z"],
 }
 
 
 @pytest.mark.parametrize(
     "more",
     [
-        {"schema_version": 2},
+        {"schema_version": 1},
         {"generated_at": "2026-11-24"},
+        {"day": "24.11.2026"},
+        {"figures": {}},
+        {"logged": {"state": "ok", "reason": "", "quarters": [SUMS]}},
+        {"seen": [["2026-11-24T00:00:00Z"]]},
+        {"windows": [SUMS]},
         {"stats": {}},
         {"stats": {"total_operations": -1}},
         {"stats": None},
