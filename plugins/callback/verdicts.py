@@ -129,12 +129,12 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
     def v2_runner_on_skipped(self, result: Any) -> None:
         """A task was skipped."""
         if self._end:
-            self._end.seen.under_way.pop(str(result.host.name), None)
+            self._end.seen.skipped(str(result.host.name), str(result.task.action))
 
     def v2_runner_on_failed(self, result: Any, ignore_errors: bool = False) -> None:
         """A task failed."""
         if self._end and ignore_errors:
-            self._end.seen.under_way.pop(str(result.host.name), None)
+            self._end.seen.skipped(str(result.host.name), str(result.task.action))
         elif self._end:
             self._end.seen.failed(
                 str(result.host.name),
@@ -154,9 +154,10 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
             return
         of_run = mapping(getattr(stats, "custom", {}).get("_run"))
         left = end.seen.left(lambda host: bool(stats.failures.get(host) or stats.dark.get(host)))
-        summary = end.settled(of_run.get("media_ops_summary"), left)
+        handed_on = of_run.get("media_ops_summary")
+        summary = end.settled(handed_on, left)
         self._print(summary)
-        if end.owes and summary["failed"] and not stats.failures and not stats.dark:
+        if summary is not handed_on and summary["failed"] and not stats.failures and not stats.dark:
             # Whatever left a host out, no task has failed for it.
             raise SystemExit(EXIT_UNSEEN)
 

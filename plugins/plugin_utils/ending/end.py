@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from functools import cached_property
 from typing import Any
 
+from ansible import constants as C  # noqa: N812
 from ansible import context
 from ansible.playbook.block import Block
 from ansible.release import __version__ as core_version
@@ -17,7 +18,20 @@ from ansible.template import Templar
 from ...module_utils.shapes import Json
 from ..host_action import plain
 from ..invocation import Call, call_of
-from .owed import REPORT, TELL, Seen, amended, found_at_the_end, late_message, late_report, problem_of, summary_without
+from .owed import (
+    BEGIN,
+    NAMESPACE,
+    REPORT,
+    TELL,
+    Seen,
+    amended,
+    found_at_the_end,
+    late_message,
+    late_report,
+    problem_of,
+    summary_without,
+    unfinished,
+)
 
 EXIT_UNSEEN = 2
 """As for a host that failed: a host that was asked for has no verdict, and yet no task has failed."""
@@ -52,7 +66,7 @@ class End:
             left: the hosts that broke off, and why.
         """
         if not self.owes:
-            return summary
+            return self._unfinished(left) if summary is None else summary
         found = found_at_the_end(self.seen, left)
         place, problems = self._told(found, left)
         if isinstance(summary, Mapping):
@@ -61,6 +75,14 @@ class End:
         else:
             made = self._reported(found, *self._owed[REPORT], place)
         return {**made, "problems": [*made["problems"], *problems]} if problems else made
+
+    def _unfinished(self, left: Mapping[str, str]) -> dict[str, Any] | None:
+        """Of what begins and ends as our own do, without a report: on which hosts it has not come to its end."""
+        tasks = [task for play in self._plays[-1:] for task in _tasks(play) if str(task.action) not in C._ACTION_META]
+        last = str(tasks[-1].action) if tasks and not tasks[-1].run_once else ""
+        if BEGIN not in self._owed or not last.startswith(NAMESPACE):
+            return None
+        return unfinished(self.seen, last, left, str(self._plays[-1].get_name()))
 
     def _told(self, found: Mapping[str, Any], left: Mapping[str, str]) -> tuple[str, list[str]]:
         """What people were to be told by now; the place that the report has for it, and what could not be told."""

@@ -24,7 +24,7 @@ from ..report.telling import Findings, tell_all, way_of
 from .written import shown, written_report
 
 NAMESPACE = "media_ops.runbook."
-REPORT, TELL, GATE = (f"{NAMESPACE}{name}" for name in ("report", "tell", "gate"))
+BEGIN, REPORT, TELL, GATE = (f"{NAMESPACE}{name}" for name in ("begin", "report", "tell", "gate"))
 RESULT = "healthcheck_result"
 _SAID_MAX = 10
 _NOT_REACHED = "before it was judged"
@@ -39,7 +39,8 @@ class Seen:
         found: by host, what was registered last as ``healthcheck_result``.
         broken: by host, the task that failed on it or could not reach it, and why.
         under_way: by host, the task that was begun on it and has not ended.
-        done: the actions of this collection that ended well, once for the run.
+        done: the actions that ended well, once for the run.
+        through: by host, the actions that ended well on it, or that a condition left out.
         reported: what ``broken`` was when the report was made.
     """
 
@@ -48,16 +49,22 @@ class Seen:
     broken: dict[str, str] = field(default_factory=dict)
     under_way: dict[str, str] = field(default_factory=dict)
     done: set[str] = field(default_factory=set)
+    through: dict[str, set[str]] = field(default_factory=dict)
     reported: dict[str, str] = field(default_factory=dict)
 
     def ok(self, host: str, action: str, register: str, result: Mapping[str, Any]) -> None:
         """A task ended well on a host."""
-        self.under_way.pop(host, None)
+        self.skipped(host, action)
         if register == RESULT and "verdicts" in result:
             self.found[host] = plain(result)
         if action == REPORT:
             self.reported = dict(self.broken)
         self.done.add(action)
+
+    def skipped(self, host: str, action: str) -> None:
+        """A task is over on a host, which it did not fail."""
+        self.under_way.pop(host, None)
+        self.through.setdefault(host, set()).add(action)
 
     def failed(self, host: str, action: str, task: str, result: Mapping[str, Any]) -> None:
         """A task failed on a host, or could not reach it. That a host is not well is no failure of the run."""
@@ -87,6 +94,24 @@ def found_at_the_end(seen: Seen, left: Mapping[str, str]) -> dict[str, dict[str,
         why = left.get(host) or ("" if found else f"{_NOT_REACHED}, {said}" if said else _NOT_REACHED)
         known[host] = broken_off(found, why) if why else found
     return known
+
+
+def unfinished(seen: Seen, last: str, left: Mapping[str, str], title: str) -> dict[str, Any] | None:
+    """The summary of a run without a report that has not come to its end on each host; None where it has.
+
+    Args:
+        seen: of the run.
+        last: the action that ends it on each host.
+        left: the hosts that broke off, and why.
+        title: of the run.
+    """
+    said = next(iter(left.values()), "")
+    found = {
+        host: broken_off({}, left.get(host) or f"before it was through{f', {said}' if said else ''}")
+        for host in seen.hosts
+        if host in left or last not in seen.through.get(host, ())
+    }
+    return summary_without(found, title, "the run broke off before it was through on each host") if found else None
 
 
 def late_report(found: Mapping[str, Any], arguments: Json, facts: Json, call: Json) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from ansible_collections.media_ops.runbook.plugins.plugin_utils.ending.owed impo
     amended,
     found_at_the_end,
     summary_without,
+    unfinished,
 )
 from ansible_collections.media_ops.runbook.plugins.plugin_utils.judging.shapes import verdict
 from ansible_collections.media_ops.runbook.plugins.plugin_utils.judging.verdict import host_state
@@ -76,3 +77,22 @@ def test_without_a_report_each_host_has_its_worst_verdict() -> None:
     made = summary_without({"a": WELL, "b": BAD, "c": {}}, "Health watch", "no room")
     assert [(row["host"], row["state"]) for row in made["hosts"]] == [("a", "ok"), ("b", "critical"), ("c", "unknown")]
     assert (made["state"], made["failed"], made["problems"]) == ("critical", True, ["no room"])
+
+
+def test_without_a_report_the_hosts_that_a_run_did_not_come_to_are_named() -> None:
+    seen, last = Seen(hosts=dict.fromkeys(("a", "b", "c"))), "media_ops.runbook.automation_status"
+    for host in seen.hosts:
+        seen.ok(host, "media_ops.runbook.guard", "", {})
+    seen.ok("a", last, "", {})
+    seen.skipped("b", last)
+    summary = unfinished(seen, last, {}, "Pause automation")
+    assert summary is not None
+    assert [(row["host"], row["state"]) for row in summary["hosts"]] == [("c", "unknown")]
+    assert (summary["failed"], "before it was through" in summary["hosts"][0]["message"]) == (True, True)
+    seen.ok("c", last, "", {})
+    assert unfinished(seen, last, {}, "Pause automation") is None
+    broken = unfinished(
+        seen, "media_ops.runbook.automation_status", {"b": "in task 'Pause': no ssh"}, "Pause automation"
+    )
+    assert broken is not None
+    assert [row["host"] for row in broken["hosts"]] == ["b"]
