@@ -102,8 +102,8 @@ class Seen:
         changed = f"the archive on the host has changed: its SHA-256 was {was[:12]}…, and is {archive.sha256[:12]}…"
         if copy is not None and copy.get("marked") == was:
             return (
-                "The copy in the store is the good one, as its mark says. Keep it: fetch it, and put it in the place "
-                f"of the archive; {changed}"
+                "The copy in the store is the good one, as its mark says. Keep it: fetch it, and put it in place of "
+                f"the archive; {changed}"
             )
         return f"The store has no proved copy of what was made. Keep what there is, nothing is copied; {changed}"
 

@@ -841,7 +841,7 @@ def test_an_archive_goes_only_once_its_copy_is_proved(site: Site, monkeypatch: p
     size = made.stat().st_size
     real = time.time
     monkeypatch.setattr(log_archive, "utc_now", lambda: datetime.fromtimestamp(real() + 40 * DAY, UTC))
-    terms = {"copied_to": "s3://media/logs/", "held_max_percent": 100.0}
+    terms: dict[str, Any] = {"copied_to": "s3://media/logs/", "held_max_percent": 100.0}
     found = site.run(**terms)
     held = found["expired"]["held"]
     assert (held["archives"], held["bytes"], held["beyond"], held["oldest"]) == (1, size, False, [made.name])
