@@ -39,6 +39,7 @@ notes:
 extends_documentation_fragment:
   - media_ops.runbook.api
   - media_ops.runbook.clock
+  - media_ops.runbook.id_maps
   - media_ops.runbook.action
 attributes:
   check_mode:
@@ -122,30 +123,6 @@ options:
       - Maps of other ids of sessions that the service keeps, as of M(media_ops.runbook.session_info). Files named like
         an other id of a session that the API lists stay as well. Where a map that is there cannot be read, everything
         below its directories and O(sessions_dir) stays.
-    type: list
-    elements: dict
-    default: []
-    suboptions:
-      path:
-        description: File of JSON that the service keeps. One that is not there says nothing.
-        type: path
-        required: true
-      query:
-        description: JMESPath to the map in it, an object by ids or a list.
-        type: str
-        default: "@"
-      id:
-        description: JMESPath from a row of the map to its other id, or ids. Without, the row's key.
-        type: str
-      session:
-        description: JMESPath from a row of the map to the id of its session.
-        type: str
-        default: "session_id || @"
-      directories:
-        description: In which names begin with other ids, such as V(ID_clip.mp4), or are one.
-        type: list
-        elements: path
-        required: true
   roots:
     description:
       - Directories of the site. No rule crosses a mount, but where one of these lies below its root on a mount of its

@@ -29,6 +29,7 @@ description:
 extends_documentation_fragment:
   - media_ops.runbook.api
   - media_ops.runbook.sessions
+  - media_ops.runbook.id_maps
   - media_ops.runbook.action
 attributes:
   check_mode:
