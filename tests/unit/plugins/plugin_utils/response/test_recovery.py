@@ -267,7 +267,7 @@ class TestDiagnosis:
             limits = {**LIMITS, "disk_freed": ["/srv/temp"]}
             row = {**disk, "used_bytes": 5 << 30, **more}
             found = classify({"host": {**about, "disks": [row]}}, limits)["findings"]
-            return next(one["finding"] for one in found if one["subject"] == "disk")
+            return str(next(one["finding"] for one in found if one["subject"] == "disk"))
 
         full = "/tmp has 100 % of its inodes in use"
         holds = "deleted files that ffmpeg (pid 812) hold open still take 3072 MiB and 2 inodes"
