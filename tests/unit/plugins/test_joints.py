@@ -463,6 +463,8 @@ def test_each_row_of_the_check_table_is_observed_by_what_runs_it(run_by: str) ->
         result["overrides"] = {"state": "ok", "reason": "", "overrides": []}
     seen = set(observe(result, age_max_s=300, skew_max_s=120))
     seen |= {"log_errors"} if "log" in options else set()
+    # Joined with what the host has kept, by action check itself.
+    seen |= {"figures_kept"} if "operations_log" in options else set()
     rows = [row for row in POLICY["policy_checks"] if run_by in row["run_by"]]
     wanted = {
         row["observation"] for row in rows if not (options.get("week") and row["observation"].startswith("week_"))
@@ -514,7 +516,10 @@ def test_what_a_rung_is_made_of_beside_its_plan_is_given_by_a_module_that_carrie
     given = set().union(*map(returned, ACTING)) | FAILURE | {"changed"}
     assert sorted(read_by(LEDGER, "acted", functions=("planned_rung", "_space")) - given) == []
     assert read_by(LEDGER, "row", functions=("_space",)) <= told("disk_cleanup", "free")
-    assert read_by(LEDGER, "held", functions=("_held",)) <= told("disk_cleanup", "held_open")
+    read = read_by("plugin_utils/response/held_open.py", "held", functions=("held_said",))
+    assert read <= told("disk_cleanup", "held_open")
+    read = read_by("plugin_utils/response/held_open.py", "cleanup", functions=("not_freed_said",))
+    assert sorted(read - returned("disk_cleanup")) == []
 
 
 def test_what_host_info_shows_as_an_example_can_be_diagnosed() -> None:

@@ -154,8 +154,12 @@ def test_a_site_may_have_variables_of_its_own_that_begin_alike() -> None:
 
 def test_all_that_is_wrong_is_named_at_once() -> None:
     with pytest.raises(AnsibleActionFail) as failure:
-        begin({"policy_lease_ttl": "soon", "policy_breaker_share": "some", "report_keep": "all"}, role="report")
-    for said in ("policy_lease_ttl is 'soon'", "policy_breaker_share is 'some'", "report_keep is 'all'"):
+        begin(
+            {"policy_lease_ttl": "soon", "policy_breaker_share": "some", "healthcheck_hours": "all"},
+            role="healthcheck",
+            entry="evening",
+        )
+    for said in ("policy_lease_ttl is 'soon'", "policy_breaker_share is 'some'", "healthcheck_hours is 'all'"):
         assert said in str(failure.value)
 
 

@@ -254,11 +254,19 @@ def test_overrides_come_with_the_answers(capsys: Capsys, tmp_path: Path, monkeyp
         result = run(capsys, url, state_dir=str(tmp_path))
         assert result["recovered_at"] == recovered
         assert result["recoveries"] == [{"at": recovered, "cause": "ffmpeg"}]
-        found = result["overrides"]
+        found, never = result["overrides"], {"taken_at": None}
         assert found["state"] == "ok"
         assert found["overrides"] == [
-            {"name": "LOG_LEVEL", "value": "DEBUG", "since": None, "until": None, "expired": True, "why": ""},
-            {"name": "PROCESSING_TIMEOUT", "value": "600", "expired": False, **record},
+            {
+                "name": "LOG_LEVEL",
+                "value": "DEBUG",
+                "since": None,
+                "until": None,
+                "expired": True,
+                "why": "",
+                **never,
+            },
+            {"name": "PROCESSING_TIMEOUT", "value": "600", "expired": False, **record, **never},
         ]
         without = run(capsys, url, state_dir=str(tmp_path / "none"))["overrides"]["overrides"]
         assert [(one["name"], one["since"]) for one in without] == [("LOG_LEVEL", None), ("PROCESSING_TIMEOUT", None)]

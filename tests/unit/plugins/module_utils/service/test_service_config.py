@@ -163,7 +163,9 @@ def test_taking_back_by_name_by_expiry_and_all() -> None:
         return [one["stable"]["name"] for one in make_plan(held, given)]
 
     assert names() == ["LOG_LEVEL"]
-    assert names(names=["PROCESSING_TIMEOUT", "NEVER_SET"]) == ["PROCESSING_TIMEOUT"]
+    assert names(names=["PROCESSING_TIMEOUT"]) == ["PROCESSING_TIMEOUT"]
+    with pytest.raises(OptionError, match="'NEVER_SET': is not a setting that may be changed; set for a time is GONE_"):
+        names(names=["PROCESSING_TIMEOUT", "NEVER_SET"])
     assert names(names=["all"]) == ["GONE_FROM_POLICY", "LOG_LEVEL", "PROCESSING_TIMEOUT"]
 
 
