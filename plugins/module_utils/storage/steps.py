@@ -259,6 +259,8 @@ class Probe:
         said = self._s3.get_object(Bucket=self._settings.bucket, Key=self._key)
         with contextlib.closing(said["Body"]) as body:
             read = body.read(len(self._content) + 1)
+        if len(read) < min(len(self._content), said.get("ContentLength") or 0):
+            raise fault("dropped", f"{self._where}: the answer ended after {len(read)} bytes")
         if read != self._content:
             raise fault("invalid", f"{self._where}: what was read is not what was written")
 

@@ -23,6 +23,7 @@ from ansible_collections.media_ops.runbook.plugins.module_utils.archives import 
 from ansible_collections.media_ops.runbook.plugins.module_utils.archives.archive_copy import archive_copy
 from ansible_collections.media_ops.runbook.plugins.module_utils.archives.register import (
     REGISTER,
+    REGISTER,
     Made,
     read_register,
     write_register,
@@ -236,6 +237,8 @@ def test_only_archives_are_copied(site: Site) -> None:
 def test_hosts_with_prefixes_of_their_own_do_not_meet(site: Site) -> None:
     first = site.make()
     site.run(prefix=f"{site.prefix}web1/")
+    # Another host, which knows nothing of what the first one has made.
+    (site.archives / REGISTER).unlink()
     second = site.make()
     found = site.run(prefix=f"{site.prefix}web2/")
     assert (found["state"], found["verified"]) == ("ok", 1)

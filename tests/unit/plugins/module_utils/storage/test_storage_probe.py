@@ -319,7 +319,7 @@ def test_a_client_whose_clock_is_wrong(store: Store, probe: Any, monkeypatch: py
         ({"list": "permanent_redirect", "head": "permanent_redirect"}, "wrong_region", ["list"]),
         ({"list": "malformed_region"}, "wrong_region", ["list"]),
         ({"list": "closed"}, "dropped", ["list"]),
-        ({"list": "truncate"}, "dropped", ["list"]),
+        ({"list": "truncate"}, "invalid", ["list"]),
         ({"put": "created_nothing"}, "invalid", ["put"]),
         ({"put": "closed"}, "dropped", ["put"]),
         ({"get": "slow_down"}, "throttled", ["get"]),
