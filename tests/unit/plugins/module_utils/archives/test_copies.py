@@ -23,7 +23,6 @@ from ansible_collections.media_ops.runbook.plugins.module_utils.archives import 
 from ansible_collections.media_ops.runbook.plugins.module_utils.archives.archive_copy import archive_copy
 from ansible_collections.media_ops.runbook.plugins.module_utils.archives.register import (
     REGISTER,
-    REGISTER,
     Made,
     read_register,
     write_register,
