@@ -45,6 +45,8 @@ def lines(document: Mapping[str, Any]) -> Iterator[str]:
     kept = sum(row["held"] for row in settings)
     yield f"{len(points):,} points in {document['seconds']:,} s with seed {document['seed']}, of which {held:,} held;"
     yield f"{len(settings):,} settings of a site, of which {kept:,} held."
+    if again := sum(row.get("again", False) for row in rows):
+        yield f"Of these, {again} did not hold at first, and were run again once what broke them was mended."
     yield "\n## Faults\n"
     yield from (f"* {fault}: {text}." for fault, text in FAULTS.items())
     yield f"\n| playbook | tasks | {' | '.join(FAULTS)} | points | held |"
