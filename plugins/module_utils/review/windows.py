@@ -73,7 +73,7 @@ def _window(place: _Place, parts: list[Span], sums: Sums) -> Window:
         "restarted_at": None,
         "peak_sessions": None,
         "peak_at": None,
-        "parts": [(begin, end) for begin, end in texts],
+        "parts": list(texts),
     }
 
 
