@@ -73,7 +73,7 @@ def _window(place: _Place, parts: list[Span], sums: Sums) -> Window:
         "restarted_at": None,
         "peak_sessions": None,
         "peak_at": None,
-        "parts": list(texts),
+        "parts": [(one[0], one[1]) for one in texts],
     }
 
 
