@@ -176,10 +176,11 @@ def test_a_restart_waits_for_the_merges_that_it_would_lose_and_asks_where_they_a
     code, output = host.run(RESTART, "--check", policy_restart_merges_max=1, policy_restart_drain=1)
     approved = re.findall(r"Plan ([0-9a-f]{12}):", output)[-1]
     command = host.command(RESTART, policy_restart_merges_max=1, policy_restart_drain=120, incident_plan=approved)
+    begun = host.sh("grep -c started /var/lib/media-ops/ledger.jsonl || true").strip()
     with (host.fleet.inventory.parent / "drained").open("w+", encoding="utf-8") as said:
         run = subprocess.Popen(command, cwd=ROOT, env=host.environment(), stdin=subprocess.DEVNULL, stdout=said)
         try:
-            host.wait_until("grep -q started /var/lib/media-ops/ledger.jsonl")
+            host.wait_until(f"[ $(grep -c started /var/lib/media-ops/ledger.jsonl) -gt {begun} ]")
             assert host.main_pid() == main, "it waits for them"
             host.sh(f"kill -KILL {' '.join(map(str, pids))}")
             code = run.wait(180)
