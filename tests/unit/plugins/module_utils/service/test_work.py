@@ -222,6 +222,7 @@ def test_more_than_a_number_is_a_persons_to_lose(control: Callable[..., dict[str
     assert refused.value.details["plan"][0]["result"] == "planned"
     assert control([many], merges_max=2, plan_hash=planned["hash"])["done"] == ["3 (a, b, c)"]
     assert control([many, some("a")], merges_max=2, drain=0.1)["done"], "it waited"
+    assert control([some("a")], merges_max=2, plan_hash=planned["hash"])["done"] == ["1 (a)"], "some have ended since"
 
 
 def test_who_said_yes_to_little_is_asked_again_where_it_became_much(control: Callable[..., dict[str, Any]]) -> None:
