@@ -9,10 +9,9 @@ import contextlib
 import os
 import pickle
 import stat
-import tempfile
 from pathlib import Path
 
-from jinja2 import BytecodeCache
+from jinja2 import FileSystemBytecodeCache
 from jinja2 import __version__ as jinja_version
 from jinja2.bccache import Bucket
 
@@ -25,7 +24,7 @@ def default_directory() -> Path:
     return Path(caches, "media_ops", "templates")
 
 
-class CompiledTemplates(BytecodeCache):
+class CompiledTemplates(FileSystemBytecodeCache):
     """A directory of compiled templates; where it cannot be used, each run compiles anew.
 
     Args:
@@ -35,36 +34,24 @@ class CompiledTemplates(BytecodeCache):
     """
 
     def __init__(self, directory: Path, code: str) -> None:
-        self._directory = directory
+        super().__init__(str(directory))
         self._code = code
 
     def load_bytecode(self, bucket: Bucket) -> None:
         with contextlib.suppress(*_NOT_READ):
             if self._is_own():
-                with self._path(bucket).open("rb") as file:
-                    bucket.load_bytecode(file)
+                super().load_bytecode(bucket)
 
     def dump_bytecode(self, bucket: Bucket) -> None:
         with contextlib.suppress(OSError):
-            self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-            if not self._is_own():
-                return
-            handle, name = tempfile.mkstemp(dir=self._directory)
-            try:
-                with os.fdopen(handle, "wb") as file:
-                    bucket.write_bytecode(file)
-                os.replace(name, self._path(bucket))
-            except OSError:
-                os.unlink(name)
-                raise
+            Path(self.directory).mkdir(mode=0o700, parents=True, exist_ok=True)
+            if self._is_own():
+                super().dump_bytecode(bucket)
 
     def get_source_checksum(self, source: str) -> str:
         code = os.stat(self._code)
         return super().get_source_checksum(f"{jinja_version} {code.st_mtime_ns} {code.st_size} {source}")
 
     def _is_own(self) -> bool:
-        found = os.lstat(self._directory)
+        found = os.lstat(self.directory)
         return stat.S_ISDIR(found.st_mode) and found.st_uid == os.geteuid() and not found.st_mode & 0o022
-
-    def _path(self, bucket: Bucket) -> Path:
-        return self._directory / f"{bucket.key}.bin"
