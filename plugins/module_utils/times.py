@@ -20,6 +20,11 @@ def to_text(moment: datetime) -> str:
     return moment.astimezone(timezone.utc).replace(microsecond=0, tzinfo=None).isoformat() + "Z"
 
 
+def text_of(seconds: float) -> str:
+    """The same of seconds since 1970."""
+    return to_text(datetime.fromtimestamp(seconds, timezone.utc))
+
+
 # Not datetime.fromisoformat, which reads other texts on each Python: 3.9 no Z, no comma and three or six digits only.
 _ISO = re.compile(
     r"(\d{4})(-?)(\d\d)\2(\d\d)"

@@ -20,13 +20,12 @@ from array import array
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
 from typing import Any, NamedTuple
 
 from ..errors import OptionError
 from ..plan import Action, planned
 from ..shapes import one_line
-from ..times import to_text
+from ..times import text_of
 
 _NANO = 10**9
 _SORTED_AT_ONCE = 1 << 16
@@ -477,4 +476,4 @@ def _action(rule: Rule, counted: Totals) -> Action:
 
 
 def _dated(date_ns: int) -> str:
-    return to_text(datetime.fromtimestamp(date_ns // _NANO, timezone.utc))
+    return text_of(date_ns // _NANO)

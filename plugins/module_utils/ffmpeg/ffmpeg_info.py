@@ -11,12 +11,11 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timezone
 from typing import Any
 
 from ..errors import MediaOpsError
 from ..shapes import one_line
-from ..times import to_text
+from ..times import text_of
 from . import packages
 from .packages import Installed
 from .probe import LOADER_SAID, Candidate, Service, Trial, Wanted, find_candidates, find_service, try_ffmpeg
@@ -174,7 +173,7 @@ def _changed_at(chosen: Candidate) -> str | None:
         with contextlib.suppress(OSError):
             moments.append(look(path).st_ctime)
     known = [moment for moment in moments if moment is not None]
-    return to_text(datetime.fromtimestamp(max(known), timezone.utc)) if known else None
+    return text_of(max(known)) if known else None
 
 
 def _package(known: Mapping[str, Installed], name: str) -> dict[str, Any] | None:

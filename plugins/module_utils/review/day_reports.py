@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from ..shapes import number
-from ..times import from_text, to_text
+from ..times import from_text, text_of, to_text
 from .day import DAY_VERSION, WINDOWS_MAX, Day, Told, middle_of, settle
 from .logged import Logged, quarters_to, spans_to
 from .sums import joined, ratio, shares_of, total_of, whole
@@ -60,8 +60,8 @@ def day_reports(
                 "schema_version": DAY_VERSION,
                 "generated_at": to_text(now),
                 "day": day.name,
-                "from": _text(day.begin),
-                "to": _text(day.end),
+                "from": text_of(day.begin),
+                "to": text_of(day.end),
                 "figures": {
                     "total_operations": whole(total.operations),
                     "failed_operations": whole(total.failed),
@@ -101,7 +101,3 @@ def _known(told: Told) -> tuple[float, str]:
 def _is_in(day: Day, text: object) -> bool:
     moment = from_text(text)
     return moment is not None and day.has(moment.timestamp())
-
-
-def _text(moment: float) -> str:
-    return spans_to([(moment, moment)])[0][0]

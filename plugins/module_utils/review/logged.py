@@ -20,7 +20,7 @@ from ..logs.scan import Scanner
 from ..logs.where import Where, getter
 from ..logs.writers import has_failed, time_reader
 from ..shapes import number, one_line
-from ..times import from_text, to_text
+from ..times import from_text, text_of
 from .days import NoFiguresError, Sums, add_sums, no_stage, no_sums, read_sums
 from .sums import Span, joined
 
@@ -133,7 +133,7 @@ def most(*sources: Mapping[float, Sums]) -> Quarters:
 
 def quarters_to(quarters: Mapping[float, Sums]) -> list[dict[str, Any]]:
     """As a document has them, oldest first."""
-    return [{"begin": _text(begin), **quarters[begin]} for begin in sorted(quarters)]
+    return [{"begin": text_of(begin), **quarters[begin]} for begin in sorted(quarters)]
 
 
 def quarters_from(rows: object) -> Quarters:
@@ -153,7 +153,7 @@ def quarters_from(rows: object) -> Quarters:
 
 def spans_to(spans: Iterable[Span]) -> list[list[str]]:
     """As a document has them."""
-    return [[_text(begin), _text(end)] for begin, end in spans]
+    return [[text_of(begin), text_of(end)] for begin, end in spans]
 
 
 def spans_from(rows: object) -> list[Span]:
@@ -164,7 +164,3 @@ def spans_from(rows: object) -> list[Span]:
         if len(ends) == 2 and ends[0] and ends[1]:
             found.append((ends[0].timestamp(), ends[1].timestamp()))
     return joined(found)
-
-
-def _text(moment: float) -> str:
-    return to_text(datetime.fromtimestamp(moment, timezone.utc))

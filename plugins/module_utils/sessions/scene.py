@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Container, Iterable, Mapping, Sequence
-from datetime import datetime, timezone
 from typing import Any
 
 from ..api.settings import ApiSettings
 from ..shapes import one_line
 from ..system.open_files import OpenFiles
 from ..system.processes import TICKS, Process, shown_argv
-from ..times import to_text
+from ..times import text_of, to_text
 from .files import Listing, held_by_others, without
 from .judge import STATES, Judge, Session
 from .listed import Answer, ask_sessions
@@ -367,6 +366,6 @@ def _moment(seconds: float) -> str | None:
     if not seconds:
         return None
     try:
-        return to_text(datetime.fromtimestamp(seconds, timezone.utc))
+        return text_of(seconds)
     except (ValueError, OverflowError, OSError):
         return None

@@ -17,14 +17,13 @@ import selectors
 import signal
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import datetime, timezone
 from typing import Any, Callable, NamedTuple
 
 from ..deadline import LateError
 from ..errors import MissingLibraryError, OptionError
 from ..redact import Redactor
 from ..shapes import one_line
-from ..times import to_text, utc_now
+from ..times import text_of, to_text, utc_now
 from .open_files import OpenFiles
 
 PARTS = ("cpu", "memory", "load", "disks", "io", "processes")
@@ -124,7 +123,7 @@ def _clock(psutil: Any) -> dict[str, Any]:
     booted = psutil.boot_time()
     return {
         "at": to_text(now),
-        "booted_at": to_text(datetime.fromtimestamp(booted, timezone.utc)),
+        "booted_at": text_of(booted),
         "uptime_s": max(0, int(now.timestamp() - booted)),
     }
 
@@ -517,7 +516,7 @@ class _Describer:
             "cpu_percent": self._cpu[key],
             "memory_rss_bytes": self._use[key].rss,
             "memory_percent": _percent(self._use[key].rss, self._memory_total),
-            "started_at": to_text(datetime.fromtimestamp(started, timezone.utc)) if started else None,
+            "started_at": text_of(started) if started else None,
             "command_line": command_line(facts["cmdline"]) if facts.get("cmdline") else None,
         }
 

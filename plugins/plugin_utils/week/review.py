@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timedelta
 from typing import Any, cast
 
 from ...module_utils.errors import OptionError
@@ -51,7 +51,7 @@ from ...module_utils.review.sums import (
 )
 from ...module_utils.review.windows import proves
 from ...module_utils.shapes import mapping, one_line
-from ...module_utils.times import from_text, to_text
+from ...module_utils.times import from_text, text_of, to_text
 from ..judging.observations import metrics
 
 _NOTES_MAX = 20
@@ -249,13 +249,9 @@ def _coverage(
         "share": round(covered / WEEK_S, 4),
         "known": covered / WEEK_S >= limits["coverage_known"],
         "enough": covered / WEEK_S >= limits["coverage_min"],
-        "gaps": [{"from": _text(left), "to": _text(right)} for left, right in gaps[:_NOTES_MAX]],
+        "gaps": [{"from": text_of(left), "to": text_of(right)} for left, right in gaps[:_NOTES_MAX]],
         "gaps_left": max(0, len(gaps) - _NOTES_MAX),
         "restarts": restarts,
         "capped": capped,
         "notes": notes[:_NOTES_MAX],
     }
-
-
-def _text(moment: float) -> str:
-    return to_text(datetime.fromtimestamp(moment, timezone.utc))
