@@ -78,4 +78,17 @@ options:
     description: Bytes of one answer, as sent and as unpacked, beyond which it is not read on, 1024 to 1073741824.
     type: int
     default: 8388608
+  api_offered:
+    description:
+      - Whether the service has an API at all. V(false) is as every endpoint of O(api_map) being null.
+    type: bool
+    default: true
+  api_map:
+    description:
+      - What the service offers of the API, by the names of the endpoints, V(health), V(health_detailed), V(stats),
+        V(alerts), V(metrics), V(sessions) and V(cleanup).
+      - An endpoint that is null is not offered. No request is made for it, and its state is V(not_offered).
+      - Without it, the service is taken to offer all of them.
+    type: dict
+    default: {}
 """

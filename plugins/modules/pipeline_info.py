@@ -119,6 +119,7 @@ endpoints:
         - V(http_error), another HTTP status than 200, redirects included.
         - V(invalid), an answer that is not HTTP, not an object in JSON, broken off, too large, nested deeper than 64
           levels, or with NaN or infinite numbers.
+        - V(not_offered), the service does not have it, by O(api_map) or O(api_offered). It was not asked.
       type: str
     reason:
       description: Why there is no document, in one line for people. Empty when RV(endpoints.state) is V(ok).
@@ -130,7 +131,7 @@ endpoints:
       description: Milliseconds from the first try to the end of the last.
       type: int
     attempts:
-      description: How often the endpoint was asked. 0 when O(overall_timeout) had passed before.
+      description: How often the endpoint was asked. 0 when O(overall_timeout) had passed before, or it is not offered.
       type: int
     bytes:
       description: Bytes of the answer that were read.
@@ -139,7 +140,7 @@ endpoints:
       description: When the answer was complete, in UTC, by the clock of the host.
       type: str
     url:
-      description: The address that was asked.
+      description: The address that was asked. Empty when RV(endpoints.state) is V(not_offered).
       type: str
     params:
       description: What the endpoint was asked for, C(hours), or C(level) and C(limit). Empty for the others.
@@ -273,7 +274,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils.api.client import PATHS
+from ..module_utils.api.endpoints import READ
 from ..module_utils.api.pipeline_info import pipeline_info
 from ..module_utils.api.settings import api_argument_spec
 from ..module_utils.errors import run_module
@@ -300,7 +301,7 @@ def main() -> None:
             "gather": {
                 "type": "list",
                 "elements": "str",
-                "choices": list(PATHS),
+                "choices": list(READ),
                 "default": ["health", "stats", "alerts", "sessions"],
             },
             "stats_hours": {"type": "int", "default": 24},

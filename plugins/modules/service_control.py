@@ -276,8 +276,11 @@ refusals:
   returned: success
 """
 
+from typing import Any
+
 from ansible.module_utils.basic import AnsibleModule
 
+from ..module_utils.api.endpoints import health_path
 from ..module_utils.api.settings import api_argument_spec, api_settings
 from ..module_utils.errors import MissingLibraryError, run_module
 from ..module_utils.service.service_control import service_control
@@ -316,9 +319,12 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    run_module(
-        module, lambda: service_control(module.params, check_mode=module.check_mode, lists=lambda: _listed(module))
-    )
+
+    def work() -> dict[str, Any]:
+        params = {**module.params, "health_path": health_path(module.params)}
+        return service_control(params, check_mode=module.check_mode, lists=lambda: _listed(module))
+
+    run_module(module, work)
 
 
 if __name__ == "__main__":

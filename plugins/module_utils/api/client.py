@@ -22,6 +22,7 @@ import time
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Callable
 from urllib.parse import urlsplit
 
@@ -29,6 +30,7 @@ from ..causes import causes_of
 from ..errors import MissingLibraryError
 from ..shapes import RepeatedKeyError, one_line, unique_keys
 from ..times import to_text, utc_now
+from .endpoints import NOT_OFFERED, PATHS, SAID_NOT_OFFERED
 from .settings import ApiSettings
 
 if TYPE_CHECKING:
@@ -37,16 +39,6 @@ if TYPE_CHECKING:
 Document = dict[str, Any]
 Accept = Callable[[int, Document], "Document | None"]
 """From a status and the JSON object that came with it to the document asked for, or None when it is not that."""
-
-PATHS = {
-    "health": "/health",
-    "health_detailed": "/health/detailed",
-    "stats": "/stats",
-    "alerts": "/alerts",
-    "metrics": "/metrics/system",
-    "sessions": "/sessions/active",
-}
-"""What can be asked for, and where."""
 
 _CHUNK = 64 * 1024
 _DEPTH_MAX = 64
@@ -107,9 +99,25 @@ class Client:
 
     def __init__(self, settings: ApiSettings) -> None:
         self._settings = settings
-        self._session = _session(settings)
         self._deadline = time.monotonic() + settings.overall_timeout
         self._down = False
+
+    @cached_property
+    def _session(self) -> requests.Session:
+        return _session(self._settings)
+
+    def ask(
+        self,
+        endpoint: str,
+        query: Mapping[str, str | int] | None = None,
+        *,
+        method: str = "GET",
+        accept: Accept = accept_ok,
+    ) -> Reply:
+        """Ask an endpoint by its name. One that is not offered is not asked, and has a state that says so."""
+        if endpoint in self._settings.not_offered:
+            return Reply(NOT_OFFERED, SAID_NOT_OFFERED, None, 0, 0, 0, to_text(utc_now()), "", None)
+        return self.request(PATHS[endpoint], query, method=method, accept=accept)
 
     def request(
         self,
@@ -120,7 +128,7 @@ class Client:
         accept: Accept = accept_ok,
     ) -> Reply:
         """Ask for the document of one endpoint. Only GET is ever repeated."""
-        settings = self._settings
+        settings, session = self._settings, self._session
         started = time.monotonic()
         deadline = min(started + settings.total_timeout, self._deadline)
         url = settings.url + path + ("?" + "&".join(f"{key}={value}" for key, value in query.items()) if query else "")
@@ -132,7 +140,7 @@ class Client:
         while attempts < tries and time.monotonic() < deadline:
             attempts += 1
             try:
-                status, size, data = self._attempt(method, url, deadline, accept)
+                status, size, data = self._attempt(session, method, url, deadline, accept)
                 fault = None
                 break
             except _Fault as error:
@@ -159,7 +167,9 @@ class Client:
         token = self._settings.token
         return one_line(reason.replace(token, "[token]") if token else reason, 300)
 
-    def _attempt(self, method: str, url: str, deadline: float, accept: Accept) -> tuple[int, int, Document]:
+    def _attempt(
+        self, session: requests.Session, method: str, url: str, deadline: float, accept: Accept
+    ) -> tuple[int, int, Document]:
         """One exchange in a thread of its own, which is left behind when the time is up.
 
         Only so do name resolution, and an answer that comes drop by drop, end in time. What is left behind reads no
@@ -169,7 +179,7 @@ class Client:
 
         def work() -> None:
             try:
-                outcome.put(self._exchange(method, url, deadline, accept))
+                outcome.put(self._exchange(session, method, url, deadline, accept))
             except BaseException as error:  # noqa: BLE001  raised again below, in the thread that waits
                 outcome.put(error)
 
@@ -183,12 +193,14 @@ class Client:
             raise result
         return result  # type: ignore[no-any-return]
 
-    def _exchange(self, method: str, url: str, deadline: float, accept: Accept) -> tuple[int, int, Document]:
+    def _exchange(
+        self, session: requests.Session, method: str, url: str, deadline: float, accept: Accept
+    ) -> tuple[int, int, Document]:
         settings = self._settings
         left = max(0.001, deadline - time.monotonic())
         timeout = (min(settings.connect_timeout, left), min(settings.read_timeout, left))
         try:
-            with self._session.request(method, url, timeout=timeout, stream=True, allow_redirects=False) as response:
+            with session.request(method, url, timeout=timeout, stream=True, allow_redirects=False) as response:
                 return self._judge(response, accept)
         except _network_errors() as error:
             raise self._explain(error) from error

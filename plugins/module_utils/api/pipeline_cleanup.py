@@ -22,7 +22,7 @@ from ..plan import Action, plan_hash, planned, require_approval, require_hash
 from ..shapes import json_object, number
 from ..state.directory import existing, read_file
 from ..times import from_text, to_text, utc_now
-from .client import PATHS, Client, Reply
+from .client import Client, Reply
 from .settings import ApiSettings, api_settings
 
 KEPT_S = 86400
@@ -113,9 +113,9 @@ def _dated(file: str) -> datetime | None:
 
 def _older(client: Client, now: datetime) -> tuple[dict[str, int | None], list[str]]:
     """How much of what the service remembers is older than a day, as far as its API tells; and why it does not."""
-    week, day = (client.request(PATHS["stats"], {"hours": hours}) for hours in (_WEEK_H, KEPT_S // 3600))
-    samples = client.request(PATHS["metrics"], {"hours": _WEEK_H})
-    alerts = client.request(PATHS["alerts"], {"limit": 200})
+    week, day = (client.ask("stats", {"hours": hours}) for hours in (_WEEK_H, KEPT_S // 3600))
+    samples = client.ask("metrics", {"hours": _WEEK_H})
+    alerts = client.ask("alerts", {"limit": 200})
     faults = [f"the service does not answer: {reply.reason}" for reply in (week, day) if reply.state != "ok"]
     then, today = (number((reply.data or {}).get("total_operations")) for reply in (week, day))
     if not faults and (then is None or today is None):
@@ -154,7 +154,7 @@ def _plan(settings: ApiSettings, safe: Mapping[str, Any] | None, older: Mapping[
 
 
 def _clean(client: Client, plan: list[Action]) -> dict[str, Any]:
-    reply = client.request("/cleanup", method="POST")
+    reply = client.ask("cleanup", method="POST")
     counts = {key: number((reply.data or {}).get(key)) for key in _COUNTED}
     # Anything but three whole numbers is no word of success, an empty document least of all.
     known = {

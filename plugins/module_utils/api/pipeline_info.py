@@ -14,7 +14,7 @@ from ..clock import clock_offset
 from ..errors import OptionError
 from ..expressions import compiled
 from ..options import check_range
-from .client import PATHS, Client, Document, Reply, accept_ok
+from .client import Client, Document, Reply, accept_ok
 from .settings import api_settings
 
 
@@ -54,7 +54,7 @@ def pipeline_info(
     while waiting:
         name = waiting.pop(0)
         accept = _accept_health if name.startswith("health") else accept_ok
-        replies[name] = reply = client.request(PATHS[name], queries.get(name), accept=accept)
+        replies[name] = reply = client.ask(name, queries.get(name), accept=accept)
         # A critical service may answer /health with a bare 5xx; the reason is in the detailed answer.
         if name == "health" and reply.state == "http_error" and (reply.http_status or 0) >= 500:
             waiting += [] if "health_detailed" in (*replies, *waiting) else ["health_detailed"]

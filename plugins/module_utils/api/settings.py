@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 from ..errors import OptionError
 from ..opener import open_regular, read_whole
 from ..options import check_range
+from .endpoints import not_offered
 
 TOKEN_VARIABLE = "MEDIA_OPS_API_TOKEN"  # noqa: S105
 _TOKEN_FILE_MAX = 64 * 1024
@@ -39,6 +40,8 @@ def api_argument_spec() -> dict[str, Any]:
         "overall_timeout": {"type": "float", "default": 45},
         "retries": {"type": "int", "default": 2},
         "max_body_bytes": {"type": "int", "default": 8388608},
+        "api_offered": {"type": "bool", "default": True},
+        "api_map": {"type": "dict", "default": {}},
     }
 
 
@@ -56,6 +59,7 @@ class ApiSettings:
     overall_timeout: float
     retries: int
     max_body_bytes: int
+    not_offered: frozenset[str] = frozenset()
 
 
 def api_settings(
@@ -91,6 +95,7 @@ def api_settings(
         overall_timeout=params["overall_timeout"],
         retries=params["retries"],
         max_body_bytes=params["max_body_bytes"],
+        not_offered=not_offered(params),
     )
 
 

@@ -45,7 +45,6 @@ _KILLED_WAIT_S = 15.0
 _QUICK_S = 30.0
 _DRAIN_LOOK_S = 5.0
 _STARTS_S = 60.0  # a service loads for a while before it listens
-_HEALTH = "/health"
 _NO_WORK = Work({})
 _NOT_ASKED = not_asked("that is not wanted")
 _SILENT = ("silent", "listens_nowhere")
@@ -163,7 +162,7 @@ def service_control(
     """The result of module service_control.
 
     Args:
-        params: its options.
+        params: its options, and ``health_path``, where it is asked for its health, "" where it has nothing of the kind.
         check_mode: whether it only plans.
         lists: asks the API which sessions there are.
     """
@@ -288,6 +287,8 @@ def _asked(service: Service, named_by: Workers, params: Mapping[str, Any]) -> Se
     """The service, with whether it answers on its own ports, where it runs and that is wanted."""
     if not params["health"] or service.state != "running":
         return replace(service, answering=not_asked(f"it is {service.state}") if params["health"] else _NOT_ASKED)
+    if not params["health_path"]:
+        return replace(service, answering=not_asked("the service does not offer this"))
     main = service.main[0]
     uid = next((one.uid for one in service.processes if one.pid == main), -1)
     found = answering(
@@ -295,7 +296,7 @@ def _asked(service: Service, named_by: Workers, params: Mapping[str, Any]) -> Se
         main,
         uid,
         api_url=params["api_url"],
-        path=_HEALTH,
+        path=params["health_path"],
         timeout_s=params["health_timeout"],
         tries=params["health_tries"],
     )

@@ -109,9 +109,9 @@ def protected_sessions(
     directory = os.path.realpath(params["sessions_dir"])
     maps = id_maps(params["id_maps"])
     tables = read_tables(maps)
-    from ..api.client import PATHS, Client  # late: cleaning logs needs no API
+    from ..api.client import Client  # late: cleaning logs needs no API
 
-    reply = Client(api_settings(params, warn=warn, hide=hide)).request(PATHS["sessions"])
+    reply = Client(api_settings(params, warn=warn, hide=hide)).ask("sessions")
     known: frozenset[str] = frozenset()
     if reply.state == "ok" and reply.data is not None:
         listed = active_sessions(reply.data)

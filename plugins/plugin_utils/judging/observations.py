@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Callable
 
+from ...module_utils.api.endpoints import NOT_OFFERED, SAID_NOT_OFFERED
 from ...module_utils.clock import said as clock_said
 from ...module_utils.sessions.active import active_sessions
 from ...module_utils.shapes import Json, mapping, number, one_line
@@ -109,6 +110,10 @@ class _Answer:
     @property
     def ok(self) -> bool:
         return self._raw.get("state") == "ok"
+
+    @property
+    def is_offered(self) -> bool:
+        return self._raw.get("state") != NOT_OFFERED
 
     def require(self) -> None:
         state = self._raw.get("state")
@@ -354,9 +359,12 @@ def _mutes(result: Json, counting: Counting) -> dict[str, Observation]:
 
 
 def _health(endpoints: Json, clock: _Clock, counting: Counting) -> dict[str, Observation]:
-    answers = [_Answer(name, endpoints[name]) for name in ("health_detailed", "health") if name in endpoints]
-    if not answers:
+    asked = [_Answer(name, endpoints[name]) for name in ("health_detailed", "health") if name in endpoints]
+    if not asked:
         return {}
+    answers = [answer for answer in asked if answer.is_offered]
+    if not answers:
+        return {"overall_status": _not_offered("state", asked[-1])}
     # The detailed answer is fresh, the plain one may be a minute old; when neither came, the plain one's reason counts.
     answer = next((a for a in answers if a.ok), answers[-1])
     found: dict[str, Observation] = {}
@@ -446,6 +454,11 @@ def components(data: Json, apart: Mapping[str, Apart] | None = None) -> list[dic
     return found
 
 
+def _not_offered(unit: str, answer: _Answer) -> Observation:
+    """What counts for nothing: the site says that its service has nothing of the kind."""
+    return observation(None, unit, applicable=False, note=SAID_NOT_OFFERED, endpoint=answer.name)
+
+
 _Reader = Callable[[], Any]
 
 
@@ -459,6 +472,8 @@ def _each(
         trust: raises where the whole answer proves nothing, else says when it was true.
         readers: name to unit and a function that gives the value, or several parts of the observation.
     """
+    if not answer.is_offered:
+        return {name: _not_offered(unit, answer) for name, (unit, _read) in readers.items()}
     found = {}
     for name, (unit, read) in readers.items():
         try:

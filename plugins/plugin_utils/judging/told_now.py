@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from ...module_utils.api.endpoints import NOT_OFFERED
 from ...module_utils.shapes import Json, mapping
 from ...module_utils.times import from_text, to_text
 from .checked import ages_of, counting_of
@@ -41,6 +42,8 @@ def told_now(
     counting = counting_of(policy, (), service_offset_s)
     observed = observe(answer, age_max_s=age_max_s, skew_max_s=skew_max_s, counting=counting)
     total = observed.get(f"total_operations_{hours}h") or observed["host"]
+    if not total["applicable"]:
+        return ToldNow({}, NOT_OFFERED, total["note"])
     if total["fault"] or total["value"] is None:
         return ToldNow({}, total["fault"] or "missing", total["reason"])
     stats = mapping(mapping(mapping(answer.get("endpoints")).get("stats")).get("data"))

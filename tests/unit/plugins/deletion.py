@@ -35,6 +35,8 @@ API = {
     "overall_timeout": 8.0,
     "retries": 0,
     "max_body_bytes": 1 << 20,
+    "api_offered": True,
+    "api_map": {},
 }
 DEFAULTS: dict[str, Any] = {
     **API,

@@ -33,6 +33,7 @@ OPTIONS: dict[str, Any] = {
     "health_timeout": 0.3,
     "health_tries": 2,
     "api_url": "http://localhost:8000/api/v1/monitoring",
+    "health_path": "/health",
     "programs": ["ffmpeg", "ffprobe"],
     "work_dir": None,
     "unlisted": ["temp_merge_*"],

@@ -155,6 +155,21 @@ def test_the_plan_names_the_merges_and_asks_for_a_yes_above_a_number() -> None:
     assert plan_hash(of(2)) != plan_hash(of(3)), "whoever approved little has not approved much"
 
 
+def test_where_no_list_is_offered_nothing_is_unseen_and_any_directory_may_be_a_merge(tmp_path: Path) -> None:
+    (tmp_path / "any").mkdir()
+    found = counted([], Listed("not_offered", "the service does not offer this", ()), tmp_path)
+    assert (list(found.merges), found.unseen) == (["any"], ())
+
+
+def test_a_service_without_an_api_does_not_hang_for_that(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(under_test, "observe", lambda *_a, **_k: running())
+    found = service_control({**OPTIONS, "health_path": ""})["service"]["answering"]
+    assert (found["state"], found["reason"]) == (
+        "unknown",
+        "it was not asked for its health: the service does not offer this",
+    )
+
+
 @pytest.fixture
 def control(monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[str, Any]]:
     """service_control with a service that runs; what would act on systemd only notes it."""

@@ -374,6 +374,17 @@ def test_without_the_api_sessions_are_shown_and_none_may_be_ended(site: Site) ->
     assert not only(look(site, **{**emergency, "end_minutes": 60.0}))["may_end"], "by the age of its process"
 
 
+# Without a list there is no session that the list could hold back, and everything else must be proved all the same.
+def test_where_no_list_is_offered_sessions_are_known_by_their_processes_and_directories(site: Site) -> None:
+    site.waiting(SESSION)
+    site.directory(OTHER)
+    young = {"api_map": {"sessions": None}, "look_minutes": 0.0, "investigate_minutes": 0.0}
+    result = look(site, **young, end_minutes=0.0)
+    assert (result["api"]["state"], only(result)["listed"], only(result)["may_end"]) == ("not_offered", None, True)
+    assert (only(result, OTHER)["state"], only(result, OTHER)["may_end"]) == ("no_process", False)
+    assert not only(look(site, **young, end_minutes=60.0))["may_end"], "by the age of its process"
+
+
 def test_a_session_that_showed_life_a_moment_ago_is_not_to_be_ended(site: Site) -> None:
     site.waiting(SESSION)
     row = only(look(site, quiet_seconds=60.0))
