@@ -23,6 +23,7 @@ description:
     large log, lines that cannot match O(where) are not parsed, see RV(parsed).
 extends_documentation_fragment:
   - media_ops.runbook.action
+  - media_ops.runbook.log_fields
 attributes:
   check_mode:
     support: full

@@ -14,6 +14,8 @@ from typing import Any
 
 from ..api.settings import api_argument_spec
 from ..errors import OptionError
+from ..logs.fields import OPTION as LOG_FIELDS
+from ..logs.fields import LogFields
 from ..options import check_range
 from .joined import ID, IdMap, id_maps, id_maps_spec
 
@@ -30,6 +32,7 @@ def session_argument_spec() -> dict[str, Any]:
         "work_dir": {"type": "path", "required": True},
         "log_path": {"type": "path"},
         "log_lines": {"type": "int", "default": 10},
+        LOG_FIELDS: {"type": "dict", "default": {}},
         "programs": {"type": "list", "elements": "str", "default": ["ffmpeg", "ffmpeg-linux*", "ffprobe"]},
         "id_maps": id_maps_spec(),
         "samples": {"type": "int", "default": 2},
@@ -57,6 +60,7 @@ class SessionSettings:
     work_dir: str
     log_path: str
     log_lines: int
+    log_fields: LogFields
     programs: tuple[str, ...]
     id_maps: tuple[IdMap, ...]
     samples: int
@@ -78,7 +82,7 @@ def session_settings(params: Mapping[str, Any]) -> SessionSettings:
     _check(params)
     given = {field.name: params[field.name] for field in fields(SessionSettings)}
     given.update(work_dir=os.path.normpath(params["work_dir"]), log_path=params["log_path"] or "")
-    given.update(id_maps=id_maps(params["id_maps"]))
+    given.update(id_maps=id_maps(params["id_maps"]), log_fields=LogFields(params[LOG_FIELDS]))
     given.update(programs=tuple(params["programs"]), session_ids=tuple(params["session_ids"]))
     return SessionSettings(**given)
 
