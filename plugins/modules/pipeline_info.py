@@ -18,6 +18,8 @@ description:
   - Every endpoint has a result of its own; one that fails hides no other.
   - Judges nothing. What the values mean is for the policy to say.
   - Redirects are not followed, and proxies and C(.netrc) of the environment are not used.
+  - Of a service that does not offer its statistics or its sessions, the log tells (O(operations_log)) and the processes
+    (O(work_dir)), in the same shape, with RV(endpoints.source).
   - Without a token, endpoints that need one are asked all the same, since a service may not require it; a service that
     does answers 401 or 403, which gives the state V(auth).
 requirements:
@@ -25,6 +27,7 @@ requirements:
 extends_documentation_fragment:
   - media_ops.runbook.api
   - media_ops.runbook.action
+  - media_ops.runbook.log_fields
 options:
   gather:
     description:
@@ -64,6 +67,30 @@ options:
         (M(media_ops.runbook.guard)) on record in this state directory of the host, so that a check which looks at them
         needs no second connection to the host.
     type: path
+  operations_log:
+    description:
+      - Log on the host with a line for each operation that ended, from which V(stats) are made where the service does
+        not offer them. It is read with its rotated files.
+    type: path
+  since_start:
+    description:
+      - Of O(operations_log) count only what ended since the main process of O(unit) started, as a service counts that
+        forgets with each restart. Where that is not known, all of the window counts.
+    type: bool
+    default: false
+  work_dir:
+    description:
+      - Directory that holds one directory for each session, from which V(sessions) are known by the programs at work
+        there where the service does not list them. With O(programs) and O(service_user).
+    type: path
+  programs:
+    description: Names of the programs that work on sessions, also with wildcards.
+    type: list
+    elements: str
+    default: [ffmpeg, "ffmpeg-linux*", ffprobe]
+  service_user:
+    description: User that the service runs as.
+    type: str
   unit:
     description: Also say what systemd makes of the service, RV(unit), by the name of its unit.
     type: str
@@ -142,6 +169,14 @@ endpoints:
     url:
       description: The address that was asked. Empty when RV(endpoints.state) is V(not_offered).
       type: str
+    source:
+      description: V(log) or V(processes), where the service does not offer it and these were looked at instead.
+      type: str
+      returned: where it is not offered
+    short:
+      description: Why a log does not tell of all the time that was asked for, in one line. Empty where it does.
+      type: str
+      returned: where it is not offered
     params:
       description: What the endpoint was asked for, C(hours), or C(level) and C(limit). Empty for the others.
       type: dict
@@ -270,6 +305,7 @@ query_error:
   sample: ""
 """
 
+from functools import partial
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
@@ -277,13 +313,19 @@ from ansible.module_utils.basic import AnsibleModule
 from ..module_utils.api.endpoints import READ
 from ..module_utils.api.pipeline_info import pipeline_info
 from ..module_utils.api.settings import api_argument_spec
+from ..module_utils.deadline import deadline_of
 from ..module_utils.errors import run_module
+from ..module_utils.logs.fields import OPTION as LOG_FIELDS
+from ..module_utils.logs.fields import LogFields
+from ..module_utils.review.logged_stats import logged_stats
 from ..module_utils.service.on_record import overrides_on_record
 from ..module_utils.service.service_control import unit_seen
+from ..module_utils.sessions.at_work import sessions_at_work
 from ..module_utils.state.guard import last_recovery
 from ..module_utils.state.held import held_on_record
 from ..module_utils.state.mutes import mutes_on_record
 from ..module_utils.state.recoveries import recoveries
+from ..module_utils.times import from_text
 
 _KEPT = {
     "overrides": overrides_on_record,
@@ -310,18 +352,41 @@ def main() -> None:
             "alerts_limit": {"type": "int", "default": 200},
             "query": {"type": "str"},
             "state_dir": {"type": "path"},
+            "operations_log": {"type": "path"},
+            LOG_FIELDS: {"type": "dict", "default": {}},
+            "since_start": {"type": "bool", "default": False},
+            "work_dir": {"type": "path"},
+            "programs": {"type": "list", "elements": "str", "default": ["ffmpeg", "ffmpeg-linux*", "ffprobe"]},
+            "service_user": {"type": "str"},
             "unit": {"type": "str"},
             "controller_time": {"type": "str"},
         },
+        required_by={"work_dir": ["service_user"]},
         supports_check_mode=True,
     )
     unit = module.params["unit"]
 
     def work() -> dict[str, Any]:
-        found = pipeline_info(module.params, _KEPT, warn=module.warn, hide=module.no_log_values.add)
-        return {**found, "unit": unit_seen(unit)} if unit else found
+        seen = {"unit": unit_seen(unit)} if unit else {}
+        instead = _instead(module.params, seen.get("unit", {}).get("since"))
+        found = pipeline_info(module.params, _KEPT, instead, warn=module.warn, hide=module.no_log_values.add)
+        return {**found, **seen}
 
     run_module(module, work)
+
+
+def _instead(params: dict[str, Any], service_since: str | None) -> dict[str, Any]:
+    """What is looked at where the service does not offer an endpoint."""
+    found: dict[str, Any] = {}
+    if params["operations_log"]:
+        log, hours, fields = params["operations_log"], params["stats_hours"], LogFields(params[LOG_FIELDS])
+        begin = from_text(service_since) if params["since_start"] else None
+        late = deadline_of("pipeline_info", params)
+        found["stats"] = partial(logged_stats, log, hours, fields, not_before=begin, deadline=late)
+    if params["work_dir"]:
+        where, programs, user = params["work_dir"], params["programs"], params["service_user"]
+        found["sessions"] = partial(sessions_at_work, where, programs, user)
+    return found
 
 
 if __name__ == "__main__":

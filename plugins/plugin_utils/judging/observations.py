@@ -22,13 +22,14 @@ from ...module_utils.times import from_text, to_text
 from .answered import is_answered
 from .cause import cause
 from .counting import Apart, Counting, counted, set_apart
-from .shapes import Observation, observation
+from .shapes import SHORT, Observation, observation
 
 HEALTH_LEVELS = ("healthy", "warning", "critical", "unknown")
 
 _ALERT_LEVELS = ("info", "warning", "error", "critical")
 _OTHER_LEVELS = {level: [other for other in _ALERT_LEVELS if other != level] for level in _ALERT_LEVELS}
 
+_NOTHING_SHOWS = "nothing shows that the service works"
 _LIST_MAX = 50
 _METRICS_MAX = 300
 _ZONES_S = 900  # zones differ by whole quarters of an hour
@@ -83,6 +84,26 @@ def observe(
     return found
 
 
+def not_seen_to_work(observations: Mapping[str, Observation]) -> str:
+    """Why nothing shows that a service works that tells no health; empty where something does, or where it tells it.
+
+    A unit that runs shows it; where there is none that is known, an operation does that has ended.
+    """
+    overall, unit = observations.get("overall_status"), observations.get("service_unit")
+    if overall is None or overall["applicable"]:
+        return ""
+    if unit is not None and unit["applicable"] and not unit["fault"]:
+        said = f"the service is {unit['value']}" + (f": {unit['note']}" if unit["note"] else "")
+        return "" if unit["value"] == "running" else f"{_NOTHING_SHOWS}: {said}"
+    totals = [one for name, one in observations.items() if name.startswith("total_operations_")]
+    if any((number(one["value"]) or 0) > 0 for one in totals):
+        return ""
+    # Of a unit that was not found the note says so; of operations, that there were none or why they are not known.
+    why = [unit["note"] or unit["reason"] if unit else "", *(one["reason"] or one["note"] for one in totals)]
+    why += ["no operation has ended"] if any(one["value"] == 0 for one in totals) else []
+    return one_line(f"{_NOTHING_SHOWS}: {'; '.join(filter(None, ['it tells no health', *why]))}", 300)
+
+
 class _FaultError(Exception):
     """Why an answer gives no value: the class of fault, and a line for people."""
 
@@ -114,6 +135,16 @@ class _Answer:
     @property
     def is_offered(self) -> bool:
         return self._raw.get("state") != NOT_OFFERED
+
+    @property
+    def source(self) -> str:
+        """What tells: the endpoint, or what was looked at where the service does not offer it."""
+        return one_line(self._raw.get("source") or self.name, 40)
+
+    @property
+    def short(self) -> str:
+        """Why it does not tell of all the time that was asked for; empty where it does."""
+        return one_line(self._raw.get("short") or "", 200)
 
     def require(self) -> None:
         state = self._raw.get("state")
@@ -481,9 +512,11 @@ def _each(
             at = trust()
             value = read()
             parts = value if isinstance(value, dict) else {"value": value}
-            found[name] = observation(**{"unit": unit, "at": at, "endpoint": answer.name, **parts})
+            if answer.short:
+                parts = {**parts, "applicable": True, "fault": SHORT, "reason": answer.short}
+            found[name] = observation(**{"unit": unit, "at": at, "endpoint": answer.source, **parts})
         except _FaultError as error:
-            found[name] = observation(None, unit, fault=error.fault, reason=error.reason, endpoint=answer.name)
+            found[name] = observation(None, unit, fault=error.fault, reason=error.reason, endpoint=answer.source)
     return found
 
 

@@ -14,6 +14,7 @@ from ...module_utils.shapes import Json, mapping
 from ...module_utils.times import from_text, to_text
 from .checked import ages_of, counting_of
 from .observations import details, observe
+from .shapes import SHORT
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,8 @@ def told_now(
     total = observed.get(f"total_operations_{hours}h") or observed["host"]
     if not total["applicable"]:
         return ToldNow({}, NOT_OFFERED, total["note"])
-    if total["fault"] or total["value"] is None:
+    # Of a log that begins within the window, what it has is kept; how much that is, the reports say.
+    if total["fault"] not in ("", SHORT) or total["value"] is None:
         return ToldNow({}, total["fault"] or "missing", total["reason"])
     stats = mapping(mapping(mapping(answer.get("endpoints")).get("stats")).get("data"))
     dated = from_text(stats.get("generated_at"))

@@ -33,6 +33,7 @@ FAULTS = {
     "out_of_range": "The value lies outside of what is possible",
     "unknown_value": "The value is none that is known",
     "contradiction": "The answer contradicts itself",
+    "short": "The log does not reach back over the whole window",
     "stale": "The answer is too old to prove anything",
     "clock": "A clock or a zone is wrong, so that the answer proves nothing",
 }
