@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,6 @@ import jsonschema
 import pytest
 from plain_service.launcher import PlainService, running_plain_service
 
-from tests.moved_clock import MovedClock
 from tests.playbooks.conftest import REACHED, Play
 from tests.playbooks.test_incidents import SCHEMA
 

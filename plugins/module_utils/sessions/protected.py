@@ -12,12 +12,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Callable
 
+from ..api.endpoints import NOT_OFFERED
 from ..api.settings import api_settings
 from ..errors import MediaOpsError, OptionError
 from ..shapes import Json, number, one_line
 from ..system.systemd import main_pid, unit_pids, unit_properties
 from .active import active_sessions
 from .joined import ENDS, id_maps, read_tables
+from .unlisted import Stays, Unlisted
 
 _NAME_MAX = 255
 
@@ -34,6 +36,7 @@ class Sessions:
         all_of: whether everything below ``directory`` stays, as nobody can say which sessions there are.
         joined: other ids of these sessions, as the service's maps have them.
         also: further directories below which everything stays then, as nobody can say whose the ids there are.
+        unlisted: what of the files stays where the service lists no sessions.
     """
 
     directory: str = ""
@@ -43,6 +46,7 @@ class Sessions:
     all_of: bool = False
     joined: frozenset[str] = frozenset()
     also: tuple[str, ...] = ()
+    unlisted: Unlisted | None = None
     _by_name: dict[str, str] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -51,6 +55,16 @@ class Sessions:
         self._by_name = {_composed(session).split(".", 1)[0]: session for session in names}
         self._by_name.update((_composed(session), session) for session in names)
         self._by_name.pop("", None)
+
+    def keeps_unlisted(self, directory: str, name: str, age_s: float) -> Stays:
+        """Why a file stays of a service that lists no sessions; empty where it lists them.
+
+        Args:
+            directory: that it lies in, absolute and resolved.
+            name: its own.
+            age_s: that its rule asks for.
+        """
+        return self.unlisted.stays(directory, name, age_s) if self.unlisted else ("", "")
 
     def keeps_directory(self, path: str) -> str:
         """Why a directory stays with all that is in it, for people: a session's that is listed, or may be; else empty.
@@ -99,9 +113,16 @@ def unusable(session_id: str) -> str:
 
 
 def protected_sessions(
-    params: Mapping[str, Any], *, warn: Callable[[str], None], hide: Callable[[str], None]
+    params: Mapping[str, Any],
+    unlisted: Unlisted | None = None,
+    *,
+    warn: Callable[[str], None],
+    hide: Callable[[str], None],
 ) -> Sessions:
-    """Ask the API which sessions there are. No answer protects all of them, unless the service is known not to run."""
+    """Ask the API which sessions there are. No answer protects all of them, unless the service is known not to run.
+
+    Where there is no list to be had, `unlisted` says what stays, whether the service runs or not.
+    """
     if not params["sessions_dir"]:
         return Sessions()
     if not params["sessions_dir"].startswith("/"):
@@ -123,8 +144,11 @@ def protected_sessions(
         state, running = "invalid", "the list cannot be relied on"
         reason = reason or f"which ids are of one session is not known: {tables.fault}"
     else:
+        if reply.state == NOT_OFFERED and unlisted is not None and not tables.fault:
+            unlisted.look_again()
+            return Sessions(directory, reply.state, reply.reason, unlisted=unlisted)
         state, reason, running = reply.state, reply.reason, why_running(params["unit"])
-        if not running:
+        if not running and reply.state != NOT_OFFERED:
             said = f"{params['unit']} does not run, so no session does ({reason})"
             return Sessions(directory, "service_down", said)
     also = tuple(path for one in maps for path in one.directories) if tables.fault else ()
