@@ -41,6 +41,7 @@ class ActionModule(HostAction):
         zone = zone_of(policy.get("zone")) if given["day"] or given["week"] else None
         asked |= {"controller_time": to_text(utc_now()), "unit": policy.get("service_unit")}
         connection = {**connection, **mapping(policy.get("pipeline"))}
+        asked |= {"process": policy.get("service_process") or None}
         answer = wrong or self.ask("pipeline_info", {**connection, **asked})
         if is_own(mapping(answer.get("automation")).get("lease")):
             answer["automation"] = {**answer["automation"], "lease": None}
@@ -54,7 +55,7 @@ class ActionModule(HostAction):
             told = told_now(answer, log, given["stats_hours"], policy=policy, service_offset_s=offset, now=now)
             hours = _WEEK_H if given["week"] else given["stats_hours"]
             days = days_between(now - timedelta(hours=hours), now, zone)
-            by_log = {**_log_fields(policy), "log_alone": _by_log(answer)}
+            by_log = {**_log_fields(policy), **({"log_alone": True} if _by_log(answer) else {})}
             reports = self._reports({**given, **by_log}, told.document, days, now)
             more["figures_kept"] = observe_kept(told, reports, of_week=given["week"])
         if given["week"]:

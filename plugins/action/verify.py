@@ -63,7 +63,8 @@ class ActionModule(HostAction):
             answer = self.ask("pipeline_info", asked)
             if _tells_no_health(answer) and "unit" not in asked:
                 asked |= {**given["pipeline"], "gather": ["health_detailed", "stats"], "stats_hours": 1}
-                asked |= {"unit": given["service"].get("unit"), "since_start": True}
+                asked |= {"unit": given["service"].get("unit"), "process": given["service"].get("process")}
+                asked |= {"since_start": True}
                 answer = self.ask("pipeline_info", asked)
             ages = {"age_max_s": given["age_max"], "skew_max_s": given["skew_max"]}
             seen = observe(answer, **ages, counting=given["counting"])
@@ -81,7 +82,7 @@ class ActionModule(HostAction):
         return watched(course, "not_recovered" if why else state, samples, time.time(), why=why)
 
     def _service(self, given: Json) -> dict[str, Any]:
-        """How systemd sees the service now."""
+        """How the service stands now, by its unit or its main process."""
         return self.ask(
             "service_control", {**given["service"], "state": "observed", "samples": 1, "health": False, "drain": 0}
         )

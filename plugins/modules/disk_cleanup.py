@@ -42,6 +42,7 @@ extends_documentation_fragment:
   - media_ops.runbook.id_maps
   - media_ops.runbook.log_fields
   - media_ops.runbook.action
+  - media_ops.runbook.process
 attributes:
   check_mode:
     support: full
@@ -110,8 +111,8 @@ options:
       - Directory that holds one directory for each session, named by the session's id.
       - With it the API is asked which sessions there are. What lies in a directory named like one of them, in
         whatever tree, and files named like C(ID), C(ID.part.mp4), C(ID-1.mp4) or C(ID_clip.mp4), stay.
-      - Where the API does not tell, everything below this directory stays, unless O(unit) is known not to run. So it
-        does where the list contradicts itself, or has an id that cannot be told from other names, such as C(a/b).
+      - Where the API does not tell, everything below this directory stays, unless the service is known not to run. So
+        it does where the list contradicts itself, or has an id that cannot be told from other names, such as C(a/b).
       - Of a service that does not list its sessions (O(api_map)), files go below O(work_dirs) and O(log_dirs) alone
         (C(not_work)). Below the first, one goes only where no line of its id was logged within the C(min_age) of its
         rule (C(active)), by O(operations_log) and its rotated files, which must reach back that far (C(unproven)).
@@ -155,7 +156,8 @@ options:
     elements: path
     default: []
   unit:
-    description: The service's systemd unit. Without it a service whose API does not answer may be running.
+    description: The service's systemd unit. Without it, or O(process), a service whose API does not answer may be
+      running.
     type: str
   target_free_percent:
     description:
@@ -334,7 +336,7 @@ protected_all:
 api:
   description:
     - C(state) and C(reason). The state is that of M(media_ops.runbook.pipeline_info), or V(not_asked) without
-      O(sessions_dir), or V(service_down) where the API gave no list and O(unit) is known not to run.
+      O(sessions_dir), or V(service_down) where the API gave no list and the service is known not to run.
   type: dict
   returned: success
 """
@@ -355,6 +357,7 @@ from ..module_utils.logs.fields import OPTION as LOG_FIELDS
 from ..module_utils.sessions.joined import id_maps_spec
 from ..module_utils.sessions.protected import protected_sessions
 from ..module_utils.sessions.unlisted import unlisted_of
+from ..module_utils.system.operated import service_spec
 
 
 def main() -> None:
@@ -372,7 +375,7 @@ def main() -> None:
             "id_maps": id_maps_spec(),
             "roots": {"type": "list", "elements": "path", "default": []},
             "kept_dirs": {"type": "list", "elements": "path", "default": []},
-            "unit": {"type": "str"},
+            **service_spec(),
             "target_free_percent": {"type": "float"},
             "resolve_roots": {"type": "bool", "default": False},
             "as_of": {"type": "float"},

@@ -28,6 +28,7 @@ extends_documentation_fragment:
   - media_ops.runbook.api
   - media_ops.runbook.action
   - media_ops.runbook.log_fields
+  - media_ops.runbook.process
 options:
   gather:
     description:
@@ -74,7 +75,7 @@ options:
     type: path
   since_start:
     description:
-      - Of O(operations_log) count only what ended since the main process of O(unit) started, as a service counts that
+      - Of O(operations_log) count only what ended since the service's main process started, as a service counts that
         forgets with each restart. Where that is not known, all of the window counts.
     type: bool
     default: false
@@ -92,7 +93,7 @@ options:
     description: User that the service runs as.
     type: str
   unit:
-    description: Also say what systemd makes of the service, RV(unit), by the name of its unit.
+    description: Also say how the service stands, RV(unit), by the name of its systemd unit.
     type: str
   controller_time:
     description:
@@ -170,13 +171,12 @@ endpoints:
       description: The address that was asked. Empty when RV(endpoints.state) is V(not_offered).
       type: str
     source:
-      description: V(log) or V(processes), where the service does not offer it and these were looked at instead.
+      description:
+        - V(log) or V(processes), where the service does not offer it and these were looked at instead. Else empty.
       type: str
-      returned: where it is not offered
     short:
       description: Why a log does not tell of all the time that was asked for, in one line. Empty where it does.
       type: str
-      returned: where it is not offered
     params:
       description: What the endpoint was asked for, C(hours), or C(level) and C(limit). Empty for the others.
       type: dict
@@ -271,11 +271,12 @@ recovered_at:
   sample: "2026-11-24T05:31:07Z"
 unit:
   description:
-    - What systemd makes of the service, C(class) and C(reason) as RV(media_ops.runbook.service_control#module:service)
-      at one look. The class is V(unknown) where systemd does not answer.
-  returned: with O(unit)
+    - How the service stands at one look, C(class), C(reason), C(main_pid) and C(since) as
+      RV(media_ops.runbook.service_control#module:service), and C(told_by), V(systemd) or what tells its main process.
+    - The class is V(unknown) where systemd does not answer, or the main process cannot be told.
+  returned: with O(unit) or O(process)
   type: dict
-  sample: {class: running, reason: pid 812}
+  sample: {class: running, reason: pid 812, main_pid: 812, since: "2026-11-24T05:31:07Z", told_by: systemd}
 recoveries:
   description:
     - What the host has recovered from after a response, within the last hour, newest first, each with C(at) and
@@ -319,12 +320,13 @@ from ..module_utils.logs.fields import OPTION as LOG_FIELDS
 from ..module_utils.logs.fields import LogFields
 from ..module_utils.review.logged_stats import logged_stats
 from ..module_utils.service.on_record import overrides_on_record
-from ..module_utils.service.service_control import unit_seen
+from ..module_utils.service.service_control import service_seen
 from ..module_utils.sessions.at_work import sessions_at_work
 from ..module_utils.state.guard import last_recovery
 from ..module_utils.state.held import held_on_record
 from ..module_utils.state.mutes import mutes_on_record
 from ..module_utils.state.recoveries import recoveries
+from ..module_utils.system.operated import operated, service_spec
 from ..module_utils.times import from_text
 
 _KEPT = {
@@ -358,16 +360,16 @@ def main() -> None:
             "work_dir": {"type": "path"},
             "programs": {"type": "list", "elements": "str", "default": ["ffmpeg", "ffmpeg-linux*", "ffprobe"]},
             "service_user": {"type": "str"},
-            "unit": {"type": "str"},
+            **service_spec(),
             "controller_time": {"type": "str"},
         },
         required_by={"work_dir": ["service_user"]},
         supports_check_mode=True,
     )
-    unit = module.params["unit"]
 
     def work() -> dict[str, Any]:
-        seen = {"unit": unit_seen(unit)} if unit else {}
+        service = operated(module.params)
+        seen = {"unit": service_seen(service, module.params["api_url"])} if service else {}
         instead = _instead(module.params, seen.get("unit", {}).get("since"))
         found = pipeline_info(module.params, _KEPT, instead, warn=module.warn, hide=module.no_log_values.add)
         return {**found, **seen}

@@ -62,7 +62,10 @@ def pipeline_info(
         if name == "health" and reply.state == "http_error" and (reply.http_status or 0) >= 500:
             waiting += [] if "health_detailed" in (*replies, *waiting) else ["health_detailed"]
     answers: dict[str, dict[str, Any]] = {
-        name: {**(instead[name]() if _is_for(instead, name, reply) else vars(reply)), "params": queries.get(name, {})}
+        name: {
+            **(instead[name]() if _is_for(instead, name, reply) else {**vars(reply), "source": "", "short": ""}),
+            "params": queries.get(name, {}),
+        }
         for name, reply in replies.items()
     }
     result: dict[str, Any] = {"changed": False, "endpoints": answers}
