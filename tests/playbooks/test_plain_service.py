@@ -14,7 +14,18 @@ from tests.playbooks.conftest import REACHED, Play
 from tests.playbooks.test_incidents import SCHEMA
 
 pytestmark = pytest.mark.playbook
-SECONDS = {"policy_session_look_minutes": 0, "policy_session_investigate_minutes": 0.01}
+# Ages of seconds in place of those of an hour
+SECONDS = {
+    "policy_session_look_minutes": 0,
+    "policy_session_investigate_minutes": 0.01,
+    "policy_session_end_minutes": 0.02,
+    "policy_session_quiet_seconds": 1,
+    "policy_session_interval": 1,
+    "policy_session_look_max": 3,
+    "policy_verify_samples": 2,
+    "policy_verify_interval": 1,
+    "policy_verify_good": 2,
+}
 
 
 def on(service: PlainService, **more: Any) -> dict[str, Any]:
@@ -54,3 +65,24 @@ def test_the_morning_check_goes_by_the_log(play: Play, service: PlainService) ->
     service.log.mkdir()
     unread = play("playbooks/daily_morning_health_check.yml", {"media1": on(service)})
     assert unread.verdict("media1", "error_rate")["state"] == "unknown", unread.output
+
+
+# runbook: P2S-2B, P2S-2C
+def test_a_stuck_job_is_ended_and_the_one_beside_it_goes_on(play: Play, service: PlainService) -> None:
+    service.remember(30, jobs=12)
+    (neighbour,) = service.feed(1, fault="live")
+    (stuck,) = service.feed(1, fault="fifo")
+    hosts = {"media1": on(service, **SECONDS)}
+    plan = play("playbooks/incident_response.yml", hosts)
+    assert plan.code == 0, plan.output
+    response = plan.result("incident_response")["hosts"][0]["response"]
+    targets = [action["target"] for rung in response["plan"] for action in rung["actions"]]
+    assert response["classes"]["sessions"] == "may_end"
+    (target,) = targets
+    assert stuck in target, "its process, and none of the neighbour's; its files are young"
+    assert stuck in service.workers().values(), "a plan changes nothing"
+    run = play("playbooks/incident_response.yml", hosts, incident_mode="apply", incident_plan=response["hash"])
+    acted = run.result("incident_response")["hosts"][0]["response"]
+    assert acted["recovered"] is True, run.output
+    assert set(service.workers().values()) == {neighbour}
+    assert (service.work_dir / neighbour).is_dir()
