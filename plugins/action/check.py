@@ -39,6 +39,7 @@ class ActionModule(HostAction):
         wrong = self._wrong()
         zone = zone_of(policy.get("zone")) if given["day"] or given["week"] else None
         asked |= {"controller_time": to_text(utc_now()), "unit": policy.get("service_unit")}
+        asked |= {"process": policy.get("service_process") or None}
         answer = wrong or self.ask("pipeline_info", {**connection, **asked})
         if is_own(mapping(answer.get("automation")).get("lease")):
             answer["automation"] = {**answer["automation"], "lease": None}

@@ -76,7 +76,7 @@ class ActionModule(HostAction):
         return watched(course, "not_recovered" if why else state, samples, time.time(), why=why)
 
     def _service(self, given: Json) -> dict[str, Any]:
-        """How systemd sees the service now."""
+        """How the service stands now, by its unit or its main process."""
         return self.ask(
             "service_control", {**given["service"], "state": "observed", "samples": 1, "health": False, "drain": 0}
         )

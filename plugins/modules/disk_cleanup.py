@@ -41,6 +41,7 @@ extends_documentation_fragment:
   - media_ops.runbook.clock
   - media_ops.runbook.id_maps
   - media_ops.runbook.action
+  - media_ops.runbook.process
 attributes:
   check_mode:
     support: full
@@ -109,8 +110,8 @@ options:
       - Directory that holds one directory for each session, named by the session's id.
       - With it the API is asked which sessions there are. What lies in a directory named like one of them, in
         whatever tree, and files named like C(ID), C(ID.part.mp4), C(ID-1.mp4) or C(ID_clip.mp4), stay.
-      - Where the API does not tell, everything below this directory stays, unless O(unit) is known not to run. So it
-        does where the list contradicts itself, or has an id that cannot be told from other names, such as C(a/b).
+      - Where the API does not tell, everything below this directory stays, unless the service is known not to run. So
+        it does where the list contradicts itself, or has an id that cannot be told from other names, such as C(a/b).
     type: path
   idle_seconds:
     description:
@@ -138,7 +139,8 @@ options:
     elements: path
     default: []
   unit:
-    description: The service's systemd unit. Without it a service whose API does not answer may be running.
+    description: The service's systemd unit. Without it, or O(process), a service whose API does not answer may be
+      running.
     type: str
   target_free_percent:
     description:
@@ -317,7 +319,7 @@ protected_all:
 api:
   description:
     - C(state) and C(reason). The state is that of M(media_ops.runbook.pipeline_info), or V(not_asked) without
-      O(sessions_dir), or V(service_down) where the API gave no list and O(unit) is known not to run.
+      O(sessions_dir), or V(service_down) where the API gave no list and the service is known not to run.
   type: dict
   returned: success
 """
@@ -334,6 +336,7 @@ from ..module_utils.disk.retention import rule_spec
 from ..module_utils.errors import run_module
 from ..module_utils.sessions.joined import id_maps_spec
 from ..module_utils.sessions.protected import protected_sessions
+from ..module_utils.system.operated import service_spec
 
 
 def main() -> None:
@@ -347,7 +350,7 @@ def main() -> None:
             "id_maps": id_maps_spec(),
             "roots": {"type": "list", "elements": "path", "default": []},
             "kept_dirs": {"type": "list", "elements": "path", "default": []},
-            "unit": {"type": "str"},
+            **service_spec(),
             "target_free_percent": {"type": "float"},
             "resolve_roots": {"type": "bool", "default": False},
             "as_of": {"type": "float"},

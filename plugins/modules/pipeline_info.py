@@ -25,6 +25,7 @@ requirements:
 extends_documentation_fragment:
   - media_ops.runbook.api
   - media_ops.runbook.action
+  - media_ops.runbook.process
 options:
   gather:
     description:
@@ -65,7 +66,7 @@ options:
         needs no second connection to the host.
     type: path
   unit:
-    description: Also say what systemd makes of the service, RV(unit), by the name of its unit.
+    description: Also say how the service stands, RV(unit), by the name of its systemd unit.
     type: str
   controller_time:
     description:
@@ -243,11 +244,12 @@ recovered_at:
   sample: "2026-11-24T05:31:07Z"
 unit:
   description:
-    - What systemd makes of the service, C(class) and C(reason) as RV(media_ops.runbook.service_control#module:service)
-      at one look. The class is V(unknown) where systemd does not answer.
-  returned: with O(unit)
+    - How the service stands at one look, C(class), C(reason), C(main_pid) and C(since) as
+      RV(media_ops.runbook.service_control#module:service), and C(told_by), V(systemd) or what tells its main process.
+    - The class is V(unknown) where systemd does not answer, or the main process cannot be told.
+  returned: with O(unit) or O(process)
   type: dict
-  sample: {class: running, reason: pid 812}
+  sample: {class: running, reason: pid 812, main_pid: 812, since: "2026-11-24T05:31:07Z", told_by: systemd}
 recoveries:
   description:
     - What the host has recovered from after a response, within the last hour, newest first, each with C(at) and
@@ -286,11 +288,12 @@ from ..module_utils.api.pipeline_info import pipeline_info
 from ..module_utils.api.settings import api_argument_spec
 from ..module_utils.errors import run_module
 from ..module_utils.service.on_record import overrides_on_record
-from ..module_utils.service.service_control import unit_seen
+from ..module_utils.service.service_control import service_seen
 from ..module_utils.state.guard import last_recovery
 from ..module_utils.state.held import held_on_record
 from ..module_utils.state.mutes import mutes_on_record
 from ..module_utils.state.recoveries import recoveries
+from ..module_utils.system.operated import operated, service_spec
 
 _KEPT = {
     "overrides": overrides_on_record,
@@ -317,16 +320,16 @@ def main() -> None:
             "alerts_limit": {"type": "int", "default": 200},
             "query": {"type": "str"},
             "state_dir": {"type": "path"},
-            "unit": {"type": "str"},
+            **service_spec(),
             "controller_time": {"type": "str"},
         },
         supports_check_mode=True,
     )
-    unit = module.params["unit"]
 
     def work() -> dict[str, Any]:
+        service = operated(module.params)
         found = pipeline_info(module.params, _KEPT, warn=module.warn, hide=module.no_log_values.add)
-        return {**found, "unit": unit_seen(unit)} if unit else found
+        return {**found, "unit": service_seen(service, module.params["api_url"])} if service else found
 
     run_module(module, work)
 

@@ -31,6 +31,7 @@ extends_documentation_fragment:
   - media_ops.runbook.sessions
   - media_ops.runbook.id_maps
   - media_ops.runbook.action
+  - media_ops.runbook.process
 attributes:
   check_mode:
     support: full

@@ -24,6 +24,8 @@ from .site.api import API_MAP, api_map_problems
 from .site.prepare import prepare_problems
 from .site.response import require_incident, require_mute, require_procedure, require_reason, require_unmute
 from .site.schedule import schedule_problems
+from .site.service import SETTINGS as SERVICE_SETTINGS
+from .site.service import service_problems
 
 _ROLES = Path(__file__).resolve().parents[2] / "roles"
 _POLICY = "media_ops.runbook.policy"
@@ -274,6 +276,8 @@ def own_problems(raw: Mapping[str, Any], variables: Mapping[str, Any], template:
                 problems += _option_problems(name, spec, variables, template)
             except AnsibleError as error:  # such as a name in it that is not defined
                 problems.append(f"{name}: {one_line(error, 300)}")
+    if not problems and set(SERVICE_SETTINGS) & set(raw):
+        problems = service_problems(lambda name: plain(template(variables.get(name))))
     return problems
 
 
@@ -331,12 +335,25 @@ def policy_ages(variables: Mapping[str, Any], template: Callable[[Any], Any]) ->
     return {name: plain(template(variables[name])) for name in _AGES if name in variables}
 
 
-def require_meant(role: str, entry: str, variables: Mapping[str, Any], template: Callable[[Any], Any]) -> None:
+def require_meant(
+    role: str,
+    entry: str,
+    variables: Mapping[str, Any],
+    template: Callable[[Any], Any],
+    of_each_host: Container[str] = (),
+) -> None:
     """Raise what names the problem for what is of the right type and yet cannot be meant, by role and entry point.
+
+    Args:
+        role: of this collection.
+        entry: its entry point.
+        variables: of the task.
+        template: gives a variable's value.
+        of_each_host: what of the policy each host has as its own, and looks at for itself.
 
     Raises:
         OptionError: an incident or a procedure cannot be begun so.
-        ArgumentsError: a host cannot be prepared, or procedures cannot be scheduled, so.
+        ArgumentsError: a host cannot be prepared, procedures cannot be scheduled, or the service cannot be known, so.
     """
 
     def value(name: str) -> Any:
@@ -348,6 +365,8 @@ def require_meant(role: str, entry: str, variables: Mapping[str, Any], template:
     if require:
         require(value)
     problems = _PROBLEMS[role](value) if role in _PROBLEMS else []
+    if goes_by_policy(role) and not any(name in of_each_host for name in SERVICE_SETTINGS):
+        problems = [*problems, *service_problems(value)]
     if problems:
         raise ArgumentsError(problems)
 

@@ -64,7 +64,6 @@ def argument_spec() -> dict[str, Any]:
         "max_text": {"type": "int", "default": 2000},
         "cursor": {"type": "str"},
         "state_dir": {"type": "path"},
-        "unit": {"type": "str"},
         "max_line_bytes": {"type": "int", "default": 1 << 20},
         "max_bytes": {"type": "int"},
         "parse_all": {"type": "bool", "default": False},

@@ -15,7 +15,8 @@ from typing import Any, Callable
 from ..api.settings import api_settings
 from ..errors import MediaOpsError, OptionError
 from ..shapes import Json, number, one_line
-from ..system.systemd import main_pid, unit_pids, unit_properties
+from ..system.operated import Operated, operated, service_pids, service_properties
+from ..system.systemd import main_pid
 from .active import active_sessions
 from .joined import ENDS, id_maps, read_tables
 
@@ -123,9 +124,10 @@ def protected_sessions(
         state, running = "invalid", "the list cannot be relied on"
         reason = reason or f"which ids are of one session is not known: {tables.fault}"
     else:
-        state, reason, running = reply.state, reply.reason, why_running(params["unit"])
+        service = operated(params)
+        state, reason, running = reply.state, reply.reason, why_running(service)
         if not running:
-            said = f"{params['unit']} does not run, so no session does ({reason})"
+            said = f"{service} does not run, so no session does ({reason})"
             return Sessions(directory, "service_down", said)
     also = tuple(path for one in maps for path in one.directories) if tables.fault else ()
     everywhere = ", ".join(dict.fromkeys((directory, *also)))
@@ -151,18 +153,18 @@ def _unusable_ids(ids: Iterable[str]) -> str:
     return ""
 
 
-def why_running(unit: str | None) -> str:
+def why_running(service: Operated | None) -> str:
     """Empty where it is certain that a service does not run; else why it is not."""
-    if not unit:
-        return "no unit was given to see whether the service runs"
+    if service is None:
+        return "no unit or process was given to see whether the service runs"
     try:
-        properties = unit_properties(unit)
+        properties = service_properties(service)
     except MediaOpsError as error:
         return str(error)
     if properties.get("LoadState") not in ("loaded", "masked"):
-        return f"systemd knows no unit {unit}"
+        return f"systemd knows no unit {service}"
     if properties.get("ActiveState") not in ("inactive", "failed"):
-        return f"{unit} is {one_line(properties.get('ActiveState'), 40)}"
-    if main_pid(properties) or unit_pids(properties):
-        return f"{unit} has processes left"
+        return f"{service} is {one_line(properties.get('ActiveState'), 40)}"
+    if main_pid(properties) or service_pids(service, properties):
+        return f"{service} has processes left"
     return ""

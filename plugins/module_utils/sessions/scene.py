@@ -13,7 +13,7 @@ from typing import Any
 from ..api.settings import ApiSettings
 from ..shapes import one_line
 from ..system.open_files import OpenFiles
-from ..system.processes import TICKS, Process, shown_argv
+from ..system.processes import TICKS, Process, shown_argv, user_name
 from ..times import text_of, to_text
 from .files import Listing, held_by_others, without
 from .judge import STATES, Judge, Session
@@ -22,7 +22,7 @@ from .log_lines import Entry, lines_by_session, log_tails, quiet_in_log
 from .look import Look, quiet_seconds, same_process, session_directories, take_look
 from .places import WorkDir, talk
 from .progress import Counting, Progress, longer_look_s, positions
-from .proof import Proofs, Proved, Service, user_name
+from .proof import Proofs, Proved, Service
 from .settings import SessionSettings
 
 _RANK = {"end": 0, "investigate": 1, "look": 2, "none": 3}

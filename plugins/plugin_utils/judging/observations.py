@@ -311,10 +311,14 @@ def _clock_offset(result: Json, counting: Counting) -> dict[str, Observation]:
 
 
 def _unit(result: Json) -> dict[str, Observation]:
-    """What systemd makes of the service, whatever that says of itself: one that is started anew all the time is well in
-    between."""
+    """How the service stands by its unit or main process, whatever it says of itself: one that is started anew all the
+    time is well in between."""
     unit = mapping(result.get("unit"))
     state = one_line(unit.get("class") or "", 40)
+    if state == "unknown" and unit.get("told_by") not in (None, "systemd"):
+        # The site has said what tells its main process, so that this host is not merely one without systemd.
+        reason = one_line(unit.get("reason") or "its main process is not known")
+        return {"service_unit": observation(None, "state", fault="missing", reason=reason)}
     if state in ("", "unknown", "not_found"):
         # It is also run without systemd, in a container or by a supervisor of its own.
         note = one_line(unit.get("reason") or "not asked for")

@@ -105,7 +105,7 @@ def unsteady(before: Json, after: Json, *, restarted: bool) -> str:
         said = after if unseen is last else before
         return f"the service could not be seen to go on: {unseen.get('reason') or said.get('msg') or 'no answer'}"
     if last["class"] != "running":
-        return f"systemd calls the service {last['class']}: {last.get('reason')}"
+        return f"the service is {last['class']}: {last.get('reason')}"
     for key, what in _GOES_ON.items():
         if first.get(key) != last.get(key):
             return f"{what} while it was watched ({first.get(key)} before, {last.get(key)} after)"

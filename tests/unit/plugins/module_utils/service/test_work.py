@@ -26,6 +26,7 @@ from ansible_collections.media_ops.runbook.plugins.module_utils.service.service_
     service_control,
 )
 from ansible_collections.media_ops.runbook.plugins.module_utils.service.work import Listed, Work, Workers, work_of
+from ansible_collections.media_ops.runbook.plugins.module_utils.system.operated import Operated
 from ansible_collections.media_ops.runbook.plugins.module_utils.system.processes import Process, read_process
 from ansible_collections.media_ops.runbook.plugins.module_utils.system.usage import share_of, uses_of, working
 
@@ -144,7 +145,7 @@ def running(*processes: Process, **more: Any) -> Service:
 def test_the_plan_names_the_merges_and_asks_for_a_yes_above_a_number() -> None:
     def of(count: int, most: int | None = 2) -> Any:
         work = Work({f"s{number}": "listed by the service" for number in range(count)})
-        return restart_plan(running(), "unit", "restarted", [], None, work=work, merges_max=most)
+        return restart_plan(running(), Operated("unit"), "restarted", [], None, work=work, merges_max=most)
 
     assert of(0)[0]["proof"]["merges in work"] == "none"
     assert of(2)[0]["proof"]["merges in work"] == "2 (s0, s1)"
