@@ -77,6 +77,7 @@ REFUSED: dict[str, tuple[dict[str, Any], list[str]]] = {
             "prepare_user is 'ops",
             "policy_state_dir is 'state'",
             "policy_service_user is 'root'",
+            "policy_service_unit is 'media*'",
             "restart media*",
         ],
     ),
