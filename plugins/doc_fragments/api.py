@@ -86,9 +86,22 @@ options:
   api_map:
     description:
       - What the service offers of the API, by the names of the endpoints, V(health), V(health_detailed), V(stats),
-        V(alerts), V(metrics), V(sessions) and V(cleanup).
+        V(alerts), V(metrics), V(sessions) and V(cleanup). Where it is not empty, it must name each of them.
       - An endpoint that is null is not offered. No request is made for it, and its state is V(not_offered).
-      - Without it, the service is taken to offer all of them.
+      - Else it is a dictionary with C(path), C(fields) and, for V(stats), C(hours), the only windows that there are.
+        One that is empty is as the runbook has it.
+      - C(fields) gives for each field of ours where it stands in the service's answer, as JMESPath or as a dictionary
+        with C(query), C(unit) (V(s), V(ms), V(min), V(ratio), V(percent), V(iso), V(epoch), V(epoch_ms)) and C(values),
+        ours by the service's. A field that is null is not offered. The document C(docs/other_services.md) has them all.
+      - What is mapped and not in the answer is missing, never 0.
     type: dict
     default: {}
+  api_header:
+    description: Name of the header that carries the token.
+    type: str
+    default: Authorization
+  api_scheme:
+    description: The word before the token in O(api_header). Empty where the token stands alone.
+    type: str
+    default: Bearer
 """

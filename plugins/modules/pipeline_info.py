@@ -184,9 +184,14 @@ endpoints:
       description:
         - The document as the service gave it, the token replaced where it should occur.
         - Null unless RV(endpoints.state) is V(ok).
+        - By O(api_map), made of a service's own answer.
         - The health document can come with HTTP status 500 or more, when the service is critical; it is unwrapped where
           it is under C(detail).
       type: dict
+    not_offered:
+      description: Fields that the service does not offer, by O(api_map). Those of rows have the list's name before.
+      type: list
+      elements: str
   sample:
     health:
       state: ok
@@ -202,6 +207,7 @@ endpoints:
         overall_status: healthy
         timestamp: "2026-11-24T05:59:41.120911"
         checks: []
+      not_offered: []
     stats:
       state: auth
       reason: "HTTP 401: token expired or not accepted (Token has expired)"
@@ -213,6 +219,7 @@ endpoints:
       url: http://localhost:8000/api/v1/monitoring/stats?hours=24
       params: {hours: 24}
       data: null
+      not_offered: []
 overrides:
   description: Settings of the service that were changed for a time.
   returned: with O(state_dir)

@@ -21,23 +21,24 @@ import threading
 import time
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Callable
+from typing import TYPE_CHECKING, Any, Callable, NamedTuple
 from urllib.parse import urlsplit
 
 from ..causes import causes_of
 from ..errors import MissingLibraryError
-from ..shapes import RepeatedKeyError, one_line, unique_keys
+from ..shapes import RepeatedKeyError, mapping, one_line, unique_keys
 from ..times import to_text, utc_now
-from .endpoints import NOT_OFFERED, PATHS, SAID_NOT_OFFERED
+from .endpoints import NOT_OFFERED, SAID_NOT_OFFERED
+from .mapped import NoJson, mapped
 from .settings import ApiSettings
 
 if TYPE_CHECKING:
     import requests
 
 Document = dict[str, Any]
-Accept = Callable[[int, Document], "Document | None"]
+Accept = Callable[[int, Any], "Document | None"]
 """From a status and the JSON object that came with it to the document asked for, or None when it is not that."""
 
 _CHUNK = 64 * 1024
@@ -62,6 +63,7 @@ class Reply:
     fetched_at: str
     url: str
     data: Document | None
+    not_offered: list[str] = field(default_factory=list)
 
 
 class _Fault(Exception):  # noqa: N818
@@ -84,6 +86,13 @@ class _Fault(Exception):  # noqa: N818
         self.size = size
         self.again = again
         self.down = down
+
+
+class _Taken(NamedTuple):
+    """What is taken for an answer, and whether it may be any JSON, or none."""
+
+    accept: Accept
+    any_json: bool
 
 
 def accept_ok(status: int, document: Document) -> Document | None:
@@ -115,9 +124,22 @@ class Client:
         accept: Accept = accept_ok,
     ) -> Reply:
         """Ask an endpoint by its name. One that is not offered is not asked, and has a state that says so."""
-        if endpoint in self._settings.not_offered:
+        of_service, asked = self._settings.endpoints[endpoint], query or {}
+        if of_service is None or not of_service.offers(asked):
             return Reply(NOT_OFFERED, SAID_NOT_OFFERED, None, 0, 0, 0, to_text(utc_now()), "", None)
-        return self.request(PATHS[endpoint], query, method=method, accept=accept)
+        if of_service.fields is None:
+            return self.request(of_service.target(asked), method=method, accept=accept)
+        absent: list[str] = []
+
+        def accept_mapped(status: int, body: object) -> Document | None:
+            found = mapped(of_service, body, status, asked, utc_now())
+            if found is None:
+                return None
+            absent[:] = found[1]
+            return found[0]
+
+        reply = self.request(of_service.target(asked), method=method, accept=accept_mapped, any_json=True)
+        return replace(reply, not_offered=absent)
 
     def request(
         self,
@@ -126,9 +148,18 @@ class Client:
         *,
         method: str = "GET",
         accept: Accept = accept_ok,
+        any_json: bool = False,
     ) -> Reply:
-        """Ask for the document of one endpoint. Only GET is ever repeated."""
-        settings, session = self._settings, self._session
+        """Ask for the document of one endpoint. Only GET is ever repeated.
+
+        Args:
+            path: below the API's address.
+            query: what is asked for.
+            method: of HTTP.
+            accept: gives the document of an answer.
+            any_json: whether it also takes what is no object, and NoJson of what is no JSON.
+        """
+        settings, session, taken = self._settings, self._session, _Taken(accept, any_json)
         started = time.monotonic()
         deadline = min(started + settings.total_timeout, self._deadline)
         url = settings.url + path + ("?" + "&".join(f"{key}={value}" for key, value in query.items()) if query else "")
@@ -140,7 +171,7 @@ class Client:
         while attempts < tries and time.monotonic() < deadline:
             attempts += 1
             try:
-                status, size, data = self._attempt(session, method, url, deadline, accept)
+                status, size, data = self._attempt(session, method, url, deadline, taken)
                 fault = None
                 break
             except _Fault as error:
@@ -168,7 +199,7 @@ class Client:
         return one_line(reason.replace(token, "[token]") if token else reason, 300)
 
     def _attempt(
-        self, session: requests.Session, method: str, url: str, deadline: float, accept: Accept
+        self, session: requests.Session, method: str, url: str, deadline: float, taken: _Taken
     ) -> tuple[int, int, Document]:
         """One exchange in a thread of its own, which is left behind when the time is up.
 
@@ -179,7 +210,7 @@ class Client:
 
         def work() -> None:
             try:
-                outcome.put(self._exchange(session, method, url, deadline, accept))
+                outcome.put(self._exchange(session, method, url, deadline, taken))
             except BaseException as error:  # noqa: BLE001  raised again below, in the thread that waits
                 outcome.put(error)
 
@@ -194,29 +225,32 @@ class Client:
         return result  # type: ignore[no-any-return]
 
     def _exchange(
-        self, session: requests.Session, method: str, url: str, deadline: float, accept: Accept
+        self, session: requests.Session, method: str, url: str, deadline: float, taken: _Taken
     ) -> tuple[int, int, Document]:
         settings = self._settings
         left = max(0.001, deadline - time.monotonic())
         timeout = (min(settings.connect_timeout, left), min(settings.read_timeout, left))
         try:
             with session.request(method, url, timeout=timeout, stream=True, allow_redirects=False) as response:
-                return self._judge(response, accept)
+                return self._judge(response, taken)
         except _network_errors() as error:
             raise self._explain(error) from error
 
-    def _judge(self, response: requests.Response, accept: Accept) -> tuple[int, int, Document]:
+    def _judge(self, response: requests.Response, taken: _Taken) -> tuple[int, int, Document]:
         status = response.status_code
         if 300 <= status < 400:
             raise _Fault("http_error", f"HTTP {status}: {_redirect(response)}", status=status)
-        body, document, problem = b"", None, None
+        body, problem = b"", None
+        document: Any = NoJson()
         try:
             body = self._read(response)
-            document = _document(self._redacted(body), response.headers.get("Content-Type", ""))
+            document = _document(
+                self._redacted(body), response.headers.get("Content-Type", ""), any_json=taken.any_json
+            )
         except _Fault as error:
             # The status is known by now; that the rest did not come does not take it back.
             problem = error
-        data = accept(status, document) if document is not None else None
+        data = taken.accept(status, document) if taken.any_json or problem is None else None
         if data is not None:
             return status, len(body), data
         size = problem.size if problem and not body else len(body)
@@ -328,7 +362,7 @@ def _session(settings: ApiSettings) -> requests.Session:
         {"User-Agent": "media_ops.runbook", "Accept": "application/json", "Accept-Encoding": "identity"}
     )
     if settings.token:
-        session.headers["Authorization"] = f"Bearer {settings.token}"
+        session.headers[settings.header] = f"{settings.scheme} {settings.token}".strip()
     return session
 
 
@@ -341,15 +375,15 @@ def _redirect(response: requests.Response) -> str:
     return f"a redirect to {place}, which is not followed"
 
 
-def _detail(document: Document | None) -> str:
+def _detail(document: object) -> str:
     """The reason in the body of an error: FastAPI's ``detail``, a text or a list of what is wrong in the request."""
-    detail = document.get("detail") if document else None
+    detail = mapping(document).get("detail")
     if isinstance(detail, list):
         detail = "; ".join(f"{e.get('loc')}: {e.get('msg')}" for e in detail[:3] if isinstance(e, dict))
     return f" ({one_line(detail, 200)})" if isinstance(detail, str) and detail else ""
 
 
-def _document(body: bytes, content_type: str) -> Document:
+def _document(body: bytes, content_type: str, *, any_json: bool) -> Any:
     kind = one_line(content_type.partition(";")[0], 40) or "no content type"
     try:
         document = json.loads(
@@ -359,8 +393,8 @@ def _document(body: bytes, content_type: str) -> Document:
             parse_int=_integer,
             object_pairs_hook=unique_keys,
         )
-        if isinstance(document, dict):
-            return _plain(document)  # type: ignore[no-any-return]
+        if isinstance(document, dict) or any_json:
+            return _plain(document)
         why = f"its JSON is not an object but {type(document).__name__}"
     except (_NumberError, RepeatedKeyError) as error:
         why = str(error)

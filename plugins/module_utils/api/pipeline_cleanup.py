@@ -160,8 +160,8 @@ def _clean(client: Client, plan: list[Action]) -> dict[str, Any]:
     known = {
         key: int(count) for key, count in counts.items() if count is not None and count >= 0 and count == int(count)
     }
-    if reply.state == "ok" and len(known) == len(_COUNTED):
-        said = ", ".join(f"{key} {count}" for key, count in known.items())
+    if reply.state == "ok" and {*known, *reply.not_offered} >= {*_COUNTED}:
+        said = ", ".join(f"{key} {count}" for key, count in known.items()) or "the service does not say how much"
         return {"plan": [{**plan[0], "result": "done", "msg": said}], "cleaned": known}
     why = reply.reason or "the answer does not say what was dropped"
     # A request that was refused did nothing; of one whose answer was lost or is odd nobody knows.

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import os
+import re
 import ssl
 import stat
 from collections.abc import Mapping
@@ -17,11 +18,12 @@ from urllib.parse import urlsplit
 from ..errors import OptionError
 from ..opener import open_regular, read_whole
 from ..options import check_range
-from .endpoints import not_offered
+from .endpoints import Endpoint, offered, read_endpoints
 
 TOKEN_VARIABLE = "MEDIA_OPS_API_TOKEN"  # noqa: S105
 _TOKEN_FILE_MAX = 64 * 1024
 _HIDDEN = "(hidden)"
+_TOKEN_OF_HTTP = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,60}")
 
 
 def api_argument_spec() -> dict[str, Any]:
@@ -42,6 +44,8 @@ def api_argument_spec() -> dict[str, Any]:
         "max_body_bytes": {"type": "int", "default": 8388608},
         "api_offered": {"type": "bool", "default": True},
         "api_map": {"type": "dict", "default": {}},
+        "api_header": {"type": "str", "default": "Authorization"},
+        "api_scheme": {"type": "str", "default": "Bearer"},
     }
 
 
@@ -59,7 +63,9 @@ class ApiSettings:
     overall_timeout: float
     retries: int
     max_body_bytes: int
-    not_offered: frozenset[str] = frozenset()
+    header: str = "Authorization"
+    scheme: str = "Bearer"
+    endpoints: Mapping[str, Endpoint | None] = field(default_factory=lambda: read_endpoints({}))
 
 
 def api_settings(
@@ -95,7 +101,9 @@ def api_settings(
         overall_timeout=params["overall_timeout"],
         retries=params["retries"],
         max_body_bytes=params["max_body_bytes"],
-        not_offered=not_offered(params),
+        header=_header(params["api_header"], params["api_scheme"]),
+        scheme=params["api_scheme"],
+        endpoints=offered(params),
     )
 
 
@@ -120,6 +128,14 @@ def _url(given: str, hide: Callable[[str], None]) -> str:
     if not good or not given.isprintable() or " " in given:
         raise OptionError("api_url", given, "must be http://HOST[:PORT][/PATH] or https://HOST[:PORT][/PATH]")
     return given.rstrip("/")
+
+
+def _header(name: str, scheme: str) -> str:
+    if not _TOKEN_OF_HTTP.fullmatch(name):
+        raise OptionError("api_header", name, "must be the name of an HTTP header, as X-Api-Key")
+    if scheme and not _TOKEN_OF_HTTP.fullmatch(scheme):
+        raise OptionError("api_scheme", scheme, "must be a word, as Bearer, or empty")
+    return name
 
 
 def _token(

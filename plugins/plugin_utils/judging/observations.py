@@ -113,6 +113,10 @@ class _FaultError(Exception):
         self.reason = reason
 
 
+class _NotOfferedError(Exception):
+    """A field that the service does not offer, by its site."""
+
+
 class _Answer:
     """One endpoint's part of the module's result, read with suspicion."""
 
@@ -154,7 +158,14 @@ class _Answer:
         if not isinstance(self._raw.get("data"), Mapping):
             raise _FaultError("wrong_type", f"the answer of {self.name} is not an object")
 
+    def lacks(self, key: str) -> bool:
+        """Whether the service does not offer a field; one of rows has the rows' name and a dot before its own."""
+        absent = self._raw.get("not_offered")
+        return isinstance(absent, list) and key in absent
+
     def get(self, key: str) -> Any:
+        if self.lacks(key):
+            raise _NotOfferedError
         if self.data.get(key) is None:
             raise _FaultError("missing", f"{self.name} has no '{key}'")
         return self.data[key]
@@ -521,6 +532,8 @@ def _each(
             found[name] = observation(**{"unit": unit, "at": at, "endpoint": answer.source, **parts})
         except _FaultError as error:
             found[name] = observation(None, unit, fault=error.fault, reason=error.reason, endpoint=answer.source)
+        except _NotOfferedError:
+            found[name] = _not_offered(unit, answer)
     return found
 
 
@@ -715,6 +728,8 @@ def _sessions(answer: _Answer, _clock: _Clock) -> dict[str, Observation]:
         return to_text(answer.fetched_at) if answer.fetched_at else None
 
     def longest() -> float | int:
+        if answer.lacks("active_sessions.duration_minutes"):
+            raise _NotOfferedError
         ages = [number(mapping(row).get("duration_minutes")) for row in answer.rows("active_sessions")]
         unread = sum(1 for age in ages if age is None or age < 0)
         if unread:

@@ -13,7 +13,7 @@ from ansible.module_utils.parsing.convert_bool import boolean
 from ...module_utils.errors import OptionError
 from ...module_utils.service.by_process import check_command
 from ...module_utils.system.main_process import main_process
-from ...module_utils.system.systemd import unit_name
+from ...module_utils.system.systemd import UNIT
 
 SETTINGS = ("policy_service_unit", "policy_service_process", "policy_service_restart", "policy_service_restart_as_root")
 
@@ -29,7 +29,7 @@ def _problem(check: Callable[..., None], *given: Any) -> str:
     try:
         check(*given)
     except OptionError as error:
-        return str(error).removeprefix("option ")
+        return str(error).removeprefix("option '").replace("'", "", 1)
     return ""
 
 
@@ -37,7 +37,8 @@ def _known_by(unit: Any, process: Any) -> None:
     if unit is None:  # no variable of this run
         return
     if unit:
-        unit_name(str(unit))
+        if not UNIT.match(str(unit)):
+            raise OptionError("policy_service_unit", unit, 'must be the name of a systemd service, or "" without one')
         if process:
             why = f'is for a service without a unit: set policy_service_unit to "" (it is {unit!r}), or take this away'
             raise OptionError("policy_service_process", process, why)

@@ -38,6 +38,8 @@ API = {
     "max_body_bytes": 1 << 20,
     "api_offered": True,
     "api_map": {},
+    "api_header": "Authorization",
+    "api_scheme": "Bearer",
 }
 DEFAULTS: dict[str, Any] = {
     **API,

@@ -16,6 +16,7 @@ import pytest
 import yaml
 from ansible.module_utils.testing import patch_module_args
 from ansible_collections.media_ops.runbook.plugins.doc_fragments.api import ModuleDocFragment
+from ansible_collections.media_ops.runbook.plugins.module_utils.api.endpoints import PATHS
 from ansible_collections.media_ops.runbook.plugins.module_utils.api.settings import api_argument_spec
 from ansible_collections.media_ops.runbook.plugins.module_utils.service import overrides
 from ansible_collections.media_ops.runbook.plugins.modules import pipeline_info
@@ -381,8 +382,9 @@ def test_the_sandbox_pipeline_answers_everything(capsys: Capsys, pipeline: Any) 
 
 
 def test_what_is_not_offered_is_not_asked(capsys: Capsys) -> None:
+    map_ = {**{name: {} for name in PATHS}, "alerts": None, "metrics": None}
     with fault_server("ok") as url:
-        result = run(capsys, url, gather=ALL, api_map={"alerts": None, "metrics": None})
+        result = run(capsys, url, gather=ALL, api_map=map_)
         asked = [request.target.partition("/monitoring")[2].partition("?")[0] for request in url.seen]
     assert asked == ["/health", "/health/detailed", "/stats", "/sessions/active"]
     assert states(result) == {**dict.fromkeys(ALL, "ok"), "alerts": "not_offered", "metrics": "not_offered"}
@@ -400,4 +402,4 @@ def test_a_service_without_an_api_needs_no_library_to_ask_it(capsys: Capsys, mon
 def test_an_endpoint_that_there_is_none_of_is_misuse(capsys: Capsys) -> None:
     result = run(capsys, "http://127.0.0.1:9", api_map={"jobs": None})
     assert result["option"] == "api_map"
-    assert "'jobs': is no endpoint; there are health, health_detailed, stats" in result["msg"]
+    assert "'jobs': is no key of it; there are health, health_detailed, stats" in result["msg"]

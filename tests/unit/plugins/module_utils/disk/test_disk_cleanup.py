@@ -1147,7 +1147,7 @@ def test_a_service_that_is_known_not_to_run_has_no_sessions(
 
 def test_where_no_list_is_offered_all_of_the_sessions_files_stay(top: Path) -> None:
     make(top / "abc/old.tmp")
-    found = clean(rule(top, "*.tmp"), sessions_dir=str(top), unit=None, api_map={"sessions": None})
+    found = clean(rule(top, "*.tmp"), sessions_dir=str(top), unit=None, api_offered=False)
     assert ((top / "abc/old.tmp").exists(), found["protected_all"]) == (True, True)
     assert found["api"]["state"] == "not_offered"
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.media_ops.runbook.plugins.module_utils.api.endpoints import PATHS
 from ansible_collections.media_ops.runbook.plugins.module_utils.errors import OptionError
 from ansible_collections.media_ops.runbook.plugins.module_utils.sessions import listed, scene
 from ansible_collections.media_ops.runbook.plugins.module_utils.sessions.files import list_session_files
@@ -378,7 +379,11 @@ def test_without_the_api_sessions_are_shown_and_none_may_be_ended(site: Site) ->
 def test_where_no_list_is_offered_sessions_are_known_by_their_processes_and_directories(site: Site) -> None:
     site.waiting(SESSION)
     site.directory(OTHER)
-    young = {"api_map": {"sessions": None}, "look_minutes": 0.0, "investigate_minutes": 0.0}
+    young = {
+        "api_map": {**{name: {} for name in PATHS}, "sessions": None},
+        "look_minutes": 0.0,
+        "investigate_minutes": 0.0,
+    }
     result = look(site, **young, end_minutes=0.0)
     assert (result["api"]["state"], only(result)["listed"], only(result)["may_end"]) == ("not_offered", None, True)
     assert (only(result, OTHER)["state"], only(result, OTHER)["may_end"]) == ("no_process", False)
