@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,7 @@ import jsonschema
 import pytest
 from plain_service.launcher import PlainService, running_plain_service
 
+from tests.moved_clock import MovedClock
 from tests.playbooks.conftest import REACHED, Play
 from tests.playbooks.test_incidents import SCHEMA
 
@@ -86,3 +89,33 @@ def test_a_stuck_job_is_ended_and_the_one_beside_it_goes_on(play: Play, service:
     assert acted["recovered"] is True, run.output
     assert set(service.workers().values()) == {neighbour}
     assert (service.work_dir / neighbour).is_dir()
+
+
+# runbook: EM-D2, EM-D3
+def test_a_full_disk_is_freed_of_old_work_alone(play: Play, tmp_path: Path, clock: MovedClock) -> None:
+    (tmp_path / "state").mkdir(mode=0o750)
+    base = tmp_path / "plain"
+    base.mkdir()
+    with running_plain_service(base) as service:
+        service.remember(72)
+        places = {"old": service.work_dir, "named": service.work_dir}
+        with clock.ago(timedelta(days=30)):
+            for name in places:
+                (service.work_dir / f"{name}5678").mkdir()
+                (service.work_dir / f"{name}5678" / "out.mp4").write_bytes(b"x" * 4096)
+            service.stop()  # inputs wait for a watcher that does not run
+            for directory in (service.input_dir, service.output_dir):
+                (directory / "clip.mp4").write_bytes(b"x" * 4096)
+        with service.log.open("a", encoding="utf-8") as log:
+            log.write(f'{{"at": {round(time.time() * 1000)}, "event": "begun", "job": "named5678"}}\n')
+        hosts = {"media1": on(service, policy_emergency_free_percent=100)}
+        checked = play("playbooks/emergency_disk_cleanup.yml", hosts, "--check", environment=clock.environment)
+        assert (service.work_dir / "old5678" / "out.mp4").exists(), checked.output
+        run = play("playbooks/emergency_disk_cleanup.yml", hosts, environment=clock.environment)
+        assert not (service.work_dir / "old5678" / "out.mp4").exists(), run.output
+        assert (service.work_dir / "named5678" / "out.mp4").exists()
+        assert (service.input_dir / "clip.mp4").exists()
+        assert (service.output_dir / "clip.mp4").exists()
+        weekly = play("playbooks/weekly_system_cleanup.yml", hosts, "--check", environment=clock.environment)
+        assert "Clean up the monitoring data: left out, the service does not offer this" in weekly.output
+        assert "nothing shows that the service works" in weekly.output
