@@ -377,24 +377,24 @@ def main() -> None:
     def work() -> dict[str, Any]:
         service = operated(module.params)
         seen = {"unit": service_seen(service, module.params["api_url"])} if service else {}
-        instead = _instead(module.params, seen.get("unit", {}).get("since"))
+        instead = _instead(module.params, seen.get("unit", {}))
         found = pipeline_info(module.params, _KEPT, instead, warn=module.warn, hide=module.no_log_values.add)
         return {**found, **seen}
 
     run_module(module, work)
 
 
-def _instead(params: dict[str, Any], service_since: str | None) -> dict[str, Any]:
+def _instead(params: dict[str, Any], service: dict[str, Any]) -> dict[str, Any]:
     """What is looked at where the service does not offer an endpoint."""
     found: dict[str, Any] = {}
     if params["operations_log"]:
         log, hours, fields = params["operations_log"], params["stats_hours"], LogFields(params[LOG_FIELDS])
-        begin = from_text(service_since) if params["since_start"] else None
+        begin = from_text(service.get("since")) if params["since_start"] else None
         late = deadline_of("pipeline_info", params)
         found["stats"] = partial(logged_stats, log, hours, fields, not_before=begin, deadline=late)
     if params["work_dir"]:
         where, programs, user = params["work_dir"], params["programs"], params["service_user"]
-        found["sessions"] = partial(sessions_at_work, where, programs, user)
+        found["sessions"] = partial(sessions_at_work, where, programs, user, service.get("main_pid"))
     return found
 
 

@@ -17,20 +17,22 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..shapes import one_line
-from ..system.processes import Process, snapshot
+from ..system.processes import Process, descendants, snapshot
 from ..times import to_text, utc_now
 from .places import WorkDir
 
 _HIDDEN = "other users' processes are hidden on this host (hidepid), so that nobody can say what is in work"
 
 
-def sessions_at_work(work_dir: str, programs: Sequence[str], user: str) -> dict[str, Any]:
+def sessions_at_work(work_dir: str, programs: Sequence[str], user: str, main_pid: int | None = None) -> dict[str, Any]:
     """The list, in the shape of an endpoint's answer.
 
     Args:
         work_dir: that holds one directory for each session.
         programs: that work on sessions, also with wildcards.
-        user: the service's; its programs that work in no such directory, as far as that can be seen, count as well.
+        user: the service's.
+        main_pid: of the service, None where that is not known. Its programs count also where nobody can see that they
+            work in such a directory.
     """
     began, reason = time.monotonic(), ""
     rows: list[dict[str, Any]] = []
@@ -43,10 +45,13 @@ def sessions_at_work(work_dir: str, programs: Sequence[str], user: str) -> dict[
     if not reason:
         oldest: dict[str, Process] = {}
         place = WorkDir(work_dir)
-        for process in snapshot(deep_uid=os.geteuid()).values():
+        processes = snapshot(deep_uid=os.geteuid())
+        of_service = descendants(processes, main_pid) if main_pid else set()
+        for process in processes.values():
             if process.uid != uid or process.state in "ZX" or not process.runs(programs):
                 continue
-            for session_id in place.hints(process) or {f"pid-{process.pid}"}:
+            elsewhere = {f"pid-{process.pid}"} if process.pid in of_service else set()
+            for session_id in place.hints(process) or elsewhere:
                 known = oldest.get(session_id)
                 oldest[session_id] = process if known is None or process.start < known.start else known
         rows = [_row(session_id, oldest[session_id]) for session_id in oldest]

@@ -48,8 +48,10 @@ def test_each_session_counts_once_by_its_oldest_program(tmp_path: Path, program:
     assert all(0 <= row["duration_minutes"] < 10 for row in rows)
 
 
-def test_a_program_in_no_directory_of_work_counts_for_itself(tmp_path: Path, program: str) -> None:
-    found = sessions_at_work(str(tmp_path / "elsewhere"), [program], USER)
+def test_a_program_of_the_service_in_no_directory_of_work_counts_for_itself(tmp_path: Path, program: str) -> None:
+    others = sessions_at_work(str(tmp_path / "elsewhere"), [program], USER)
+    assert others["data"]["total_active"] == 0, "of whoever else runs them"
+    found = sessions_at_work(str(tmp_path / "elsewhere"), [program], USER, os.getpid())
     assert found["data"]["total_active"] == 3
 
 
