@@ -61,6 +61,7 @@ def pipeline_info(
     result: dict[str, Any] = {
         "changed": False,
         "endpoints": {name: {**vars(reply), "params": queries.get(name, {})} for name, reply in replies.items()},
+        "api_access": client.access(),
     }
     if offset is not None:
         result["clock_offset_s"] = offset
