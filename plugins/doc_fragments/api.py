@@ -104,4 +104,31 @@ options:
     description: The word before the token in O(api_header). Empty where the token stands alone.
     type: str
     default: Bearer
+  api_login:
+    description:
+      - How a token is had that expires, at the service's login or refresh endpoint. Without it, a token must be given.
+      - C(path) of the POST on the server of O(api_url), C(body) with its fields, in which C({username}), C({password})
+        and C({refresh_token}) stand for the options of these names, and C(form), whether it is sent as a form and not
+        as JSON.
+      - C(token) and C(expires_in) are JMESPath to the token in the answer and to the seconds that it holds, by default
+        these of OAuth 2. The end of a JWT is read from itself.
+      - C(renew_before), how many seconds before its end it is renewed, at most half of its time, by default 60. One of
+        which no end is known is renewed once after a status 401.
+      - O(api_token) and O(api_token_file) are not looked at then.
+    type: dict
+    default: {}
+  api_username:
+    description: For O(api_login).
+    type: str
+  api_password:
+    description: For O(api_login).
+    type: str
+  api_refresh_token:
+    description: For O(api_login). It must hold for more than one use.
+    type: str
+  api_state_dir:
+    description:
+      - Directory of the host in which the token of O(api_login) is kept, in a file of mode 0600 for this address and
+        these credentials alone, in check mode as well. Where it cannot be used, each task logs in for itself.
+    type: path
 """

@@ -220,6 +220,13 @@ endpoints:
       params: {hours: 24}
       data: null
       not_offered: []
+api_access:
+  description:
+    - By what the API was asked. C(by) is V(login), V(token) or V(none), C(valid_until) when that ends, where it is
+      known, and C(reason) why the login gave no token.
+  returned: success
+  type: dict
+  sample: {by: token, valid_until: "2026-11-24T09:12:44Z", reason: ""}
 overrides:
   description: Settings of the service that were changed for a time.
   returned: with O(state_dir)

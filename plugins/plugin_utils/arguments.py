@@ -20,8 +20,8 @@ from ..module_utils.shapes import Json, one_line
 from .fleet_hosts import fleet_size
 from .host_action import plain, read_yaml
 from .judging.verdict import PolicyError, bound_of, require_sound
-from .site.api import API_MAP, api_map_problems
-from .site.logs import LOG_FIELDS, log_field_problems
+from .site.api import api_problems
+from .site.logs import log_field_problems
 from .site.prepare import prepare_problems
 from .site.response import require_incident, require_mute, require_procedure, require_reason, require_unmute
 from .site.schedule import schedule_problems
@@ -178,8 +178,9 @@ def _option_problems(name: str, spec: Json, variables: Mapping[str, Any], templa
     # A list or dictionary may hold a secret, so that only what is wrong in it is told, by Ansible's own words.
     shown = f" is {one_line(repr(given[name]), 80)}" if isinstance(given.get(name), (str, int, float)) else ""
     problems = [f"{name}{shown}: {one_line(message, 300)}" for message in found.error_messages]
-    look = {API_MAP: api_map_problems, LOG_FIELDS: log_field_problems}.get(name)
-    return problems or (look(given[name]) if look and name in given else [])
+    return problems or (
+        [*api_problems(name, given[name]), *log_field_problems(name, given[name])] if name in given else []
+    )
 
 
 def require_rising_ages(ages: Mapping[str, Any]) -> None:

@@ -29,8 +29,9 @@ from urllib.parse import urlsplit
 from ..causes import causes_of
 from ..errors import MissingLibraryError
 from ..shapes import RepeatedKeyError, mapping, one_line, unique_keys
-from ..times import to_text, utc_now
+from ..times import text_of, to_text, utc_now
 from .endpoints import NOT_OFFERED, SAID_NOT_OFFERED
+from .login import Login, Token, ends_of
 from .mapped import NoJson, mapped
 from .settings import ApiSettings
 
@@ -89,15 +90,30 @@ class _Fault(Exception):  # noqa: N818
 
 
 class _Taken(NamedTuple):
-    """What is taken for an answer, and whether it may be any JSON, or none."""
+    """What is taken for an answer, whether it may be any JSON, or none, and the login that it is of."""
 
     accept: Accept
     any_json: bool
+    login: Login | None = None
 
 
 def accept_ok(status: int, document: Document) -> Document | None:
     """The document of a plain 200 answer."""
     return document if status == 200 else None
+
+
+class _NoTokenError(Exception):
+    """The login gave no token, and why."""
+
+
+def _accept_any(status: int, document: Any) -> Document | None:
+    return {"answer": document} if 200 <= status < 300 else None
+
+
+def _body_of(login: Login | None) -> dict[str, Any]:
+    if login is None:
+        return {}
+    return {"data": dict(login.body)} if login.form else {"json": dict(login.body)}
 
 
 class Client:
@@ -110,6 +126,10 @@ class Client:
         self._settings = settings
         self._deadline = time.monotonic() + settings.overall_timeout
         self._down = False
+        self._given = Token(settings.token, 0, ends_of(settings.token))
+        self._why_none = "no token given"
+        self._asked_login = settings.login is None
+        self._renewed = settings.login is None
 
     @cached_property
     def _session(self) -> requests.Session:
@@ -150,7 +170,7 @@ class Client:
         accept: Accept = accept_ok,
         any_json: bool = False,
     ) -> Reply:
-        """Ask for the document of one endpoint. Only GET is ever repeated.
+        """Ask for the document of one endpoint. Only GET is ever repeated, but for a token that is over.
 
         Args:
             path: below the API's address.
@@ -159,10 +179,60 @@ class Client:
             accept: gives the document of an answer.
             any_json: whether it also takes what is no object, and NoJson of what is no JSON.
         """
-        settings, session, taken = self._settings, self._session, _Taken(accept, any_json)
+        url = self._settings.url + path
+        url += "?" + "&".join(f"{key}={value}" for key, value in query.items()) if query else ""
+        taken = _Taken(accept, any_json)
+        if not self._asked_login:
+            self._asked_login = True
+            self._log_in()
+        reply = self._send(method, url, taken)
+        if reply.http_status == 401 and self._given.text and not self._renewed:
+            # What was refused did nothing, so that it may be asked for again.
+            self._renewed = True
+            self._log_in(refused=self._given.text)
+            reply = self._send(method, url, taken)
+        return reply
+
+    def _log_in(self, refused: str = "") -> None:
+        """Take the token that is kept on the host, or a new one; without one, what needs none is asked all the same."""
+        login = self._settings.login
+        if login is None:
+            return
+
+        def ask() -> Token:
+            self._renewed = True
+            self._use(Token("", 0, None))
+            reply = self._send("POST", login.url, _Taken(_accept_any, any_json=True, login=login))
+            made = login.token_of(reply.data["answer"], time.time()) if reply.data else None
+            if made is None:
+                raise _NoTokenError(reply.reason or "its answer has no token")
+            return made
+
+        try:
+            self._use(login.obtain(ask, refused))
+        except _NoTokenError as error:
+            self._why_none = f"no token: the login at {urlsplit(login.url).path} failed: {error}"
+
+    def _use(self, token: Token) -> None:
+        self._given = token
+        if token.text:
+            self._session.headers[self._settings.header] = f"{self._settings.scheme} {token.text}".strip()
+        else:
+            self._session.headers.pop(self._settings.header, None)
+
+    def access(self) -> dict[str, Any]:
+        """How the API is asked: ``by`` login, token or none, until when that holds, and why there is none."""
+        login, held = self._settings.login, self._given
+        return {
+            "by": "login" if login else "token" if held.text else "none",
+            "valid_until": None if held.until is None else text_of(held.until),
+            "reason": self._why_none if login and not held.text and self._asked_login else "",
+        }
+
+    def _send(self, method: str, url: str, taken: _Taken) -> Reply:
+        settings, session = self._settings, self._session
         started = time.monotonic()
         deadline = min(started + settings.total_timeout, self._deadline)
-        url = settings.url + path + ("?" + "&".join(f"{key}={value}" for key, value in query.items()) if query else "")
         tries = 1 if method != "GET" or self._down else settings.retries + 1
         attempts, status, size, data = 0, None, 0, None
         fault: _Fault | None = _Fault(
@@ -195,8 +265,13 @@ class Client:
         )
 
     def _shown(self, reason: str) -> str:
-        token = self._settings.token
-        return one_line(reason.replace(token, "[token]") if token else reason, 300)
+        for secret in self._secrets():
+            reason = reason.replace(secret, "[token]")
+        return one_line(reason, 300)
+
+    def _secrets(self) -> list[str]:
+        of_login = self._settings.login.secrets if self._settings.login else ()
+        return [secret for secret in (self._given.text, *of_login) if secret]
 
     def _attempt(
         self, session: requests.Session, method: str, url: str, deadline: float, taken: _Taken
@@ -231,7 +306,9 @@ class Client:
         left = max(0.001, deadline - time.monotonic())
         timeout = (min(settings.connect_timeout, left), min(settings.read_timeout, left))
         try:
-            with session.request(method, url, timeout=timeout, stream=True, allow_redirects=False) as response:
+            with session.request(
+                method, url, timeout=timeout, stream=True, allow_redirects=False, **_body_of(taken.login)
+            ) as response:
                 return self._judge(response, taken)
         except _network_errors() as error:
             raise self._explain(error) from error
@@ -255,7 +332,8 @@ class Client:
             return status, len(body), data
         size = problem.size if problem and not body else len(body)
         if status in (401, 403):
-            had = "token expired or not accepted" if self._settings.token else "no token given"
+            had = "credentials not accepted" if taken.login else self._why_none
+            had = "token expired or not accepted" if self._given.text else had
             raise _Fault("auth", f"HTTP {status}: {had}{_detail(document)}", status=status, size=size)
         if status == 200 and problem:
             problem.status, problem.size = status, size
@@ -265,8 +343,10 @@ class Client:
         )
 
     def _redacted(self, body: bytes) -> bytes:
-        token = self._settings.token.encode()
-        return body.replace(token, b"[token]") if len(token) >= _REDACT_MIN else body
+        for secret in self._secrets():
+            if len(secret) >= _REDACT_MIN:
+                body = body.replace(secret.encode(), b"[token]")
+        return body
 
     def _read(self, response: requests.Response) -> bytes:
         """The body, read and unpacked in pieces, so that neither can outgrow the bound."""

@@ -68,7 +68,7 @@ def pipeline_info(
         }
         for name, reply in replies.items()
     }
-    result: dict[str, Any] = {"changed": False, "endpoints": answers}
+    result: dict[str, Any] = {"changed": False, "endpoints": answers, "api_access": client.access()}
     if offset is not None:
         result["clock_offset_s"] = offset
     if params.get("state_dir"):

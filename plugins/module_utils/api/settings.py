@@ -19,6 +19,7 @@ from ..errors import OptionError
 from ..opener import open_regular, read_whole
 from ..options import check_range
 from .endpoints import Endpoint, offered, read_endpoints
+from .login import Login, read_login
 
 TOKEN_VARIABLE = "MEDIA_OPS_API_TOKEN"  # noqa: S105
 _TOKEN_FILE_MAX = 64 * 1024
@@ -46,6 +47,11 @@ def api_argument_spec() -> dict[str, Any]:
         "api_map": {"type": "dict", "default": {}},
         "api_header": {"type": "str", "default": "Authorization"},
         "api_scheme": {"type": "str", "default": "Bearer"},
+        "api_login": {"type": "dict", "default": {}, "no_log": False},
+        "api_username": {"type": "str"},
+        "api_password": {"type": "str", "no_log": True},
+        "api_refresh_token": {"type": "str", "no_log": True},
+        "api_state_dir": {"type": "path"},
     }
 
 
@@ -65,6 +71,7 @@ class ApiSettings:
     max_body_bytes: int
     header: str = "Authorization"
     scheme: str = "Bearer"
+    login: Login | None = None
     endpoints: Mapping[str, Endpoint | None] = field(default_factory=lambda: read_endpoints({}))
 
 
@@ -90,9 +97,11 @@ def api_settings(
     check_range(params, "retries", 0, 10)
     check_range(params, "max_body_bytes", 1024, 1 << 30)
     verify, cert = _tls(params) if url.startswith("https:") else (True, None)
+    login = read_login(params, url, hide)
     return ApiSettings(
         url=url,
-        token=_token(params, os.environ if environ is None else environ, warn, hide),
+        # Whoever logs in has a token of his own.
+        token="" if login else _token(params, os.environ if environ is None else environ, warn, hide),
         verify=verify,
         cert=cert,
         connect_timeout=params["connect_timeout"],
@@ -103,6 +112,7 @@ def api_settings(
         max_body_bytes=params["max_body_bytes"],
         header=_header(params["api_header"], params["api_scheme"]),
         scheme=params["api_scheme"],
+        login=login,
         endpoints=offered(params),
     )
 

@@ -77,6 +77,7 @@ def observe(
     found.update(_automation(mapping(result)))
     found.update(_unit(mapping(result)))
     found.update(_clock_offset(mapping(result), counting))
+    found.update(_api_token(mapping(result)))
     found.update(_health(endpoints, clock, counting))
     for name, reader in (("stats", _stats), ("metrics", _metrics), ("sessions", _sessions), ("alerts", _alerts)):
         if name in endpoints:
@@ -355,6 +356,22 @@ def _unit(result: Json) -> dict[str, Observation]:
         note = one_line(unit.get("reason") or "not asked for")
         return {"service_unit": observation(None, "state", applicable=False, note=note)}
     return {"service_unit": observation(state, "state", note=one_line(unit.get("reason") or ""))}
+
+
+def _api_token(result: Json) -> dict[str, Observation]:
+    """For how many seconds a token holds that nothing renews, from when the API was asked."""
+    access = mapping(result.get("api_access"))
+    until, by = from_text(access.get("valid_until")), access.get("by")
+    asked = [_Answer(name, one).fetched_at for name, one in mapping(result.get("endpoints")).items()]
+    now = max(filter(None, asked), default=None)
+    ends = f"valid until {to_text(until)}" if until else "its end is not known"
+    if by == "login" and access.get("reason"):
+        reason = one_line(access["reason"], 300)
+        return {"api_token": observation(None, "s", fault="auth", reason=reason)}
+    if by != "token" or until is None or now is None:
+        why = {"login": f"renewed by login, {ends}", "token": ends}.get(str(by), "no token is given")
+        return {"api_token": observation(None, "s", applicable=False, note=why)}
+    return {"api_token": observation(max(0.0, (until - now).total_seconds()), "s", note=ends)}
 
 
 def _overrides(result: Json) -> dict[str, Observation]:

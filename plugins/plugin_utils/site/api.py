@@ -8,17 +8,23 @@ from __future__ import annotations
 from typing import Any, Callable
 
 from ...module_utils.api.endpoints import read_endpoints
+from ...module_utils.api.login import login_options
 from ...module_utils.errors import MissingLibraryError, OptionError
 from ...module_utils.expressions import compiled
 from ...module_utils.shapes import Json
 
-API_MAP = "policy_api_map"
+API_MAP, API_LOGIN = "policy_api_map", "policy_api_login"
 
 
-def api_map_problems(given: Json) -> list[str]:
-    """What is wrong with the map of the service's endpoints, by its key."""
+def api_problems(name: str, given: Json) -> list[str]:
+    """What is wrong with the map of the service's endpoints, or its login, by its key; nothing of another variable."""
     try:
-        read_endpoints(given, API_MAP, compile_=_compiled)
+        if name == API_MAP:
+            read_endpoints(given, API_MAP, compile_=_compiled)
+        elif name == API_LOGIN and given:
+            login = login_options(given, API_LOGIN)
+            for key in ("token", "expires_in"):
+                _compiled(f"{API_LOGIN}.{key}", login[key])
     except OptionError as error:
         return [str(error)]
     return []

@@ -5,15 +5,18 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from ...module_utils.errors import OptionError
 from ...module_utils.logs.fields import OPTION, LogFields
-from ...module_utils.shapes import Json
 
 LOG_FIELDS = "policy_log_fields"
 
 
-def log_field_problems(given: Json) -> list[str]:
-    """What is wrong with the names of the log's fields."""
+def log_field_problems(name: str, given: Any) -> list[str]:
+    """What is wrong with the names of the log's fields, by their variable; nothing of another one."""
+    if name != LOG_FIELDS:
+        return []
     try:
         LogFields(given)
     except OptionError as error:

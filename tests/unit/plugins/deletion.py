@@ -40,6 +40,11 @@ API = {
     "api_map": {},
     "api_header": "Authorization",
     "api_scheme": "Bearer",
+    "api_login": {},
+    "api_username": None,
+    "api_password": None,
+    "api_refresh_token": None,
+    "api_state_dir": None,
 }
 DEFAULTS: dict[str, Any] = {
     **API,

@@ -15,7 +15,7 @@ from ansible_collections.media_ops.runbook.plugins.module_utils.api.endpoints im
 from ansible_collections.media_ops.runbook.plugins.module_utils.api.mapped import NoJson, mapped
 from ansible_collections.media_ops.runbook.plugins.module_utils.errors import OptionError
 from ansible_collections.media_ops.runbook.plugins.plugin_utils.judging.observations import observe
-from ansible_collections.media_ops.runbook.plugins.plugin_utils.site.api import api_map_problems
+from ansible_collections.media_ops.runbook.plugins.plugin_utils.site.api import API_MAP, api_problems
 
 NOW = datetime(2026, 11, 24, 6, tzinfo=UTC)
 EPOCH_MS = NOW.timestamp() * 1000
@@ -280,7 +280,7 @@ def test_the_path_says_what_is_asked_for() -> None:
     ],
 )  # fmt: skip
 def test_what_is_wrong_in_the_map_is_told_by_its_key(path: str, value: Any, said: str) -> None:
-    (problem,) = api_map_problems(changed(path, value))
+    (problem,) = api_problems(API_MAP, changed(path, value))
     assert said in problem
 
 
@@ -295,12 +295,12 @@ def test_what_is_wrong_in_the_map_is_told_by_its_key(path: str, value: Any, said
     ],
 )
 def test_what_the_map_lacks_is_told_by_its_key(path: str, said: str) -> None:
-    (problem,) = api_map_problems(changed(path, None, drop=True))
+    (problem,) = api_problems(API_MAP, changed(path, None, drop=True))
     assert said in problem
 
 
 def test_without_a_map_all_is_as_the_runbook_has_it_and_a_sound_map_has_no_problem() -> None:
     assert endpoint("stats", {}).target({"hours": 2}) == "/stats?hours=2"
-    assert api_map_problems(MAP) == []
+    assert api_problems(API_MAP, MAP) == []
     with pytest.raises(OptionError, match=r"api_map\.stats\.path"):
         read_endpoints(changed("stats/path", "v2"))
