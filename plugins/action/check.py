@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from ..module_utils.errors import MediaOpsError
+from ..module_utils.logs.fields import OPTION as LOG_FIELDS
 from ..module_utils.shapes import Json, mapping, one_line
 from ..module_utils.times import to_text, utc_now
 from ..plugin_utils.arguments import own_problems, require_sound_policy
@@ -39,23 +40,28 @@ class ActionModule(HostAction):
         wrong = self._wrong()
         zone = zone_of(policy.get("zone")) if given["day"] or given["week"] else None
         asked |= {"controller_time": to_text(utc_now()), "unit": policy.get("service_unit")}
+        connection = {**connection, **mapping(policy.get("pipeline"))}
+        asked |= {"process": policy.get("service_process") or None}
         answer = wrong or self.ask("pipeline_info", {**connection, **asked})
         if is_own(mapping(answer.get("automation")).get("lease")):
             answer["automation"] = {**answer["automation"], "lease": None}
         reached, log, now = not (wrong or answer.get("unreachable")), None, utc_now()
         if given["log"] and reached:
-            log = self.ask("log_digest_info", given["log"])
+            log = self.ask("log_digest_info", {**_log_fields(policy), **given["log"]})
         offset, mutes = self._service_offset(answer, connection, policy), self._mutes(answer, given["mutes_dir"])
         # Where the host is gone, its answer says why its reports were not read.
         reports, more = dict(answer), dict[str, Observation]()
         if zone and reached:
             told = told_now(answer, log, given["stats_hours"], policy=policy, service_offset_s=offset, now=now)
             hours = _WEEK_H if given["week"] else given["stats_hours"]
-            reports = self._reports(given, told.document, days_between(now - timedelta(hours=hours), now, zone), now)
+            days = days_between(now - timedelta(hours=hours), now, zone)
+            by_log = {**_log_fields(policy), **({"log_alone": True} if _by_log(answer) else {})}
+            reports = self._reports({**given, **by_log}, told.document, days, now)
             more["figures_kept"] = observe_kept(told, reports, of_week=given["week"])
         if given["week"]:
             week = {**connection, "gather": ["stats"], "stats_hours": _WEEK_H}
-            of_week = self.ask("pipeline_info", week) if reached else None
+            # What the log tells of it is in the reports already.
+            of_week = self.ask("pipeline_info", week) if reached and not _by_log(answer) else None
             reviewed = review(reports, day=answer, week=of_week, now=now, thresholds=policy.get("review") or {})
             more |= observe_review(reviewed)
         found = checked(
@@ -81,6 +87,7 @@ class ActionModule(HostAction):
     def _reports(self, given: Json, told: Json, days: list[dict[str, str]], now: datetime) -> dict[str, Any]:
         """What the host has kept of its days and weeks, joined with what its log names and the service told now."""
         asked = {"state_dir": given["state_dir"], "until": to_text(now), "days": days, "log": given["operations_log"]}
+        asked |= {key: given[key] for key in ("log_alone", LOG_FIELDS) if key in given}
         return self.ask("daily_reports_info", {**asked, "seen": told or None, "reports": bool(given["day"] and told)})
 
     def _service_offset(self, answer: Json, connection: Json, policy: Json) -> float | None:
@@ -120,3 +127,14 @@ class ActionModule(HostAction):
         raw = self.variables["hostvars"].raw_get(self.variables["inventory_hostname"])
         problems = own_problems(raw, self.variables, self._templar.template)
         return {"failed": True, "msg": f"not asked, since it is set wrong: {'; '.join(problems)}"} if problems else {}
+
+
+def _log_fields(policy: Json) -> dict[str, Any]:
+    """How the log names what it says, as the option of all modules that read it."""
+    fields = mapping(policy.get("pipeline")).get(LOG_FIELDS)
+    return {LOG_FIELDS: fields} if fields else {}
+
+
+def _by_log(answer: Json) -> bool:
+    """Whether the log told the statistics, since the service offers none."""
+    return mapping(mapping(answer.get("endpoints")).get("stats")).get("source") == "log"

@@ -18,8 +18,7 @@ class ActionModule(HostAction):
 
     def act(self, given: dict[str, Any]) -> dict[str, Any]:
         """The parts, shown on the screen whatever the verbosity."""
-        shown = quick_reference(
-            given["result"], api_url=given["api_url"], log_dir=given["log_dir"], contacts=given["contacts"]
-        )
+        options = {key: given[key] for key in ("api_url", "log_dir", "logs", "contacts")}
+        shown = quick_reference(given["result"], **options)
         parts = {part: shown[part] for part in PARTS if part in given["show"]}
         return {"msg": parts, "_ansible_verbose_always": True}

@@ -11,6 +11,7 @@ from typing import Any
 from ansible import context
 
 from ..module_utils.errors import MediaOpsError
+from ..module_utils.shapes import one_line
 from ..module_utils.times import to_text, utc_now
 from ..plugin_utils.host_action import HostAction, has_fragment, options_of
 from ..plugin_utils.response.ladder import is_enabled
@@ -25,7 +26,10 @@ class ActionModule(HostAction):
         """Ask the rung's module, in check mode where it is only planned."""
         rung = {"args": {}, **given["rung"]}
         if not is_enabled(rung):
-            return {"changed": False, "skipped": True, "skip_reason": "This rung is not enabled"}
+            why = rung.get("unless") or "this rung is not enabled"
+            if given["planning"]:
+                self.tell([f"{rung['rung']}: left out, {why}"] if rung.get("unless") else [])
+            return {"changed": False, "skipped": True, "skip_reason": one_line(why)}
         try:
             answer = self._carry(rung, rung["act"], given)
             if answer.get("restart_needed") and rung["act"] == "service_config" and not answer.get("failed"):

@@ -8,7 +8,8 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from ..module_utils.shapes import Json, one_line
+from ..module_utils.api.endpoints import NOT_OFFERED
+from ..module_utils.shapes import Json, mapping, one_line
 from ..plugin_utils.host_action import HostAction
 from ..plugin_utils.judging.observations import observe
 from ..plugin_utils.response.course import acted, looks_for, refused, watched
@@ -56,10 +57,15 @@ class ActionModule(HostAction):
     def _watch(self, course: Json, rung: Json, given: Json) -> dict[str, Any]:
         state, samples, watch = "watching", list[dict[str, Any]](), given["watch"]
         before = self._service(given)
+        asked = {**self.connection(), "gather": ["health_detailed"]}
         while state == "watching":
             time.sleep(watch["interval"] if samples else min(watch["interval"], _FIRST_S))
-            asked = {**self.connection(), "gather": ["health_detailed"]}
             answer = self.ask("pipeline_info", asked)
+            if _tells_no_health(answer) and "unit" not in asked:
+                asked |= {**given["pipeline"], "gather": ["health_detailed", "stats"], "stats_hours": 1}
+                asked |= {"unit": given["service"].get("unit"), "process": given["service"].get("process")}
+                asked |= {"since_start": True}
+                answer = self.ask("pipeline_info", asked)
             ages = {"age_max_s": given["age_max"], "skew_max_s": given["skew_max"]}
             seen = observe(answer, **ages, counting=given["counting"])
             taken = sample(answer, seen, rung.get("cause", ""), len(samples) + 1, rung.get("component") or "")
@@ -76,10 +82,15 @@ class ActionModule(HostAction):
         return watched(course, "not_recovered" if why else state, samples, time.time(), why=why)
 
     def _service(self, given: Json) -> dict[str, Any]:
-        """How systemd sees the service now."""
+        """How the service stands now, by its unit or its main process."""
         return self.ask(
             "service_control", {**given["service"], "state": "observed", "samples": 1, "health": False, "drain": 0}
         )
+
+
+def _tells_no_health(answer: Json) -> bool:
+    health = mapping(mapping(answer.get("endpoints")).get("health_detailed"))
+    return health.get("state") == NOT_OFFERED
 
 
 def _restarts(rung: Json) -> bool:

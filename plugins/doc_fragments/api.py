@@ -78,4 +78,57 @@ options:
     description: Bytes of one answer, as sent and as unpacked, beyond which it is not read on, 1024 to 1073741824.
     type: int
     default: 8388608
+  api_offered:
+    description:
+      - Whether the service has an API at all. V(false) is as every endpoint of O(api_map) being null.
+    type: bool
+    default: true
+  api_map:
+    description:
+      - What the service offers of the API, by the names of the endpoints, V(health), V(health_detailed), V(stats),
+        V(alerts), V(metrics), V(sessions) and V(cleanup). Where it is not empty, it must name each of them.
+      - An endpoint that is null is not offered. No request is made for it, and its state is V(not_offered).
+      - Else it is a dictionary with C(path), C(fields) and, for V(stats), C(hours), the only windows that there are.
+        One that is empty is as the runbook has it.
+      - C(fields) gives for each field of ours where it stands in the service's answer, as JMESPath or as a dictionary
+        with C(query), C(unit) (V(s), V(ms), V(min), V(ratio), V(percent), V(iso), V(epoch), V(epoch_ms)) and C(values),
+        ours by the service's. A field that is null is not offered. The document C(docs/other_services.md) has them all.
+      - What is mapped and not in the answer is missing, never 0.
+    type: dict
+    default: {}
+  api_header:
+    description: Name of the header that carries the token.
+    type: str
+    default: Authorization
+  api_scheme:
+    description: The word before the token in O(api_header). Empty where the token stands alone.
+    type: str
+    default: Bearer
+  api_login:
+    description:
+      - How a token is had that expires, at the service's login or refresh endpoint. Without it, a token must be given.
+      - C(path) of the POST on the server of O(api_url), C(body) with its fields, in which C({username}), C({password})
+        and C({refresh_token}) stand for the options of these names, and C(form), whether it is sent as a form and not
+        as JSON.
+      - C(token) and C(expires_in) are JMESPath to the token in the answer and to the seconds that it holds, by default
+        these of OAuth 2. The end of a JWT is read from itself.
+      - C(renew_before), how many seconds before its end it is renewed, at most half of its time, by default 60. One of
+        which no end is known is renewed once after a status 401.
+      - O(api_token) and O(api_token_file) are not looked at then.
+    type: dict
+    default: {}
+  api_username:
+    description: For O(api_login).
+    type: str
+  api_password:
+    description: For O(api_login).
+    type: str
+  api_refresh_token:
+    description: For O(api_login). It must hold for more than one use.
+    type: str
+  api_state_dir:
+    description:
+      - Directory of the host in which the token of O(api_login) is kept, in a file of mode 0600 for this address and
+        these credentials alone, in check mode as well. Where it cannot be used, each task logs in for itself.
+    type: path
 """

@@ -14,6 +14,7 @@ options:
     description:
       - The service's systemd unit. Its running process says which E(PATH), E(LD_LIBRARY_PATH) and E(LD_PRELOAD) ffmpeg
         is started with; where it does not run, the unit and its environment files do.
+      - Not looked at with O(process).
     type: str
     default: media-processing-service
   service_user:

@@ -19,7 +19,8 @@ options:
     type: bool
     default: true
   unit:
-    description: The systemd service whose processes are looked at. Needed unless O(service_pid) is given.
+    description: The systemd service whose processes are looked at. Needed unless O(process) or O(service_pid) is
+      given.
     type: str
   service_pid:
     description:

@@ -15,7 +15,7 @@ options:
   unit:
     description:
       - The service's systemd unit, whose environment has the settings and credentials. It is that of its main process,
-        or where it does not run, the one that a start would give it.
+        or where it does not run, the one that a start would give it. With O(process) there is only the former.
     type: str
   environment_file:
     description: Read the environment from this file instead, written as for systemd's C(EnvironmentFile=).

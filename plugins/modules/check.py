@@ -33,10 +33,11 @@ options:
   policy:
     description:
       - What is judged by, the tables and figures of role P(media_ops.runbook.policy#role) -
-        C(checks), C(incidents), C(error_causes), C(service_unit), C(answer_age_max), C(clock_skew_max),
-        C(alert_age_max), C(rate_operations_min), C(rate_components), C(mute_max), C(session_look_minutes),
-        C(session_investigate_minutes), C(session_end_minutes), C(review) for O(week), and C(zone), the site's, for
-        O(day) and O(week).
+        C(checks), C(incidents), C(error_causes), C(service_unit), C(service_process), C(answer_age_max),
+        C(clock_skew_max), C(alert_age_max), C(rate_operations_min), C(rate_components), C(mute_max),
+        C(session_look_minutes), C(session_investigate_minutes), C(session_end_minutes), C(review) for O(week),
+        C(zone), the site's, for O(day) and O(week), and C(pipeline), options of M(media_ops.runbook.pipeline_info) for
+        a service that does not offer all of the API.
     type: dict
     required: true
   gather:

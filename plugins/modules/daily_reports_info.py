@@ -22,6 +22,7 @@ description:
     makes the review of a week from the result.
 extends_documentation_fragment:
   - media_ops.runbook.action
+  - media_ops.runbook.log_fields
 options:
   state_dir:
     description: The directory, absolute. It must exist; the playbook C(media_ops.runbook.prepare_hosts) makes it.
@@ -49,6 +50,12 @@ options:
       - The log with a line for each operation that ended, an absolute path. It is read with its rotated files, for the
         time of O(days). Without this option none is read.
     type: path
+  log_alone:
+    description:
+      - Whether nothing but O(log) tells of operations, as of a service that offers no statistics. From its first entry
+        on, what it does not name was not.
+    type: bool
+    default: false
   days:
     description: Days of the site by its calendar, with C(day) as YYYY-MM-DD, and C(from) and C(to), ISO 8601.
     type: list
@@ -212,6 +219,7 @@ unreadable_count:
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.errors import run_module
+from ..module_utils.logs.fields import OPTION as LOG_FIELDS
 from ..module_utils.review.daily_reports_info import daily_reports_info
 from ..module_utils.state.guard import LEDGER_MAX_BYTES
 
@@ -225,6 +233,8 @@ def main() -> None:
             "ledger_max_bytes": {"type": "int", "default": LEDGER_MAX_BYTES},
             "max_bytes": {"type": "int", "default": 5242880},
             "log": {"type": "path"},
+            LOG_FIELDS: {"type": "dict", "default": {}},
+            "log_alone": {"type": "bool", "default": False},
             "days": {"type": "list", "elements": "dict", "default": []},
             "seen": {"type": "dict"},
             "reports": {"type": "bool", "default": False},

@@ -40,7 +40,9 @@ extends_documentation_fragment:
   - media_ops.runbook.api
   - media_ops.runbook.clock
   - media_ops.runbook.id_maps
+  - media_ops.runbook.log_fields
   - media_ops.runbook.action
+  - media_ops.runbook.process
 attributes:
   check_mode:
     support: full
@@ -109,8 +111,24 @@ options:
       - Directory that holds one directory for each session, named by the session's id.
       - With it the API is asked which sessions there are. What lies in a directory named like one of them, in
         whatever tree, and files named like C(ID), C(ID.part.mp4), C(ID-1.mp4) or C(ID_clip.mp4), stay.
-      - Where the API does not tell, everything below this directory stays, unless O(unit) is known not to run. So it
-        does where the list contradicts itself, or has an id that cannot be told from other names, such as C(a/b).
+      - Where the API does not tell, everything below this directory stays, unless the service is known not to run. So
+        it does where the list contradicts itself, or has an id that cannot be told from other names, such as C(a/b).
+      - Of a service that does not list its sessions (O(api_map)), files go below O(work_dirs) and O(log_dirs) alone
+        (C(not_work)). Below the first, one goes only where no line of its id was logged within the C(min_age) of its
+        rule (C(active)), by O(operations_log) and its rotated files, which must reach back that far (C(unproven)).
+    type: path
+  work_dirs:
+    description: Directories of work of a service that does not list its sessions. Without one everything stays.
+    type: list
+    elements: path
+    default: []
+  log_dirs:
+    description: Directories of logs of such a service.
+    type: list
+    elements: path
+    default: []
+  operations_log:
+    description: Log of such a service, whose lines name the work by its id.
     type: path
   idle_seconds:
     description:
@@ -138,7 +156,8 @@ options:
     elements: path
     default: []
   unit:
-    description: The service's systemd unit. Without it a service whose API does not answer may be running.
+    description: The service's systemd unit. Without it, or O(process), a service whose API does not answer may be
+      running.
     type: str
   target_free_percent:
     description:
@@ -258,8 +277,8 @@ rules:
       type: int
     skipped:
       description:
-        - How many stay, by reason. C(session), C(active), C(result), C(open), C(unproven) (somebody may have it open),
-          C(changed), C(gone),
+        - How many stay, by reason. C(session), C(active), C(not_work), C(result), C(open), C(unproven) (somebody may
+          have it open, or work on it), C(changed), C(gone),
           C(moved) (the root was), C(mount) (also a mount point of another namespace), C(dated_in_the_future),
           C(not_archived), C(no_date) (before 1677 or after 2262), C(denied), C(immutable), C(append_only),
           C(read_only), C(locked), C(symbolic_link), C(no_regular_file), C(target_reached), C(time_over) (the module's
@@ -317,23 +336,28 @@ protected_all:
 api:
   description:
     - C(state) and C(reason). The state is that of M(media_ops.runbook.pipeline_info), or V(not_asked) without
-      O(sessions_dir), or V(service_down) where the API gave no list and O(unit) is known not to run.
+      O(sessions_dir), or V(service_down) where the API gave no list and the service is known not to run.
   type: dict
   returned: success
 """
 
 from functools import partial
+from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.api.settings import api_argument_spec
 from ..module_utils.archives.journal import archived_logs
 from ..module_utils.clock import clock_argument_spec
+from ..module_utils.deadline import deadline_of
 from ..module_utils.disk.disk_cleanup import Mode, disk_cleanup
 from ..module_utils.disk.retention import rule_spec
 from ..module_utils.errors import run_module
+from ..module_utils.logs.fields import OPTION as LOG_FIELDS
 from ..module_utils.sessions.joined import id_maps_spec
 from ..module_utils.sessions.protected import protected_sessions
+from ..module_utils.sessions.unlisted import unlisted_of
+from ..module_utils.system.operated import service_spec
 
 
 def main() -> None:
@@ -343,11 +367,15 @@ def main() -> None:
             **clock_argument_spec(),
             "rules": {"type": "list", "elements": "dict", "required": True, "options": rule_spec()},
             "sessions_dir": {"type": "path"},
+            "work_dirs": {"type": "list", "elements": "path", "default": []},
+            "log_dirs": {"type": "list", "elements": "path", "default": []},
+            "operations_log": {"type": "path"},
+            LOG_FIELDS: {"type": "dict", "default": {}},
             "idle_seconds": {"type": "float", "default": 0},
             "id_maps": id_maps_spec(),
             "roots": {"type": "list", "elements": "path", "default": []},
             "kept_dirs": {"type": "list", "elements": "path", "default": []},
-            "unit": {"type": "str"},
+            **service_spec(),
             "target_free_percent": {"type": "float"},
             "resolve_roots": {"type": "bool", "default": False},
             "as_of": {"type": "float"},
@@ -358,8 +386,14 @@ def main() -> None:
         supports_check_mode=True,
     )
     mode = Mode(check=module.check_mode, diff=module._diff)
-    ask = partial(protected_sessions, module.params, warn=module.warn, hide=module.no_log_values.add)
-    run_module(module, lambda: disk_cleanup(module.params, mode, ask, archived_logs))
+
+    def work() -> dict[str, Any]:
+        params = module.params
+        unlisted = unlisted_of(params, deadline_of("disk_cleanup", params)) if params["work_dirs"] else None
+        ask = partial(protected_sessions, params, unlisted, warn=module.warn, hide=module.no_log_values.add)
+        return disk_cleanup(params, mode, ask, archived_logs)
+
+    run_module(module, work)
 
 
 if __name__ == "__main__":

@@ -26,6 +26,7 @@ description:
     becoming its user.
 extends_documentation_fragment:
   - media_ops.runbook.action
+  - media_ops.runbook.process
 attributes:
   check_mode:
     support: full
@@ -37,9 +38,8 @@ options:
     type: str
     required: true
   unit:
-    description: The systemd service.
+    description: The systemd service. Needed unless O(process) is given.
     type: str
-    required: true
   log_dir:
     description: Where its logs are, absolute, and no symbolic link.
     type: path
@@ -59,7 +59,7 @@ options:
     type: int
     default: 262144
   journal_lines:
-    description: Number of last entries of the unit in the journal.
+    description: Number of last entries of the unit in the journal. A service without a unit has none there.
     type: int
     default: 500
   documents:
@@ -173,6 +173,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.errors import run_module
 from ..module_utils.evidence.evidence_bundle import evidence_bundle
+from ..module_utils.system.operated import service_spec
 
 # runbook: P0-1C
 
@@ -182,7 +183,7 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "run_id": {"type": "str", "required": True},
-            "unit": {"type": "str", "required": True},
+            **service_spec(),
             "log_dir": {"type": "path", "required": True},
             "log_files": {"type": "list", "elements": "str", "default": logs},
             "tail_lines": {"type": "int", "default": 500},

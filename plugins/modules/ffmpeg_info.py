@@ -20,6 +20,7 @@ description:
   - What is found is a value. The module fails for misuse only.
 extends_documentation_fragment:
   - media_ops.runbook.action
+  - media_ops.runbook.process
   - media_ops.runbook.ffmpeg
 attributes:
   platform:

@@ -43,6 +43,7 @@ description:
 extends_documentation_fragment:
   - media_ops.runbook.clock
   - media_ops.runbook.action
+  - media_ops.runbook.process
 attributes:
   check_mode:
     support: full
@@ -119,7 +120,7 @@ options:
         type: int
   redact:
     description:
-      - Take out of the lines what is a secret by its form or name, the secrets of O(unit)'s environment, and
+      - Take out of the lines what is a secret by its form or name, the secrets of the service's environment, and
         O(redact_patterns). What was packed goes into the archive unpacked. The lines are otherwise the same, and as
         many.
       - Secrets of no known form, such as the first characters of a token, go only by O(redact_patterns). It takes
@@ -255,7 +256,8 @@ from ..module_utils.archives.redacted import redactor_of
 from ..module_utils.clock import clock_argument_spec
 from ..module_utils.errors import run_module
 from ..module_utils.rotated import PATTERNS
-from ..module_utils.system.environment import secrets_of_unit
+from ..module_utils.system.environment import secrets_of
+from ..module_utils.system.operated import operated, service_spec
 
 _LIMIT = {
     "log": {"type": "str", "required": True},
@@ -280,7 +282,7 @@ def main() -> None:
             "limits": {"type": "list", "elements": "dict", "default": [], "options": _LIMIT},
             "redact": {"type": "bool", "default": False},
             "redact_patterns": {"type": "list", "elements": "str", "default": []},
-            "unit": {"type": "str"},
+            **service_spec(),
             "plan_hash": {"type": "str"},
         },
         required_together=[("controller_time", "clock_skew_max")],
@@ -288,7 +290,7 @@ def main() -> None:
     )
 
     def archive() -> dict[str, Any]:
-        redactor = redactor_of(module.params, secrets_of_unit)
+        redactor = redactor_of(module.params, lambda: secrets_of(operated(module.params)))
         return log_archive(module.params, check_mode=module.check_mode, redactor=redactor)
 
     run_module(module, archive)

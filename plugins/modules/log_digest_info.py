@@ -23,6 +23,8 @@ description:
     large log, lines that cannot match O(where) are not parsed, see RV(parsed).
 extends_documentation_fragment:
   - media_ops.runbook.action
+  - media_ops.runbook.log_fields
+  - media_ops.runbook.process
 attributes:
   check_mode:
     support: full
@@ -413,15 +415,16 @@ from ansible.module_utils.basic import AnsibleModule
 from ..module_utils.errors import run_module
 from ..module_utils.logs.log_digest_info import argument_spec, log_digest
 from ..module_utils.redact import Redactor
-from ..module_utils.system.environment import secrets_of_unit
+from ..module_utils.system.environment import secrets_of
+from ..module_utils.system.operated import operated, service_spec
 
 
 def main() -> None:
-    module = AnsibleModule(argument_spec=argument_spec(), supports_check_mode=True)
+    module = AnsibleModule(argument_spec={**argument_spec(), **service_spec()}, supports_check_mode=True)
 
     def digest() -> dict[str, Any]:
         found = log_digest(module.params, check_mode=module.check_mode)
-        secrets = secrets_of_unit(module.params["unit"]) if module.params["unit"] else set()
+        secrets = secrets_of(operated(module.params))
         redacted: dict[str, Any] = Redactor(secrets).data(found, keep=("path", "cursor", "files"))
         return redacted
 

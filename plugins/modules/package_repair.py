@@ -26,6 +26,7 @@ description:
     no package is ever removed.
 extends_documentation_fragment:
   - media_ops.runbook.action
+  - media_ops.runbook.process
   - media_ops.runbook.ffmpeg
 attributes:
   check_mode:

@@ -18,6 +18,8 @@ description:
   - Every endpoint has a result of its own; one that fails hides no other.
   - Judges nothing. What the values mean is for the policy to say.
   - Redirects are not followed, and proxies and C(.netrc) of the environment are not used.
+  - Of a service that does not offer its statistics or its sessions, the log tells (O(operations_log)) and the processes
+    (O(work_dir)), in the same shape, with RV(endpoints.source).
   - Without a token, endpoints that need one are asked all the same, since a service may not require it; a service that
     does answers 401 or 403, which gives the state V(auth).
 requirements:
@@ -25,6 +27,8 @@ requirements:
 extends_documentation_fragment:
   - media_ops.runbook.api
   - media_ops.runbook.action
+  - media_ops.runbook.log_fields
+  - media_ops.runbook.process
 options:
   gather:
     description:
@@ -64,8 +68,32 @@ options:
         (M(media_ops.runbook.guard)) on record in this state directory of the host, so that a check which looks at them
         needs no second connection to the host.
     type: path
+  operations_log:
+    description:
+      - Log on the host with a line for each operation that ended, from which V(stats) are made where the service does
+        not offer them. It is read with its rotated files.
+    type: path
+  since_start:
+    description:
+      - Of O(operations_log) count only what ended since the service's main process started, as a service counts that
+        forgets with each restart. Where that is not known, all of the window counts.
+    type: bool
+    default: false
+  work_dir:
+    description:
+      - Directory that holds one directory for each session, from which V(sessions) are known by the programs at work
+        there where the service does not list them. With O(programs) and O(service_user).
+    type: path
+  programs:
+    description: Names of the programs that work on sessions, also with wildcards.
+    type: list
+    elements: str
+    default: [ffmpeg, "ffmpeg-linux*", ffprobe]
+  service_user:
+    description: User that the service runs as.
+    type: str
   unit:
-    description: Also say what systemd makes of the service, RV(unit), by the name of its unit.
+    description: Also say how the service stands, RV(unit), by the name of its systemd unit.
     type: str
   controller_time:
     description:
@@ -119,6 +147,7 @@ endpoints:
         - V(http_error), another HTTP status than 200, redirects included.
         - V(invalid), an answer that is not HTTP, not an object in JSON, broken off, too large, nested deeper than 64
           levels, or with NaN or infinite numbers.
+        - V(not_offered), the service does not have it, by O(api_map) or O(api_offered). It was not asked.
       type: str
     reason:
       description: Why there is no document, in one line for people. Empty when RV(endpoints.state) is V(ok).
@@ -130,7 +159,7 @@ endpoints:
       description: Milliseconds from the first try to the end of the last.
       type: int
     attempts:
-      description: How often the endpoint was asked. 0 when O(overall_timeout) had passed before.
+      description: How often the endpoint was asked. 0 when O(overall_timeout) had passed before, or it is not offered.
       type: int
     bytes:
       description: Bytes of the answer that were read.
@@ -139,7 +168,14 @@ endpoints:
       description: When the answer was complete, in UTC, by the clock of the host.
       type: str
     url:
-      description: The address that was asked.
+      description: The address that was asked. Empty when RV(endpoints.state) is V(not_offered).
+      type: str
+    source:
+      description:
+        - V(log) or V(processes), where the service does not offer it and these were looked at instead. Else empty.
+      type: str
+    short:
+      description: Why a log does not tell of all the time that was asked for, in one line. Empty where it does.
       type: str
     params:
       description: What the endpoint was asked for, C(hours), or C(level) and C(limit). Empty for the others.
@@ -148,9 +184,14 @@ endpoints:
       description:
         - The document as the service gave it, the token replaced where it should occur.
         - Null unless RV(endpoints.state) is V(ok).
+        - By O(api_map), made of a service's own answer.
         - The health document can come with HTTP status 500 or more, when the service is critical; it is unwrapped where
           it is under C(detail).
       type: dict
+    not_offered:
+      description: Fields that the service does not offer, by O(api_map). Those of rows have the list's name before.
+      type: list
+      elements: str
   sample:
     health:
       state: ok
@@ -166,6 +207,7 @@ endpoints:
         overall_status: healthy
         timestamp: "2026-11-24T05:59:41.120911"
         checks: []
+      not_offered: []
     stats:
       state: auth
       reason: "HTTP 401: token expired or not accepted (Token has expired)"
@@ -177,6 +219,14 @@ endpoints:
       url: http://localhost:8000/api/v1/monitoring/stats?hours=24
       params: {hours: 24}
       data: null
+      not_offered: []
+api_access:
+  description:
+    - By what the API was asked. C(by) is V(login), V(token) or V(none), C(valid_until) when that ends, where it is
+      known, and C(reason) why the login gave no token.
+  returned: success
+  type: dict
+  sample: {by: token, valid_until: "2026-11-24T09:12:44Z", reason: ""}
 overrides:
   description: Settings of the service that were changed for a time.
   returned: with O(state_dir)
@@ -235,11 +285,12 @@ recovered_at:
   sample: "2026-11-24T05:31:07Z"
 unit:
   description:
-    - What systemd makes of the service, C(class) and C(reason) as RV(media_ops.runbook.service_control#module:service)
-      at one look. The class is V(unknown) where systemd does not answer.
-  returned: with O(unit)
+    - How the service stands at one look, C(class), C(reason), C(main_pid) and C(since) as
+      RV(media_ops.runbook.service_control#module:service), and C(told_by), V(systemd) or what tells its main process.
+    - The class is V(unknown) where systemd does not answer, or the main process cannot be told.
+  returned: with O(unit) or O(process)
   type: dict
-  sample: {class: running, reason: pid 812}
+  sample: {class: running, reason: pid 812, main_pid: 812, since: "2026-11-24T05:31:07Z", told_by: systemd}
 recoveries:
   description:
     - What the host has recovered from after a response, within the last hour, newest first, each with C(at) and
@@ -269,20 +320,28 @@ query_error:
   sample: ""
 """
 
+from functools import partial
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils.api.client import PATHS
+from ..module_utils.api.endpoints import READ
 from ..module_utils.api.pipeline_info import pipeline_info
 from ..module_utils.api.settings import api_argument_spec
+from ..module_utils.deadline import deadline_of
 from ..module_utils.errors import run_module
+from ..module_utils.logs.fields import OPTION as LOG_FIELDS
+from ..module_utils.logs.fields import LogFields
+from ..module_utils.review.logged_stats import logged_stats
 from ..module_utils.service.on_record import overrides_on_record
-from ..module_utils.service.service_control import unit_seen
+from ..module_utils.service.service_control import service_seen
+from ..module_utils.sessions.at_work import sessions_at_work
 from ..module_utils.state.guard import last_recovery
 from ..module_utils.state.held import held_on_record
 from ..module_utils.state.mutes import mutes_on_record
 from ..module_utils.state.recoveries import recoveries
+from ..module_utils.system.operated import operated, service_spec
+from ..module_utils.times import from_text
 
 _KEPT = {
     "overrides": overrides_on_record,
@@ -300,7 +359,7 @@ def main() -> None:
             "gather": {
                 "type": "list",
                 "elements": "str",
-                "choices": list(PATHS),
+                "choices": list(READ),
                 "default": ["health", "stats", "alerts", "sessions"],
             },
             "stats_hours": {"type": "int", "default": 24},
@@ -309,18 +368,41 @@ def main() -> None:
             "alerts_limit": {"type": "int", "default": 200},
             "query": {"type": "str"},
             "state_dir": {"type": "path"},
-            "unit": {"type": "str"},
+            "operations_log": {"type": "path"},
+            LOG_FIELDS: {"type": "dict", "default": {}},
+            "since_start": {"type": "bool", "default": False},
+            "work_dir": {"type": "path"},
+            "programs": {"type": "list", "elements": "str", "default": ["ffmpeg", "ffmpeg-linux*", "ffprobe"]},
+            "service_user": {"type": "str"},
+            **service_spec(),
             "controller_time": {"type": "str"},
         },
+        required_by={"work_dir": ["service_user"]},
         supports_check_mode=True,
     )
-    unit = module.params["unit"]
 
     def work() -> dict[str, Any]:
-        found = pipeline_info(module.params, _KEPT, warn=module.warn, hide=module.no_log_values.add)
-        return {**found, "unit": unit_seen(unit)} if unit else found
+        service = operated(module.params)
+        seen = {"unit": service_seen(service, module.params["api_url"])} if service else {}
+        instead = _instead(module.params, seen.get("unit", {}))
+        found = pipeline_info(module.params, _KEPT, instead, warn=module.warn, hide=module.no_log_values.add)
+        return {**found, **seen}
 
     run_module(module, work)
+
+
+def _instead(params: dict[str, Any], service: dict[str, Any]) -> dict[str, Any]:
+    """What is looked at where the service does not offer an endpoint."""
+    found: dict[str, Any] = {}
+    if params["operations_log"]:
+        log, hours, fields = params["operations_log"], params["stats_hours"], LogFields(params[LOG_FIELDS])
+        begin = from_text(service.get("since")) if params["since_start"] else None
+        late = deadline_of("pipeline_info", params)
+        found["stats"] = partial(logged_stats, log, hours, fields, not_before=begin, deadline=late)
+    if params["work_dir"]:
+        where, programs, user = params["work_dir"], params["programs"], params["service_user"]
+        found["sessions"] = partial(sessions_at_work, where, programs, user, service.get("main_pid"))
+    return found
 
 
 if __name__ == "__main__":

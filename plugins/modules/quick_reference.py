@@ -35,6 +35,11 @@ options:
     description: Directory of the service's logs.
     type: path
     required: true
+  logs:
+    description: The logs of a service that has others than the runbook's, by their paths.
+    type: list
+    elements: path
+    default: []
   contacts:
     description: Whom to call.
     type: list

@@ -32,7 +32,7 @@ attributes:
     details: RV(diff) is returned without diff mode as well, since a plan shows it.
 options:
   unit:
-    description: The systemd service.
+    description: The systemd service. An empty one is for a service without a unit, which has no overrides (RV(msg)).
     type: str
     required: true
   state:
@@ -187,6 +187,10 @@ diff:
   description: The settings that change, before and after.
   type: dict
   returned: success
+msg:
+  description: That the service has no unit, so that overrides are not offered.
+  type: str
+  returned: when O(unit) is empty
 plan:
   description: One action for each setting that changes.
   type: list

@@ -12,7 +12,7 @@ version_added: 0.1.0
 author:
   - media_ops.runbook contributors (@media-ops)
 description:
-  - Says what state a systemd service is really in, and restarts it. That systemd calls it active right after a start
+  - Says what state a service is really in, and restarts it. That systemd calls it active right after a start
     proves nothing, so it is looked at several times, and it runs only when one and the same main process was there
     each time.
   - Runs as the user of role C(prepare), not as root. What needs root are C(systemctl restart), C(start),
@@ -21,6 +21,9 @@ description:
     V(false). The module fails for misuse, for an approved plan that has drifted (O(plan_hash)), and where sudo does
     not allow what is needed.
   - A masked unit and one that is not there are left alone.
+  - A service that no unit runs is known by its main process (O(process)), and restarted by a command of the site
+    (O(restart_command)). The command proves nothing by itself - the old main process must be gone, and another one be
+    there that began after the command did.
   - A service that runs is asked for its health where its own processes listen, on the host itself and without a token
     (RV(service)), since an address of the API that does not answer may be a proxy's fault.
   - The merges that a restart would lose are counted and named in RV(work) and in the plan. They may be given time to
@@ -28,15 +31,31 @@ description:
 extends_documentation_fragment:
   - media_ops.runbook.api
   - media_ops.runbook.action
+  - media_ops.runbook.process
 attributes:
   check_mode:
     support: full
     details: The service is observed, and RV(plan) says what would be done. What sudo would refuse is in RV(refusals).
 options:
   unit:
-    description: The systemd service, written as in the sudo rule.
+    description: The systemd service, written as in the sudo rule. Needed unless O(process) is given.
     type: str
-    required: true
+  restart_command:
+    description:
+      - What restarts a service without a unit, such as V([/usr/bin/supervisorctl, restart, media]) or
+        V([/usr/bin/docker, restart, media]). The first is the absolute path of a program. No argument has a blank, or
+        a character that a shell would read. Nothing is added to it.
+      - It also starts a service that does not run, and waits no longer than O(timeout). The new main process is waited
+        for as long again.
+    type: list
+    elements: str
+    default: []
+  restart_as_root:
+    description:
+      - Run it as root, by the program of role C(prepare), which goes by root's own copy of the command and takes no
+        argument. By default it is run by the user that connects.
+    type: bool
+    default: false
   state:
     description:
       - V(observed) only looks.
@@ -44,7 +63,8 @@ options:
       - V(restarted) restarts it gracefully. Where C(SIGTERM) does not end it, systemd kills it after the
         C(TimeoutStopSec) of its unit.
       - V(force_restarted) sends C(SIGTERM) to all of its processes, C(SIGKILL) where one is left after O(kill_after),
-        and starts it. It takes along what a former run has left behind in its control group.
+        and starts it. It takes along what a former run has left behind in its control group. It is refused for a
+        service without a unit, of which only its supervisor knows which processes are its own.
       - The limit of starts (C(StartLimitBurst)) is reset before a start, where the service was failing.
     type: str
     choices: [observed, started, restarted, force_restarted]
@@ -165,6 +185,8 @@ service:
           V(start_limit) (systemd has given up), V(restart_loop), V(cannot_start) (it failed, and what it lacks, or what
           is in its way, is still so - a missing environment file, a port that is taken), V(masked), V(not_found), or
           V(unknown) (systemd does not answer or does not understand the unit).
+        - Of a service without a unit V(running), V(activating), V(restart_loop), V(dead) (its main process has ended,
+          and no other is there), or V(unknown) (which it is cannot be told for certain).
       type: str
     reason:
       description:
@@ -175,7 +197,8 @@ service:
       description: Its main process, 0 when there is none.
       type: int
     main_start:
-      description: When that started, microseconds of the monotonic clock.
+      description: When that started, microseconds of the monotonic clock, or of the one since boot where there is no
+        unit.
       type: int
     boot_id:
       description: What names this boot of the host.
@@ -202,7 +225,7 @@ service:
       description: Since when the main process runs, else since when the state is this. UTC.
       type: str
     n_restarts:
-      description: How often systemd has restarted it since its last start by hand.
+      description: How often systemd has restarted it since its last start by hand. Null where there is no unit.
       type: int
     load_state:
       description: As systemd says.
@@ -224,7 +247,7 @@ service:
       type: float
     left_behind:
       description: Processes in its control group that do not descend from the main process, the first 50, with
-        C(pid), C(name) and C(since).
+        C(pid), C(name) and C(since). Where there is no unit, those of the former main process that outlived a restart.
       type: list
       elements: dict
     left_behind_count:
@@ -267,8 +290,8 @@ hash:
   returned: success
 refusals:
   description:
-    - Why sudo would not allow a command of the plan. Outside of check mode this fails the module before anything is
-      done.
+    - Why a command of the plan would not be run, or sudo not allow it. Outside of check mode this fails the module
+      before anything is done.
     - Also why nothing is planned where the unit is masked, not there, or cannot be asked, so that this is not taken for
       nothing to do.
   type: list
@@ -276,13 +299,17 @@ refusals:
   returned: success
 """
 
+from typing import Any
+
 from ansible.module_utils.basic import AnsibleModule
 
+from ..module_utils.api.endpoints import health_path
 from ..module_utils.api.settings import api_argument_spec, api_settings
 from ..module_utils.errors import MissingLibraryError, run_module
 from ..module_utils.service.service_control import service_control
 from ..module_utils.service.work import Listed, work_argument_spec
 from ..module_utils.sessions.listed import ask_sessions
+from ..module_utils.system.operated import service_spec
 
 # runbook: P0-3C, EM-R1, EM-R2, EM-R3
 
@@ -300,7 +327,9 @@ def main() -> None:
         argument_spec={
             **api_argument_spec(),
             **work_argument_spec(),
-            "unit": {"type": "str", "required": True},
+            **service_spec(),
+            "restart_command": {"type": "list", "elements": "str", "default": []},
+            "restart_as_root": {"type": "bool", "default": False},
             "state": {"choices": ["observed", "started", "restarted", "force_restarted"], "default": "observed"},
             "samples": {"type": "int", "default": 3},
             "interval": {"type": "float", "default": 2},
@@ -316,9 +345,12 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    run_module(
-        module, lambda: service_control(module.params, check_mode=module.check_mode, lists=lambda: _listed(module))
-    )
+
+    def work() -> dict[str, Any]:
+        params = {**module.params, "health_path": health_path(module.params)}
+        return service_control(params, check_mode=module.check_mode, lists=lambda: _listed(module))
+
+    run_module(module, work)
 
 
 if __name__ == "__main__":

@@ -23,8 +23,10 @@ description:
 extends_documentation_fragment:
   - media_ops.runbook.api
   - media_ops.runbook.sessions
+  - media_ops.runbook.log_fields
   - media_ops.runbook.id_maps
   - media_ops.runbook.action
+  - media_ops.runbook.process
 options:
   session_ids:
     description: Only these sessions. Without, all.

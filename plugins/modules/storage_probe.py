@@ -28,6 +28,7 @@ description:
 extends_documentation_fragment:
   - media_ops.runbook.storage
   - media_ops.runbook.action
+  - media_ops.runbook.process
 attributes:
   check_mode:
     support: full
@@ -234,8 +235,8 @@ def main() -> None:
             "read_timeout": {"type": "float", "default": 10},
             "total_timeout": {"type": "float", "default": 30},
         },
-        required_one_of=[("unit", "environment_file")],
-        mutually_exclusive=[("unit", "environment_file")],
+        required_one_of=[("unit", "process", "environment_file")],
+        mutually_exclusive=[("unit", "environment_file"), ("process", "environment_file")],
         supports_check_mode=True,
     )
     hide = module.no_log_values.add

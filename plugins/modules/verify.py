@@ -69,6 +69,11 @@ options:
       watch, C(policy_modules.service_control.options).
     type: dict
     required: true
+  pipeline:
+    description: Options of M(media_ops.runbook.pipeline_info) by which a service that tells no health is seen to work,
+      C(policy_modules.pipeline_info.options).
+    type: dict
+    default: {}
   counting:
     description:
       - RV(media_ops.runbook.check#module:counting), so that what is muted, or of too few operations, keeps no host from
@@ -93,6 +98,7 @@ EXAMPLES = r"""
     skew_max: "{{ policy_clock_skew_max }}"
     relapses: "{{ policy_verify_relapses }}"
     service: "{{ policy_modules.service_control.options }}"
+    pipeline: "{{ policy_modules.pipeline_info.options }}"
     counting: "{{ healthcheck_result.counting }}"
     looks: "{{ policy_looks }}"
   register: verified

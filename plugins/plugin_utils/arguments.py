@@ -20,9 +20,13 @@ from ..module_utils.shapes import Json, one_line
 from .fleet_hosts import fleet_size
 from .host_action import plain, read_yaml
 from .judging.verdict import PolicyError, bound_of, require_sound
+from .site.api import api_problems
+from .site.logs import log_field_problems
 from .site.prepare import prepare_problems
 from .site.response import require_incident, require_mute, require_procedure, require_reason, require_unmute
 from .site.schedule import schedule_problems
+from .site.service import SETTINGS as SERVICE_SETTINGS
+from .site.service import service_problems
 
 _ROLES = Path(__file__).resolve().parents[2] / "roles"
 _POLICY = "media_ops.runbook.policy"
@@ -173,7 +177,10 @@ def _option_problems(name: str, spec: Json, variables: Mapping[str, Any], templa
     found = ArgumentSpecValidator({name: spec}).validate(given, validate_role_argument_spec=True)
     # A list or dictionary may hold a secret, so that only what is wrong in it is told, by Ansible's own words.
     shown = f" is {one_line(repr(given[name]), 80)}" if isinstance(given.get(name), (str, int, float)) else ""
-    return [f"{name}{shown}: {one_line(message, 300)}" for message in found.error_messages]
+    problems = [f"{name}{shown}: {one_line(message, 300)}" for message in found.error_messages]
+    return problems or (
+        [*api_problems(name, given[name]), *log_field_problems(name, given[name])] if name in given else []
+    )
 
 
 def require_rising_ages(ages: Mapping[str, Any]) -> None:
@@ -272,6 +279,8 @@ def own_problems(raw: Mapping[str, Any], variables: Mapping[str, Any], template:
                 problems += _option_problems(name, spec, variables, template)
             except AnsibleError as error:  # such as a name in it that is not defined
                 problems.append(f"{name}: {one_line(error, 300)}")
+    if not problems and set(SERVICE_SETTINGS) & set(raw):
+        problems = service_problems(lambda name: plain(template(variables.get(name))))
     return problems
 
 
@@ -329,12 +338,25 @@ def policy_ages(variables: Mapping[str, Any], template: Callable[[Any], Any]) ->
     return {name: plain(template(variables[name])) for name in _AGES if name in variables}
 
 
-def require_meant(role: str, entry: str, variables: Mapping[str, Any], template: Callable[[Any], Any]) -> None:
+def require_meant(
+    role: str,
+    entry: str,
+    variables: Mapping[str, Any],
+    template: Callable[[Any], Any],
+    of_each_host: Container[str] = (),
+) -> None:
     """Raise what names the problem for what is of the right type and yet cannot be meant, by role and entry point.
+
+    Args:
+        role: of this collection.
+        entry: its entry point.
+        variables: of the task.
+        template: gives a variable's value.
+        of_each_host: what of the policy each host has as its own, and looks at for itself.
 
     Raises:
         OptionError: an incident or a procedure cannot be begun so.
-        ArgumentsError: a host cannot be prepared, or procedures cannot be scheduled, so.
+        ArgumentsError: a host cannot be prepared, procedures cannot be scheduled, or the service cannot be known, so.
     """
 
     def value(name: str) -> Any:
@@ -346,6 +368,8 @@ def require_meant(role: str, entry: str, variables: Mapping[str, Any], template:
     if require:
         require(value)
     problems = _PROBLEMS[role](value) if role in _PROBLEMS else []
+    if goes_by_policy(role) and not any(name in of_each_host for name in SERVICE_SETTINGS):
+        problems = [*problems, *service_problems(value)]
     if problems:
         raise ArgumentsError(problems)
 

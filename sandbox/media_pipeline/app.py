@@ -12,12 +12,15 @@ from fastapi import APIRouter, Depends, FastAPI, HTTPException, Query, Request
 from fastapi.responses import JSONResponse
 
 from . import jobs as jobs_
-from .config import JOBS, MERGE_SESSION, MONITORING
+from .config import AUTH, JOBS, MERGE_SESSION, MONITORING, Settings
 from .health import Health
 from .jobs import Jobs
 from .logs import application, utc_text
 from .monitor import LEVELS, Monitor
 from .tokens import TokenError, check
+from .tokens import make as make_token
+
+_REFRESH_SECONDS = 30 * 86400
 
 
 def make(monitor: Monitor, jobs: Jobs, health: Health) -> FastAPI:
@@ -25,6 +28,7 @@ def make(monitor: Monitor, jobs: Jobs, health: Health) -> FastAPI:
     app = FastAPI(title="media pipeline", docs_url=None, redoc_url=None, openapi_url=None)
     protected = [Depends(_bearer(monitor.settings.jwt_secret))]
     app.include_router(_open(health), prefix=MONITORING)
+    app.include_router(_auth(monitor.settings), prefix=AUTH)
     app.include_router(_monitoring(monitor, health), prefix=MONITORING, dependencies=protected)
     app.include_router(_jobs(jobs), prefix=JOBS, dependencies=protected)
     app.include_router(_merge_sessions(jobs), prefix=MERGE_SESSION, dependencies=protected)
@@ -42,6 +46,36 @@ def _bearer(secret: str) -> Callable[[Request], None]:
             raise HTTPException(401, str(error), {"WWW-Authenticate": "Bearer"}) from error
 
     return bearer
+
+
+def _auth(settings: Settings) -> APIRouter:
+    """Tokens for whoever knows the password; without one nobody gets any."""
+    router = APIRouter()
+
+    def tokens(user: str) -> JSONResponse:
+        application.info("A token was given to %s", user)
+        kinds = {"access_token": ("access", settings.token_seconds), "refresh_token": ("refresh", _REFRESH_SECONDS)}
+        made = {name: make_token(settings.jwt_secret, ttl, user, kind=kind) for name, (kind, ttl) in kinds.items()}
+        return JSONResponse({**made, "token_type": "bearer", "expires_in": settings.token_seconds})
+
+    @router.post("/login")
+    async def post_login(request: Request) -> JSONResponse:
+        given = await request.json()
+        wanted = {"username": settings.user, "password": settings.password}
+        if not settings.password or given != wanted:
+            raise HTTPException(401, "Incorrect username or password")
+        return tokens(settings.user)
+
+    @router.post("/refresh")
+    async def post_refresh(request: Request) -> JSONResponse:
+        given = await request.json()
+        try:
+            said = check(str(given.get("refresh_token")), settings.jwt_secret, kind="refresh")
+        except TokenError as error:
+            raise HTTPException(401, str(error)) from error
+        return tokens(str(said["sub"]))
+
+    return router
 
 
 def _open(health: Health) -> APIRouter:

@@ -36,6 +36,8 @@ def wait_for(what: str, condition: Callable[[], Any], deadline: float = 60.0, in
 class Client:
     """Requests to one service, each with a token of its own."""
 
+    jobs_path = JOBS
+
     def __init__(self, host: str, port: int, secret: str) -> None:
         self.host = host
         self.port = port
@@ -45,13 +47,17 @@ class Client:
         """Return a token that holds for `ttl` seconds."""
         return tokens.make(self.secret, ttl)
 
+    def credential(self, token: str) -> dict[str, str]:
+        """Return the header that carries a token."""
+        return {"Authorization": f"Bearer {token}"}
+
     def request(
         self, method: str, path: str, body: Any = None, token: str | None = None, timeout: float = 30.0
     ) -> tuple[int, Any]:
         """Return the status and the document. `token` "" sends none."""
         headers = dict(HEADERS)
         if token != "":
-            headers["Authorization"] = f"Bearer {token or self.token()}"
+            headers |= self.credential(token or self.token())
         connection = http.client.HTTPConnection(self.host, self.port, timeout=timeout)
         try:
             connection.request(method, path, None if body is None else json.dumps(body), headers)
@@ -70,16 +76,16 @@ class Client:
     def submit(self, inputs: Sequence[Path | str], user_id: str = "feeder", **options: Any) -> str:
         """Post a job; return its session id."""
         body = {"inputs": [str(path) for path in inputs], "user_id": user_id, **options}
-        status, document = self.request("POST", JOBS, body)
+        status, document = self.request("POST", self.jobs_path, body)
         if status != 202:
-            raise ClientError(f"POST {JOBS}: {status} {document}")
+            raise ClientError(f"POST {self.jobs_path}: {status} {document}")
         return str(document["session_id"])
 
     def job(self, session_id: str) -> dict[str, Any]:
         """Return a job's state."""
-        status, document = self.request("GET", f"{JOBS}/{session_id}")
+        status, document = self.request("GET", f"{self.jobs_path}/{session_id}")
         if status != 200:
-            raise ClientError(f"GET {JOBS}/{session_id}: {status} {document}")
+            raise ClientError(f"GET {self.jobs_path}/{session_id}: {status} {document}")
         return dict(document)
 
     def wait(self, session_id: str, deadline: float = 60.0) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 MONITORING = "/api/v1/monitoring"
 JOBS = "/api/v1/jobs"
+AUTH = "/api/v1/auth"
 MERGE_SESSION = "/merge-session"
 MEASURES = ("PROCESSING_TIMEOUT", "MAX_CONCURRENT_SESSIONS", "LOG_LEVEL")
 SEEN = frozenset({"alerts_twice", "local_times", "rate_of_few", "storage_bug"})
@@ -71,6 +72,9 @@ class Settings:
     port: int
     port_file: Path | None
     jwt_secret: str = field(repr=False)
+    user: str
+    password: str = field(repr=False)
+    token_seconds: float
     ffmpeg: str
     ffprobe: str
     joins_ids: bool
@@ -165,6 +169,9 @@ def load(env: Mapping[str, str] = os.environ) -> Settings:
         port=_whole(env, "PIPELINE_PORT", 8000, 0, 65535),
         port_file=Path(port_file) if port_file else None,
         jwt_secret=jwt_secret(env),
+        user=env.get("PIPELINE_USER", "") or "ops",
+        password=env.get("PIPELINE_PASSWORD", ""),
+        token_seconds=_number(env, "PIPELINE_TOKEN_SECONDS", 14400, 1),
         ffmpeg=env.get("PIPELINE_FFMPEG", "") or "ffmpeg",
         ffprobe=env.get("PIPELINE_FFPROBE", "") or "ffprobe",
         joins_ids=ids == "joined",

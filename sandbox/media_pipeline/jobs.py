@@ -134,6 +134,10 @@ class Jobs:
         """Return a job by its session id."""
         return next((job for job in list(self._jobs) if job.session_id == session_id), None)
 
+    def all(self) -> list[Job]:
+        """Return the jobs that are known, oldest first."""
+        return list(self._jobs)
+
     def cancel(self, session_id: str) -> bool:
         """Remove a session's directory, and do not end its ffmpeg: the defect of a real service."""
         directory = self.settings.work_dir / session_id

@@ -34,6 +34,11 @@ for last do :; done
 class Pipeline(Client):
     """A running service with its directories."""
 
+    module = "media_pipeline"
+    api_path = MONITORING
+    # Not /health: its answer would be cached from here on, and a test may break something first.
+    ready_path = MONITORING + "/sessions/active"
+
     def __init__(self, base_dir: Path, env: Mapping[str, str], ffmpeg: Path) -> None:
         self.base_dir = base_dir.resolve()
         self.temp_dir = self.base_dir / "temp"
@@ -72,7 +77,7 @@ class Pipeline(Client):
     @property
     def api_url(self) -> str:
         """The address of its monitoring API."""
-        return self.base_url + MONITORING
+        return self.base_url + self.api_path
 
     @property
     def pid(self) -> int:
@@ -86,7 +91,7 @@ class Pipeline(Client):
         self._port_file.unlink(missing_ok=True)
         with (self.base_dir / "service.out").open("ab") as output:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "media_pipeline"],
+                [sys.executable, "-m", self.module],
                 env={**self.env, "PIPELINE_PORT": str(self.port)},
                 cwd=self.base_dir,
                 stdin=subprocess.DEVNULL,
@@ -103,8 +108,7 @@ class Pipeline(Client):
             if not self._port_file.exists():
                 return False
             self.port = int(self._port_file.read_text(encoding="ascii"))
-            # Not /health: its answer would be cached from here on, and a test may break something first.
-            return self.request("GET", MONITORING + "/sessions/active", timeout=deadline)[0] == 200
+            return self.request("GET", self.ready_path, timeout=deadline)[0] == 200
 
         wait_for("answer of the pipeline", answers, deadline)
 

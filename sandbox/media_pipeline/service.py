@@ -10,9 +10,11 @@ import os
 import signal
 import socket
 import threading
+from collections.abc import Callable
 from types import FrameType
 
 import uvicorn
+from fastapi import FastAPI
 
 from . import app, logs
 from .config import Settings
@@ -49,8 +51,11 @@ def _listen(settings: Settings) -> socket.socket:
     return listener
 
 
-def serve(settings: Settings) -> None:
-    """Run until SIGTERM or SIGINT."""
+Make = Callable[[Monitor, Jobs, Health], FastAPI]
+
+
+def serve(settings: Settings, make: Make = app.make) -> None:
+    """Run until SIGTERM or SIGINT, with the API that `make` gives it."""
     for directory in (settings.log_dir, settings.work_dir, settings.upload_dir):
         directory.mkdir(parents=True, exist_ok=True)
     logs.configure(settings.log_dir, settings.log_level)
@@ -63,7 +68,7 @@ def serve(settings: Settings) -> None:
     # Newer versions of uvicorn raise the signal again once they are done: then it shall do no more harm.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda _number, _frame: None)
-    config = uvicorn.Config(app.make(monitor, jobs, health), log_config=None, lifespan="off")
+    config = uvicorn.Config(make(monitor, jobs, health), log_config=None, lifespan="off")
     server = _Server(config, ffmpeg, stopping)
     with _listen(settings) as listener:
         logs.application.info("Service starts, pid %s, %s:%s", os.getpid(), *listener.getsockname()[:2])

@@ -33,25 +33,25 @@ def _sign(signed: str, secret: str) -> bytes:
     return hmac.new(secret.encode(), signed.encode(), hashlib.sha256).digest()
 
 
-def make(secret: str, ttl: float, subject: str = "ops", now: float | None = None) -> str:
+def make(secret: str, ttl: float, subject: str = "ops", now: float | None = None, kind: str = "access") -> str:
     """Return a token that holds for `ttl` seconds; a negative one makes a token that has expired."""
     issued = int(time.time() if now is None else now)
-    payload = {"sub": subject, "iat": issued, "exp": int(issued + ttl)}
+    payload = {"sub": subject, "iat": issued, "exp": int(issued + ttl), "type": kind}
     signed = ".".join(_encode(json.dumps(part, separators=(",", ":")).encode()) for part in (_HEADER, payload))
     return f"{signed}.{_encode(_sign(signed, secret))}"
 
 
-def check(token: str, secret: str, now: float | None = None) -> dict[str, Any]:
+def check(token: str, secret: str, now: float | None = None, kind: str = "access") -> dict[str, Any]:
     """Return the payload of a token that holds; raise TokenError otherwise."""
     signed, _, signature = token.rpartition(".")
     header, _, body = signed.partition(".")
     try:
         good = hmac.compare_digest(_decode(signature), _sign(signed, secret))
-        kind, payload = json.loads(_decode(header)), json.loads(_decode(body))
-        algorithm, expires = kind["alg"], float(payload["exp"])
+        head, payload = json.loads(_decode(header)), json.loads(_decode(body))
+        algorithm, expires = head["alg"], float(payload["exp"])
     except (ValueError, TypeError, KeyError, binascii.Error) as error:
         raise TokenError("Invalid token") from error
-    if not good or algorithm != "HS256":
+    if not good or algorithm != "HS256" or payload.get("type", "access") != kind:
         raise TokenError("Invalid token")
     if expires <= (time.time() if now is None else now):
         raise TokenError("Token has expired")

@@ -21,32 +21,26 @@ import threading
 import time
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Callable
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Callable, NamedTuple
 from urllib.parse import urlsplit
 
 from ..causes import causes_of
 from ..errors import MissingLibraryError
-from ..shapes import RepeatedKeyError, one_line, unique_keys
-from ..times import to_text, utc_now
+from ..shapes import RepeatedKeyError, mapping, one_line, unique_keys
+from ..times import text_of, to_text, utc_now
+from .endpoints import NOT_OFFERED, SAID_NOT_OFFERED
+from .login import Login, Token, ends_of
+from .mapped import NoJson, mapped
 from .settings import ApiSettings
 
 if TYPE_CHECKING:
     import requests
 
 Document = dict[str, Any]
-Accept = Callable[[int, Document], "Document | None"]
+Accept = Callable[[int, Any], "Document | None"]
 """From a status and the JSON object that came with it to the document asked for, or None when it is not that."""
-
-PATHS = {
-    "health": "/health",
-    "health_detailed": "/health/detailed",
-    "stats": "/stats",
-    "alerts": "/alerts",
-    "metrics": "/metrics/system",
-    "sessions": "/sessions/active",
-}
-"""What can be asked for, and where."""
 
 _CHUNK = 64 * 1024
 _DEPTH_MAX = 64
@@ -70,6 +64,7 @@ class Reply:
     fetched_at: str
     url: str
     data: Document | None
+    not_offered: list[str] = field(default_factory=list)
 
 
 class _Fault(Exception):  # noqa: N818
@@ -94,9 +89,31 @@ class _Fault(Exception):  # noqa: N818
         self.down = down
 
 
+class _Taken(NamedTuple):
+    """What is taken for an answer, whether it may be any JSON, or none, and the login that it is of."""
+
+    accept: Accept
+    any_json: bool
+    login: Login | None = None
+
+
 def accept_ok(status: int, document: Document) -> Document | None:
     """The document of a plain 200 answer."""
     return document if status == 200 else None
+
+
+class _NoTokenError(Exception):
+    """The login gave no token, and why."""
+
+
+def _accept_any(status: int, document: Any) -> Document | None:
+    return {"answer": document} if 200 <= status < 300 else None
+
+
+def _body_of(login: Login | None) -> dict[str, Any]:
+    if login is None:
+        return {}
+    return {"data": dict(login.body)} if login.form else {"json": dict(login.body)}
 
 
 class Client:
@@ -107,9 +124,42 @@ class Client:
 
     def __init__(self, settings: ApiSettings) -> None:
         self._settings = settings
-        self._session = _session(settings)
         self._deadline = time.monotonic() + settings.overall_timeout
         self._down = False
+        self._given = Token(settings.token, 0, ends_of(settings.token))
+        self._why_none = "no token given"
+        self._asked_login = settings.login is None
+        self._renewed = settings.login is None
+
+    @cached_property
+    def _session(self) -> requests.Session:
+        return _session(self._settings)
+
+    def ask(
+        self,
+        endpoint: str,
+        query: Mapping[str, str | int] | None = None,
+        *,
+        method: str = "GET",
+        accept: Accept = accept_ok,
+    ) -> Reply:
+        """Ask an endpoint by its name. One that is not offered is not asked, and has a state that says so."""
+        of_service, asked = self._settings.endpoints[endpoint], query or {}
+        if of_service is None or not of_service.offers(asked):
+            return Reply(NOT_OFFERED, SAID_NOT_OFFERED, None, 0, 0, 0, to_text(utc_now()), "", None)
+        if of_service.fields is None:
+            return self.request(of_service.target(asked), method=method, accept=accept)
+        absent: list[str] = []
+
+        def accept_mapped(status: int, body: object) -> Document | None:
+            found = mapped(of_service, body, status, asked, utc_now())
+            if found is None:
+                return None
+            absent[:] = found[1]
+            return found[0]
+
+        reply = self.request(of_service.target(asked), method=method, accept=accept_mapped, any_json=True)
+        return replace(reply, not_offered=absent)
 
     def request(
         self,
@@ -118,12 +168,71 @@ class Client:
         *,
         method: str = "GET",
         accept: Accept = accept_ok,
+        any_json: bool = False,
     ) -> Reply:
-        """Ask for the document of one endpoint. Only GET is ever repeated."""
-        settings = self._settings
+        """Ask for the document of one endpoint. Only GET is ever repeated, but for a token that is over.
+
+        Args:
+            path: below the API's address.
+            query: what is asked for.
+            method: of HTTP.
+            accept: gives the document of an answer.
+            any_json: whether it also takes what is no object, and NoJson of what is no JSON.
+        """
+        url = self._settings.url + path
+        url += "?" + "&".join(f"{key}={value}" for key, value in query.items()) if query else ""
+        taken = _Taken(accept, any_json)
+        if not self._asked_login:
+            self._asked_login = True
+            self._log_in()
+        reply = self._send(method, url, taken)
+        if reply.http_status == 401 and self._given.text and not self._renewed:
+            # What was refused did nothing, so that it may be asked for again.
+            self._renewed = True
+            self._log_in(refused=self._given.text)
+            reply = self._send(method, url, taken)
+        return reply
+
+    def _log_in(self, refused: str = "") -> None:
+        """Take the token that is kept on the host, or a new one; without one, what needs none is asked all the same."""
+        login = self._settings.login
+        if login is None:
+            return
+
+        def ask() -> Token:
+            self._renewed = True
+            self._use(Token("", 0, None))
+            reply = self._send("POST", login.url, _Taken(_accept_any, any_json=True, login=login))
+            made = login.token_of(reply.data["answer"], time.time()) if reply.data else None
+            if made is None:
+                raise _NoTokenError(reply.reason or "its answer has no token")
+            return made
+
+        try:
+            self._use(login.obtain(ask, refused))
+        except _NoTokenError as error:
+            self._why_none = f"no token: the login at {urlsplit(login.url).path} failed: {error}"
+
+    def _use(self, token: Token) -> None:
+        self._given = token
+        if token.text:
+            self._session.headers[self._settings.header] = f"{self._settings.scheme} {token.text}".strip()
+        else:
+            self._session.headers.pop(self._settings.header, None)
+
+    def access(self) -> dict[str, Any]:
+        """How the API is asked: ``by`` login, token or none, until when that holds, and why there is none."""
+        login, held = self._settings.login, self._given
+        return {
+            "by": "login" if login else "token" if held.text else "none",
+            "valid_until": None if held.until is None else text_of(held.until),
+            "reason": self._why_none if login and not held.text and self._asked_login else "",
+        }
+
+    def _send(self, method: str, url: str, taken: _Taken) -> Reply:
+        settings, session = self._settings, self._session
         started = time.monotonic()
         deadline = min(started + settings.total_timeout, self._deadline)
-        url = settings.url + path + ("?" + "&".join(f"{key}={value}" for key, value in query.items()) if query else "")
         tries = 1 if method != "GET" or self._down else settings.retries + 1
         attempts, status, size, data = 0, None, 0, None
         fault: _Fault | None = _Fault(
@@ -132,7 +241,7 @@ class Client:
         while attempts < tries and time.monotonic() < deadline:
             attempts += 1
             try:
-                status, size, data = self._attempt(method, url, deadline, accept)
+                status, size, data = self._attempt(session, method, url, deadline, taken)
                 fault = None
                 break
             except _Fault as error:
@@ -156,10 +265,17 @@ class Client:
         )
 
     def _shown(self, reason: str) -> str:
-        token = self._settings.token
-        return one_line(reason.replace(token, "[token]") if token else reason, 300)
+        for secret in self._secrets():
+            reason = reason.replace(secret, "[token]")
+        return one_line(reason, 300)
 
-    def _attempt(self, method: str, url: str, deadline: float, accept: Accept) -> tuple[int, int, Document]:
+    def _secrets(self) -> list[str]:
+        of_login = self._settings.login.secrets if self._settings.login else ()
+        return [secret for secret in (self._given.text, *of_login) if secret]
+
+    def _attempt(
+        self, session: requests.Session, method: str, url: str, deadline: float, taken: _Taken
+    ) -> tuple[int, int, Document]:
         """One exchange in a thread of its own, which is left behind when the time is up.
 
         Only so do name resolution, and an answer that comes drop by drop, end in time. What is left behind reads no
@@ -169,7 +285,7 @@ class Client:
 
         def work() -> None:
             try:
-                outcome.put(self._exchange(method, url, deadline, accept))
+                outcome.put(self._exchange(session, method, url, deadline, taken))
             except BaseException as error:  # noqa: BLE001  raised again below, in the thread that waits
                 outcome.put(error)
 
@@ -183,33 +299,41 @@ class Client:
             raise result
         return result  # type: ignore[no-any-return]
 
-    def _exchange(self, method: str, url: str, deadline: float, accept: Accept) -> tuple[int, int, Document]:
+    def _exchange(
+        self, session: requests.Session, method: str, url: str, deadline: float, taken: _Taken
+    ) -> tuple[int, int, Document]:
         settings = self._settings
         left = max(0.001, deadline - time.monotonic())
         timeout = (min(settings.connect_timeout, left), min(settings.read_timeout, left))
         try:
-            with self._session.request(method, url, timeout=timeout, stream=True, allow_redirects=False) as response:
-                return self._judge(response, accept)
+            with session.request(
+                method, url, timeout=timeout, stream=True, allow_redirects=False, **_body_of(taken.login)
+            ) as response:
+                return self._judge(response, taken)
         except _network_errors() as error:
             raise self._explain(error) from error
 
-    def _judge(self, response: requests.Response, accept: Accept) -> tuple[int, int, Document]:
+    def _judge(self, response: requests.Response, taken: _Taken) -> tuple[int, int, Document]:
         status = response.status_code
         if 300 <= status < 400:
             raise _Fault("http_error", f"HTTP {status}: {_redirect(response)}", status=status)
-        body, document, problem = b"", None, None
+        body, problem = b"", None
+        document: Any = NoJson()
         try:
             body = self._read(response)
-            document = _document(self._redacted(body), response.headers.get("Content-Type", ""))
+            document = _document(
+                self._redacted(body), response.headers.get("Content-Type", ""), any_json=taken.any_json
+            )
         except _Fault as error:
             # The status is known by now; that the rest did not come does not take it back.
             problem = error
-        data = accept(status, document) if document is not None else None
+        data = taken.accept(status, document) if taken.any_json or problem is None else None
         if data is not None:
             return status, len(body), data
         size = problem.size if problem and not body else len(body)
         if status in (401, 403):
-            had = "token expired or not accepted" if self._settings.token else "no token given"
+            had = "credentials not accepted" if taken.login else self._why_none
+            had = "token expired or not accepted" if self._given.text else had
             raise _Fault("auth", f"HTTP {status}: {had}{_detail(document)}", status=status, size=size)
         if status == 200 and problem:
             problem.status, problem.size = status, size
@@ -219,8 +343,10 @@ class Client:
         )
 
     def _redacted(self, body: bytes) -> bytes:
-        token = self._settings.token.encode()
-        return body.replace(token, b"[token]") if len(token) >= _REDACT_MIN else body
+        for secret in self._secrets():
+            if len(secret) >= _REDACT_MIN:
+                body = body.replace(secret.encode(), b"[token]")
+        return body
 
     def _read(self, response: requests.Response) -> bytes:
         """The body, read and unpacked in pieces, so that neither can outgrow the bound."""
@@ -316,7 +442,7 @@ def _session(settings: ApiSettings) -> requests.Session:
         {"User-Agent": "media_ops.runbook", "Accept": "application/json", "Accept-Encoding": "identity"}
     )
     if settings.token:
-        session.headers["Authorization"] = f"Bearer {settings.token}"
+        session.headers[settings.header] = f"{settings.scheme} {settings.token}".strip()
     return session
 
 
@@ -329,15 +455,15 @@ def _redirect(response: requests.Response) -> str:
     return f"a redirect to {place}, which is not followed"
 
 
-def _detail(document: Document | None) -> str:
+def _detail(document: object) -> str:
     """The reason in the body of an error: FastAPI's ``detail``, a text or a list of what is wrong in the request."""
-    detail = document.get("detail") if document else None
+    detail = mapping(document).get("detail")
     if isinstance(detail, list):
         detail = "; ".join(f"{e.get('loc')}: {e.get('msg')}" for e in detail[:3] if isinstance(e, dict))
     return f" ({one_line(detail, 200)})" if isinstance(detail, str) and detail else ""
 
 
-def _document(body: bytes, content_type: str) -> Document:
+def _document(body: bytes, content_type: str, *, any_json: bool) -> Any:
     kind = one_line(content_type.partition(";")[0], 40) or "no content type"
     try:
         document = json.loads(
@@ -347,8 +473,8 @@ def _document(body: bytes, content_type: str) -> Document:
             parse_int=_integer,
             object_pairs_hook=unique_keys,
         )
-        if isinstance(document, dict):
-            return _plain(document)  # type: ignore[no-any-return]
+        if isinstance(document, dict) or any_json:
+            return _plain(document)
         why = f"its JSON is not an object but {type(document).__name__}"
     except (_NumberError, RepeatedKeyError) as error:
         why = str(error)

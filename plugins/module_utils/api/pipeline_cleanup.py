@@ -22,7 +22,7 @@ from ..plan import Action, plan_hash, planned, require_approval, require_hash
 from ..shapes import json_object, number
 from ..state.directory import existing, read_file
 from ..times import from_text, to_text, utc_now
-from .client import PATHS, Client, Reply
+from .client import Client, Reply
 from .settings import ApiSettings, api_settings
 
 KEPT_S = 86400
@@ -49,6 +49,10 @@ def pipeline_cleanup(
     check_range(params, "after_max_age", 1, 366 * 86400)
     require_approval(params.get("plan_hash"))
     settings = api_settings(params, warn=warn, hide=hide, environ=environ)
+    if settings.endpoints["cleanup"] is None:
+        # A service without the call forgets by itself, or never.
+        nothing = {"plan": [], "hash": plan_hash([]), "refusals": []}
+        return {"changed": False, **nothing, "after": None, "older": {}, "cleaned": None}
     now = utc_now()
     safe, refusals = _safe(params, now)
     client = Client(settings)
@@ -113,9 +117,9 @@ def _dated(file: str) -> datetime | None:
 
 def _older(client: Client, now: datetime) -> tuple[dict[str, int | None], list[str]]:
     """How much of what the service remembers is older than a day, as far as its API tells; and why it does not."""
-    week, day = (client.request(PATHS["stats"], {"hours": hours}) for hours in (_WEEK_H, KEPT_S // 3600))
-    samples = client.request(PATHS["metrics"], {"hours": _WEEK_H})
-    alerts = client.request(PATHS["alerts"], {"limit": 200})
+    week, day = (client.ask("stats", {"hours": hours}) for hours in (_WEEK_H, KEPT_S // 3600))
+    samples = client.ask("metrics", {"hours": _WEEK_H})
+    alerts = client.ask("alerts", {"limit": 200})
     faults = [f"the service does not answer: {reply.reason}" for reply in (week, day) if reply.state != "ok"]
     then, today = (number((reply.data or {}).get("total_operations")) for reply in (week, day))
     if not faults and (then is None or today is None):
@@ -154,14 +158,14 @@ def _plan(settings: ApiSettings, safe: Mapping[str, Any] | None, older: Mapping[
 
 
 def _clean(client: Client, plan: list[Action]) -> dict[str, Any]:
-    reply = client.request("/cleanup", method="POST")
+    reply = client.ask("cleanup", method="POST")
     counts = {key: number((reply.data or {}).get(key)) for key in _COUNTED}
     # Anything but three whole numbers is no word of success, an empty document least of all.
     known = {
         key: int(count) for key, count in counts.items() if count is not None and count >= 0 and count == int(count)
     }
-    if reply.state == "ok" and len(known) == len(_COUNTED):
-        said = ", ".join(f"{key} {count}" for key, count in known.items())
+    if reply.state == "ok" and {*known, *reply.not_offered} >= {*_COUNTED}:
+        said = ", ".join(f"{key} {count}" for key, count in known.items()) or "the service does not say how much"
         return {"plan": [{**plan[0], "result": "done", "msg": said}], "cleaned": known}
     why = reply.reason or "the answer does not say what was dropped"
     # A request that was refused did nothing; of one whose answer was lost or is odd nobody knows.

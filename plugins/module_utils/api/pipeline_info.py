@@ -14,13 +14,15 @@ from ..clock import clock_offset
 from ..errors import OptionError
 from ..expressions import compiled
 from ..options import check_range
-from .client import PATHS, Client, Document, Reply, accept_ok
+from .client import Client, Document, Reply, accept_ok
+from .endpoints import NOT_OFFERED
 from .settings import api_settings
 
 
 def pipeline_info(
     params: Mapping[str, Any],
     kept: Mapping[str, Callable[[str], Any]],
+    instead: Mapping[str, Callable[[], Mapping[str, Any]]],
     *,
     warn: Callable[[str], None],
     hide: Callable[[str], None],
@@ -31,6 +33,7 @@ def pipeline_info(
     Args:
         params: its options.
         kept: what reads a state directory, by the key of the result; a check is one round trip.
+        instead: by endpoint, what tells of a service that does not offer it.
         warn: takes a warning for the user.
         hide: takes each secret that must not be in the module's output.
         environ: where the token may come from, by default the environment of the process.
@@ -54,21 +57,29 @@ def pipeline_info(
     while waiting:
         name = waiting.pop(0)
         accept = _accept_health if name.startswith("health") else accept_ok
-        replies[name] = reply = client.request(PATHS[name], queries.get(name), accept=accept)
+        replies[name] = reply = client.ask(name, queries.get(name), accept=accept)
         # A critical service may answer /health with a bare 5xx; the reason is in the detailed answer.
         if name == "health" and reply.state == "http_error" and (reply.http_status or 0) >= 500:
             waiting += [] if "health_detailed" in (*replies, *waiting) else ["health_detailed"]
-    result: dict[str, Any] = {
-        "changed": False,
-        "endpoints": {name: {**vars(reply), "params": queries.get(name, {})} for name, reply in replies.items()},
+    answers: dict[str, dict[str, Any]] = {
+        name: {
+            **(instead[name]() if _is_for(instead, name, reply) else {**vars(reply), "source": "", "short": ""}),
+            "params": queries.get(name, {}),
+        }
+        for name, reply in replies.items()
     }
+    result: dict[str, Any] = {"changed": False, "endpoints": answers, "api_access": client.access()}
     if offset is not None:
         result["clock_offset_s"] = offset
     if params.get("state_dir"):
         result.update({key: read(params["state_dir"]) for key, read in kept.items()})
     if search:
-        result.update(search({name: reply.data for name, reply in replies.items()}))
+        result.update(search({name: answer["data"] for name, answer in answers.items()}))
     return result
+
+
+def _is_for(instead: Mapping[str, Any], name: str, reply: Reply) -> bool:
+    return reply.state == NOT_OFFERED and name in instead
 
 
 def _accept_health(status: int, document: Document) -> Document | None:

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import os
+import re
 import ssl
 import stat
 from collections.abc import Mapping
@@ -17,10 +18,13 @@ from urllib.parse import urlsplit
 from ..errors import OptionError
 from ..opener import open_regular, read_whole
 from ..options import check_range
+from .endpoints import Endpoint, offered, read_endpoints
+from .login import Login, read_login
 
 TOKEN_VARIABLE = "MEDIA_OPS_API_TOKEN"  # noqa: S105
 _TOKEN_FILE_MAX = 64 * 1024
 _HIDDEN = "(hidden)"
+_TOKEN_OF_HTTP = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,60}")
 
 
 def api_argument_spec() -> dict[str, Any]:
@@ -39,6 +43,15 @@ def api_argument_spec() -> dict[str, Any]:
         "overall_timeout": {"type": "float", "default": 45},
         "retries": {"type": "int", "default": 2},
         "max_body_bytes": {"type": "int", "default": 8388608},
+        "api_offered": {"type": "bool", "default": True},
+        "api_map": {"type": "dict", "default": {}},
+        "api_header": {"type": "str", "default": "Authorization"},
+        "api_scheme": {"type": "str", "default": "Bearer"},
+        "api_login": {"type": "dict", "default": {}, "no_log": False},
+        "api_username": {"type": "str"},
+        "api_password": {"type": "str", "no_log": True},
+        "api_refresh_token": {"type": "str", "no_log": True},
+        "api_state_dir": {"type": "path"},
     }
 
 
@@ -56,6 +69,10 @@ class ApiSettings:
     overall_timeout: float
     retries: int
     max_body_bytes: int
+    header: str = "Authorization"
+    scheme: str = "Bearer"
+    login: Login | None = None
+    endpoints: Mapping[str, Endpoint | None] = field(default_factory=lambda: read_endpoints({}))
 
 
 def api_settings(
@@ -80,9 +97,11 @@ def api_settings(
     check_range(params, "retries", 0, 10)
     check_range(params, "max_body_bytes", 1024, 1 << 30)
     verify, cert = _tls(params) if url.startswith("https:") else (True, None)
+    login = read_login(params, url, hide)
     return ApiSettings(
         url=url,
-        token=_token(params, os.environ if environ is None else environ, warn, hide),
+        # Whoever logs in has a token of his own.
+        token="" if login else _token(params, os.environ if environ is None else environ, warn, hide),
         verify=verify,
         cert=cert,
         connect_timeout=params["connect_timeout"],
@@ -91,6 +110,10 @@ def api_settings(
         overall_timeout=params["overall_timeout"],
         retries=params["retries"],
         max_body_bytes=params["max_body_bytes"],
+        header=_header(params["api_header"], params["api_scheme"]),
+        scheme=params["api_scheme"],
+        login=login,
+        endpoints=offered(params),
     )
 
 
@@ -115,6 +138,14 @@ def _url(given: str, hide: Callable[[str], None]) -> str:
     if not good or not given.isprintable() or " " in given:
         raise OptionError("api_url", given, "must be http://HOST[:PORT][/PATH] or https://HOST[:PORT][/PATH]")
     return given.rstrip("/")
+
+
+def _header(name: str, scheme: str) -> str:
+    if not _TOKEN_OF_HTTP.fullmatch(name):
+        raise OptionError("api_header", name, "must be the name of an HTTP header, as X-Api-Key")
+    if scheme and not _TOKEN_OF_HTTP.fullmatch(scheme):
+        raise OptionError("api_scheme", scheme, "must be a word, as Bearer, or empty")
+    return name
 
 
 def _token(

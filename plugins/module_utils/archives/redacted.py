@@ -23,8 +23,8 @@ _NEW = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _BLOCK = 1 << 20
 
 
-def redactor_of(params: Mapping[str, Any], secrets_of: Callable[[str], set[str]]) -> Redactor | None:
-    """What takes the secrets out by the options ``redact``, ``redact_patterns`` and ``unit``; None for nothing.
+def redactor_of(params: Mapping[str, Any], secrets_of: Callable[[], set[str]]) -> Redactor | None:
+    """What takes the secrets out by the options ``redact`` and ``redact_patterns``; None for nothing.
 
     Raises:
         OptionError: a pattern is no regular expression.
@@ -35,7 +35,7 @@ def redactor_of(params: Mapping[str, Any], secrets_of: Callable[[str], set[str]]
         patterns = [re.compile(pattern) for pattern in params["redact_patterns"]]
     except re.error as error:
         raise OptionError("redact_patterns", error.pattern, f"is not a regular expression: {error}") from None
-    return Redactor(secrets_of(params["unit"]) if params["unit"] else set(), patterns)
+    return Redactor(secrets_of(), patterns)
 
 
 def plain_name(name: str) -> str:

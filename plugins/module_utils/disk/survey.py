@@ -42,6 +42,9 @@ class Protected(Protocol):
     def keeps_file(self, name: str) -> str:
         """Why a file stays, by its name; else empty."""
 
+    def keeps_unlisted(self, directory: str, name: str, age_s: float) -> tuple[str, str]:
+        """Why a file stays where there is no list, by the age of its rule: the reason, and the same for people."""
+
 
 Archived = Callable[[str, str], Collection[tuple[int, int, int]]]
 """Of a directory of logs and one of archives: which logs an archive holds, by inode, size and time of change in ns.
@@ -138,7 +141,7 @@ class Survey:
         if owner is None or owner.root != place.root:
             return
         found = self._by_rule[owner.name]
-        reason, said = (verdict, "") if verdict else self._why_not(place, entry.name, facts)
+        reason, said = (verdict, "") if verdict else self._why_not(place, entry.name, facts, owner.min_age)
         if not reason and owner.archived_in:
             reason, said = self._why_not_archived(owner, facts)
         if reason:
@@ -151,10 +154,10 @@ class Survey:
         # By whatever date a rule goes: where the other one is ahead, the clock was set, and no age is to be trusted.
         return "future" if not verdict and facts.st_ctime_ns > time.time_ns() else verdict
 
-    def _why_not(self, place: _Place, name: str, facts: os.stat_result) -> tuple[str, str]:
+    def _why_not(self, place: _Place, name: str, facts: os.stat_result, age_s: float) -> tuple[str, str]:
         if not stat.S_ISREG(facts.st_mode):
             return "symbolic_link" if stat.S_ISLNK(facts.st_mode) else "no_regular_file", f"is {kind_of(facts)}"
-        stays = self._stays(place, name)
+        stays = self._stays(place, name, age_s)
         if stays[0]:
             return stays
         relative = place.directory.relative
@@ -180,7 +183,7 @@ class Survey:
             return "", ""
         return "not_archived", f"no archive in {rule.archived_in} holds it: the next one is to"
 
-    def _stays(self, place: _Place, name: str) -> tuple[str, str]:
+    def _stays(self, place: _Place, name: str, age_s: float) -> tuple[str, str]:
         """Why a file stays by whose it is, and the same for people; empty where it does not."""
         if place.result:
             return "result", place.result
@@ -188,7 +191,7 @@ class Survey:
         if session:
             return "session", session
         going_on = self._work.goes_on(place.directory.path)
-        return ("active", going_on) if going_on else ("", "")
+        return ("active", going_on) if going_on else self._sessions.keeps_unlisted(place.directory.path, name, age_s)
 
     def _empty(self, place: _Place, root: Root, rules: list[Rule]) -> None:
         directory, parent = place.directory, place.directory.parent
@@ -207,6 +210,7 @@ class Survey:
         found, verdict = self._by_rule[owner[0].name], owner[1]
         why_not = _why_not_from(root, parent)
         mounted_on = self._look.mounted_on(place.root, directory.relative)
+        unlisted = self._sessions.keeps_unlisted(parent.path, directory.name, owner[0].min_age)
         if verdict == "future":
             _note_ahead(found, directory.path, directory.facts)
         elif verdict:
@@ -215,6 +219,8 @@ class Survey:
             found.skip(directory.path, "result", said=place.result)
         elif place.session:
             found.skip(directory.path, "session", said=place.session)
+        elif unlisted[0]:
+            found.skip(directory.path, unlisted[0], said=unlisted[1])
         elif mounted_on:
             found.skip(directory.path, "mount", said=mounted_on)
         elif self._look.open_files.holder(directory.facts):

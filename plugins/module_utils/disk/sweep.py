@@ -56,6 +56,7 @@ SAID = {
     "no_date": "has a date that no clock can have given, before 1677 or after 2262",
     "no_regular_file": "is no regular file",
     "not_archived": "no archive holds it",
+    "not_work": "lies below no directory of work",
     "read_only": "read-only file system",
     "result": "is a finished result",
     "session": "belongs to a session",
@@ -66,7 +67,18 @@ SAID = {
     "unreadable": "cannot be read",
 }
 # Why a file may stay without anything having failed
-_GOOD_REASONS = {"active", "result", "open", "changed", "gone", "locked", "target_reached", "mount", "session"}
+_GOOD_REASONS = {
+    "active",
+    "not_work",
+    "result",
+    "open",
+    "changed",
+    "gone",
+    "locked",
+    "target_reached",
+    "mount",
+    "session",
+}
 
 
 class Listed:
@@ -226,7 +238,7 @@ class Sweep:
         """Delete one; tells why it and all others of the rule have to stay, else is empty."""
         name = found.rule.name
         root = self._roots.get(found.rule)
-        outcome = self._kept(root, file)
+        outcome = self._kept(root, file, found.rule)
         if not outcome.why:
             try:
                 directory = self._opened.directory(root, file)
@@ -244,7 +256,7 @@ class Sweep:
         counter[name] += 1
         return ""
 
-    def _kept(self, root: Root, file: DueFile) -> Outcome:
+    def _kept(self, root: Root, file: DueFile, rule: Rule) -> Outcome:
         """Whether a file is a session's by now, or below what is mounted by now."""
         directory = f"{root.path}/{file.directory}" if file.directory else root.path
         listed = self._listed.now
@@ -254,6 +266,9 @@ class Sweep:
         going_on = self._work.goes_on(directory)
         if going_on:
             return Outcome("active", f"{going_on}, since the plan was made")
+        unlisted, said = listed.keeps_unlisted(directory, file.name, rule.min_age)
+        if unlisted:
+            return Outcome(unlisted, said)
         mounted_on = self._look.mounted_on(root.path, file.path) or self._look.hidden(root.path, file.path)
         return Outcome("mount", mounted_on) if mounted_on else Outcome()
 

@@ -33,10 +33,11 @@ from ..state.directory import existing
 from ..state.slots import NO_ROOM
 from ..system.environment import running_environment, unit_environment
 from ..system.environment_files import environment_files, read_environment_file
+from ..system.operated import Operated, require_operated, service_pids, service_properties
 from ..system.privilege import Ran, run
 from ..system.proc import kernel_text, resident_bytes
 from ..system.processes import TICKS, Process, snapshot
-from ..system.systemd import unit_name, unit_pids, unit_properties
+from ..system.systemd import unit_name
 from ..times import to_text, utc_now
 from .bundles import BUNDLES, Part, keep_bundle, pack
 
@@ -90,7 +91,7 @@ class Settings:
     """Options that were checked; ``patterns`` are those of ``redact_patterns``."""
 
     run_id: str
-    unit: str
+    service: Operated
     log_dir: str
     log_files: Sequence[str]
     tail_lines: int
@@ -121,7 +122,8 @@ def evidence_bundle(params: Mapping[str, Any], *, check_mode: bool = False) -> d
             "run_id": settings.run_id,
             "made_at": to_text(made_at),
             "host": os.uname().nodename,
-            "unit": settings.unit,
+            "unit": settings.service.unit or None,
+            "process": vars(settings.service.process) if settings.service.process else None,
             "redaction": known,
             "files": files,
             "missing": collection.missing,
@@ -157,7 +159,7 @@ def evidence_bundle(params: Mapping[str, Any], *, check_mode: bool = False) -> d
 
 
 def _settings(params: Mapping[str, Any]) -> Settings:
-    unit_name(params["unit"])
+    service = require_operated(params)
     if not _RUN_ID.match(params["run_id"]):
         raise OptionError("run_id", params["run_id"], "must be letters, digits, _ . and -, 80 at most")
     for name in params["documents"]:
@@ -182,28 +184,31 @@ def _settings(params: Mapping[str, Any]) -> Settings:
         patterns = [re.compile(pattern) for pattern in params["redact_patterns"]]
     except re.error as error:
         raise OptionError("redact_patterns", error.pattern, f"is not a regular expression: {error}") from None
-    given = {one.name: params[one.name] for one in fields(Settings) if one.name != "patterns"}
-    return Settings(**given, patterns=patterns)
+    given = {one.name: params[one.name] for one in fields(Settings) if one.name not in ("patterns", "service")}
+    return Settings(**given, patterns=patterns, service=service)
 
 
 # Gathering.
 
 
 def _collect(settings: Settings, deadline: Deadline) -> tuple[Collection, dict[str, Any]]:
-    unit = settings.unit
     try:
-        properties, no_unit = unit_properties(unit), ""
+        properties, not_seen = service_properties(settings.service), ""
     except MediaOpsError as error:
-        properties, no_unit = {}, str(error)
+        properties, not_seen = {}, str(error)
     environment = _Environment(properties, {*_HARMLESS, *settings.harmless})
     redactor = Redactor([*environment.secrets, *settings.secret_values], settings.patterns)
     collection = Collection(redactor, settings.max_bytes, deadline)
     for name, document in sorted(settings.documents.items()):
         collection.document(f"documents/{name}.json", "the controller", document)
-    if no_unit:
-        collection.miss("service", no_unit)
+    if not_seen:
+        collection.miss("service", not_seen)
     else:
-        _collect_service(collection, unit, properties, environment, settings.journal_lines)
+        if settings.service.process:
+            collection.miss("service/journal.jsonl", "the service has no unit of systemd, whose journal would be kept")
+        else:
+            _collect_unit(collection, settings.service.unit, environment, settings.journal_lines)
+        _collect_service(collection, settings.service, properties, environment)
     for name in settings.log_files:
         _collect_log(collection, settings, name)
     _collect_host(collection, settings, properties)
@@ -245,13 +250,7 @@ def _inline(text: str) -> dict[str, str]:
     return {name: value for name, _equals, value in (entry.partition("=") for entry in entries)}
 
 
-def _collect_service(
-    collection: Collection,
-    unit: str,
-    properties: dict[str, str],
-    environment: _Environment,
-    journal_lines: int,
-) -> None:
+def _collect_unit(collection: Collection, unit: str, environment: _Environment, journal_lines: int) -> None:
     name = unit_name(unit)
 
     def show() -> tuple[str, bool]:
@@ -272,10 +271,15 @@ def _collect_service(
         f"journalctl --unit {name}",
         lambda: _journal(name, journal_lines, collection.redactor),
     )
+
+
+def _collect_service(
+    collection: Collection, service: Operated, properties: dict[str, str], environment: _Environment
+) -> None:
     collection.add(
         "service/processes.json",
-        "/proc: processes of the unit's control group, and others of its user",
-        lambda: _processes(properties, collection.redactor),
+        "/proc: processes of the service, and others of its user",
+        lambda: _processes(service, properties, collection.redactor),
     )
     configuration = {
         "running": None if environment.running is None else environment.shown(environment.running),
@@ -285,7 +289,7 @@ def _collect_service(
     }
     # Not by its names again: they are all that is left of most settings.
     text = collection.redactor.text(_json(configuration))
-    collection.add("service/configuration.json", "environment of the unit, values removed", lambda: (text, False))
+    collection.add("service/configuration.json", "environment of the service, values removed", lambda: (text, False))
     for path in environment.denied:
         collection.miss(f"service/configuration.json: {path}", "cannot be read; its secrets are not known by value")
     if environment.running is None and properties.get("MainPID", "0") != "0":
@@ -339,12 +343,12 @@ def _iso(seconds: float) -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds)) + f".{int(seconds * 1000) % 1000:03d}Z"
 
 
-def _processes(properties: dict[str, str], redactor: Redactor) -> tuple[str, bool]:
+def _processes(service: Operated, properties: dict[str, str], redactor: Redactor) -> tuple[str, bool]:
     try:
         uid = pwd.getpwnam(properties.get("User") or "root").pw_uid
     except KeyError:
         uid = -1
-    pids = unit_pids(properties)
+    pids = service_pids(service, properties)
     found = [
         process for process in snapshot(deep_uid=-2).values() if process.pid in pids or (process.uid == uid and uid > 0)
     ]

@@ -23,8 +23,9 @@ from ..options import check_range
 from ..shapes import one_line
 from ..system.environment import DEFAULT_PATH, environ_path, unit_environment
 from ..system.environment_files import environment_files, parse_environment_file
+from ..system.operated import Operated, require_operated, service_properties, service_spec
 from ..system.privilege import Ran, run_as
-from ..system.systemd import main_pid, unit_name, unit_properties
+from ..system.systemd import main_pid
 from . import packages
 
 _USER = re.compile(r"[a-z_][a-z0-9_-]{0,31}\Z")
@@ -105,7 +106,7 @@ _NO_CODEC = re.compile(
 def ffmpeg_argument_spec() -> dict[str, Any]:
     """The options that doc fragment ``ffmpeg`` describes."""
     return {
-        "unit": {"type": "str", "default": "media-processing-service"},
+        **service_spec(default="media-processing-service"),
         "service_user": {"type": "str", "default": "media"},
         "path_env": {"type": "str"},
         "package": {"type": "str", "default": "ffmpeg"},
@@ -123,7 +124,7 @@ def ffmpeg_argument_spec() -> dict[str, Any]:
 class Wanted:
     """Options that were checked: where to look, and what ffmpeg must be able to do."""
 
-    unit: str
+    service: Operated
     user: str
     path_env: str
     package: str
@@ -142,7 +143,7 @@ def wanted(params: Mapping[str, Any]) -> Wanted:
     Raises:
         OptionError: one that cannot be right.
     """
-    unit_name(params["unit"])
+    service = require_operated(params)
     check_range(params, "timeout", 0.5, 600)
     if not packages.NAME.match(params["package"]):
         raise OptionError("package", params["package"], "must be the name of a Debian package")
@@ -161,7 +162,7 @@ def wanted(params: Mapping[str, Any]) -> Wanted:
     if all(hardware_of(name) for name in params["video_encoders"]):
         raise OptionError("video_encoders", params["video_encoders"], "must name one that works without a device, too")
     return Wanted(
-        unit=params["unit"],
+        service=service,
         user=user,
         path_env=params["path_env"] or "",
         package=params["package"],
@@ -221,7 +222,7 @@ def find_service(want: Wanted) -> Service:
     """What the service runs with: its process, else its unit, else option ``path_env``, else systemd's default."""
     fallback = Service(want.user, {"PATH": want.path_env or DEFAULT_PATH}, "option" if want.path_env else "default")
     try:
-        properties = unit_properties(want.unit)
+        properties = service_properties(want.service)
     except MediaOpsError:
         return fallback
     if properties.get("LoadState") != "loaded":
@@ -235,9 +236,11 @@ def find_service(want: Wanted) -> Service:
         seen = fallback.run([*pattern, environ_path(pid)], timeout_s=10)
         variables = dict(one.split("=", 1) for one in seen.out.split("\0") if "=" in one)
         if "PATH" in variables:
-            said = unit_environment(properties).variables.get("PATH", "")
+            said = "" if want.service.process else unit_environment(properties).variables.get("PATH", "")
             other = said if said != variables["PATH"] else ""
             return replace(fallback, variables=variables, path_source="process", unit_path=other)
+    if want.service.process:
+        return fallback
     environment = unit_environment(properties)
     variables = environment.variables
     if environment.unreadable:

@@ -234,7 +234,9 @@ class Digest:
         max_values: int,
         max_text: int,
         since: datetime | None,
+        entry_of: Callable[[bytes], dict[str, Any] | None] = parse,
     ) -> None:
+        self._entry_of = entry_of
         self.matched = 0
         self.undated = 0
         self._first: datetime | None = None
@@ -291,7 +293,10 @@ class Digest:
             "counts": {field: counts.rows() for field, (_get, counts) in self._counts.items()},
             "counts_capped": [field for field, (_get, counts) in self._counts.items() if counts.other],
             "numeric": {field: figures.row() for field, (_get, figures) in self._figures.items()},
-            "last": [self._shown(parse(entry)) if isinstance(entry, bytes) else entry for entry, _picked in self._last],
+            "last": [
+                self._shown(self._entry_of(entry)) if isinstance(entry, bytes) else entry
+                for entry, _picked in self._last
+            ],
         }
 
 

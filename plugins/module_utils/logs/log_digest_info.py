@@ -17,6 +17,8 @@ from ..errors import OptionError
 from ..state.directory import open_existing, read_file, replace_file
 from ..times import utc_now
 from .digest import Digest
+from .fields import OPTION as LOG_FIELDS
+from .fields import LogFields
 from .files import Cursor, Place
 from .reading import Reading
 from .scan import BLOCK, Scanner
@@ -64,16 +66,17 @@ def argument_spec() -> dict[str, Any]:
         "max_text": {"type": "int", "default": 2000},
         "cursor": {"type": "str"},
         "state_dir": {"type": "path"},
-        "unit": {"type": "str"},
         "max_line_bytes": {"type": "int", "default": 1 << 20},
         "max_bytes": {"type": "int"},
         "parse_all": {"type": "bool", "default": False},
+        LOG_FIELDS: {"type": "dict", "default": {}},
     }
 
 
 def log_digest(params: Mapping[str, Any], *, check_mode: bool = False) -> dict[str, Any]:
     """The result of module log_digest_info."""
     since = _check(params)
+    own = LogFields(params[LOG_FIELDS])
     digest = Digest(
         count_by={field: getter("count_by", field) for field in params["count_by"]},
         numeric={field: getter("numeric", field) for field in params["numeric"]},
@@ -84,12 +87,14 @@ def log_digest(params: Mapping[str, Any], *, check_mode: bool = False) -> dict[s
         max_values=params["max_values"],
         max_text=params["max_text"],
         since=since,
+        entry_of=own.read,
     )
     scanner = Scanner(
         digest,
         Where(params["where"], failures_only=params["failures_only"]),
         max_line_bytes=params["max_line_bytes"],
         parse_all=params["parse_all"],
+        fields=own,
     )
     store = _CursorStore(params) if params["cursor"] else None
     try:

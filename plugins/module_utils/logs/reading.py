@@ -47,6 +47,8 @@ class Reading:
         self._complete = True
         self._left_out: list[str] = []
         self.places: list[Place] = []
+        self.has_older = False
+        """Whether there is a file of the log that was last written before the time that was asked for."""
 
     def run(self) -> None:
         """Read what is asked for into the scanner, with what comes below it."""
@@ -65,7 +67,9 @@ class Reading:
 
     def _is_wanted(self, changed_at: float) -> bool:
         # The file that the cursor stands in is needed to know what is new, however old it is.
-        return self._cursor is not None or self._oldest is None or changed_at >= self._oldest
+        is_wanted = self._cursor is not None or self._oldest is None or changed_at >= self._oldest
+        self.has_older = self.has_older or not is_wanted
+        return is_wanted
 
     def _plan(self, files: list[LogFile]) -> list[tuple[LogFile, int]]:
         if self._cursor is not None:

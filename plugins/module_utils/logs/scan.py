@@ -15,6 +15,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Callable, Protocol
 
 from .digest import parse
+from .fields import LogFields
 from .where import LEVEL, Pattern, Where
 from .writers import level_of
 
@@ -56,7 +57,12 @@ class Scanner:
     that were parsed. Of a block of which each line has one of them, those of the wanted levels are parsed.
     """
 
-    def __init__(self, taker: Taker, where: Where, *, max_line_bytes: int, parse_all: bool) -> None:
+    def __init__(
+        self, taker: Taker, where: Where, *, max_line_bytes: int, parse_all: bool, fields: LogFields | None = None
+    ) -> None:
+        # The conditions are in our words, which stand in no line of a log that has its own.
+        parse_all = parse_all or bool(fields)
+        self._entry_of = fields.read if fields else parse
         self.lines = 0
         self.bad_lines = 0
         self.too_long_lines = 0
@@ -127,7 +133,7 @@ class Scanner:
 
     def rest(self, line: bytes) -> bool:
         """Take the line at the end of a file, which has no line end, where it is a whole JSON object."""
-        entry = parse(line)
+        entry = self._entry_of(line)
         if entry is None or len(line) > self._max_line:
             return False
         self.lines += 1
@@ -229,9 +235,9 @@ class Scanner:
         self._patterns = [Pattern(re.compile(re.escape(text)), text) for text in keen]
 
     def _parse(self, lines: Iterable[bytes | bytearray], *, learns: bool = False) -> None:
-        matches, add = self._matches, self._taker.add
+        matches, add, entry_of = self._matches, self._taker.add, self._entry_of
         for line in lines:
-            entry = parse(line)
+            entry = entry_of(line)
             if entry is None:
                 self.bad_lines += 1
             elif self._by_level is None:

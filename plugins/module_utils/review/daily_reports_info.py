@@ -14,6 +14,8 @@ from typing import Any
 
 from ..deadline import deadline_of
 from ..errors import MediaOpsError, OptionError
+from ..logs.fields import OPTION as LOG_FIELDS
+from ..logs.fields import LogFields
 from ..options import check_range
 from ..shapes import RepeatedKeyError, json_object, one_line
 from ..state.directory import existing, read_file
@@ -77,7 +79,8 @@ def _logged(params: Mapping[str, Any], days: Sequence[Day], until: datetime) -> 
     if params["log"] is None:
         return Logged()
     since = datetime.fromtimestamp(min(day.begin for day in days), timezone.utc)
-    return read_log(params["log"], since, until, deadline_of("daily_reports_info", params))
+    deadline, fields = deadline_of("daily_reports_info", params), LogFields(params[LOG_FIELDS])
+    return read_log(params["log"], since, until, deadline, fields=fields, alone=params["log_alone"])
 
 
 def _until(given: str | None) -> datetime:

@@ -12,9 +12,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timezone
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..deadline import Deadline
+from ..logs.back import LINE_BYTES, read_back
+from ..logs.fields import LogFields
 from ..logs.reading import Reading
 from ..logs.scan import Scanner
 from ..logs.where import Where, getter
@@ -26,7 +28,6 @@ from .sums import Span, joined
 
 QUARTER_S = 900
 _STAGE, _DURATION = "extra.stage", "extra.duration_seconds"
-_LINE_BYTES = 1 << 20
 _STAGES_MAX = 50
 _CODES_MAX = 50
 # Of so many operations a line that comes twice, as in a copy of a rotated file, is told from two operations.
@@ -48,14 +49,74 @@ class Logged:
         self.reason = ""
 
 
-def read_log(path: str, since: datetime, until: datetime, deadline: Deadline | None = None) -> Logged:
-    """The operations that ended in that time by the log at a path and its rotated files."""
-    named = _Named(since, until)
+class Operation(NamedTuple):
+    """One that ended, by the line that says so; ``took`` is None where it does not say for how long it worked."""
+
+    at: float
+    stage: str
+    took: float | None
+    failed: bool
+    code: object
+    session: object
+    process: object
+
+
+class Operations:
+    """Finds the operations that lines tell of."""
+
+    def __init__(self, fields: LogFields) -> None:
+        self._by_outcome = fields.tells_outcome
+        self._time_of = time_reader("timestamp")
+        self._stage, self._duration = getter("where", _STAGE), getter("where", _DURATION)
+        self._code, self._session = getter("where", "extra.error_code"), getter("where", "extra.session_id")
+        self._success = getter("where", "extra.success")
+
+    def of(self, entry: Mapping[str, Any]) -> Operation | None:
+        """The operation that an entry is the end of, None where it is the end of none."""
+        moment, stage, took = self._time_of(entry), self._stage(entry), number(self._duration(entry))
+        is_end = isinstance(self._success(entry), bool) if self._by_outcome else took is not None
+        if moment is None or not isinstance(stage, str) or not is_end or (took or 0) < 0:
+            return None
+        at = moment.replace(tzinfo=timezone.utc).timestamp()
+        code, session = self._code(entry), self._session(entry)
+        return Operation(at, one_line(stage, 40), took, has_failed(entry), code, session, entry.get("process_id"))
+
+
+def read_log(
+    path: str,
+    since: datetime,
+    until: datetime,
+    deadline: Deadline | None = None,
+    *,
+    fields: LogFields | None = None,
+    alone: bool = False,
+) -> Logged:
+    """The operations that ended in that time by the log at a path and its rotated files.
+
+    Args:
+        path: of the log.
+        since: the begin of that time.
+        until: its end.
+        deadline: by which it is read.
+        fields: the service's own names of what it says.
+        alone: whether nothing else tells of operations: from the log's begin on, what it does not name was not.
+    """
+    fields, found = fields or LogFields({}), Logged()
+    named = _Named(fields, since, until)
+    if alone or fields:
+        back = read_back(path, named, since, fields, deadline=deadline)
+        found.quarters, found.state, found.reason = named.quarters, back.state, back.reason
+        if alone and back.state == "ok" and (back.reaches or back.begins is not None):
+            begin = since.timestamp() if back.reaches else max(back.begins or 0.0, since.timestamp())
+            found.spans = joined([(begin, until.timestamp())])
+        elif back.state == "ok":
+            found.spans = joined(named.lives())
+        return found
     where = Where([{"field": field, "op": "exists"} for field in (_DURATION, _STAGE)])
-    scanner = Scanner(named, where, max_line_bytes=_LINE_BYTES, parse_all=False)
+    scanner = Scanner(named, where, max_line_bytes=LINE_BYTES, parse_all=False)
     reading = Reading(path, scanner, rotated=True, since=since, deadline=deadline)
     reading.run()
-    how, found = reading.result(), Logged()
+    how = reading.result()
     found.quarters, found.state, found.reason = named.quarters, how["state"], how["reason"]
     if how["complete"]:
         found.spans = joined(named.lives())
@@ -64,50 +125,58 @@ def read_log(path: str, since: datetime, until: datetime, deadline: Deadline | N
     return found
 
 
-class _Named:
-    """Takes the lines that name an operation, each operation once."""
+class EachOnce:
+    """Takes the operations of a stretch of time that lines name, each once."""
 
-    def __init__(self, since: datetime, until: datetime) -> None:
-        self.quarters: Quarters = {}
+    def __init__(self, fields: LogFields, since: datetime, until: datetime) -> None:
+        self._operations = Operations(fields)
         self._since, self._until = since.timestamp(), until.timestamp()
         self._known: set[int] = set()
-        self._lives: dict[str, tuple[float, float]] = {}
-        self._time_of = time_reader("timestamp")
-        self._stage, self._duration = getter("where", _STAGE), getter("where", _DURATION)
-        self._code, self._session = getter("where", "extra.error_code"), getter("where", "extra.session_id")
 
     def add(self, entry: Mapping[str, Any], line: bytes | bytearray) -> None:
         """Take one line."""
         del line
-        moment, stage, took = self._time_of(entry), self._stage(entry), number(self._duration(entry))
-        if moment is None or not isinstance(stage, str) or took is None or took < 0:
-            return
-        at = moment.replace(tzinfo=timezone.utc).timestamp()
+        one = self._operations.of(entry)
         # What is dated ahead is of no day yet: it counts once its time has come.
-        if not self._since <= at < self._until:
+        if one is None or not self._since <= one.at < self._until:
             return
-        operation = hash((at, stage, str(self._session(entry))))
-        if operation in self._known:
+        known = hash((one.at, one.stage, str(one.session)))
+        if known in self._known:
             return
         if len(self._known) < _KNOWN_MAX:
-            self._known.add(operation)
-        self._sum_up(at, one_line(stage, 40), took, self._code(entry), failed=has_failed(entry))
-        self._lived(entry.get("process_id"), at)
+            self._known.add(known)
+        self.take(one)
 
-    def _sum_up(self, at: float, stage: str, took: float, code: object, *, failed: bool) -> None:
-        sums = self.quarters.setdefault(at // QUARTER_S * QUARTER_S, no_sums())
+    def take(self, one: Operation) -> None:
+        """Take an operation."""
+        raise NotImplementedError
+
+
+class _Named(EachOnce):
+    """Sums them up by the quarter of an hour."""
+
+    def __init__(self, fields: LogFields, since: datetime, until: datetime) -> None:
+        super().__init__(fields, since, until)
+        self.quarters: Quarters = {}
+        self._lives: dict[str, tuple[float, float]] = {}
+
+    def take(self, one: Operation) -> None:
+        """Take an operation."""
+        sums = self.quarters.setdefault(one.at // QUARTER_S * QUARTER_S, no_sums())
         codes: dict[str, float] = {}
-        if failed and code not in (None, ""):
-            codes = {one_line(code, 60): 1.0}
-        one = no_stage()
-        one["count"], one["failed"], one["duration_s"], one["max_s"], one["min_s"] = 1, int(failed), took, took, took
-        is_told = stage in sums["stages"] or len(sums["stages"]) < _STAGES_MAX
+        if one.failed and one.code not in (None, ""):
+            codes = {one_line(one.code, 60): 1.0}
+        row, took = no_stage(), one.took or 0.0
+        row["count"], row["failed"], row["duration_s"] = 1, int(one.failed), took
+        row["max_s"], row["min_s"] = one.took, one.took
+        is_told = one.stage in sums["stages"] or len(sums["stages"]) < _STAGES_MAX
         told = {code: n for code, n in codes.items() if code in sums["errors"] or len(sums["errors"]) < _CODES_MAX}
-        stages = {stage: one} if is_told else {}
+        stages = {one.stage: row} if is_told else {}
         add_sums(
             sums,
-            {"operations": 1, "failed": int(failed), "duration_s": took, "stages": stages, "errors": told},
+            {"operations": 1, "failed": int(one.failed), "duration_s": took, "stages": stages, "errors": told},
         )
+        self._lived(one.process, one.at)
 
     def _lived(self, process: object, at: float) -> None:
         name = str(process)

@@ -96,6 +96,8 @@ class Asked:
 
 def service_config(params: Mapping[str, Any], *, check_mode: bool = False) -> dict[str, Any]:
     """The result of module service_config."""
+    if not params["unit"]:
+        return _not_offered()
     asked = read_asked(params)
     with existing(asked.state_dir) as directory:
         # To look, nobody need be kept out: each file is replaced whole.
@@ -103,6 +105,20 @@ def service_config(params: Mapping[str, Any], *, check_mode: bool = False) -> di
         held = contextlib.nullcontext() if looks_only else alone(directory, _FLOCK, asked.state_dir)
         with held:
             return _configure(directory, asked, check_mode=check_mode)
+
+
+def _not_offered() -> dict[str, Any]:
+    """What stands for the answer where the service has no unit, which alone would read overrides."""
+    return {
+        "changed": False,
+        "plan": [],
+        "hash": plan_hash([]),
+        "overrides": [],
+        "restart_needed": False,
+        "in_force": False,
+        "foreign": 0,
+        "msg": "overrides are not offered here: the service has no unit of systemd that could read them",
+    }
 
 
 def _configure(directory: int, asked: Asked, *, check_mode: bool) -> dict[str, Any]:

@@ -5,7 +5,8 @@
 """The service: what state it is really in, and its restart, planned, carried out and verified.
 
 That systemd says "active" right after a start proves nothing. A service runs when over several samples one and the same
-main process is there, and systemd has not had to restart it in between.
+main process is there, and systemd has not had to restart it in between. Of a service without a unit the main process
+tells all of that (by_process.py).
 
 That an address of the API does not answer is no reason to restart it: it is asked for its health where its own
 processes listen, and what works on a merge is seen to work. What a restart would lose is counted, and told with the
@@ -27,13 +28,15 @@ from ..options import check_range
 from ..plan import Action, plan_hash, planned, require_hash
 from ..shapes import one_line
 from ..system.journal import why_it_ended
+from ..system.operated import Operated, require_operated
 from ..system.privilege import Ran, root_refusal, run_as_root
 from ..system.proc import boot_id
 from ..system.processes import Process, descendants, read_process
-from ..system.systemd import PROPERTIES, main_pid, unit_name, unit_pids, unit_properties
+from ..system.systemd import PROPERTIES, main_pid, unit_pids, unit_properties
 from ..system.usage import Uses, share_of, uses_of, working
 from ..times import to_text, utc_now
 from .answering import Answering, answering, not_asked, not_known
+from .by_process import Command, command_of, look_at, refusals, restart, start_us
 from .work import Lists, Work, Workers, work_of
 
 SYSTEMCTL = "/usr/bin/systemctl"
@@ -45,7 +48,6 @@ _KILLED_WAIT_S = 15.0
 _QUICK_S = 30.0
 _DRAIN_LOOK_S = 5.0
 _STARTS_S = 60.0  # a service loads for a while before it listens
-_HEALTH = "/health"
 _NO_WORK = Work({})
 _NOT_ASKED = not_asked("that is not wanted")
 _SILENT = ("silent", "listens_nowhere")
@@ -75,14 +77,15 @@ Properties = Mapping[str, str]
 
 @dataclass(frozen=True)
 class Service:
-    """The unit as it was seen over some samples.
+    """The service as it was seen over some samples.
 
     Attributes:
         state: its class (module service_control, return value ``service``).
         reason: why, one line.
-        properties: the last sample; empty where systemd did not answer.
-        left_behind: processes in its control group that do not descend from its main process.
-        processes: all processes in its control group.
+        properties: the last sample of its unit; empty where systemd did not answer, or it has no unit.
+        left_behind: processes in its control group that do not descend from its main process; without a unit those of
+            the former main process that live.
+        processes: all processes in its control group; without a unit what by_process.py knows.
         uses: what these used at the first look and at the last, None where there was one look only.
         answering: whether it answers on its own ports.
     """
@@ -94,11 +97,28 @@ class Service:
     processes: tuple[Process, ...] = ()
     uses: tuple[Uses, Uses] | None = None
     answering: Answering = _NOT_ASKED
+    without_unit: bool = False
+    process: Process | None = None
 
     @property
     def main(self) -> tuple[int, int]:
-        """Main process and its start on the monotonic clock; (0, 0) where there is none."""
+        """Main process and its start since boot, in microseconds; (0, 0) where there is none."""
+        if self.without_unit:
+            return (self.process.pid, start_us(self.process)) if self.process else (0, 0)
         return _main(self.properties)
+
+    @property
+    def up_s(self) -> float:
+        """How long its main process has been there."""
+        return self.process.age_s if self.process else time.monotonic() - self.main[1] / 1e6
+
+    @property
+    def since(self) -> str | None:
+        """Since when its main process runs, else since when its state is this; None where that is not known."""
+        if self.without_unit:
+            return to_text(self.process.started_at) if self.process else None
+        since_us = self.main[1] or _int(self.properties, "StateChangeTimestampMonotonic")
+        return _moment(since_us) if since_us else None
 
     def workers(self, named_by: Workers) -> list[Process]:
         """Those of its processes that work on merges; its main process is none."""
@@ -131,15 +151,15 @@ class Service:
     def as_result(self, named_by: Workers, percent: float) -> dict[str, Any]:
         """What the module returns."""
         pid, started_us = self.main
-        since_us = started_us or _int(self.properties, "StateChangeTimestampMonotonic")
         return {
             "class": self.state,
             "reason": self.reason,
             "main_pid": pid,
             "main_start": started_us,
             "boot_id": boot_id(),
-            "since": _moment(since_us) if since_us else None,
-            "n_restarts": _int(self.properties, "NRestarts"),
+            "since": self.since,
+            # Nobody counts those of a service without a unit.
+            "n_restarts": None if self.without_unit else _int(self.properties, "NRestarts"),
             "load_state": self.properties.get("LoadState", ""),
             "active_state": self.properties.get("ActiveState", ""),
             "sub_state": self.properties.get("SubState", ""),
@@ -163,34 +183,37 @@ def service_control(
     """The result of module service_control.
 
     Args:
-        params: its options.
+        params: its options, and ``health_path``, where it is asked for its health, "" where it has nothing of the kind.
         check_mode: whether it only plans.
         lists: asks the API which sessions there are.
     """
     _check(params)
     began = time.monotonic()
-    unit, wanted, percent = params["unit"], params["state"], params["busy_percent"]
+    named, wanted, percent = require_operated(params), params["state"], params["busy_percent"]
+    command = command_of(params) if named.process else None
     named_by = Workers(params["programs"], params["work_dir"] or "")
-    before = _asked(observe(unit, params["samples"], params["interval"]), named_by, params)
+    before = _asked(_observed(named, params), named_by, params)
     left_alone = _left_alone(before, named_by, params)
     needed = [] if left_alone else params["steps"] or _STEPS.get(wanted, [])
     work = _NO_WORK if left_alone or wanted in ("observed", "started") else _work(before, named_by, params, lists)
     plan = (
         []
         if left_alone
-        else restart_plan(before, unit, wanted, needed, params["reason"], work=work, merges_max=params["merges_max"])
+        else restart_plan(
+            before, named, wanted, needed, params["reason"], work=work, merges_max=params["merges_max"], command=command
+        )
     )
     if params["plan_hash"] != plan_hash(_dearer(plan)):
         require_hash(plan, params["plan_hash"])
-    refusals = sorted({why for argv in _commands(unit, wanted) if plan and (why := root_refusal(argv))})
+    refused = _refused(named, wanted, command) if plan else []
     after, verified = before, before.state == "running"
     said = left_alone or (_nothing_said(before, wanted) if not plan else "")
     if not plan and wanted != "observed" and before.state in _UNTOUCHABLE:
-        refusals = [said]
+        refused = [said]
     if plan and not check_mode:
         told = {"plan": plan, "hash": plan_hash(plan), "service": before.as_result(named_by, percent)}
-        if refusals:
-            raise MediaOpsError("; ".join(refusals), **told)
+        if refused:
+            raise MediaOpsError("; ".join(refused), **told)
         work, waited = _drained(work, before, named_by, params, lists)
         _told(plan[0], work)
         if why := _wants_a_person(work, plan[0], params):
@@ -198,19 +221,20 @@ def service_control(
             raise MediaOpsError(why, **told)
         if waited and params["only_needed"]:
             # It may have come to itself meanwhile.
-            after = _asked(observe(unit, params["samples"], params["interval"]), named_by, params)
+            after = _asked(_observed(named, params), named_by, params)
             said = _left_alone(after, named_by, params)
         if said:
             verified = after.state == "running"
             plan[0]["result"], plan[0]["msg"] = "skipped", said
         else:
-            after, verified, said = _carry_out(plan[0], before, params, work)
+            act = _carry_out if command is None else _carry_out_command
+            after, verified, said = act(plan[0], before, params, work)
             after = _asked(after, named_by, params)
     return {
         "changed": any(action["result"] != "skipped" for action in plan),
         "plan": plan,
         "hash": plan_hash(plan),
-        "refusals": refusals,
+        "refusals": refused,
         "before": before.as_result(named_by, percent),
         "service": after.as_result(named_by, percent),
         "work": work.as_result(),
@@ -222,7 +246,8 @@ def service_control(
 
 
 def _check(params: Mapping[str, Any]) -> None:
-    unit_name(params["unit"])
+    if params["restart_command"] and not params["process"]:
+        raise OptionError("restart_command", params["restart_command"], "is for a service without a unit (process)")
     for option, low, high in (
         ("samples", 1, 60),
         ("interval", 0.1, 60),
@@ -244,7 +269,31 @@ def _check(params: Mapping[str, Any]) -> None:
 # What state is it in?
 
 
-def observe(unit: str, samples: int, interval_s: float, *, restarts_before: int | None = None) -> Service:
+def _observed(named: Operated, params: Mapping[str, Any], *, restarts_before: int | None = None) -> Service:
+    """Look at the service as often as the options say."""
+    return observe(named, params["samples"], params["interval"], params["api_url"], restarts_before=restarts_before)
+
+
+def observe(
+    named: Operated, samples: int, interval_s: float, api_url: str = "", *, restarts_before: int | None = None
+) -> Service:
+    """Look at the service several times."""
+    if named.process:
+        stands = look_at(named.process, samples, interval_s, api_url)
+        return Service(
+            stands.state,
+            stands.reason,
+            {},
+            (),
+            stands.processes,
+            stands.uses,
+            without_unit=True,
+            process=stands.main,
+        )
+    return _observe_unit(named.unit, samples, interval_s, restarts_before=restarts_before)
+
+
+def _observe_unit(unit: str, samples: int, interval_s: float, *, restarts_before: int | None = None) -> Service:
     """Look at the unit several times; systemd that does not answer makes it ``unknown``.
 
     Args:
@@ -270,24 +319,28 @@ def observe(unit: str, samples: int, interval_s: float, *, restarts_before: int 
     return Service(state, reason, last, left_behind, processes, (first, uses_of(found)) if first else None)
 
 
-def unit_seen(unit: str) -> dict[str, str]:
-    """What systemd makes of the service at one look: its class and the reason.
-
-    Raises:
-        OptionError: it is no name of a service.
-    """
-    unit_name(unit)
+def service_seen(named: Operated, api_url: str) -> dict[str, Any]:
+    """How the service stands at one look: its class and the reason, its main process and by what that is known."""
+    if named.process:
+        stands = observe(named, 1, 0, api_url)
+        seen = {"class": stands.state, "reason": stands.reason, "main_pid": stands.main[0], "since": stands.since}
+        return {**seen, "told_by": named.process.told_by}
     try:
-        state, reason = classify([unit_properties(unit, _PROPERTIES)])
+        properties = unit_properties(named.unit, _PROPERTIES)
+        state, reason = classify([properties])
     except MediaOpsError as error:
         state, reason = "unknown", one_line(error)
-    return {"class": state, "reason": reason}
+        properties = {}
+    stands = Service(state, reason, properties)
+    return {"class": state, "reason": reason, "main_pid": stands.main[0], "since": stands.since, "told_by": "systemd"}
 
 
 def _asked(service: Service, named_by: Workers, params: Mapping[str, Any]) -> Service:
     """The service, with whether it answers on its own ports, where it runs and that is wanted."""
     if not params["health"] or service.state != "running":
         return replace(service, answering=not_asked(f"it is {service.state}") if params["health"] else _NOT_ASKED)
+    if not params["health_path"]:
+        return replace(service, answering=not_asked("the service does not offer this"))
     main = service.main[0]
     uid = next((one.uid for one in service.processes if one.pid == main), -1)
     found = answering(
@@ -295,13 +348,12 @@ def _asked(service: Service, named_by: Workers, params: Mapping[str, Any]) -> Se
         main,
         uid,
         api_url=params["api_url"],
-        path=_HEALTH,
+        path=params["health_path"],
         timeout_s=params["health_timeout"],
         tries=params["health_tries"],
     )
-    up_s = time.monotonic() - service.main[1] / 1e6
-    if found.state == "listens_nowhere" and up_s < _STARTS_S:
-        found = not_known(f"{found.reason}, and began {up_s:.0f} s ago: it may not be up yet")
+    if found.state == "listens_nowhere" and service.up_s < _STARTS_S:
+        found = not_known(f"{found.reason}, and began {service.up_s:.0f} s ago: it may not be up yet")
     return replace(service, answering=found)
 
 
@@ -320,11 +372,15 @@ def _left_alone(service: Service, named_by: Workers, params: Mapping[str, Any]) 
 
 
 def _work(service: Service, named_by: Workers, params: Mapping[str, Any], lists: Lists | None) -> Work:
-    """What a restart would lose: nothing where there is no main process, with which it is lost already."""
-    if not service.main[0]:
+    """What a restart would lose: nothing where there is no main process, with which it is lost already.
+
+    That the main process of a service without a unit is gone is less sure: what works for its user counts.
+    """
+    workers = [one for one in service.workers(named_by) if (now := _living(one.pid)) and now.key == one.key]
+    if not service.main[0] and not (service.without_unit and workers):
         return _NO_WORK
     return work_of(
-        [one for one in service.workers(named_by) if (now := _living(one.pid)) and now.key == one.key],
+        workers,
         named_by,
         lists,
         work_dir=params["work_dir"] or "",
@@ -349,7 +405,7 @@ def _drained(
     ends = time.monotonic() + params["drain"]
     while work.merges and time.monotonic() < ends:
         time.sleep(min(_DRAIN_LOOK_S, max(0.1, ends - time.monotonic())))
-        work = _work(observe(params["unit"], 1, 0), named_by, params, lists)
+        work = _work(observe(require_operated(params), 1, 0), named_by, params, lists)
     return work, waits
 
 
@@ -532,24 +588,26 @@ _UNTOUCHABLE = ("masked", "not_found", "unknown")
 
 def restart_plan(
     service: Service,
-    unit: str,
+    named: Operated,
     wanted: str,
     steps: Sequence[str],
     reason: str | None,
     *,
     work: Work = _NO_WORK,
     merges_max: int | None = None,
+    command: Command | None = None,
 ) -> list[Action]:
     """The one action that brings the service to ``wanted``, or none. Pure.
 
     Args:
         service: as it was seen.
-        unit: its name.
+        named: what names it.
         wanted: option ``state``.
         steps: of the runbook.
         reason: for people, None for what is wrong with it.
         work: what is lost with it.
         merges_max: above how many merges a person must approve it, None for any number.
+        command: of the site, for a service without a unit.
     """
     if wanted == "observed" or service.state in _UNTOUCHABLE:
         return []
@@ -557,15 +615,15 @@ def restart_plan(
         return []
     method = {"started": "start", "restarted": "restart", "force_restarted": "kill, then start"}[wanted]
     pid, started = service.main
-    properties = service.properties
+    target, identity, shown = _by_unit(service, named.unit) if command is None else _by_command(named, command, method)
     asks = merges_max is not None and len(work.merges) > merges_max
     made = planned(
         "restart",
-        f"{unit} ({method}; now {service.state}{f', pid {pid}' if pid else ''})",
+        f"{target} ({method}; now {service.state}{f', pid {pid}' if pid else ''})",
         one_line(reason) if reason else f"it is {service.state}: {service.reason}",
         steps,
         stable={
-            "unit": unit,
+            **identity,
             "main_pid": pid,
             "started_us": started,
             "class": service.state,
@@ -577,20 +635,40 @@ def restart_plan(
             # First, since it is what a person has to know.
             "merges in work": "",
             **({"needs a yes": _asks(work, merges_max)} if asks and merges_max is not None else {}),
-            **{
-                name: properties.get(name, "")
-                for name in ("LoadState", "ActiveState", "SubState", "Result", "NRestarts", "KillMode")
-            },
+            **shown,
         },
     )
     _told(made, work)
     return [made]
 
 
+def _by_unit(service: Service, unit: str) -> tuple[str, dict[str, Any], dict[str, Any]]:
+    """What a restart of a unit is of: for people, for the hash, and as its proof."""
+    names = ("LoadState", "ActiveState", "SubState", "Result", "NRestarts", "KillMode")
+    return unit, {"unit": unit}, {name: service.properties.get(name, "") for name in names}
+
+
+def _by_command(named: Operated, command: Command, method: str) -> tuple[str, dict[str, Any], dict[str, Any]]:
+    """Likewise of a restart by a command of the site."""
+    process = named.process
+    told_by = process.told_by if process else ""
+    who = "root" if command.as_root else "the user that connects"
+    identity = {"process": told_by, "command": list(command.argv), "as_root": command.as_root}
+    shown = {"main process": f"of {process.user if process else ''}, by its {told_by}"}
+    return "the service", identity, {**shown, f"command to {method}": command.shown, "run by": who}
+
+
 def _nothing_said(service: Service, wanted: str) -> str:
     if wanted == "observed" or service.state in ("running", "activating"):
         return f"{service.state}: {service.reason}"
     return f"nothing is planned, it is {service.state}: {service.reason}"
+
+
+def _refused(named: Operated, wanted: str, command: Command | None) -> list[str]:
+    """Why what ``wanted`` needs would not be allowed, in lines."""
+    if command is not None:
+        return refusals(command, wanted)
+    return sorted({why for argv in _commands(named.unit, wanted) if (why := root_refusal(argv))})
 
 
 def _commands(unit: str, wanted: str) -> list[list[str]]:
@@ -618,13 +696,35 @@ def _carry_out(action: Action, before: Service, params: Mapping[str, Any], work:
     verb = "restart" if wanted == "restarted" else "start"
     ran = run_as_root([SYSTEMCTL, verb, unit], timeout_s=params["timeout"])
     said += _command_said(ran, verb, before, params["timeout"])
-    after = observe(unit, params["samples"], params["interval"], restarts_before=0)
+    after = _observed(Operated(unit), params, restarts_before=0)
     verified = ran.rc == 0 and after.state == "running" and (after.main != before.main or wanted == "started")
     if after.state == "running" and after.main == before.main and wanted != "started":
         said.append(f"the old main process {after.main[0]} still runs")
     said.append(f"{after.state}: {after.reason}")
     if after.left_behind:
         said.append(f"{len(after.left_behind)} processes of its control group are not of its main process")
+    action["result"] = "done" if verified else "failed"
+    action["msg"] = one_line("; ".join(said), 400)
+    return after, verified, action["msg"]
+
+
+def _carry_out_command(
+    action: Action, before: Service, params: Mapping[str, Any], work: Work
+) -> tuple[Service, bool, str]:
+    """Carry the action out by the command of the site and verify it; what came of it is written into the action."""
+    named, command = require_operated(params), command_of(params)
+    said = [f"lost with it, merges: {work.said}"] if work.merges else []
+    if named.process is None:
+        raise OptionError("process", None, "is needed for a restart by a command")
+    renewed, told = restart(command, named.process, before.process, params["timeout"])
+    after = _observed(named, params)
+    verified = renewed and after.state == "running" and after.main != before.main
+    said += [*told, f"{after.state}: {after.reason}"]
+    left = tuple(one for one in before.processes if (now := _living(one.pid)) and now.key == one.key)
+    ours = {one.pid for one in after.processes}
+    if before.process and (left := tuple(one for one in left if one.pid not in ours)):
+        after = replace(after, left_behind=left)
+        said.append(f"{len(left)} processes of the former main process are left")
     action["result"] = "done" if verified else "failed"
     action["msg"] = one_line("; ".join(said), 400)
     return after, verified, action["msg"]

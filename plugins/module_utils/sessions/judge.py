@@ -219,6 +219,10 @@ class Judge:
         entry = self._entries.get(session.session_id)
         return entry.contradiction if entry and entry.contradiction else "its age is not known"
 
+    def _needs_list(self) -> bool:
+        """Whether nothing is ended without a list: a service that has one, and does not give it, may be busy."""
+        return self._settings.api_required and self._api_state != "not_offered"
+
     def _against(self, session: Session) -> str:
         """What speaks against ending a session; "" where nothing does."""
         settings, state = self._settings, session.state
@@ -226,7 +230,7 @@ class Judge:
         checks = (
             (not ID.fullmatch(session.session_id) or len(session.session_id) < length, "its id cannot be trusted"),
             (self._service.state == "unknown", "whose its processes are is not known"),
-            (session.listed is None and settings.api_required, f"the API does not answer ({self._api_state})"),
+            (session.listed is None and self._needs_list(), f"the API does not answer ({self._api_state})"),
             (bool(_worked_on(session)), _worked_on(session)),
             (any(process.tracer for process in session.processes), "a debugger is attached"),
             (session.orphan and state == "progressing", None),

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from ..api.client import PATHS, Client
+from ..api.client import Client
 from ..api.settings import ApiSettings
 from ..shapes import number, one_line
 from ..times import from_text, utc_now
@@ -57,7 +57,7 @@ class Answer:
 
 def ask_sessions(settings: ApiSettings) -> Answer:
     """Ask the API which sessions are active. An answer of which a part cannot be read is no answer."""
-    reply = Client(settings).request(PATHS["sessions"])
+    reply = Client(settings).ask("sessions")
     if reply.data is None:
         return Answer(reply.state, reply.reason)
     listed = active_sessions(reply.data)

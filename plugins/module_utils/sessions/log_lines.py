@@ -17,7 +17,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Dict
 
-from ..logs.digest import Digest, parse
+from ..logs.digest import Digest
+from ..logs.fields import LogFields
 from ..logs.scan import Scanner
 from ..logs.where import Where, getter
 from ..logs.writers import time_reader
@@ -30,7 +31,7 @@ _NEW_BYTES = 32 << 20
 _ENDS = 100  # the last lines may be no entries
 _TIME = time_reader("timestamp")
 _VALUES = re.compile(rb'"([A-Za-z0-9][A-Za-z0-9._-]{0,127})"')
-_OF_SESSION = re.compile(rb'"session_id" ?: ?"([A-Za-z0-9][A-Za-z0-9._-]{0,127})"')
+_NUMBERS = re.compile(rb"[:\[,] ?([0-9]{4,128})(?=[,}\]\s])")  # an id may be one
 _TAIL_FIELDS = ["timestamp", "level", "message", "extra.stage", "extra.error_code", "extra.error_message"]
 
 Entry = Dict[str, Any]
@@ -87,30 +88,38 @@ def lines_by_session(lines: Iterable[bytes]) -> Counter[str]:
     """How many lines of a log have an id as a whole value, by id."""
     found: Counter[str] = Counter()
     for line in lines:
-        found.update({value.decode("ascii") for value in _VALUES.findall(line)})
+        found.update({value.decode("ascii") for value in (*_VALUES.findall(line), *_NUMBERS.findall(line))})
     return found
 
 
-def log_tails(path: str, session_ids: Collection[str], lines: int) -> dict[str, list[Entry]]:
+def _of_session(fields: LogFields) -> re.Pattern[bytes]:
+    """What finds the session of a line, by the field that tells it; an id may be a number."""
+    key = re.escape(fields.session.rpartition(".")[2].encode("utf-8"))
+    return re.compile(rb'"' + key + rb'" ?: ?"?([A-Za-z0-9][A-Za-z0-9._-]{0,127})(?<![.])["\s,}]')
+
+
+def log_tails(path: str, session_ids: Collection[str], lines: int, fields: LogFields) -> dict[str, list[Entry]]:
     """The last entries of the log that are of these sessions, by session.
 
     Args:
         path: of the log; empty for none.
         session_ids: of the sessions.
         lines: how many of each at most.
+        fields: the service's own names of what the log says.
     """
     if not path or not lines or not session_ids:
         return {}
     raw: dict[str, deque[bytes]] = {session_id: deque(maxlen=2 * lines) for session_id in session_ids}
+    of_session = _of_session(fields)
     for line in _last_lines(path):
-        for value in set(_OF_SESSION.findall(line)):
+        for value in set(of_session.findall(line)):
             kept = raw.get(value.decode("ascii"))
             if kept is not None:
                 kept.append(line)
-    return {session_id: _entries(session_id, kept, lines) for session_id, kept in raw.items() if kept}
+    return {session_id: _entries(session_id, kept, lines, fields) for session_id, kept in raw.items() if kept}
 
 
-def quiet_in_log(path: str, session_ids: Collection[str]) -> dict[str, float]:
+def quiet_in_log(path: str, session_ids: Collection[str], fields: LogFields) -> dict[str, float]:
     """Seconds since the last line of each of these sessions that has one; 0 where that cannot be told.
 
     Counted from the log's own last line, which is as old as the file's last change: so it holds whatever zone the
@@ -120,24 +129,24 @@ def quiet_in_log(path: str, session_ids: Collection[str]) -> dict[str, float]:
         return {}
     lines: dict[str, bytes] = {}
     ends: deque[bytes] = deque(maxlen=_ENDS)
-    changed = 0.0
+    changed, of_session = 0.0, _of_session(fields)
     for name in (f"{path}.1", path):
         for line in _last_lines(name):
             ends.append(line)
-            lines.update((value.decode("ascii"), line) for value in _OF_SESSION.findall(line))
+            lines.update((value.decode("ascii"), line) for value in of_session.findall(line))
         with contextlib.suppress(OSError):
             changed = max(changed, os.stat(name).st_mtime)
-    end = next((at for at in map(_time_of, reversed(ends)) if at), None)
+    end = next((at for line in reversed(ends) if (at := _time_of(line, fields))), None)
     since_end = max(time.time() - changed, 0.0)
     quiet = {}
     for session_id in lines.keys() & set(session_ids):
-        at = _time_of(lines[session_id])
+        at = _time_of(lines[session_id], fields)
         quiet[session_id] = since_end + max((end - at).total_seconds(), 0.0) if end and at else 0.0
     return quiet
 
 
-def _time_of(line: bytes) -> datetime | None:
-    entry = parse(line)
+def _time_of(line: bytes, fields: LogFields) -> datetime | None:
+    entry = fields.read(line)
     return None if entry is None else _TIME(entry)
 
 
@@ -156,7 +165,7 @@ def _last_lines(path: str) -> Iterator[bytes]:
             yield line
 
 
-def _entries(session_id: str, lines: Iterable[bytes], most: int) -> list[Entry]:
+def _entries(session_id: str, lines: Iterable[bytes], most: int, fields: LogFields) -> list[Entry]:
     digest = Digest(
         count_by={},
         numeric={},
@@ -167,9 +176,11 @@ def _entries(session_id: str, lines: Iterable[bytes], most: int) -> list[Entry]:
         max_values=1,
         max_text=300,
         since=None,
+        entry_of=fields.read,
     )
     where = Where([{"field": "extra.session_id", "op": "eq", "value": session_id}])
     whole = b"".join(line if line.endswith(b"\n") else line + b"\n" for line in lines)
-    Scanner(digest, where, max_line_bytes=_LINE_BYTES, parse_all=False).read(io.BytesIO(whole).readinto)
+    scanner = Scanner(digest, where, max_line_bytes=_LINE_BYTES, parse_all=False, fields=fields)
+    scanner.read(io.BytesIO(whole).readinto)
     found: list[Entry] = digest.result()["last"]
     return found

@@ -12,14 +12,15 @@ from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from stat import S_ISSOCK
 
+from ..errors import OptionError
 from ..system.processes import Process, snapshot
 from ..system.sockets import Sockets, look_at_sockets
 from .files import Listing, list_session_files
 from .joined import ID, Joined, look_at_joined
 from .log_lines import LogMark
 from .places import Places, WorkDir
-from .proof import Service, service_of_pid, service_of_unit
-from .settings import SessionSettings
+from .proof import Service, service_of_pid, service_of_process, service_of_unit
+from .settings import NAMELESS, SessionSettings
 
 
 @dataclass(frozen=True)
@@ -56,8 +57,11 @@ def take_look(
     """
     if service is None and settings.service_pid:
         service = service_of_pid(settings.service_pid)
+    if service is None and settings.operated:
+        named = settings.operated
+        service = service_of_process(named.process) if named.process else service_of_unit(named.unit)
     if service is None:
-        service = service_of_unit(settings.unit or "")
+        raise OptionError("unit", None, NAMELESS)
     processes = snapshot(deep_uid=service.uid)
     wanted = {*session_ids, *settings.session_ids}
     wanted |= {hinted for process in processes.values() for hinted in work_dir.hints(process)}

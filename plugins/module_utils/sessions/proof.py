@@ -24,7 +24,8 @@ from datetime import datetime
 
 from ..errors import MediaOpsError
 from ..shapes import one_line
-from ..system.processes import Process, descendants, own_line, read_process
+from ..system.main_process import MainProcess, find_main
+from ..system.processes import Process, descendants, own_line, read_process, user_name
 from ..system.systemd import main_pid, unit_name, unit_properties
 from ..times import to_text
 from .places import Claims, Places, talk, working_files
@@ -88,12 +89,12 @@ def service_of_pid(pid: int) -> Service:
     return Service("running", "", pid, "", main.uid)
 
 
-def user_name(uid: int) -> str:
-    """A user's name, or the number where there is none."""
-    try:
-        return pwd.getpwuid(uid).pw_name
-    except KeyError:
-        return "several users" if uid == -1 else f"uid {uid}"
+def service_of_process(named: MainProcess) -> Service:
+    """A service that no unit knows, by what tells its main process."""
+    found = find_main(named)
+    states = {"running": "running", "dead": "down"}
+    pid = found.main.pid if found.main else 0
+    return Service(states.get(found.state, "unknown"), "" if pid else found.reason, pid, "", found.uid)
 
 
 def _own_groups(processes: Mapping[int, Process]) -> set[str]:

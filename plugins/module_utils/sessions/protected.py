@@ -12,12 +12,15 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Callable
 
+from ..api.endpoints import NOT_OFFERED
 from ..api.settings import api_settings
 from ..errors import MediaOpsError, OptionError
 from ..shapes import Json, number, one_line
-from ..system.systemd import main_pid, unit_pids, unit_properties
+from ..system.operated import Operated, operated, service_pids, service_properties
+from ..system.systemd import main_pid
 from .active import active_sessions
 from .joined import ENDS, id_maps, read_tables
+from .unlisted import Stays, Unlisted
 
 _NAME_MAX = 255
 
@@ -34,6 +37,7 @@ class Sessions:
         all_of: whether everything below ``directory`` stays, as nobody can say which sessions there are.
         joined: other ids of these sessions, as the service's maps have them.
         also: further directories below which everything stays then, as nobody can say whose the ids there are.
+        unlisted: what of the files stays where the service lists no sessions.
     """
 
     directory: str = ""
@@ -43,6 +47,7 @@ class Sessions:
     all_of: bool = False
     joined: frozenset[str] = frozenset()
     also: tuple[str, ...] = ()
+    unlisted: Unlisted | None = None
     _by_name: dict[str, str] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -51,6 +56,16 @@ class Sessions:
         self._by_name = {_composed(session).split(".", 1)[0]: session for session in names}
         self._by_name.update((_composed(session), session) for session in names)
         self._by_name.pop("", None)
+
+    def keeps_unlisted(self, directory: str, name: str, age_s: float) -> Stays:
+        """Why a file stays of a service that lists no sessions; empty where it lists them.
+
+        Args:
+            directory: that it lies in, absolute and resolved.
+            name: its own.
+            age_s: that its rule asks for.
+        """
+        return self.unlisted.stays(directory, name, age_s) if self.unlisted else ("", "")
 
     def keeps_directory(self, path: str) -> str:
         """Why a directory stays with all that is in it, for people: a session's that is listed, or may be; else empty.
@@ -99,9 +114,16 @@ def unusable(session_id: str) -> str:
 
 
 def protected_sessions(
-    params: Mapping[str, Any], *, warn: Callable[[str], None], hide: Callable[[str], None]
+    params: Mapping[str, Any],
+    unlisted: Unlisted | None = None,
+    *,
+    warn: Callable[[str], None],
+    hide: Callable[[str], None],
 ) -> Sessions:
-    """Ask the API which sessions there are. No answer protects all of them, unless the service is known not to run."""
+    """Ask the API which sessions there are. No answer protects all of them, unless the service is known not to run.
+
+    Where there is no list to be had, `unlisted` says what stays, whether the service runs or not.
+    """
     if not params["sessions_dir"]:
         return Sessions()
     if not params["sessions_dir"].startswith("/"):
@@ -109,9 +131,9 @@ def protected_sessions(
     directory = os.path.realpath(params["sessions_dir"])
     maps = id_maps(params["id_maps"])
     tables = read_tables(maps)
-    from ..api.client import PATHS, Client  # late: cleaning logs needs no API
+    from ..api.client import Client  # late: cleaning logs needs no API
 
-    reply = Client(api_settings(params, warn=warn, hide=hide)).request(PATHS["sessions"])
+    reply = Client(api_settings(params, warn=warn, hide=hide)).ask("sessions")
     known: frozenset[str] = frozenset()
     if reply.state == "ok" and reply.data is not None:
         listed = active_sessions(reply.data)
@@ -123,9 +145,13 @@ def protected_sessions(
         state, running = "invalid", "the list cannot be relied on"
         reason = reason or f"which ids are of one session is not known: {tables.fault}"
     else:
-        state, reason, running = reply.state, reply.reason, why_running(params["unit"])
-        if not running:
-            said = f"{params['unit']} does not run, so no session does ({reason})"
+        if reply.state == NOT_OFFERED and unlisted is not None and not tables.fault:
+            unlisted.look_again()
+            return Sessions(directory, reply.state, reply.reason, unlisted=unlisted)
+        service = operated(params)
+        state, reason, running = reply.state, reply.reason, why_running(service)
+        if not running and reply.state != NOT_OFFERED:
+            said = f"{service} does not run, so no session does ({reason})"
             return Sessions(directory, "service_down", said)
     also = tuple(path for one in maps for path in one.directories) if tables.fault else ()
     everywhere = ", ".join(dict.fromkeys((directory, *also)))
@@ -151,18 +177,18 @@ def _unusable_ids(ids: Iterable[str]) -> str:
     return ""
 
 
-def why_running(unit: str | None) -> str:
+def why_running(service: Operated | None) -> str:
     """Empty where it is certain that a service does not run; else why it is not."""
-    if not unit:
-        return "no unit was given to see whether the service runs"
+    if service is None:
+        return "no unit or process was given to see whether the service runs"
     try:
-        properties = unit_properties(unit)
+        properties = service_properties(service)
     except MediaOpsError as error:
         return str(error)
     if properties.get("LoadState") not in ("loaded", "masked"):
-        return f"systemd knows no unit {unit}"
+        return f"systemd knows no unit {service}"
     if properties.get("ActiveState") not in ("inactive", "failed"):
-        return f"{unit} is {one_line(properties.get('ActiveState'), 40)}"
-    if main_pid(properties) or unit_pids(properties):
-        return f"{unit} has processes left"
+        return f"{service} is {one_line(properties.get('ActiveState'), 40)}"
+    if main_pid(properties) or service_pids(service, properties):
+        return f"{service} has processes left"
     return ""

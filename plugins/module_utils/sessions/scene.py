@@ -13,7 +13,7 @@ from typing import Any
 from ..api.settings import ApiSettings
 from ..shapes import one_line
 from ..system.open_files import OpenFiles
-from ..system.processes import TICKS, Process, shown_argv
+from ..system.processes import TICKS, Process, shown_argv, user_name
 from ..times import text_of, to_text
 from .files import Listing, held_by_others, without
 from .judge import STATES, Judge, Session
@@ -22,7 +22,7 @@ from .log_lines import Entry, lines_by_session, log_tails, quiet_in_log
 from .look import Look, quiet_seconds, same_process, session_directories, take_look
 from .places import WorkDir, talk
 from .progress import Counting, Progress, longer_look_s, positions
-from .proof import Proofs, Proved, Service, user_name
+from .proof import Proofs, Proved, Service
 from .settings import SessionSettings
 
 _RANK = {"end": 0, "investigate": 1, "look": 2, "none": 3}
@@ -97,7 +97,7 @@ class Scene:
     def _ask_for_signs(self, found: Sequence[Session]) -> None:
         """See of those that a restart would end when they last showed life; a worker may sleep between two tries."""
         asked = [one for one in found if self.settings.idle_seconds and _needs_restart(one)]
-        in_log = quiet_in_log(self.settings.log_path, {one.session_id for one in asked})
+        in_log = quiet_in_log(self.settings.log_path, {one.session_id for one in asked}, self.settings.log_fields)
         for session in asked:
             signs = [one for one in (self._files_quiet_s(session), in_log.get(session.session_id)) if one is not None]
             session.sign_s = min(signs, default=None)
@@ -278,7 +278,7 @@ class Scene:
         """The rows of some sessions: those first about which there is something to be done."""
         shown = sorted(sessions, key=lambda one: (not one.may_end, not _needs_restart(one)))[:_SESSIONS_MAX]
         with_log = {one.session_id for one in shown if one.attention != "none"} | set(self.settings.session_ids)
-        tails = log_tails(self.settings.log_path, with_log, self.settings.log_lines)
+        tails = log_tails(self.settings.log_path, with_log, self.settings.log_lines, self.settings.log_fields)
         return [self._row(one, tails.get(one.session_id, [])) for one in shown]
 
     def _row(self, session: Session, tail: list[Entry]) -> dict[str, Any]:

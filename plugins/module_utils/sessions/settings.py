@@ -14,9 +14,13 @@ from typing import Any
 
 from ..api.settings import api_argument_spec
 from ..errors import OptionError
+from ..logs.fields import OPTION as LOG_FIELDS
+from ..logs.fields import LogFields
 from ..options import check_range
+from ..system.operated import Operated, operated, service_spec
 from .joined import ID, IdMap, id_maps, id_maps_spec
 
+NAMELESS = "must name the service's unit, unless process or service_pid is given"
 _PROGRAM = re.compile(r"[^*?\[]{3}|[^*?\[]+\Z")
 
 
@@ -25,11 +29,12 @@ def session_argument_spec() -> dict[str, Any]:
     return {
         **api_argument_spec(),
         "api_required": {"type": "bool", "default": True},
-        "unit": {"type": "str"},
+        **service_spec(),
         "service_pid": {"type": "int"},
         "work_dir": {"type": "path", "required": True},
         "log_path": {"type": "path"},
         "log_lines": {"type": "int", "default": 10},
+        LOG_FIELDS: {"type": "dict", "default": {}},
         "programs": {"type": "list", "elements": "str", "default": ["ffmpeg", "ffmpeg-linux*", "ffprobe"]},
         "id_maps": id_maps_spec(),
         "samples": {"type": "int", "default": 2},
@@ -52,11 +57,12 @@ class SessionSettings:
     """Options that were checked, without those of the API's connection."""
 
     api_required: bool
-    unit: str | None
+    operated: Operated | None
     service_pid: int | None
     work_dir: str
     log_path: str
     log_lines: int
+    log_fields: LogFields
     programs: tuple[str, ...]
     id_maps: tuple[IdMap, ...]
     samples: int
@@ -76,16 +82,17 @@ class SessionSettings:
 def session_settings(params: Mapping[str, Any]) -> SessionSettings:
     """Check the options."""
     _check(params)
-    given = {field.name: params[field.name] for field in fields(SessionSettings)}
+    given = {field.name: params[field.name] for field in fields(SessionSettings) if field.name != "operated"}
+    given.update(operated=operated(params))
     given.update(work_dir=os.path.normpath(params["work_dir"]), log_path=params["log_path"] or "")
-    given.update(id_maps=id_maps(params["id_maps"]))
+    given.update(id_maps=id_maps(params["id_maps"]), log_fields=LogFields(params[LOG_FIELDS]))
     given.update(programs=tuple(params["programs"]), session_ids=tuple(params["session_ids"]))
     return SessionSettings(**given)
 
 
 def _check(params: Mapping[str, Any]) -> None:
-    if not params["unit"] and not params["service_pid"]:
-        raise OptionError("unit", params["unit"], "must name the service's unit, unless service_pid is given")
+    if operated(params) is None and not params["service_pid"]:
+        raise OptionError("unit", params["unit"], NAMELESS)
     if params["service_pid"] is not None and params["service_pid"] < 2:
         raise OptionError("service_pid", params["service_pid"], "must be a process id from 2 on")
     parts = params["work_dir"].split("/")

@@ -19,7 +19,8 @@ from ..options import check_range
 from ..shapes import one_line
 from ..system.environment import ServiceEnvironment, service_environment
 from ..system.environment_files import read_environment_file
-from ..system.systemd import unit_properties
+from ..system.operated import require_operated, service_properties, service_spec
+from ..system.systemd import main_pid
 from .faults import Fault
 
 BUCKET = ("AWS_S3_BUCKET_NAME",)
@@ -42,7 +43,7 @@ _KEY_ID_MIN = 16
 def storage_argument_spec() -> dict[str, Any]:
     """The options that doc fragment ``storage`` describes; ``unit`` or ``environment_file`` is required."""
     return {
-        "unit": {"type": "str"},
+        **service_spec(),
         "environment_file": {"type": "path"},
         "endpoint_url": {"type": "str"},
         "region": {"type": "str"},
@@ -213,14 +214,17 @@ def _environment(params: Mapping[str, Any]) -> tuple[ServiceEnvironment, str]:
             return ServiceEnvironment(read_environment_file(path), "file"), home
         except OSError as error:
             raise OptionError("environment_file", path, f"cannot be read: {error.strerror}") from error
+    service = require_operated(params)
     try:
-        properties = unit_properties(params["unit"])
+        properties = service_properties(service)
     except OptionError:
         raise
     except MediaOpsError as error:
         raise Fault("unknown", one_line(error)) from error
     if properties.get("LoadState") == "not-found":
         raise Fault("not_configured", f"there is no unit {params['unit']} on this host")
+    if service.process and not main_pid(properties):
+        raise Fault("unknown", "the service does not run, and has no unit that would say what it runs with")
     with contextlib.suppress(KeyError):
         home = pwd.getpwnam(properties.get("User") or "root").pw_dir
     return service_environment(properties), home

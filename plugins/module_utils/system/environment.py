@@ -15,8 +15,9 @@ from dataclasses import dataclass, field
 from ..errors import MediaOpsError
 from ..redact import secret_values
 from .environment_files import environment_files, read_environment_file, required_files
+from .operated import Operated, service_properties
 from .privilege import run_as
-from .systemd import main_pid, unit_name, unit_properties
+from .systemd import main_pid
 
 # What systemd gives a system service that sets none
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -89,10 +90,12 @@ def unit_environment(properties: dict[str, str]) -> ServiceEnvironment:
     return ServiceEnvironment(variables, "unit", tuple(unreadable))
 
 
-def secrets_of_unit(unit: str) -> set[str]:
-    """The secrets that a unit's service runs with, as far as this process may read them."""
+def secrets_of(service: Operated | None) -> set[str]:
+    """The secrets that the service runs with, as far as this process may read them."""
+    if service is None:
+        return set()
     try:
-        return secret_values(service_environment(unit_properties(unit_name(unit))).variables)
+        return secret_values(service_environment(service_properties(service)).variables)
     except MediaOpsError:
         return set()
 

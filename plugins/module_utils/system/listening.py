@@ -80,7 +80,7 @@ def places_of(pids: Iterable[int], main: int, uid: int) -> Places:
     """
     if not _same_network(main):
         return Places(reason="it works in a network namespace of its own")
-    inodes, proved = _sockets_of([main, *pids])
+    inodes, proved = sockets_of([main, *pids])
     try:
         rows = _listeners()
     except (OSError, ValueError) as error:
@@ -100,6 +100,16 @@ def users_on(port: int) -> set[int] | None:
         return None
 
 
+def listeners_on(port: int) -> set[str]:
+    """Inodes of the sockets that listen on a TCP port of this network namespace.
+
+    Raises:
+        OSError: the sockets of this host cannot be read.
+        ValueError: likewise.
+    """
+    return {inode for place, _uid, inode in _listeners() if place.port == port}
+
+
 def _same_network(pid: int) -> bool:
     """Whether a process shares our network namespace; where that is not told, it is taken to."""
     try:
@@ -108,7 +118,7 @@ def _same_network(pid: int) -> bool:
         return True
 
 
-def _sockets_of(pids: Iterable[int]) -> tuple[set[str], bool]:
+def sockets_of(pids: Iterable[int]) -> tuple[set[str], bool]:
     """Inodes of the sockets that the processes have open, and whether all of them could be read."""
     inodes: set[str] = set()
     proved = True

@@ -11,6 +11,7 @@ import errno
 import fnmatch
 import hashlib
 import os
+import pwd
 import re
 import select
 import signal
@@ -247,6 +248,14 @@ def own_line(processes: Mapping[int, Process]) -> set[int]:
         line.add(pid)
         pid = processes[pid].ppid if pid in processes else 0
     return line
+
+
+def user_name(uid: int) -> str:
+    """A user's name, or the number where there is none."""
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return "several users" if uid == -1 else f"uid {uid}"
 
 
 def shown_argv(argv: Sequence[str]) -> list[str]:

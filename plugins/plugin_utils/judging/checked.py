@@ -15,9 +15,9 @@ from ...module_utils.state.mutes import Mute, mute_name
 from ...module_utils.times import utc_now
 from .counting import Counting
 from .muting import in_force, muted_components, said, without_muted
-from .observations import details, observe, observe_log
+from .observations import details, not_seen_to_work, observe, observe_log
 from .routing import route
-from .shapes import Observation, verdict
+from .shapes import Observation, Verdict, observation, verdict
 from .verdict import bound_of, judge
 
 
@@ -61,8 +61,14 @@ def checked(
     if not observations["host"]["fault"]:
         # What is known without the host proves nothing of how it is now.
         observations.update(more or {})
+    if why := not_seen_to_work(observations):
+        observations["overall_status"] = observation(None, "state", fault="missing", reason=why)
     found = details(answer, log, counting)
-    verdicts = without_muted(judge(observations, policy["checks"], run_by), held)
+    judged = judge(observations, policy["checks"], run_by)
+    if why and all(one["check"] != "overall_status" for one in judged):
+        # Also by a check that does not look at the health, a host of which nothing is seen is not well.
+        judged = [_not_at_work(why), *judged]
+    verdicts = without_muted(judged, held)
     return {
         "judged_at": now.timestamp(),
         "observations": observations,
@@ -72,6 +78,11 @@ def checked(
         "mutes": held,
         "counting": counting,
     }
+
+
+def _not_at_work(why: str) -> Verdict:
+    action = "Say what shows that the service works: its unit or process, or the fields of its log (policy_log_fields)"
+    return verdict("at_work", "Service at work", "DM-1", message=one_line(why, 300), fault="missing", action=action)
 
 
 def ages_of(policy: Json) -> tuple[float, float]:

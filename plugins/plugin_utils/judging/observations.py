@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Callable
 
+from ...module_utils.api.endpoints import NOT_OFFERED, SAID_NOT_OFFERED
 from ...module_utils.clock import said as clock_said
 from ...module_utils.sessions.active import active_sessions
 from ...module_utils.shapes import Json, mapping, number, one_line
@@ -21,13 +22,14 @@ from ...module_utils.times import from_text, to_text
 from .answered import is_answered
 from .cause import cause
 from .counting import Apart, Counting, counted, set_apart
-from .shapes import Observation, observation
+from .shapes import SHORT, Observation, observation
 
 HEALTH_LEVELS = ("healthy", "warning", "critical", "unknown")
 
 _ALERT_LEVELS = ("info", "warning", "error", "critical")
 _OTHER_LEVELS = {level: [other for other in _ALERT_LEVELS if other != level] for level in _ALERT_LEVELS}
 
+_NOTHING_SHOWS = "nothing shows that the service works"
 _LIST_MAX = 50
 _METRICS_MAX = 300
 _ZONES_S = 900  # zones differ by whole quarters of an hour
@@ -75,11 +77,32 @@ def observe(
     found.update(_automation(mapping(result)))
     found.update(_unit(mapping(result)))
     found.update(_clock_offset(mapping(result), counting))
+    found.update(_api_token(mapping(result)))
     found.update(_health(endpoints, clock, counting))
     for name, reader in (("stats", _stats), ("metrics", _metrics), ("sessions", _sessions), ("alerts", _alerts)):
         if name in endpoints:
             found.update(reader(_Answer(name, endpoints[name]), clock))
     return found
+
+
+def not_seen_to_work(observations: Mapping[str, Observation]) -> str:
+    """Why nothing shows that a service works that tells no health; empty where something does, or where it tells it.
+
+    A unit that runs shows it; where there is none that is known, an operation does that has ended.
+    """
+    overall, unit = observations.get("overall_status"), observations.get("service_unit")
+    if overall is None or overall["applicable"]:
+        return ""
+    if unit is not None and unit["applicable"] and not unit["fault"]:
+        said = f"the service is {unit['value']}" + (f": {unit['note']}" if unit["note"] else "")
+        return "" if unit["value"] == "running" else f"{_NOTHING_SHOWS}: {said}"
+    totals = [one for name, one in observations.items() if name.startswith("total_operations_")]
+    if any((number(one["value"]) or 0) > 0 for one in totals):
+        return ""
+    # Of a unit that was not found the note says so; of operations, that there were none or why they are not known.
+    why = [unit["note"] or unit["reason"] if unit else "", *(one["reason"] or one["note"] for one in totals)]
+    why += ["no operation has ended"] if any(one["value"] == 0 for one in totals) else []
+    return one_line(f"{_NOTHING_SHOWS}: {'; '.join(filter(None, ['it tells no health', *why]))}", 300)
 
 
 class _FaultError(Exception):
@@ -89,6 +112,10 @@ class _FaultError(Exception):
         super().__init__(reason)
         self.fault = fault
         self.reason = reason
+
+
+class _NotOfferedError(Exception):
+    """A field that the service does not offer, by its site."""
 
 
 class _Answer:
@@ -110,6 +137,20 @@ class _Answer:
     def ok(self) -> bool:
         return self._raw.get("state") == "ok"
 
+    @property
+    def is_offered(self) -> bool:
+        return self._raw.get("state") != NOT_OFFERED
+
+    @property
+    def source(self) -> str:
+        """What tells: the endpoint, or what was looked at where the service does not offer it."""
+        return one_line(self._raw.get("source") or self.name, 40)
+
+    @property
+    def short(self) -> str:
+        """Why it does not tell of all the time that was asked for; empty where it does."""
+        return one_line(self._raw.get("short") or "", 200)
+
     def require(self) -> None:
         state = self._raw.get("state")
         if state != "ok":
@@ -118,7 +159,14 @@ class _Answer:
         if not isinstance(self._raw.get("data"), Mapping):
             raise _FaultError("wrong_type", f"the answer of {self.name} is not an object")
 
+    def lacks(self, key: str) -> bool:
+        """Whether the service does not offer a field; one of rows has the rows' name and a dot before its own."""
+        absent = self._raw.get("not_offered")
+        return isinstance(absent, list) and key in absent
+
     def get(self, key: str) -> Any:
+        if self.lacks(key):
+            raise _NotOfferedError
         if self.data.get(key) is None:
             raise _FaultError("missing", f"{self.name} has no '{key}'")
         return self.data[key]
@@ -295,15 +343,35 @@ def _clock_offset(result: Json, counting: Counting) -> dict[str, Observation]:
 
 
 def _unit(result: Json) -> dict[str, Observation]:
-    """What systemd makes of the service, whatever that says of itself: one that is started anew all the time is well in
-    between."""
+    """How the service stands by its unit or main process, whatever it says of itself: one that is started anew all the
+    time is well in between."""
     unit = mapping(result.get("unit"))
     state = one_line(unit.get("class") or "", 40)
+    if state == "unknown" and unit.get("told_by") not in (None, "systemd"):
+        # The site has said what tells its main process, so that this host is not merely one without systemd.
+        reason = one_line(unit.get("reason") or "its main process is not known")
+        return {"service_unit": observation(None, "state", fault="missing", reason=reason)}
     if state in ("", "unknown", "not_found"):
         # It is also run without systemd, in a container or by a supervisor of its own.
         note = one_line(unit.get("reason") or "not asked for")
         return {"service_unit": observation(None, "state", applicable=False, note=note)}
     return {"service_unit": observation(state, "state", note=one_line(unit.get("reason") or ""))}
+
+
+def _api_token(result: Json) -> dict[str, Observation]:
+    """For how many seconds a token holds that nothing renews, from when the API was asked."""
+    access = mapping(result.get("api_access"))
+    until, by = from_text(access.get("valid_until")), access.get("by")
+    asked = [_Answer(name, one).fetched_at for name, one in mapping(result.get("endpoints")).items()]
+    now = max(filter(None, asked), default=None)
+    ends = f"valid until {to_text(until)}" if until else "its end is not known"
+    if by == "login" and access.get("reason"):
+        reason = one_line(access["reason"], 300)
+        return {"api_token": observation(None, "s", fault="auth", reason=reason)}
+    if by != "token" or until is None or now is None:
+        why = {"login": f"renewed by login, {ends}", "token": ends}.get(str(by), "no token is given")
+        return {"api_token": observation(None, "s", applicable=False, note=why)}
+    return {"api_token": observation(max(0.0, (until - now).total_seconds()), "s", note=ends)}
 
 
 def _overrides(result: Json) -> dict[str, Observation]:
@@ -354,9 +422,12 @@ def _mutes(result: Json, counting: Counting) -> dict[str, Observation]:
 
 
 def _health(endpoints: Json, clock: _Clock, counting: Counting) -> dict[str, Observation]:
-    answers = [_Answer(name, endpoints[name]) for name in ("health_detailed", "health") if name in endpoints]
-    if not answers:
+    asked = [_Answer(name, endpoints[name]) for name in ("health_detailed", "health") if name in endpoints]
+    if not asked:
         return {}
+    answers = [answer for answer in asked if answer.is_offered]
+    if not answers:
+        return {"overall_status": _not_offered("state", asked[-1])}
     # The detailed answer is fresh, the plain one may be a minute old; when neither came, the plain one's reason counts.
     answer = next((a for a in answers if a.ok), answers[-1])
     found: dict[str, Observation] = {}
@@ -446,6 +517,11 @@ def components(data: Json, apart: Mapping[str, Apart] | None = None) -> list[dic
     return found
 
 
+def _not_offered(unit: str, answer: _Answer) -> Observation:
+    """What counts for nothing: the site says that its service has nothing of the kind."""
+    return observation(None, unit, applicable=False, note=SAID_NOT_OFFERED, endpoint=answer.name)
+
+
 _Reader = Callable[[], Any]
 
 
@@ -459,6 +535,8 @@ def _each(
         trust: raises where the whole answer proves nothing, else says when it was true.
         readers: name to unit and a function that gives the value, or several parts of the observation.
     """
+    if not answer.is_offered:
+        return {name: _not_offered(unit, answer) for name, (unit, _read) in readers.items()}
     found = {}
     for name, (unit, read) in readers.items():
         try:
@@ -466,9 +544,13 @@ def _each(
             at = trust()
             value = read()
             parts = value if isinstance(value, dict) else {"value": value}
-            found[name] = observation(**{"unit": unit, "at": at, "endpoint": answer.name, **parts})
+            if answer.short:
+                parts = {**parts, "applicable": True, "fault": SHORT, "reason": answer.short}
+            found[name] = observation(**{"unit": unit, "at": at, "endpoint": answer.source, **parts})
         except _FaultError as error:
-            found[name] = observation(None, unit, fault=error.fault, reason=error.reason, endpoint=answer.name)
+            found[name] = observation(None, unit, fault=error.fault, reason=error.reason, endpoint=answer.source)
+        except _NotOfferedError:
+            found[name] = _not_offered(unit, answer)
     return found
 
 
@@ -663,6 +745,8 @@ def _sessions(answer: _Answer, _clock: _Clock) -> dict[str, Observation]:
         return to_text(answer.fetched_at) if answer.fetched_at else None
 
     def longest() -> float | int:
+        if answer.lacks("active_sessions.duration_minutes"):
+            raise _NotOfferedError
         ages = [number(mapping(row).get("duration_minutes")) for row in answer.rows("active_sessions")]
         unread = sum(1 for age in ages if age is None or age < 0)
         if unread:

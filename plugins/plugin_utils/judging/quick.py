@@ -8,14 +8,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from ...module_utils.api.endpoints import NOT_OFFERED, SAID_NOT_OFFERED
 from ...module_utils.shapes import Json, mapping
 
 PARTS = ("health", "alerts", "sessions", "errors", "resources", "contacts", "endpoints", "logs")
-_PATHS = ("/health", "/health/detailed", "/alerts?level=critical")
+_PATHS = {"health": "/health", "health_detailed": "/health/detailed", "alerts": "/alerts?level=critical"}
 _LOGS = ("application.log", "media_processing.log", "errors.log", "performance.log")
 
 
-def quick_reference(found: Json, *, api_url: str, log_dir: str, contacts: Sequence[Any]) -> dict[str, Any]:
+def quick_reference(
+    found: Json, *, api_url: str, log_dir: str, contacts: Sequence[Any], logs: Sequence[str] = ()
+) -> dict[str, Any]:
     """What each part says.
 
     Args:
@@ -23,17 +26,20 @@ def quick_reference(found: Json, *, api_url: str, log_dir: str, contacts: Sequen
         api_url: of the monitoring API.
         log_dir: of the service.
         contacts: whom to call.
+        logs: of a service that has others than the runbook's.
     """
+    answers = mapping(found.get("answers"))
+    offered = [path for name, path in _PATHS.items() if mapping(answers.get(name)).get("state") != NOT_OFFERED]
     said = {verdict["check"]: verdict["message"] for verdict in found["verdicts"]}
     return {
         "health": said.get("overall_status", "not checked"),
         "alerts": said.get("error_alerts", "not checked"),
         "sessions": said.get("active_sessions", "not checked"),
         "errors": _errors(mapping(found.get("log"))),
-        "resources": _resources(mapping(mapping(found.get("answers")).get("health_detailed"))),
+        "resources": _resources(mapping(answers.get("health_detailed"))),
         "contacts": list(contacts),
-        "endpoints": [f"{api_url}{path}" for path in _PATHS],
-        "logs": [f"{log_dir}/{name}" for name in _LOGS],
+        "endpoints": [f"{api_url}{path}" for path in offered] or SAID_NOT_OFFERED,
+        "logs": list(logs) or [f"{log_dir}/{name}" for name in _LOGS],
     }
 
 

@@ -15,9 +15,12 @@ from typing import Any, Literal, NotRequired, TypedDict
 from ...module_utils.plan import Action
 from ...module_utils.shapes import Json
 
+SHORT = "short"
+"""The fault of a value that is of a part of its window alone: it proves what is critical, and nothing else."""
+
 
 class Observation(TypedDict):
-    """One value with its unit, or the reason why there is none."""
+    """One value with its unit, or the reason why there is none, or not all of it (SHORT)."""
 
     value: float | str | None
     unit: str

@@ -9,10 +9,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from ...module_utils.api.endpoints import NOT_OFFERED
 from ...module_utils.shapes import Json, mapping
 from ...module_utils.times import from_text, to_text
 from .checked import ages_of, counting_of
 from .observations import details, observe
+from .shapes import SHORT
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,10 @@ def told_now(
     counting = counting_of(policy, (), service_offset_s)
     observed = observe(answer, age_max_s=age_max_s, skew_max_s=skew_max_s, counting=counting)
     total = observed.get(f"total_operations_{hours}h") or observed["host"]
-    if total["fault"] or total["value"] is None:
+    if not total["applicable"]:
+        return ToldNow({}, NOT_OFFERED, total["note"])
+    # Of a log that begins within the window, what it has is kept; how much that is, the reports say.
+    if total["fault"] not in ("", SHORT) or total["value"] is None:
         return ToldNow({}, total["fault"] or "missing", total["reason"])
     stats = mapping(mapping(mapping(answer.get("endpoints")).get("stats")).get("data"))
     dated = from_text(stats.get("generated_at"))

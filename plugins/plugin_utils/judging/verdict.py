@@ -11,7 +11,7 @@ from typing import Any, Callable
 
 from ...module_utils.errors import MediaOpsError
 from ...module_utils.shapes import STATES, Json, number, one_line, worst_state
-from .shapes import Observation, Verdict, verdict
+from .shapes import SHORT, Observation, Verdict, verdict
 
 BOUNDS: Mapping[str, tuple[Callable[[float, float], bool], str]] = {
     "above": (operator.gt, "above"),
@@ -54,6 +54,8 @@ def _judge_row(observations: Mapping[str, Observation], row: Json) -> Verdict:
     parts: dict[str, Any]
     if seen is None:
         parts = {"fault": "missing", "message": f"{row['title']}: not observed"}
+    elif seen["fault"] == SHORT and (critical := _critical(seen, row, observations)):
+        parts = critical
     elif seen["fault"]:
         reason = one_line(f"{row['title']}: not known, {seen['reason']}", 300)
         parts = {"fault": seen["fault"], "message": reason}
@@ -78,6 +80,7 @@ _ACTIONS = {
     "timeout": "The service hangs or the host is overloaded: playbook incident_critical_system",
     "auth": "Renew the API token (media_ops_api_token): it is missing, expired or not accepted",
     "clock": "Set right the clock or the zone that is off (timedatectl); the service must write its times in UTC",
+    SHORT: "Keep the log's rotated files for as long as the window; a new log tells of it once it is that old",
     "stale": "Compare the clocks of host and service; a service that repeats old answers hangs",
 }
 
@@ -108,11 +111,19 @@ def _judge_value(seen: Observation, row: Json, observations: Mapping[str, Observ
     }
 
 
+def _critical(seen: Observation, row: Json, observations: Mapping[str, Observation]) -> dict[str, Any]:
+    """The verdict by what is known of a value in part, where that is critical; else nothing."""
+    if seen["value"] is None:
+        return {}
+    parts = _judge_value({**seen, "note": "; ".join(filter(None, [seen["note"], seen["reason"]]))}, row, observations)
+    return parts if parts.get("state") == "critical" else {}
+
+
 def _too_few(figure: float | None, row: Json, observations: Mapping[str, Observation]) -> str:
     """Of how few a rate is made, with the counts; empty where they are enough, or are not known."""
     needs = row.get("needs")
     seen = observations.get(needs["observation"]) if needs else None
-    total = number(seen["value"]) if seen is not None and not seen["fault"] else None
+    total = number(seen["value"]) if seen is not None and seen["fault"] in ("", SHORT) else None
     least = bound_of(needs["at_least"]) if needs else None
     if figure is None or total is None or least is None or total >= least:
         return ""

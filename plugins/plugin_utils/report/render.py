@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
+from ...module_utils.api.endpoints import SAID_NOT_OFFERED
 from ...module_utils.errors import OptionError
 from ...module_utils.shapes import STATES, Json, number, one_line
 from ...module_utils.times import from_text
@@ -33,6 +34,7 @@ FAULTS = {
     "out_of_range": "The value lies outside of what is possible",
     "unknown_value": "The value is none that is known",
     "contradiction": "The answer contradicts itself",
+    "short": "The log does not reach back over the whole window",
     "stale": "The answer is too old to prove anything",
     "clock": "A clock or a zone is wrong, so that the answer proves nothing",
 }
@@ -80,6 +82,7 @@ def view_of(document: Json) -> dict[str, Any]:
         "steps": _steps(document),
         "refused": list(document.get("refused") or [])[:_REASONS_MAX],
         "muted": list(document.get("muted") or [])[:_ROWS_MAX],
+        "not_offered": _not_offered(hosts)[:_ROWS_MAX],
         "responses": responses(document.get("hosts") or []),
         "unknowns": _unknowns(hosts),
         **_fleet_rows(hosts),
@@ -89,6 +92,18 @@ def view_of(document: Json) -> dict[str, Any]:
         "facts": facts_of(run, document),
         "coverage": [note for host in hosts for note in _coverage(host)],
     }
+
+
+def _not_offered(hosts: Sequence[Json]) -> list[Json]:
+    """What of the checks has nothing to go by, as a service does not offer it, with the hosts of which that is so."""
+    found: dict[str, list[str]] = {}
+    for host in hosts:
+        titles = sorted(
+            v["title"] for v in host["verdicts"] if v["state"] == "ok" and v.get("note") == SAID_NOT_OFFERED
+        )
+        if titles:
+            found.setdefault(", ".join(titles), []).append(host["host"])
+    return [{"what": what, "hosts": names} for what, names in found.items()]
 
 
 def _steps(document: Json) -> list[Json]:

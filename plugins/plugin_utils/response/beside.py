@@ -80,7 +80,7 @@ def _unseen_sessions(args: Json, answer: Json) -> Iterable[str]:
     service, api = mapping(answer.get("service")), mapping(answer.get("api"))
     if service.get("state") == "unknown":
         yield f"whose processes there are is not known: {service.get('reason') or 'no reason given'}"
-    if api.get("state", "ok") != "ok" and boolean(args.get("api_required", True)):
+    if api.get("state", "ok") not in ("ok", "not_offered") and boolean(args.get("api_required", True)):
         yield f"the API does not say which sessions there are: {api.get('reason') or api['state']}"
     for row in unjudged(answer):
         yield f"session {row.get('session_id')}: {row.get('why') or row.get('state')}"

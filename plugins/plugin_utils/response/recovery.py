@@ -12,7 +12,7 @@ from typing import Any
 from ...module_utils.errors import OptionError
 from ...module_utils.shapes import STATES, Json, mapping, one_line
 from ..judging.muting import without_muted
-from ..judging.observations import components
+from ..judging.observations import components, not_seen_to_work
 from ..judging.routing import route
 from ..judging.shapes import Verdict, verdict
 from .beside import CALLS
@@ -33,6 +33,8 @@ def sample(
             was mended on a host is of no use while the service goes on without it.
     """
     overall = mapping(observations.get("overall_status"))
+    if not overall.get("applicable", True):
+        return _sample_without_health(answer, observations, index)
     health = mapping(mapping(mapping(answer).get("endpoints")).get("health_detailed"))
     status = overall.get("value")
     listed = components(mapping(health.get("data")))
@@ -53,6 +55,20 @@ def sample(
         "state": str(status or "unknown"),
         "good": good,
         "message": one_line(why or "", 200),
+    }
+
+
+def _sample_without_health(answer: object, observations: Mapping[str, Any], index: int) -> dict[str, Any]:
+    """The same of a service that tells no health: what shows that it works is all there is. The cause is looked at
+    itself when the watch is over."""
+    why = not_seen_to_work(observations)
+    unit, endpoints = mapping(observations.get("service_unit")), mapping(mapping(answer).get("endpoints"))
+    return {
+        "number": index,
+        "at": mapping(endpoints.get("health_detailed")).get("fetched_at"),
+        "state": "unknown" if why else str(unit.get("value") or "at work"),
+        "good": not why,
+        "message": one_line(why or unit.get("note") or "", 200),
     }
 
 
@@ -105,7 +121,7 @@ def unsteady(before: Json, after: Json, *, restarted: bool) -> str:
         said = after if unseen is last else before
         return f"the service could not be seen to go on: {unseen.get('reason') or said.get('msg') or 'no answer'}"
     if last["class"] != "running":
-        return f"systemd calls the service {last['class']}: {last.get('reason')}"
+        return f"the service is {last['class']}: {last.get('reason')}"
     for key, what in _GOES_ON.items():
         if first.get(key) != last.get(key):
             return f"{what} while it was watched ({first.get(key)} before, {last.get(key)} after)"

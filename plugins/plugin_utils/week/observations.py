@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+from ...module_utils.api.endpoints import NOT_OFFERED
 from ...module_utils.shapes import Json, mapping, number, one_line
 from ..judging.shapes import Observation, observation
 from ..judging.told_now import ToldNow
@@ -40,6 +41,8 @@ def observe_kept(told: ToldNow, reports: Json, *, of_week: bool) -> Observation:
         reports: the answer of daily_reports_info, also where it failed.
         of_week: a week is made of what the host has kept, so that of the service's faults the clock alone is one.
     """
+    if told.fault == NOT_OFFERED and not of_week:
+        return observation(None, "state", applicable=False, note=told.reason)
     if told.fault and (not of_week or told.fault == "clock"):
         return observation(None, "state", fault=told.fault, reason=told.reason)
     if not isinstance(reports.get("days"), list):

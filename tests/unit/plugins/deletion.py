@@ -20,6 +20,7 @@ from ansible_collections.media_ops.runbook.plugins.module_utils.archives import 
 from ansible_collections.media_ops.runbook.plugins.module_utils.archives.journal import archived_logs
 from ansible_collections.media_ops.runbook.plugins.module_utils.disk import disk_cleanup
 from ansible_collections.media_ops.runbook.plugins.module_utils.sessions import protected
+from ansible_collections.media_ops.runbook.plugins.module_utils.sessions.unlisted import unlisted_of
 
 HOUR, DAY = 3600.0, 86400.0
 API = {
@@ -35,11 +36,24 @@ API = {
     "overall_timeout": 8.0,
     "retries": 0,
     "max_body_bytes": 1 << 20,
+    "api_offered": True,
+    "api_map": {},
+    "api_header": "Authorization",
+    "api_scheme": "Bearer",
+    "api_login": {},
+    "api_username": None,
+    "api_password": None,
+    "api_refresh_token": None,
+    "api_state_dir": None,
 }
 DEFAULTS: dict[str, Any] = {
     **API,
     "api_url": "http://127.0.0.1:9",
     "sessions_dir": None,
+    "work_dirs": [],
+    "log_dirs": [],
+    "operations_log": None,
+    "log_fields": {},
     "idle_seconds": 0.0,
     "roots": [],
     "kept_dirs": [],
@@ -81,8 +95,10 @@ def clean(*rules: dict[str, Any], check: bool = False, diff: bool = False, **opt
     params = {**DEFAULTS, "rules": list(rules), **options}
     mode = disk_cleanup.Mode(check, diff)
 
+    unlisted = unlisted_of(params) if params["work_dirs"] else None
+
     def ask() -> protected.Sessions:
-        return protected.protected_sessions(params, warn=warnings.append, hide=lambda secret: None)
+        return protected.protected_sessions(params, unlisted, warn=warnings.append, hide=lambda secret: None)
 
     result = disk_cleanup.disk_cleanup(params, mode, ask, archived_logs)
     return {**result, "warnings": warnings}

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from ansible.module_utils.parsing.convert_bool import boolean
 from jinja2.nativetypes import NativeEnvironment
 
 ROOT = Path(__file__).parents[3]
@@ -35,6 +36,7 @@ def policy(**changes: Any) -> dict[str, Any]:
 def _filled(raw: dict[str, Any]) -> dict[str, Any]:
     environment = NativeEnvironment()
     # As ansible.builtin.vars does it
+    environment.filters["bool"] = boolean
     environment.globals["lookup"] = lambda _vars, name, default: raw.get(name, default)
 
     def fill(value: Any) -> Any:

@@ -281,7 +281,7 @@ def test_what_pipeline_info_gives_is_what_it_documents(tmp_path: Path) -> None:
         "mutes": mutes_on_record,
         "automation": held_on_record,
     }
-    given = pipeline_info(params, kept, warn=lambda text: None, hide=lambda text: None, environ={})
+    given = pipeline_info(params, kept, {}, warn=lambda text: None, hide=lambda text: None, environ={})
     # What systemd makes of the service is put beside it by the module's main.
     assert {*given, "unit"} - {"changed"} == returned("pipeline_info")
     for answer in given["endpoints"].values():

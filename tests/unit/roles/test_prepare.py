@@ -77,6 +77,7 @@ REFUSED: dict[str, tuple[dict[str, Any], list[str]]] = {
             "prepare_user is 'ops",
             "policy_state_dir is 'state'",
             "policy_service_user is 'root'",
+            "policy_service_unit is 'media*'",
             "restart media*",
         ],
     ),
@@ -88,7 +89,12 @@ PLAYBOOK: list[dict[str, Any]] = [
         "gather_facts": False,
         "vars_files": [
             f"{ROOT}/roles/{path}"
-            for path in ("policy/defaults/main/site.yml", "prepare/defaults/main.yml", "prepare/vars/main.yml")
+            for path in (
+                "policy/defaults/main/site.yml",
+                "policy/defaults/main/service.yml",
+                "prepare/defaults/main.yml",
+                "prepare/vars/main.yml",
+            )
         ],
         "tasks": [
             {
@@ -98,7 +104,21 @@ PLAYBOOK: list[dict[str, Any]] = [
                     "dest": "{{ rule }}",
                     "mode": "0440",
                 },
-            }
+            },
+            {
+                "name": "Write that of a service without a unit",
+                "ansible.builtin.template": {
+                    "src": f"{ROOT}/roles/prepare/templates/sudoers.j2",
+                    "dest": "{{ rule }}.{{ item }}",
+                    "mode": "0440",
+                },
+                "vars": {
+                    "policy_service_unit": "",
+                    "policy_service_restart": ["/usr/bin/docker", "restart", "media"],
+                    "policy_service_restart_as_root": "{{ item == 'as_root' }}",
+                },
+                "loop": ["as_root", "as_user"],
+            },
         ],
     },
     # Last: with no host left, a run ends.
@@ -178,7 +198,7 @@ def test_it_refuses_and_says_why(played: Played, host: str) -> None:
 
 
 def test_what_is_refused_changes_nothing(played: Played) -> None:
-    assert played.changed == {("fine", "Write the rule")}
+    assert played.changed == {("fine", "Write the rule"), ("fine", "Write that of a service without a unit")}
 
 
 def test_a_private_key_is_not_shown(played: Played) -> None:
@@ -204,6 +224,16 @@ def test_the_rule_grants_this_and_no_more(played: Played) -> None:
         f"{PROGRAMS}/packages reinstall libavcodec-extra59",
         f"{PROGRAMS}/packages reinstall libavutil57",
     ]
+
+
+@pytest.mark.parametrize("who", ["as_root", "as_user"])
+def test_of_a_service_without_a_unit_the_rule_grants_no_systemctl_and_a_restart_without_arguments(
+    played: Played, who: str
+) -> None:
+    text = Path(f"{played.rule}.{who}").read_text(encoding="utf-8")
+    assert ("systemctl" in text, "overrides" in text) == (False, False)
+    assert (f'{PROGRAMS}/restart ""\n' in text) == (who == "as_root")
+    assert "docker" not in text
 
 
 def test_the_rule_allows_what_the_modules_run(played: Played) -> None:

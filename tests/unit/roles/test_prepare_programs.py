@@ -59,6 +59,34 @@ def program(name: str) -> ModuleType:
 Run = Callable[[bytes], tuple[int, str]]
 
 
+def test_the_restart_takes_no_argument_and_runs_what_root_alone_could_write(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    restart = program("restart")
+    monkeypatch.setattr(restart, "SETTINGS", str(tmp_path / "restart.json"))
+    monkeypatch.setattr(restart.signal, "signal", lambda *_: None)
+
+    def run(*arguments: str, **settings: object) -> tuple[int, str]:
+        (tmp_path / "restart.json").write_text(json.dumps(settings), encoding="utf-8")
+        monkeypatch.setattr(sys, "argv", ["restart", *arguments])
+        return restart.main(), "".join(capfd.readouterr())
+
+    assert run("media", argv=["/bin/true"]) == (2, "usage: restart, without arguments\n")
+    for settings in ({}, {"argv": []}, {"argv": "/bin/true"}, {"argv": ["/bin/true", 1]}):
+        assert "does not hold a command" in run(**settings)[1]
+    own = tmp_path / "own"
+    own.write_text("#!/bin/sh\necho no\n", encoding="ascii")
+    own.chmod(0o777)
+    (tmp_path / "link").symlink_to("/bin/true")
+    # Below a directory that everybody may write to
+    for other in (own, tmp_path / "link"):
+        code, said = run(argv=[str(other)])
+        assert (code, "is not root's alone" in said) == (1, True), said
+    assert "absolute path" in run(argv=["true"])[1]
+    code, said = run(argv=["/bin/sh", "-c", "echo $HOME $1 $LD_PRELOAD; exit 3", "sh", "restart"])
+    assert (code, said) == (3, "/root restart\n")
+
+
 @pytest.fixture
 def overrides(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
     """The program, with a directory of ours in the place of root's; gives its exit code and what it says."""

@@ -16,6 +16,7 @@ import pytest
 import yaml
 from ansible.module_utils.testing import patch_module_args
 from ansible_collections.media_ops.runbook.plugins.doc_fragments.api import ModuleDocFragment
+from ansible_collections.media_ops.runbook.plugins.module_utils.api.endpoints import PATHS
 from ansible_collections.media_ops.runbook.plugins.module_utils.api.settings import api_argument_spec
 from ansible_collections.media_ops.runbook.plugins.module_utils.service import overrides
 from ansible_collections.media_ops.runbook.plugins.modules import pipeline_info
@@ -378,3 +379,27 @@ def test_the_sandbox_pipeline_answers_everything(capsys: Capsys, pipeline: Any) 
     assert "401: token expired or not accepted" in expired["endpoints"]["stats"]["reason"]
     none = run(capsys, pipeline.api_url)
     assert "403: no token given" in none["endpoints"]["stats"]["reason"]
+
+
+def test_what_is_not_offered_is_not_asked(capsys: Capsys) -> None:
+    map_ = {**{name: {} for name in PATHS}, "alerts": None, "metrics": None}
+    with fault_server("ok") as url:
+        result = run(capsys, url, gather=ALL, api_map=map_)
+        asked = [request.target.partition("/monitoring")[2].partition("?")[0] for request in url.seen]
+    assert asked == ["/health", "/health/detailed", "/stats", "/sessions/active"]
+    assert states(result) == {**dict.fromkeys(ALL, "ok"), "alerts": "not_offered", "metrics": "not_offered"}
+    alerts = result["endpoints"]["alerts"]
+    assert (alerts["data"], alerts["attempts"], alerts["url"]) == (None, 0, "")
+    assert alerts["reason"] == "the service does not offer this"
+
+
+def test_a_service_without_an_api_needs_no_library_to_ask_it(capsys: Capsys, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "requests", None)
+    result = run(capsys, "http://127.0.0.1:9", gather=ALL, api_offered=False)
+    assert states(result) == dict.fromkeys(ALL, "not_offered")
+
+
+def test_an_endpoint_that_there_is_none_of_is_misuse(capsys: Capsys) -> None:
+    result = run(capsys, "http://127.0.0.1:9", api_map={"jobs": None})
+    assert result["option"] == "api_map"
+    assert "'jobs': is no key of it; there are health, health_detailed, stats" in result["msg"]

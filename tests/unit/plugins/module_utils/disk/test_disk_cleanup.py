@@ -1132,17 +1132,24 @@ UNIT = {"LoadState": "loaded", "ActiveState": "inactive", "MainPID": "0", "Contr
 def test_a_service_that_is_known_not_to_run_has_no_sessions(
     top: Path, monkeypatch: pytest.MonkeyPatch, differs: dict[str, str] | None, deletes: bool
 ) -> None:
-    def properties(unit: str) -> dict[str, str]:
+    def properties(_service: object) -> dict[str, str]:
         if differs is None:
             raise MediaOpsError("systemd cannot be asked")
         return {**UNIT, **differs}
 
     # Only systemd's answer is put in place; the lab asks the real one.
-    monkeypatch.setattr(protected, "unit_properties", properties)
+    monkeypatch.setattr(protected, "service_properties", properties)
     make(top / "abc/old.tmp")
     found = clean(rule(top, "*.tmp"), sessions_dir=str(top), unit="media-processing-service")
     assert ((top / "abc/old.tmp").exists(), found["protected_all"]) == (not deletes, not deletes)
     assert found["api"]["state"] == ("service_down" if deletes else "unreachable")
+
+
+def test_where_no_list_is_offered_all_of_the_sessions_files_stay(top: Path) -> None:
+    make(top / "abc/old.tmp")
+    found = clean(rule(top, "*.tmp"), sessions_dir=str(top), unit=None, api_offered=False)
+    assert ((top / "abc/old.tmp").exists(), found["protected_all"]) == (True, True)
+    assert found["api"]["state"] == "not_offered"
 
 
 # Full disks, and the target

@@ -135,7 +135,7 @@ def test_a_host_without_ipv6_has_the_sockets_of_ipv4(monkeypatch: pytest.MonkeyP
 
 
 def test_a_port_of_its_user_is_no_proof_where_its_descriptors_cannot_be_read(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(listening, "_sockets_of", lambda _pids: (set(), False))
+    monkeypatch.setattr(listening, "sockets_of", lambda _pids: (set(), False))
     with process("tcp", "127.0.0.1") as (pid, port):
         found = places_of([pid], pid, os.getuid())
         assert (found.proved, Place("127.0.0.1", port) in found.found) == (False, True)

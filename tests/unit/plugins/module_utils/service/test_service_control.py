@@ -17,9 +17,13 @@ from ansible_collections.media_ops.runbook.plugins.module_utils.service.service_
     restart_plan,
     service_control,
 )
+from ansible_collections.media_ops.runbook.plugins.module_utils.system.operated import Operated
 
 OPTIONS: dict[str, Any] = {
     "unit": "media-processing-service",
+    "process": None,
+    "restart_command": [],
+    "restart_as_root": False,
     "state": "observed",
     "samples": 1,
     "interval": 1,
@@ -33,6 +37,7 @@ OPTIONS: dict[str, Any] = {
     "health_timeout": 0.3,
     "health_tries": 2,
     "api_url": "http://localhost:8000/api/v1/monitoring",
+    "health_path": "/health",
     "programs": ["ffmpeg", "ffprobe"],
     "work_dir": None,
     "unlisted": ["temp_merge_*"],
@@ -133,12 +138,12 @@ def test_one_restart_after_ours_is_a_loop_though_nothing_changes_between_the_sam
 def test_what_is_planned(state: str, planned_for: set[str]) -> None:
     service = Service(state, "a reason", sample())
     wanted = ("observed", "started", "restarted", "force_restarted")
-    assert {one for one in wanted if restart_plan(service, "unit", one, [], None)} == planned_for
+    assert {one for one in wanted if restart_plan(service, Operated("unit"), one, [], None)} == planned_for
 
 
 def test_the_hash_is_of_the_main_process_the_class_and_the_method() -> None:
     def of(state: str = "running", wanted: str = "restarted", why: str = "", **properties: object) -> str:
-        return plan_hash(restart_plan(Service(state, why, sample(**properties)), "unit", wanted, ["X"], why))
+        return plan_hash(restart_plan(Service(state, why, sample(**properties)), Operated("unit"), wanted, ["X"], why))
 
     assert of() == of(why="other words") == of(TimeoutStopUSec="1s")
     others = [of(MainPID=101), of(ExecMainStartTimestampMonotonic=1), of("failed"), of(wanted="force_restarted")]
@@ -147,9 +152,12 @@ def test_the_hash_is_of_the_main_process_the_class_and_the_method() -> None:
 
 def test_the_plan_says_why() -> None:
     service = Service("failed", "203/EXEC", sample(MainPID=0))
-    [action] = restart_plan(service, "unit", "restarted", ["P0-3C"], None)
+    [action] = restart_plan(service, Operated("unit"), "restarted", ["P0-3C"], None)
     assert (action["why"], action["steps"]) == ("it is failed: 203/EXEC", ["P0-3C"])
-    assert restart_plan(service, "unit", "restarted", [], "line\nof \x1b[31mpeople")[0]["why"] == "line of [31mpeople"
+    assert (
+        restart_plan(service, Operated("unit"), "restarted", [], "line\nof \x1b[31mpeople")[0]["why"]
+        == "line of [31mpeople"
+    )
 
 
 @pytest.mark.parametrize(

@@ -26,6 +26,7 @@ from ansible_collections.media_ops.runbook.plugins.module_utils.service.service_
     service_control,
 )
 from ansible_collections.media_ops.runbook.plugins.module_utils.service.work import Listed, Work, Workers, work_of
+from ansible_collections.media_ops.runbook.plugins.module_utils.system.operated import Operated
 from ansible_collections.media_ops.runbook.plugins.module_utils.system.processes import Process, read_process
 from ansible_collections.media_ops.runbook.plugins.module_utils.system.usage import share_of, uses_of, working
 
@@ -144,7 +145,7 @@ def running(*processes: Process, **more: Any) -> Service:
 def test_the_plan_names_the_merges_and_asks_for_a_yes_above_a_number() -> None:
     def of(count: int, most: int | None = 2) -> Any:
         work = Work({f"s{number}": "listed by the service" for number in range(count)})
-        return restart_plan(running(), "unit", "restarted", [], None, work=work, merges_max=most)
+        return restart_plan(running(), Operated("unit"), "restarted", [], None, work=work, merges_max=most)
 
     assert of(0)[0]["proof"]["merges in work"] == "none"
     assert of(2)[0]["proof"]["merges in work"] == "2 (s0, s1)"
@@ -153,6 +154,21 @@ def test_the_plan_names_the_merges_and_asks_for_a_yes_above_a_number() -> None:
     assert "needs a yes" not in of(30, None)[0]["proof"]
     assert plan_hash(of(0)) == plan_hash(of(2)), "sessions come and go"
     assert plan_hash(of(2)) != plan_hash(of(3)), "whoever approved little has not approved much"
+
+
+def test_where_no_list_is_offered_nothing_is_unseen_and_any_directory_may_be_a_merge(tmp_path: Path) -> None:
+    (tmp_path / "any").mkdir()
+    found = counted([], Listed("not_offered", "the service does not offer this", ()), tmp_path)
+    assert (list(found.merges), found.unseen) == (["any"], ())
+
+
+def test_a_service_without_an_api_does_not_hang_for_that(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(under_test, "observe", lambda *_a, **_k: running())
+    found = service_control({**OPTIONS, "health_path": ""})["service"]["answering"]
+    assert (found["state"], found["reason"]) == (
+        "unknown",
+        "it was not asked for its health: the service does not offer this",
+    )
 
 
 @pytest.fixture

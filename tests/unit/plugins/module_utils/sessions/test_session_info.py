@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.media_ops.runbook.plugins.module_utils.api.endpoints import PATHS
 from ansible_collections.media_ops.runbook.plugins.module_utils.errors import OptionError
 from ansible_collections.media_ops.runbook.plugins.module_utils.sessions import listed, scene
 from ansible_collections.media_ops.runbook.plugins.module_utils.sessions.files import list_session_files
@@ -372,6 +373,21 @@ def test_without_the_api_sessions_are_shown_and_none_may_be_ended(site: Site) ->
     emergency = {"look_minutes": 0.0, "investigate_minutes": 0.0, "end_minutes": 0.0, "api_required": False}
     assert only(look(site, **emergency))["may_end"]
     assert not only(look(site, **{**emergency, "end_minutes": 60.0}))["may_end"], "by the age of its process"
+
+
+# Without a list there is no session that the list could hold back, and everything else must be proved all the same.
+def test_where_no_list_is_offered_sessions_are_known_by_their_processes_and_directories(site: Site) -> None:
+    site.waiting(SESSION)
+    site.directory(OTHER)
+    young = {
+        "api_map": {**{name: {} for name in PATHS}, "sessions": None},
+        "look_minutes": 0.0,
+        "investigate_minutes": 0.0,
+    }
+    result = look(site, **young, end_minutes=0.0)
+    assert (result["api"]["state"], only(result)["listed"], only(result)["may_end"]) == ("not_offered", None, True)
+    assert (only(result, OTHER)["state"], only(result, OTHER)["may_end"]) == ("no_process", False)
+    assert not only(look(site, **young, end_minutes=60.0))["may_end"], "by the age of its process"
 
 
 def test_a_session_that_showed_life_a_moment_ago_is_not_to_be_ended(site: Site) -> None:

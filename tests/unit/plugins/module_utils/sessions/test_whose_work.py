@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.media_ops.runbook.plugins.module_utils.errors import OptionError
+from ansible_collections.media_ops.runbook.plugins.module_utils.logs.fields import LogFields
 from ansible_collections.media_ops.runbook.plugins.module_utils.sessions.log_lines import log_tails, quiet_in_log
 from ansible_collections.media_ops.runbook.plugins.module_utils.sessions.session_terminate import session_terminate
 
@@ -150,7 +151,7 @@ def test_the_log_tells_how_long_ago_in_whatever_zone_it_is_written(tmp_path: Pat
     text = "".join(json.dumps(entry) + "\n" for entry in entries) + "Traceback (most recent call last):\n"
     log.write_text(text, encoding="utf-8")
     os.utime(log, (time.time() - 60, time.time() - 60))
-    quiet = quiet_in_log(str(log), {SESSION, OTHER, "nobody"})
+    quiet = quiet_in_log(str(log), {SESSION, OTHER, "nobody"}, LogFields({}))
     assert {session: round(seconds, -1) for session, seconds in quiet.items()} == {SESSION: 900, OTHER: 300}
 
 
@@ -180,6 +181,6 @@ def test_the_last_lines_of_many_sessions_are_read_at_once(site: Site) -> None:
         write_log(site.log, 10, OTHER if number % 2 else SESSION, message=f'about "{SESSION}" {number}')
     with site.log.open("ab") as file:
         file.write(b'not json "session_id": "' + SESSION.encode() + b'"\n{"extra": {"session_id": "' + SESSION.encode())
-    tails = log_tails(str(site.log), {SESSION, OTHER, "nobody"}, 3)
+    tails = log_tails(str(site.log), {SESSION, OTHER, "nobody"}, 3, LogFields({}))
     shown = {session_id: [entry["message"].split()[-1] for entry in tail] for session_id, tail in tails.items()}
     assert shown == {SESSION: ["24", "26", "28"], OTHER: ["25", "27", "29"]}

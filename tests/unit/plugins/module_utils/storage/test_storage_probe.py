@@ -621,7 +621,7 @@ def ask_unit(monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[str, Any]]:
     """A probe by unit. What systemd says of the unit is given; the process and the files that it names are real."""
 
     def call(**properties: str) -> dict[str, Any]:
-        monkeypatch.setattr(settings, "unit_properties", lambda _unit: properties)
+        monkeypatch.setattr(settings, "service_properties", lambda _service: properties)
         params = {**OPTIONS, "unit": "media-processing-service", "environment_file": None}
         return storage_probe(params, check_mode=False, hide=lambda secret: None)
 

@@ -7,6 +7,7 @@ import math
 from typing import Any
 
 import pytest
+from ansible_collections.media_ops.runbook.plugins.module_utils.api.endpoints import SAID_NOT_OFFERED
 from ansible_collections.media_ops.runbook.plugins.plugin_utils.judging.observations import (
     details,
     observe,
@@ -426,3 +427,17 @@ def test_an_arbitrary_result_never_raises(registered: Any) -> None:
     observe({"endpoints": {"health": registered, "stats": registered}}, age_max_s=300, skew_max_s=120)
     details(registered, registered)
     observe_log(registered)
+
+
+def test_what_the_service_does_not_offer_counts_for_nothing() -> None:
+    names = ("health", "health_detailed", "stats", "alerts", "metrics", "sessions")
+    found = seen(**{name: f.answer(None, "not_offered", SAID_NOT_OFFERED) for name in names})
+    of_api = [one for one in found.values() if one["endpoint"]]
+    assert {one["endpoint"] for one in of_api} == {*names} - {"health_detailed"}
+    assert {(one["fault"], one["applicable"], one["note"]) for one in of_api} == {("", False, SAID_NOT_OFFERED)}
+
+
+def test_an_endpoint_that_is_offered_and_fails_is_not_hidden_by_one_that_is_not() -> None:
+    none, broken = f.answer(None, "not_offered", SAID_NOT_OFFERED), f.answer(None, "timeout", "no answer")
+    overall = seen(health=none, health_detailed=broken)["overall_status"]
+    assert (overall["fault"], overall["reason"]) == ("timeout", "no answer")

@@ -34,7 +34,7 @@ def ask(service: Pipeline, *gather: str) -> dict[str, Any]:
     params = {name: option.get("default") for name, option in api_argument_spec().items()}
     params |= {"gather": list(gather), "stats_hours": 24, "metrics_hours": 24, "alerts_level": "critical"}
     params |= {"alerts_limit": 200, "query": None, "api_url": service.api_url, "api_token": service.token()}
-    return pipeline_info(params, {}, warn=lambda text: None, hide=lambda text: None, environ={})
+    return pipeline_info(params, {}, {}, warn=lambda text: None, hide=lambda text: None, environ={})
 
 
 def test_it_is_no_outage_and_no_p0_while_its_bug_is_muted(service: Pipeline) -> None:
