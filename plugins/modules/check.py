@@ -37,6 +37,8 @@ options:
         C(alert_age_max), C(rate_operations_min), C(rate_components), C(mute_max), C(session_look_minutes),
         C(session_investigate_minutes), C(session_end_minutes), C(review) for O(week), and C(zone), the site's, for
         O(day) and O(week).
+      - What a site adds is asked of the host besides, by C(probes) and C(modules), which are C(policy_site_probes) and
+        C(policy_site_modules).
     type: dict
     required: true
   gather:

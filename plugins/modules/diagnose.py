@@ -50,6 +50,10 @@ options:
     description: The ladders, C(policy_ladders).
     type: dict
     required: true
+  site_ladders:
+    description: Rungs of a site's own, C(policy_site_ladders), which stand behind those of the same cause.
+    type: dict
+    default: {}
 """
 
 EXAMPLES = r"""

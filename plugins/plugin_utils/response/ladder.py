@@ -75,7 +75,7 @@ def rungs(cause: str, diagnosis: Mapping[str, str], ladders: Mapping[str, Sequen
     """
     taken = []
     for rung in ladders.get(cause, []):
-        lacking = [key for key in ("rung", "act", "when", "steps") if key not in rung]
+        lacking = [key for key in ("rung", "act", "when") if key not in rung]
         if lacking:
             raise MediaOpsError(f"policy_ladders: a rung of '{cause}' lacks {', '.join(lacking)}")
         if all(diagnosis.get(subject) in classes for subject, classes in rung["when"].items()):
@@ -98,6 +98,16 @@ def with_lost(rungs: Sequence[Json], probes: Json) -> list[dict[str, Any]]:
         {**rung, "args": {**rung["args"], "lost_sessions": lost}} if rung["act"] == "service_control" else dict(rung)
         for rung in rungs
     ]
+
+
+def ladders_of(ours: Mapping[str, Sequence[Json]], of_site: Mapping[str, Sequence[Json]]) -> dict[str, list[Json]]:
+    """The ladders of role policy, behind whose rungs those of a site stand.
+
+    Args:
+        ours: ``policy_ladders``.
+        of_site: ``policy_site_ladders``.
+    """
+    return {cause: [*ours.get(cause, []), *of_site.get(cause, [])] for cause in {**ours, **of_site}}
 
 
 def is_enabled(rung: Json) -> bool:
