@@ -10,7 +10,7 @@ from typing import Any
 from ..module_utils.shapes import mapping
 from ..plugin_utils.host_action import HostAction
 from ..plugin_utils.response.diagnosis import diagnose, guard_holds, guard_refusals, looked
-from ..plugin_utils.response.ladder import ladder, ladders_of, with_lost
+from ..plugin_utils.response.ladder import ladder, with_lost
 
 
 class ActionModule(HostAction):
@@ -32,8 +32,7 @@ class ActionModule(HostAction):
             advice=given["advice"],
             health=next(filter(None, told), None),
         )
-        ladders = ladders_of(given["ladders"], given["site_ladders"])
-        rungs = with_lost(ladder(chosen["incidents"], found["classes"], ladders), found["probes"])
+        rungs = with_lost(ladder(chosen["incidents"], found["classes"], given["ladders"]), found["probes"])
         return {
             **found,
             "incidents": chosen["incidents"],

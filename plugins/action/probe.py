@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..module_utils.errors import OptionError
+from ..module_utils.shapes import mapping
 from ..plugin_utils.host_action import HostAction, has_fragment, is_of_site
 
 _LOOKS = (
@@ -21,11 +22,12 @@ class ActionModule(HostAction):
 
     def act(self, given: dict[str, Any]) -> dict[str, Any]:
         """Ask what only looks. Ours in earnest: what storage may be written to is known by a write."""
-        module, options = given["module"], {**given["options"], **given["args"]}
+        module, settings = given["module"], given["settings"]
+        options = {**mapping(settings.get("options")), **given["args"]}
         if module not in _LOOKS and not is_of_site(module):
             raise OptionError("module", module, f"only {', '.join(_LOOKS)} and modules of the site's own look")
         if options.get("state", "observed") != "observed":
             raise OptionError("state", options["state"], "a look changes nothing, so only observed is possible")
         if has_fragment(module, "api"):
             options = {**self.connection(), **options}
-        return {"answer": self.ask(module, options, check=is_of_site(module), within=given["within"])}
+        return {"answer": self.ask(module, options, check=is_of_site(module), within=settings.get("within"))}

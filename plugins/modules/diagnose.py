@@ -47,13 +47,9 @@ options:
     elements: dict
     default: []
   ladders:
-    description: The ladders, C(policy_ladders).
+    description: The ladders, C(policy_all_ladders).
     type: dict
     required: true
-  site_ladders:
-    description: Rungs of a site's own, C(policy_site_ladders), which stand behind those of the same cause.
-    type: dict
-    default: {}
 """
 
 EXAMPLES = r"""
@@ -66,7 +62,7 @@ EXAMPLES = r"""
     guard: "{{ guard }}"
     limits: "{{ policy_limits }}"
     advice: "{{ policy_advice }}"
-    ladders: "{{ policy_ladders }}"
+    ladders: "{{ policy_all_ladders }}"
   register: diagnosis
 """
 

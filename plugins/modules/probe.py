@@ -26,17 +26,16 @@ options:
       - One of a site's own collection, by its whole name, is asked in check mode.
     type: str
     required: true
-  options:
-    description: Options that the site gives to the module.
+  settings:
+    description:
+      - What the site gives the module, its row of C(policy_all_modules). C(options), and C(within), for how many
+        seconds one of a site's own is waited for.
     type: dict
     default: {}
   args:
     description: Options above these.
     type: dict
     default: {}
-  within:
-    description: For how many seconds a module of a site's own is waited for.
-    type: float
 """
 
 EXAMPLES = r"""

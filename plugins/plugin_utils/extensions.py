@@ -39,7 +39,7 @@ _KEYS: dict[str, tuple[set[str], set[str]]] = {
     ),
     "policy_site_ladders": ({"rung", "act", "when"}, {"args", "cured", "needs", "component", "steps"}),
     "policy_site_procedures": ({"title", "evidence", "verify", "rungs"}, set()),
-    "policy_site_modules": ({"within"}, {"become", "options"}),
+    "policy_site_modules": ({"become", "options", "within"}, set()),
     "policy_site_probes": ({"probe", "module", "run_by", "observations"}, {"args"}),
     "policy_site_looks": ({"module", "class", "finding"}, {"args", "become"}),
     "rung": ({"rung", "act"}, {"args", "cured", "component", "steps", "enabled"}),

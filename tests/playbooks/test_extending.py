@@ -99,6 +99,8 @@ def test_a_procedure_and_a_profile_of_a_site(play: Play, pipeline: Pipeline, spo
     old = spool / "old.done"
     old.write_text("x", encoding="utf-8")
     os.utime(old, (0, 0))
+    # One failed job is a warning.
+    (spool / "c.job.failed").unlink()
     rule = {**SITE["policy_site_retention"]["spool"][0], "age_of": "mtime"}
     more = {"policy_site_retention": {"spool": [rule]}}
     # Variables beside a playbook would stand above those of the inventory.

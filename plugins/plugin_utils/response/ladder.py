@@ -100,16 +100,6 @@ def with_lost(rungs: Sequence[Json], probes: Json) -> list[dict[str, Any]]:
     ]
 
 
-def ladders_of(ours: Mapping[str, Sequence[Json]], of_site: Mapping[str, Sequence[Json]]) -> dict[str, list[Json]]:
-    """The ladders of role policy, behind whose rungs those of a site stand.
-
-    Args:
-        ours: ``policy_ladders``.
-        of_site: ``policy_site_ladders``.
-    """
-    return {cause: [*ours.get(cause, []), *of_site.get(cause, [])] for cause in {**ours, **of_site}}
-
-
 def is_enabled(rung: Json) -> bool:
     """Whether a rung of a procedure is part of its work."""
     return bool(boolean(rung.get("enabled", True)))

@@ -21,6 +21,8 @@ SITE = yaml.safe_load(
     .replace("{{ spool_dir }}", "/srv/acme/spool")
 )
 
+ROW: dict[str, Any] = {"become": False, "options": {}, "within": 5}
+
 
 @pytest.fixture(autouse=True)
 def installed(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -76,9 +78,9 @@ def of(table: str, **more: Any) -> Any:
         ("policy_site_looks", of("policy_site_looks", **{"class": "a b"}), "is no JMESPath expression"),
         ("policy_site_looks", of("policy_site_looks", args={"pth": 1}), "acme.media.spool_info has no option pth"),
         ("policy_site_looks", {"disk": SITE["policy_site_looks"]["spool"]}, "disk is a name that is taken"),
-        ("policy_site_modules", {"acme.media.nothere": {"within": 5}}, "acme.media.nothere is in no collection"),
-        ("policy_site_modules", {"spool_info": {"within": 5}}, "the module's whole name is needed"),
-        ("policy_site_modules", {"media_ops.runbook.host_info": {"within": 5}}, "is in no collection of the site"),
+        ("policy_site_modules", {"acme.media.nothere": ROW}, "acme.media.nothere is in no collection"),
+        ("policy_site_modules", {"spool_info": ROW}, "the module's whole name is needed"),
+        ("policy_site_modules", {"media_ops.runbook.host_info": ROW}, "is in no collection of the site"),
         ("policy_site_modules", of("policy_site_modules", within=0), "within is 0, a number of seconds above 0"),
         ("policy_site_modules", of("policy_site_modules", options={"x": 1}), "it has no option x"),
         ("policy_site_probes", of("policy_site_probes", module="acme.media.other"), "is not in policy_site_modules"),
