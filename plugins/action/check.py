@@ -13,9 +13,10 @@ from ..module_utils.logs.fields import OPTION as LOG_FIELDS
 from ..module_utils.shapes import Json, mapping, one_line
 from ..module_utils.times import to_text, utc_now
 from ..plugin_utils.arguments import own_problems, require_sound_policy
-from ..plugin_utils.host_action import HostAction
+from ..plugin_utils.host_action import HostAction, has_fragment
 from ..plugin_utils.judging.checked import ages_of, checked
 from ..plugin_utils.judging.observations import is_dated_off, moving_offset, observe
+from ..plugin_utils.judging.probed_by_site import observe_probe
 from ..plugin_utils.judging.shapes import Observation
 from ..plugin_utils.judging.told_now import told_now
 from ..plugin_utils.mutes_kept import known_mutes, remember_mutes
@@ -64,6 +65,7 @@ class ActionModule(HostAction):
             of_week = self.ask("pipeline_info", week) if reached and not _by_log(answer) else None
             reviewed = review(reports, day=answer, week=of_week, now=now, thresholds=policy.get("review") or {})
             more |= observe_review(reviewed)
+        more |= self._of_site(given["run_by"], policy, connection) if reached else {}
         found = checked(
             answer,
             run_by=given["run_by"],
@@ -83,6 +85,17 @@ class ActionModule(HostAction):
             **({"days": reports.get("reports") or []} if given["day"] else {}),
             **({"date": day_of(now, zone)} if zone else {}),
         }
+
+    def _of_site(self, run_by: str, policy: Json, connection: Json) -> dict[str, Observation]:
+        """What the modules that a site adds observe."""
+        found, modules = dict[str, Observation](), mapping(policy.get("modules"))
+        for probe in policy.get("probes") or []:
+            if run_by in probe["run_by"]:
+                module, settings = probe["module"], mapping(modules.get(probe["module"]))
+                asked = {**mapping(settings.get("options")), **mapping(probe.get("args"))}
+                asked = {**connection, **asked} if has_fragment(module, "api") else asked
+                found |= observe_probe(probe, self.ask(module, asked, check=True, within=settings.get("within")))
+        return found
 
     def _reports(self, given: Json, told: Json, days: list[dict[str, str]], now: datetime) -> dict[str, Any]:
         """What the host has kept of its days and weeks, joined with what its log names and the service told now."""

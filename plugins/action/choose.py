@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..plugin_utils.host_action import HostAction
-from ..plugin_utils.response.choice import choose
+from ..plugin_utils.response.choice import choose, kinds_of_site
 
 
 class ActionModule(HostAction):
@@ -18,5 +18,6 @@ class ActionModule(HostAction):
 
     def act(self, given: dict[str, Any]) -> dict[str, Any]:
         """The incidents, and the looks that these call for."""
-        found = choose(given["result"], given["only"], given["kinds"], given["looks"])
+        kinds = kinds_of_site(given["kinds"], given["site_incidents"])
+        found = choose(given["result"], given["only"], kinds, given["looks"])
         return {**found}

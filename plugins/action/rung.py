@@ -11,7 +11,7 @@ from typing import Any
 from ansible import context
 
 from ..module_utils.errors import MediaOpsError
-from ..module_utils.shapes import one_line
+from ..module_utils.shapes import mapping, one_line
 from ..module_utils.times import to_text, utc_now
 from ..plugin_utils.host_action import HostAction, has_fragment, options_of
 from ..plugin_utils.response.ladder import is_enabled
@@ -62,5 +62,6 @@ class ActionModule(HostAction):
         }
         if params["approved"] and not params["planning"]:
             given.update(plan_hash=rung.get("hash") or None, as_of=rung.get("as_of"))
-        arguments = module_arguments(rung, module, options, settings_of(module, params["modules"]), given)
-        return self.ask(module, arguments, check=params["planning"])
+        settings = settings_of(module, params["modules"])
+        arguments = module_arguments(rung, module, options, mapping(settings.get("options")), given)
+        return self.ask(module, arguments, check=params["planning"], within=settings.get("within"))

@@ -38,6 +38,8 @@ options:
         C(session_look_minutes), C(session_investigate_minutes), C(session_end_minutes), C(review) for O(week),
         C(zone), the site's, for O(day) and O(week), and C(pipeline), options of M(media_ops.runbook.pipeline_info) for
         a service that does not offer all of the API.
+      - What a site adds is asked of the host besides, by C(probes) and C(modules), which are C(policy_site_probes) and
+        C(policy_site_modules).
     type: dict
     required: true
   gather:

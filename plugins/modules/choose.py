@@ -34,6 +34,11 @@ options:
         to the logs, each with C(subject) and C(args) of M(media_ops.runbook.log_digest_info).
     type: dict
     required: true
+  site_incidents:
+    description: Rows of C(policy_site_incidents), each of which names the C(subjects) that it calls for.
+    type: list
+    elements: dict
+    default: []
   looks:
     description: By subject, the C(module) and its C(args), C(policy_looks).
     type: dict
@@ -47,6 +52,7 @@ EXAMPLES = r"""
     result: "{{ healthcheck_result }}"
     only: "{{ incident_only }}"
     kinds: "{{ __incident_kinds }}"
+    site_incidents: "{{ policy_site_incidents }}"
     looks: "{{ policy_looks }}"
   register: chosen
 """

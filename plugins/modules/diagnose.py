@@ -47,7 +47,7 @@ options:
     elements: dict
     default: []
   ladders:
-    description: The ladders, C(policy_ladders).
+    description: The ladders, C(policy_all_ladders).
     type: dict
     required: true
 """
@@ -62,7 +62,7 @@ EXAMPLES = r"""
     guard: "{{ guard }}"
     limits: "{{ policy_limits }}"
     advice: "{{ policy_advice }}"
-    ladders: "{{ policy_ladders }}"
+    ladders: "{{ policy_all_ladders }}"
   register: diagnosis
 """
 

@@ -20,13 +20,16 @@ extends_documentation_fragment:
   - media_ops.runbook.action
 options:
   module:
-    description: The module, without the collection's name.
+    description:
+      - The module, without the collection's name. One of V(ffmpeg_info), V(guard), V(host_info), V(log_digest_info),
+        V(pipeline_info), V(service_config), V(service_control), V(session_info), V(storage_probe).
+      - One of a site's own collection, by its whole name, is asked in check mode.
     type: str
-    choices: [ffmpeg_info, guard, host_info, log_digest_info, pipeline_info, service_config, service_control,
-      session_info, storage_probe]
     required: true
-  options:
-    description: Options that the site gives to the module.
+  settings:
+    description:
+      - What the site gives the module, its row of C(policy_all_modules). C(options), and C(within), for how many
+        seconds one of a site's own is waited for.
     type: dict
     default: {}
   args:

@@ -17,6 +17,7 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
 from ..module_utils.errors import MediaOpsError
 from ..module_utils.shapes import Json, one_line
+from .extensions import TABLES, extension_problems
 from .fleet_hosts import fleet_size
 from .host_action import plain, read_yaml
 from .judging.verdict import PolicyError, bound_of, require_sound
@@ -219,6 +220,8 @@ def require_arguments(
     """
     of_policy = goes_by_policy(role)
     problems = argument_problems(*_OF_POLICY, variables, template, of_each_host) if of_policy else []
+    if of_policy and not problems and not any(name in of_each_host for name in TABLES):
+        problems = _of_extensions(variables, template)
     if role != "policy":
         problems += argument_problems(role, entry, variables, template)
     if problems:
@@ -281,7 +284,14 @@ def own_problems(raw: Mapping[str, Any], variables: Mapping[str, Any], template:
                 problems.append(f"{name}: {one_line(error, 300)}")
     if not problems and set(SERVICE_SETTINGS) & set(raw):
         problems = service_problems(lambda name: plain(template(variables.get(name))))
-    return problems
+    return problems or (_of_extensions(variables, template) if any(name in raw for name in TABLES) else [])
+
+
+def _of_extensions(variables: Mapping[str, Any], template: Callable[[Any], Any]) -> list[str]:
+    """What is wrong with what a site adds of its own; its variables are looked at only where it sets them."""
+    if all(_is_shipped("policy", name, variables) for name in TABLES if name in variables):
+        return []
+    return extension_problems(lambda name: plain(template(variables[name])) if name in variables else None)
 
 
 def fleet_settings() -> list[str]:

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, media_ops.runbook contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The bases of all actions: modules of this collection are asked on a host, and of an answer is taken what it promises.
+"""The bases of all actions: modules are asked on a host, and of an answer is taken what the module promises.
 
 Whatever a host says is data: no key of its answer becomes a variable of the run.
 """
@@ -21,7 +21,7 @@ from ansible import constants as C  # noqa: N812
 from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure, AnsibleError
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.plugins.action import ActionBase
-from ansible.plugins.loader import become_loader
+from ansible.plugins.loader import become_loader, fragment_loader, module_loader
 
 from ..module_utils.api.settings import api_argument_spec
 from ..module_utils.deadline import longest_s
@@ -87,8 +87,26 @@ _SPEC = ("type", "required", "default", "choices", "elements")
 
 @lru_cache(maxsize=None)
 def documented(module: str, constant: str) -> dict[str, Any]:
-    """DOCUMENTATION or RETURN of a module of ours, as data."""
-    return _read(_MODULES / f"{module}.py", constant)
+    """DOCUMENTATION or RETURN of a module, as data.
+
+    Args:
+        module: one of ours, or by its whole name one of a site's own collection.
+        constant: which of the two.
+    """
+    return _read(_path_of(module) if is_of_site(module) else _MODULES / f"{module}.py", constant)
+
+
+def is_of_site(module: str) -> bool:
+    """Whether a module is one of a site's own collection: these go by their whole names."""
+    return "." in module
+
+
+def _path_of(module: str) -> Path:
+    found = module_loader.find_plugin_with_context(module) if module.count(".") > 1 else None
+    path = Path((found and found.plugin_resolved_path) or "")
+    if path.suffix != ".py" or module.startswith(_NAMESPACE):
+        raise MediaOpsError(f"module {one_line(module, 100)} is in no collection of the site that is installed here")
+    return path
 
 
 def _read(path: Path, constant: str) -> dict[str, Any]:
@@ -112,6 +130,9 @@ def options_of(module: str) -> frozenset[str]:
         file, _dot, constant = name.partition(".")
         found = _read(_FRAGMENTS / f"{file}.py", constant.upper() or "DOCUMENTATION")
         options |= set(found.get("options") or {})
+    for name in _listed_fragments(module) if is_of_site(module) else []:
+        text = getattr(fragment_loader.get(name), "DOCUMENTATION", "")
+        options |= set(read_yaml(text).get("options") or {})
     return frozenset(options)
 
 
@@ -155,9 +176,12 @@ def has_fragment(module: str, name: str) -> bool:
 
 
 def _fragments(module: str) -> list[str]:
+    return [name[len(_NAMESPACE) :] for name in _listed_fragments(module) if name.startswith(_NAMESPACE)]
+
+
+def _listed_fragments(module: str) -> list[str]:
     listed = documented(module, "DOCUMENTATION").get("extends_documentation_fragment") or []
-    names = [listed] if isinstance(listed, str) else listed
-    return [name[len(_NAMESPACE) :] for name in names if name.startswith(_NAMESPACE)]
+    return [listed] if isinstance(listed, str) else list(listed)
 
 
 def plain(value: object) -> Any:
@@ -295,19 +319,21 @@ class HostAction(ActionBase):  # type: ignore[misc]
         arguments: Mapping[str, Any],
         *,
         check: bool = False,
+        within: float | None = None,
     ) -> dict[str, Any]:
-        """What a module of ours answers on the host, with ``failed`` or ``unreachable`` and ``msg`` where it does not.
+        """What a module answers on the host, with ``failed`` or ``unreachable`` and ``msg`` where it does not.
 
         Args:
-            module: its name, without the collection's.
+            module: its name, without the collection's where it is ours.
             arguments: its options; one that is None is left out.
             check: whether the module runs in check mode where the task does not.
+            within: for how many seconds it is waited for, where the module is of a site.
         """
         given = {key: value for key, value in arguments.items() if value is not None}
         self._asked = module
         task, before = self._task, (self._task.check_mode, self._task.environment)
         task.check_mode, task.environment = task.check_mode or check, [*(task.environment or []), _ENVIRONMENT]
-        most_s = (longest_s(module, given) or _MOST_S) + _MARGIN_S
+        most_s = within or (longest_s(module, given) or _MOST_S) + _MARGIN_S
         try:
             with limited_to(most_s):
                 answer = self._executed(module, given)
@@ -373,7 +399,9 @@ class HostAction(ActionBase):  # type: ignore[misc]
     def _executed(self, module: str, given: Mapping[str, Any]) -> dict[str, Any]:
         self._gave_answer = True
         found: dict[str, Any] = self._execute_module(
-            module_name=f"{_NAMESPACE}{module}", module_args=dict(given), task_vars=self.variables
+            module_name=module if is_of_site(module) else f"{_NAMESPACE}{module}",
+            module_args=dict(given),
+            task_vars=self.variables,
         )
         return found
 

@@ -200,7 +200,7 @@ def rung(
     made: Rung = {
         "rung": row["rung"],
         "act": row["act"],
-        "steps": list(row["steps"]),
+        "steps": list(row.get("steps") or []),
         "args": dict(row.get("args") or {}),
         "when": dict(row.get("when") or {}),
         "cured": dict(row.get("cured") or {}),

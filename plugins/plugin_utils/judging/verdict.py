@@ -22,7 +22,8 @@ BOUNDS: Mapping[str, tuple[Callable[[float, float], bool], str]] = {
 """How a bound of the policy compares, and how it reads. The border itself belongs to at_least and at_most."""
 
 _RISING = ("above", "at_least")
-_UNITS = ("ratio", "count", "s", "min", "percent", "state")
+_OF_SITE = "site"  # instead of a step of the runbook, which a site's own check has not
+UNITS = ("ratio", "count", "s", "min", "percent", "state")
 
 
 def judge(observations: Mapping[str, Observation], checks: Sequence[Json], run_by: str) -> list[Verdict]:
@@ -68,7 +69,9 @@ def _judge_row(observations: Mapping[str, Observation], row: Json) -> Verdict:
         parts.update(action=row.get("action", ""), playbook=row.get("playbook", ""))
     elif state == "unknown":
         parts.update(action=_ACTIONS.get(parts.get("fault", ""), _FIND_OUT))
-    return verdict(row["check"], row["title"], row["step"], unit=row["unit"], threshold=_threshold(row), **parts)
+    return verdict(
+        row["check"], row["title"], row.get("step") or _OF_SITE, unit=row["unit"], threshold=_threshold(row), **parts
+    )
 
 
 _FIND_OUT = "Find out why the answer cannot be trusted, then run the check again"
@@ -175,12 +178,12 @@ def require_sound(checks: Sequence[Json]) -> None:
 
 
 def _row_problems(row: Json) -> list[str]:
-    lacking = [key for key in ("check", "title", "step", "run_by", "observation", "unit") if not row.get(key)]
+    lacking = [key for key in ("check", "title", "run_by", "observation", "unit") if not row.get(key)]
     if lacking:
         return [f"policy_checks: the row {one_line(dict(row), 80)} lacks {', '.join(lacking)}"]
     named = f"policy_checks: check '{row['check']}'"
-    if row["unit"] not in _UNITS:
-        return [f"{named} has the unit {row['unit']!r}, which is none of {', '.join(_UNITS)}"]
+    if row["unit"] not in UNITS:
+        return [f"{named} has the unit {row['unit']!r}, which is none of {', '.join(UNITS)}"]
     if "needs" in row and (wrong := _needs_problem(row["needs"], row["unit"])):
         return [f"{named}, needs: {wrong}"]
     if "levels" in row:

@@ -12,6 +12,16 @@ from ...module_utils.errors import OptionError
 from ...module_utils.shapes import Json, mapping
 
 
+def kinds_of_site(kinds: Mapping[str, Json], incidents: Sequence[Json]) -> dict[str, Json]:
+    """What each kind of incident calls for, those that a site adds among them.
+
+    Args:
+        kinds: those of role incident.
+        incidents: rows of ``policy_site_incidents``, each with its ``subjects``.
+    """
+    return {**{row["incident"]: {"subjects": row.get("subjects") or [], "questions": []} for row in incidents}, **kinds}
+
+
 def choose(found: Json, only: Sequence[str], kinds: Mapping[str, Json], looks: Mapping[str, Json]) -> dict[str, Any]:
     """The incidents to respond to, and the looks at the host that these call for, each once.
 
@@ -41,7 +51,10 @@ def choose(found: Json, only: Sequence[str], kinds: Mapping[str, Json], looks: M
             subjects[subject] = {**subjects.get(subject, {}), **more}
     wanted = [
         *({"module": "log_digest_info", **question} for kind in asked for question in kind["questions"]),
-        *({"subject": name, **looks[name], "args": {**looks[name]["args"], **more}} for name, more in subjects.items()),
+        *(
+            {"subject": name, **looks[name], "args": {**(looks[name].get("args") or {}), **more}}
+            for name, more in subjects.items()
+        ),
     ]
     return {"incidents": incidents, "looks": wanted, "reached": reached}
 

@@ -342,7 +342,7 @@ def looks_for(course: Json, looks: Mapping[str, Json]) -> list[dict[str, Any]]:
         else [name for rung in left for name in rung.get("needs") or {}]
     )
     subjects = dict.fromkeys(LOOKED_AT_AS.get(name, name) for name in wanted)
-    return [{"subject": name, **looks[name]} for name in subjects if name in looks]
+    return [{"args": {}, "subject": name, **looks[name]} for name in subjects if name in looks]
 
 
 def confirmed(course: Json, seen: Sequence[Json], limits: Json) -> dict[str, Any]:
@@ -355,7 +355,7 @@ def confirmed(course: Json, seen: Sequence[Json], limits: Json) -> dict[str, Any
     """
     if not seen:
         return dict(course)
-    found = classify({look["subject"]: look["answer"] for look in seen}, limits)
+    found = classify({look["subject"]: look["answer"] for look in seen}, limits, seen)
     now = {**course, "classes": {**course["classes"], **found["classes"]}}
     if course["state"] != "recovered":
         return {**now, "state": "not_recovered"}

@@ -5,9 +5,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from ...module_utils.expressions import UnfitError, compiled
 from ...module_utils.shapes import Json, mapping, number, one_line
 from ...module_utils.state.guard import pause_said
 from ...module_utils.times import from_text
@@ -22,6 +24,7 @@ LOOKED_AT_AS = {"disk": "host", "resources": "host"}
 """Subjects of which another look tells."""
 
 _SAID_MAX = 700
+_CLASS = re.compile("[a-z][a-z0-9_]{0,39}")
 _RATES_DIFFER = 0.05  # what rounding may make of a rate
 
 
@@ -68,7 +71,7 @@ def diagnose(
             busy_metrics=busy(mapping(mapping(endpoints.get("metrics")).get("data")).get("metrics")),
             advice=advise(measured(stages, mapping(found.get("host"))), advice),
         )
-    made = classify({**found, "noted": noted, "logs": logs, "health": health}, limits)
+    made = classify({**found, "noted": noted, "logs": logs, "health": health}, limits, seen)
     more = {"metrics": mapping(endpoints.get("metrics")).get("data")} if endpoints else {}
     return {**made, "noted": noted, "advice": noted.get("advice", []), "probes": {**found, **more}}
 
@@ -141,13 +144,14 @@ def busy(metrics: object) -> list[Any]:
     return [row for row in rows if (number(mapping(row).get("active_sessions")) or 0) > 0][-50:]
 
 
-def classify(found: Mapping[str, Any], limits: Json) -> dict[str, Any]:
+def classify(found: Mapping[str, Any], limits: Json, seen: Sequence[Json] = ()) -> dict[str, Any]:
     """The class of fault of each subject that was looked at, and a line for people on each.
 
     Args:
         found: answers by subject - ``service``, ``ffmpeg``, ``storage``, ``host``, ``sessions``, ``operations``; and
             ``stats`` and ``health``, the documents of these endpoints, and what was ``noted`` of the logs.
         limits: as for ``diagnose``.
+        seen: the looks, of which those that a site added say themselves how their answers are read.
 
     Returns:
         ``classes`` by subject (a look that failed is ``unknown``, which no rung names), and ``findings``.
@@ -179,8 +183,29 @@ def classify(found: Mapping[str, Any], limits: Json) -> dict[str, Any]:
     for name, answer in mapping(found.get("logs")).items():
         if why := unread(mapping(answer)):
             add(name, "missing" if mapping(answer).get("state") == "missing" else "unknown", why)
+    for look in (one for one in seen if "class" in one):
+        add(look["subject"], *_of_site(look))
     findings += noted_findings(mapping(found.get("noted")))
     return {"classes": classes, "findings": findings}
+
+
+def _of_site(look: Json) -> tuple[str, str]:
+    """The class of what a site's own module looked at, by the expressions of its row; unknown where they give none."""
+    failure = failure_of(mapping(look["answer"]))
+    if failure:
+        return "unknown", failure
+    found = {}
+    for key in ("class", "finding"):
+        try:
+            found[key] = compiled(f"policy_site_looks.{look['subject']}.{key}", str(look.get(key) or key))(
+                look["answer"]
+            )
+        except UnfitError as error:
+            found[key] = None if key == "class" else str(error)
+    named = found["class"]
+    if not isinstance(named, str) or not _CLASS.fullmatch(named):
+        return "unknown", f"its class cannot be read: {one_line(repr(named), 100)}"
+    return named, str(found["finding"] or named)
 
 
 def _beside(subject: str, told: tuple[str, str], found: Mapping[str, Any]) -> tuple[str, str]:

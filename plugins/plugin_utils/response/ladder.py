@@ -75,7 +75,7 @@ def rungs(cause: str, diagnosis: Mapping[str, str], ladders: Mapping[str, Sequen
     """
     taken = []
     for rung in ladders.get(cause, []):
-        lacking = [key for key in ("rung", "act", "when", "steps") if key not in rung]
+        lacking = [key for key in ("rung", "act", "when") if key not in rung]
         if lacking:
             raise MediaOpsError(f"policy_ladders: a rung of '{cause}' lacks {', '.join(lacking)}")
         if all(diagnosis.get(subject) in classes for subject, classes in rung["when"].items()):

@@ -16,16 +16,15 @@ _NOT_PROVED = "set, not proved to have an effect"
 
 
 def settings_of(module: str, modules: Json) -> Json:
-    """The site's options for a module.
+    """What the site gives a module: its ``options``, and for how many seconds it is waited ``within``.
 
     Args:
         module: that a rung names.
-        modules: ``policy_modules``.
+        modules: ``policy_modules``, with ``policy_site_modules``.
     """
     if module not in modules:
         raise MediaOpsError(f"role policy names module {module!r} for a rung, and only {', '.join(modules)} are known")
-    options: Json = modules[module]["options"]
-    return options
+    return mapping(modules[module])
 
 
 def module_arguments(
@@ -51,7 +50,7 @@ def module_arguments(
         if lost:
             raise MediaOpsError(f"{source} gives {', '.join(lost)} to module {module}, which has no such option")
     reason = str(rung["rung"]) + (f" ({rung['cause']})" if rung.get("cause") else "")
-    known = {"steps": rung["steps"], "reason": reason, **given}
+    known = {"steps": rung.get("steps") or [], "reason": reason, **given}
     return {**{key: known[key] for key in known if key in options}, **settings, **rung["args"]}
 
 

@@ -22,8 +22,10 @@ from ..response.recovery import CHECKS
 def require_incident(value: Callable[[str], Any]) -> None:
     """Raise OptionError for an incident that cannot be answered."""
     _require_hash("incident_plan", value)
-    _require_rungs("policy_ladders", (value("policy_ladders") or {}).items(), value)
-    kinds = sorted({str(row.get("incident")) for row in value("policy_incidents") or []})
+    for table in ("policy_ladders", "policy_site_ladders"):
+        _require_rungs(table, (value(table) or {}).items(), value)
+    rows = [*(value("policy_incidents") or []), *(value("policy_site_incidents") or [])]
+    kinds = sorted({str(row.get("incident")) for row in rows})
     unknown = [name for name in check_type_list(value("incident_only") or []) if name not in kinds]
     if unknown:
         raise OptionError("incident_only", unknown[0], f"only {', '.join(kinds)} are possible")
@@ -33,12 +35,14 @@ def require_incident(value: Callable[[str], Any]) -> None:
 def require_procedure(value: Callable[[str], Any]) -> None:
     """Raise OptionError for a procedure that cannot be carried out."""
     _require_hash("automation_plan", value)
-    name, known = str(value("automation_procedure")), value("policy_procedures") or {}
-    if name not in known:
-        raise OptionError("automation_procedure", name, f"one of {', '.join(sorted(known))} is needed")
-    _require_rungs("policy_procedures", [(name, known[name].get("rungs") or [])], value)
-    if known[name].get("verify"):
-        _require_watch(f"policy_procedures.{name}.verify", known[name]["verify"])
+    name = str(value("automation_procedure"))
+    ours, of_site = (value(table) or {} for table in ("policy_procedures", "policy_site_procedures"))
+    if name not in {**ours, **of_site}:
+        raise OptionError("automation_procedure", name, f"one of {', '.join(sorted({**ours, **of_site}))} is needed")
+    table, row = ("policy_site_procedures", of_site[name]) if name in of_site else ("policy_procedures", ours[name])
+    _require_rungs(table, [(name, row.get("rungs") or [])], value)
+    if row.get("verify"):
+        _require_watch(f"{table}.{name}.verify", row["verify"])
 
 
 def require_reason(value: Callable[[str], Any]) -> None:
@@ -80,16 +84,16 @@ def _parsed(value: Callable[[str], Any]) -> tuple[str, str]:
 
 def _checks(value: Callable[[str], Any]) -> list[str]:
     """Every check of which there is a verdict."""
-    rows = value("policy_checks")
-    of_table = [str(row.get("check")) for row in rows if isinstance(row, Mapping)] if isinstance(rows, list) else []
-    return [*of_table, *CHECKS]
+    tables = (value("policy_checks"), value("policy_site_checks"))
+    rows = [row for table in tables if isinstance(table, list) for row in table if isinstance(row, Mapping)]
+    return [*(str(row.get("check")) for row in rows), *CHECKS]
 
 
 def _require_rungs(table: str, rows: Iterable[tuple[str, Any]], value: Callable[[str], Any]) -> None:
-    modules, looks = value("policy_modules"), value("policy_looks")
+    modules, looks = value("policy_all_modules"), value("policy_all_looks")
     for name, rungs in rows:
         for rung in rungs:
-            lacking = [key for key in ("rung", "act", "steps") if key not in rung]
+            lacking = [key for key in ("rung", "act") if key not in rung]
             if lacking:
                 raise OptionError(f"{table}.{name}", rung, f"a rung lacks {', '.join(lacking)}")
             if modules is not None and rung["act"] not in modules:

@@ -45,7 +45,7 @@ def test_the_policy_as_it_is_shipped_is_sound_and_nobody_is_asked() -> None:
             "plan",
             "policy_ladders.x' is 'shell'",
         ),
-        ({"policy_ladders": {"x": [{"rung": "r", "act": "guard"}]}}, "plan", "a rung lacks steps"),
+        ({"policy_ladders": {"x": [{"rung": "r", "steps": []}]}}, "plan", "a rung lacks act"),
         ({"policy_ladders": {"x": [{**RUNG, "cured": {"moon": ["ok"]}}]}}, "plan", "policy_ladders.x' is 'moon'"),
         ({"automation_plan": "A" * 12}, "carry_out", "option 'automation_plan'"),
         ({"automation_procedure": "tidy"}, "carry_out", "'automation_procedure' is 'tidy': one of daily_log_cleanup, "),
@@ -55,7 +55,7 @@ def test_the_policy_as_it_is_shipped_is_sound_and_nobody_is_asked() -> None:
 def test_what_cannot_be_meant_is_refused(changes: dict[str, Any], entry: str, said: str) -> None:
     role = "incident" if entry == "plan" else "automation"
     site = yaml.safe_load((ROOT / "roles/policy/vars/main.yml").read_text(encoding="utf-8"))
-    tables = {name: dict.fromkeys(site[name]) for name in ("policy_modules", "policy_looks")}
+    tables = {f"policy_all_{name}": dict.fromkeys(site[f"policy_{name}"]) for name in ("modules", "looks")}
     given = {
         **tables,
         "incident_mode": "plan",
@@ -80,7 +80,7 @@ def test_variables_are_looked_at_as_templates() -> None:
         ({"policy_lease_ttl": "soon"}, "policy_lease_ttl is 'soon'"),
         ({"policy_fail_on": ["critcal"]}, "policy_fail_on"),
         ({"policy_checks": "all"}, "policy_checks is 'all'"),
-        ({"policy_checks": [{"check": "x"}]}, "lacks title, step, run_by, observation, unit"),
+        ({"policy_checks": [{"check": "x"}]}, "lacks title, run_by, observation, unit"),
         ({"policy_session_end_minutes": 5}, "policy_session_end_minutes 5"),
         ({"policy_session_look_minutes": "long"}, "policy_session_look_minutes"),
     ],

@@ -207,13 +207,17 @@ class TestConclude:
 class TestProbe:
     def test_it_asks_in_earnest_and_takes_what_is_promised(self) -> None:
         answer = {"state": "denied_put", "reason": "AccessDenied", **INTRUDER}
-        run = act("probe", {"module": "storage_probe", "options": {"write": True}}, answers={"storage_probe": answer})
+        run = act(
+            "probe",
+            {"module": "storage_probe", "settings": {"options": {"write": True}}},
+            answers={"storage_probe": answer},
+        )
         assert run.asked[0].check_mode is False
         assert run.result["answer"] == {"state": "denied_put", "reason": "AccessDenied", "changed": False}
 
     def test_it_changes_nothing(self) -> None:
         for given in ({"module": "service_control", "args": {"state": "restarted"}}, {"module": "disk_cleanup"}):
-            with pytest.raises(AnsibleActionFail, match=r"only observed is possible|must be one of"):
+            with pytest.raises(AnsibleActionFail, match=r"only observed is possible|only ffmpeg_info, .* look"):
                 act("probe", given)
 
 

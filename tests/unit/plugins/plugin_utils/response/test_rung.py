@@ -38,13 +38,13 @@ RUNGS = [
 def test_every_key_of_the_tables_reaches_the_module(rung: dict[str, Any]) -> None:
     module, given = rung["act"], {"run_id": "r1", "controller_time": "2026-11-28T06:00:00Z", "api_url": "http://h"}
     options = options_of(module)
-    arguments = module_arguments(rung, module, options, settings_of(module, MODULES), given)
+    arguments = module_arguments(rung, module, options, settings_of(module, MODULES)["options"], given)
     assert {key: arguments[key] for key in rung["args"]} == rung["args"]
-    assert {key: arguments[key] for key in settings_of(module, MODULES) if key not in rung["args"]} == {
-        key: value for key, value in settings_of(module, MODULES).items() if key not in rung["args"]
+    assert {key: arguments[key] for key in settings_of(module, MODULES)["options"] if key not in rung["args"]} == {
+        key: value for key, value in settings_of(module, MODULES)["options"].items() if key not in rung["args"]
     }
     assert set(arguments) <= options
-    assert set(rung["args"]).isdisjoint(settings_of(module, MODULES)), "said twice"
+    assert set(rung["args"]).isdisjoint(settings_of(module, MODULES)["options"]), "said twice"
 
 
 def test_each_module_has_its_settings_and_its_user() -> None:
