@@ -13,8 +13,8 @@ help: ## Show these commands
 setup: ## Make the Python environment
 	@tools/venv.sh dev
 
-demo: ## Run the runbook against the sandbox pipeline; make demo FAULT=NAME breaks it first
-	@venv=$$(tools/venv.sh run) && exec "$$venv/bin/python" sandbox/demo.py 'FAULT=$(FAULT)'
+demo: ## Run the runbook against the sandbox pipeline; make demo FAULT=NAME breaks it first, and mends it
+	@venv=$$(tools/venv.sh run) && exec "$$venv/bin/python" sandbox/demo.py 'SERVICE=$(SERVICE)' 'FAULT=$(FAULT)'
 
 check: ## Fast checks: lint, types, unit tests (under two minutes)
 	@venv=$$(tools/venv.sh dev) && exec "$$venv/bin/python" tools/stages.py check $(STAGES)

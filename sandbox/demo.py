@@ -2,11 +2,12 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The demonstration: a real pipeline on this machine, real clips merged, and the morning check run against it.
+"""The demonstration: a real service on this machine, real clips, and the playbooks run against it.
 
-Usage: make demo [FAULT=ffmpeg|clips|stuck|token|down]
+Usage: make demo [SERVICE=pipeline|plain|other] [FAULT=NAME]
 
-Where the check leads to an incident, the playbook of the incident shows its plan while the pipeline still runs.
+Where the check leads to an incident, its playbook shows the plan. What automation can mend is mended: the plan is
+carried out by its hash, recovery is watched, and the check is run again; else it is said why a person must look.
 Whatever ends the demonstration, Ctrl-C and a closed terminal included, nothing is left running.
 """
 
@@ -18,100 +19,85 @@ import getpass
 import json
 import os
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
 
 import psutil
-from media_pipeline.launcher import Pipeline, running_pipeline
+from demo_services import SECONDS, SERVICES, Broken, Fault, Service
 
 ROOT = Path(__file__).resolve().parent.parent
 REPORTS = ROOT / "build" / "demo" / "reports"
+MORNING = "daily_morning_health_check"
 CLIPS = 3
 GRACE_S = 15
-
-
-def _break_ffmpeg(pipeline: Pipeline) -> str:
-    pipeline.break_ffmpeg()
-    return pipeline.token()
-
-
-def _broken_clips(pipeline: Pipeline) -> str:
-    pipeline.feed(CLIPS, fault="broken")
-    return pipeline.token()
-
-
-def _stuck_sessions(pipeline: Pipeline) -> str:
-    # A FIFO that nobody writes to: ffmpeg waits for it for ever, as it does for a dead network mount.
-    pipeline.feed(12, fault="fifo")
-    return pipeline.token()
-
-
-def _expired_token(pipeline: Pipeline) -> str:
-    return pipeline.token(ttl=-60)
-
-
-def _down(pipeline: Pipeline) -> str:
-    token = pipeline.token()
-    pipeline.stop()
-    return token
-
-
-FAULTS: dict[str, tuple[str, Callable[[Pipeline], str], str]] = {
-    "": ("nothing is broken", Pipeline.token, "ok"),
-    "ffmpeg": ("ffmpeg is replaced by a file that cannot run", _break_ffmpeg, "critical"),
-    "clips": ("broken clips are sent, so that jobs fail", _broken_clips, "critical"),
-    "stuck": ("twelve jobs are sent whose input never comes", _stuck_sessions, "critical"),
-    "token": ("the API token has expired", _expired_token, "unknown"),
-    "down": ("the service is stopped", _down, "unknown"),
-}
 
 
 def _say(text: str) -> None:
     print(text, flush=True)
 
 
-def _inventory(path: Path, pipeline: Pipeline, state_dir: Path, report_dir: Path) -> None:
-    host = {
-        "ansible_connection": "local",
-        "ansible_python_interpreter": sys.executable,
-        # The sandbox runs as whoever runs the demo, so nobody need become anybody.
-        "ansible_become": False,
-        "policy_service_user": getpass.getuser(),
-        "media_ops_api_url": pipeline.api_url,
-        "media_ops_api_token": "{{ lookup('ansible.builtin.env', 'MEDIA_OPS_API_TOKEN') }}",
-        "policy_service_path": str(pipeline.bin_dir),
-        "policy_base_dir": str(pipeline.base_dir),
-        "policy_state_dir": str(state_dir),
-        "report_dir": str(report_dir),
-        "report_contacts": [
-            {"area": "System administrator", "name": "Operations on call", "contact": "+00 000 000000"},
-            {"area": "Development team", "name": "Media pipeline team", "contact": "#media-pipeline"},
-        ],
-    }
-    path.write_text(json.dumps({"media_hosts": {"hosts": {"sandbox": host}}}), encoding="utf-8")
+@dataclass
+class Site:
+    """The inventory of the demonstration, and what runs of playbooks against it left."""
 
+    path: Path
+    reports: Path
+    token: str = ""
+    seen: set[str] = field(default_factory=set)
 
-def _play(playbook: str, inventory: Path, token: str) -> int:
-    """Run a playbook as a user would and return its exit code."""
-    command = ["ansible-playbook", "-i", str(inventory), f"playbooks/{playbook}.yml"]
-    _say(f"\n$ {shlex.join(command)}")
-    environment = {
-        **os.environ,
-        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
-        "MEDIA_OPS_API_TOKEN": token,
-        "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
-    }
-    with subprocess.Popen(command, cwd=ROOT, env=environment) as process:
-        try:
-            return process.wait()
-        finally:
-            if process.poll() is None:
-                _end_all(process)
+    def write(self, variables: dict[str, Any], state_dir: Path) -> None:
+        """Write the inventory of one host."""
+        host = {
+            "ansible_connection": "local",
+            "ansible_python_interpreter": sys.executable,
+            # The service runs as whoever runs the demo, so nobody need become anybody.
+            "ansible_become": False,
+            "policy_become": False,
+            "policy_service_user": getpass.getuser(),
+            "media_ops_api_token": "{{ lookup('ansible.builtin.env', 'MEDIA_OPS_API_TOKEN') }}",
+            "policy_state_dir": str(state_dir),
+            "report_dir": str(self.reports),
+            "report_contacts": [
+                {"area": "System administrator", "name": "Operations on call", "contact": "+00 000 000000"},
+                {"area": "Development team", "name": "Media pipeline team", "contact": "#media-pipeline"},
+            ],
+            **SECONDS,
+            **variables,
+        }
+        self.path.write_text(json.dumps({"media_hosts": {"hosts": {"sandbox": host}}}), encoding="utf-8")
+
+    def play(self, playbook: str, *options: str) -> tuple[int, dict[str, Any] | None, Path]:
+        """Run a playbook as a user would: its exit code, the result that it left, and the directory of that."""
+        command = ["ansible-playbook", "-i", str(self.path), f"playbooks/{playbook}.yml", *options]
+        _say(f"\n$ {shlex.join(command)}")
+        environment = {
+            **os.environ,
+            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+            "MEDIA_OPS_API_TOKEN": self.token,
+            "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
+        }
+        with subprocess.Popen(command, cwd=ROOT, env=environment) as process:
+            try:
+                code = process.wait()
+            finally:
+                if process.poll() is None:
+                    _end_all(process)
+        return code, *self._left()
+
+    def _left(self) -> tuple[dict[str, Any] | None, Path]:
+        """The result of a run that was not seen before."""
+        for path in self.reports.glob("*/latest/result.json"):
+            found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+            if found["run"]["id"] not in self.seen:
+                self.seen.add(found["run"]["id"])
+                return found, path.parent.resolve()
+        return None, self.reports
 
 
 def _end_all(process: subprocess.Popen[bytes]) -> None:
@@ -127,82 +113,134 @@ def _end_all(process: subprocess.Popen[bytes]) -> None:
             worker.kill()
 
 
-def _result(reports: Path) -> dict[str, Any] | None:
-    path = reports / "daily_morning" / "latest" / "result.json"
-    if not path.exists():
-        return None
-    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+def _response(result: dict[str, Any] | None) -> dict[str, Any]:
+    found: dict[str, Any] = ((result or {}).get("hosts") or [{}])[0].get("response") or {}
     return found
 
 
-def _show_plan(result: dict[str, Any], inventory: Path, token: str) -> bool:
-    """Let the playbook of the most urgent incident show what it would do; whether there is one."""
-    playbook = next((incident["playbook"] for incident in result["incidents"]), "")
-    known = (ROOT / "playbooks" / f"{playbook}.yml").exists()
-    if known:
+def _answer(site: Site, fault: Fault, result: dict[str, Any]) -> tuple[list[str], str, bool]:
+    """Show the plan for what the check found, and carry it out where that mends it.
+
+    Returns:
+        The reports, for people; what is wrong with how it went, "" where nothing is; and whether anything was done.
+    """
+    playbook = fault.playbook or next((incident["playbook"] for incident in result["incidents"]), "")
+    if not playbook or not (ROOT / "playbooks" / f"{playbook}.yml").exists():
+        return [], "", False
+    if fault.playbook:
+        _say(f"\nThe emergency is {playbook}. With --check it shows its plan, and changes nothing:")
+        _code, planned, _left = site.play(playbook, "--check")
+        options: tuple[str, ...] = ()
+    else:
         _say(f"\nThe check leads to {playbook}. It shows its plan, and changes nothing unless it is told to:")
-        _play(playbook, inventory, token)
-    return known
+        _code, planned, left = site.play(playbook)
+        options = ("-e", "incident_mode=apply", "-e", f"incident_plan={_response(planned).get('hash', '')}")
+        if not fault.after:
+            return [f"Read the plan:     {left / 'report.html'}"], "", False
+        if not _response(planned).get("plan"):
+            return [f"Read the plan:     {left / 'report.html'}"], "there was no plan", False
+    _say("\nThat is what it would do. Now it does it:")
+    code, acted, left = site.play(playbook, *options)
+    _say(f"\nIt ended with exit code {code}. The morning check again:")
+    done = [rung for rung in _response(acted).get("acted") or [] if rung["changed"] and not rung["failed"]]
+    return [f"What was done:     {left / 'report.html'}"], "" if done else "nothing was done", bool(done)
 
 
-def demonstrate(fault: str, work: Path, reports: Path) -> int:
-    """Run the demonstration with its files in `work`; 0 when the check found what there was to find."""
-    story, break_it, expected = FAULTS[fault]
-    state_dir = work / "state"
+def _demonstrate(service: Service, fault: Fault, work: Path, reports: Path) -> int:
+    """Run the demonstration with its files in `work`; 0 when all was found and mended that there was."""
+    site, state_dir = Site(work / "hosts.json", reports), work / "state"
     state_dir.mkdir(mode=0o750)
-    _say("Starting the sandbox pipeline (a real service with real ffmpeg, on 127.0.0.1 only) ...")
-    with running_pipeline(work / "pipeline", {"MAX_CONCURRENT_SESSIONS": "16"}) as pipeline:
-        _say(f"  it listens on {pipeline.base_url}")
-        _say(f"Merging {CLIPS} real clips ...")
-        merged = pipeline.feed(CLIPS)
-        _say(f"  {sum(1 for job in merged if job['status'] == 'completed')} of {len(merged)} jobs done")
-        _say(f"FAULT={fault or 'none'}: {story}.")
-        token = break_it(pipeline)
-        inventory = work / "hosts.json"
-        _inventory(inventory, pipeline, state_dir, reports)
-        before = _result(reports)
-        code = _play("daily_morning_health_check", inventory, token)
-        result = _result(reports)
-        if result is None or (before and before["run"]["id"] == result["run"]["id"]):
+    (work / "service").mkdir()
+    wrong = []
+    _say(f"Starting {service.story} (with real ffmpeg, on this machine only) ...")
+    with service.run(work / "service") as running:
+        _say(f"Having it work on {CLIPS} real clips ...")
+        _say(f"  {service.feed(running, CLIPS)} of {CLIPS} jobs done")
+        _say(f"FAULT={_name(service, fault) or 'none'}: {fault.story}.")
+        broken = fault.break_it(running)
+        site.token = broken.token
+        site.write({**service.inventory(running), **broken.variables}, state_dir)
+        code, result, left = site.play(MORNING)
+        if result is None:
             _say(f"\nerror: the playbook ended with exit code {code} and made no report; its output above says why")
             return 1
-        report = (reports / "daily_morning" / "latest").resolve() / "report.html"
-        planned = _show_plan(result, inventory, token)
-    _say(f"\nThe verdict is {result['state'].upper()}; the check ended with exit code {code}. The sandbox is stopped.")
-    _say(f"Read the report:   {report}")
-    if planned:
-        _say("Carry a plan out:  on hosts of your own, the playbook's command with -e incident_mode=apply")
-    if fault == "":
-        _say("Break something:   make demo FAULT=ffmpeg    (or clips, stuck, token, down)")
+        lines = [f"Read the report:   {left / 'report.html'}"]
+        if result["state"] != fault.verdict:
+            wrong.append(f"the verdict should have been {fault.verdict}")
+        more, why, acted = _answer(site, fault, result)
+        lines, wrong = [*lines, *more], [*wrong, *filter(None, [why])]
+        if acted:
+            wrong += _afterwards(site, fault, broken, lines)
+    _end(service, fault, result["state"], code, lines)
+    for line in wrong:
+        _say(f"error: with FAULT={_name(service, fault) or 'none'} {line}")
+    return 1 if wrong else 0
+
+
+def _afterwards(site: Site, fault: Fault, broken: Broken, lines: list[str]) -> list[str]:
+    """What is wrong with the service and its neighbours after the mending, in lines; nothing where all is well."""
+    code, after, left = site.play(MORNING)
+    state = after["state"] if after else "none"
+    lines.append(f"And afterwards:    {left / 'report.html'}")
+    _say(f"\nMended: the verdict is {state.upper()} now, and the check ended with exit code {code}.")
+    wrong = [] if state in fault.after else [f"the verdict afterwards is {state}"]
+    for line, holds in broken.neighbours.items():
+        _say(f"  {'still so' if holds() else 'NO MORE SO'}: {line}")
+        wrong += [] if holds() else [f"this is no more so: {line}"]
+    return wrong
+
+
+def _name(service: Service, fault: Fault) -> str:
+    return next(name for name, one in service.faults.items() if one is fault)
+
+
+def _end(service: Service, fault: Fault, state: str, code: int, lines: list[str]) -> None:
+    """Say what there was to see, and what comes next."""
+    _say(f"\nThe verdict was {state.upper()}; the check ended with exit code {code}. The service is stopped.")
+    if fault.person:
+        _say(f"Not mended here:   {fault.person}")
+    for line in lines:
+        _say(line)
+    if fault is service.faults[""]:
+        names = ", ".join(name for name in service.faults if name)
+        form = next(name for name, one in SERVICES.items() if one is service)
+        _say(f"Break something:   make demo {'' if form == 'pipeline' else f'SERVICE={form} '}FAULT=NAME, of {names}")
+        _say("Other services:    make demo SERVICE=plain (without an API), SERVICE=other (an API of another shape)")
         _say("Your own hosts:    copy inventory/ to my_inventory/, edit the names, then")
-        _say("                   ansible-playbook -i my_inventory/hosts.yml playbooks/daily_morning_health_check.yml")
+        _say("                   ansible-playbook -i my_inventory/hosts.yml playbooks/check_setup.yml")
         _say(f"                   (ansible-playbook is in {Path(sys.executable).parent})")
-    if result["state"] != expected:
-        _say(f"error: with FAULT={fault or 'none'} the verdict should have been {expected}")
-        return 1
-    return 0
 
 
-def _end(number: int, _frame: object) -> NoReturn:
+def _ended(number: int, _frame: object) -> NoReturn:
     raise SystemExit(128 + number)
 
 
 def main() -> int:
-    """Read the fault from the command line and demonstrate it."""
+    """Read service and fault from the command line and demonstrate them."""
     parser = argparse.ArgumentParser(description="The demonstration of media_ops.runbook.")
-    parser.add_argument("fault", nargs="?", default="FAULT=", metavar="FAULT=NAME", help=f"one of {', '.join(FAULTS)}")
+    parser.add_argument("settings", nargs="*", metavar="NAME=VALUE", help="SERVICE=NAME, FAULT=NAME")
     parser.add_argument("--reports", type=Path, default=REPORTS, help="where reports are kept (default %(default)s)")
     arguments = parser.parse_args()
-    fault = arguments.fault.removeprefix("FAULT=")
-    if fault not in FAULTS:
-        parser.error(f"FAULT is {fault!r}; it can be {', '.join(name for name in FAULTS if name)}, or nothing")
+    given = {"SERVICE": "pipeline", "FAULT": ""}
+    for setting in arguments.settings:
+        name, _equals, value = setting.partition("=")
+        if name not in given:
+            parser.error(f"{setting!r}: only {' and '.join(given)} can be set")
+        given[name] = value or given[name]
+    if given["SERVICE"] not in SERVICES:
+        parser.error(f"SERVICE is {given['SERVICE']!r}; it can be {', '.join(SERVICES)}")
+    service = SERVICES[given["SERVICE"]]
+    if given["FAULT"] not in service.faults:
+        names = ", ".join(name for name in service.faults if name)
+        parser.error(f"FAULT is {given['FAULT']!r}; it can be {names}, or nothing")
     for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, _end)
+        signal.signal(number, _ended)
+    shutil.rmtree(arguments.reports, ignore_errors=True)
     try:
         with tempfile.TemporaryDirectory(prefix="media-ops-demo-") as work:
-            return demonstrate(fault, Path(work), arguments.reports)
+            return _demonstrate(service, service.faults[given["FAULT"]], Path(work), arguments.reports)
     except KeyboardInterrupt:
-        _say("\nInterrupted. The sandbox is stopped.")
+        _say("\nInterrupted. The service is stopped.")
         return 128 + signal.SIGINT
 
 

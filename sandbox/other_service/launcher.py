@@ -53,6 +53,13 @@ class OtherService(Pipeline):
             "error_code": document["why"],
         }
 
+    def listed(self, session_id: str) -> list[dict[str, Any]]:
+        """Return what the list of jobs has of one that runs; that its ffmpeg works is seen by its process."""
+        job = self.job(session_id)
+        works = any(session_id in part for process in self.orphans() for part in process.cmdline())
+        running = [{"session_id": session_id, "stage": job["stage"], "memory_usage_mb": float(works)}]
+        return running if job["status"] == "running" else []
+
 
 @contextlib.contextmanager
 def running_other_service(base_dir: Path, env: Mapping[str, str] | None = None) -> Iterator[OtherService]:

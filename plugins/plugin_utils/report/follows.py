@@ -64,7 +64,7 @@ def _answer(host: Json) -> Json:
 
 def _waits(answer: Json) -> bool:
     """Whether a plan waits for a person's word, and nothing speaks against it."""
-    doable = any(rung["actions"] for rung in answer["plan"])
+    doable = any(rung["actions"] and not rung.get("failed") for rung in answer["plan"])
     return doable and not answer["acted"] and not answer["refusals"] and answer.get("recovered") is None
 
 
