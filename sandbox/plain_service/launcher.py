@@ -15,6 +15,7 @@ import sys
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -179,9 +180,9 @@ class PlainService:
         for _number in range(count):
             made = maker(str(self._ffmpeg_binary), self.base_dir / f"clip_{uuid.uuid4().hex[:8]}.mp4")
             made.rename(self.input_dir / made.name)
-            jobs.append(str(wait_for(f"job of {made.name}", lambda name=made.name: self._job_of(name), deadline)))
+            jobs.append(str(wait_for(f"job of {made.name}", partial(self._job_of, made.name), deadline)))
         for job in jobs:
-            wait_for(f"{event} of job {job}", lambda job=job: self._is_at(job, event), deadline)
+            wait_for(f"{event} of job {job}", partial(self._is_at, job, event), deadline)
         return jobs
 
     def _job_of(self, name: str) -> str:
