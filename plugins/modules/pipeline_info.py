@@ -203,6 +203,8 @@ endpoints:
       fetched_at: "2026-11-24T06:00:00Z"
       url: http://localhost:8000/api/v1/monitoring/health
       params: {}
+      source: ""
+      short: ""
       data:
         overall_status: healthy
         timestamp: "2026-11-24T05:59:41.120911"
@@ -218,6 +220,8 @@ endpoints:
       fetched_at: "2026-11-24T06:00:00Z"
       url: http://localhost:8000/api/v1/monitoring/stats?hours=24
       params: {hours: 24}
+      source: ""
+      short: ""
       data: null
       not_offered: []
 api_access:

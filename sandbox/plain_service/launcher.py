@@ -9,11 +9,13 @@ from __future__ import annotations
 import contextlib
 import getpass
 import json
+import shlex
 import subprocess
 import sys
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +37,17 @@ FAULTS: dict[str, tuple[Callable[[str, Path], Path], str]] = {  # name: (maker o
 }
 
 
+# Such services have a script of their own for it: it ends the watcher that the pid file names, and starts another one.
+_RESTART = """#!/bin/sh
+[ -f {base}/plain.pid ] && /bin/kill -TERM "$(/bin/cat {base}/plain.pid)" 2>/dev/null
+/bin/rm -f {base}/plain.pid
+cd {base} && {environment} /usr/bin/setsid {python} -m plain_service {base} --at-once 16 >>service.out 2>&1 </dev/null &
+tries=0
+while [ ! -f {base}/plain.pid ] && [ "$tries" -lt 300 ]; do tries=$((tries + 1)); /bin/sleep 0.1; done
+[ -f {base}/plain.pid ]
+"""
+
+
 class PlainService:
     """A running watcher with its directories."""
 
@@ -46,24 +59,33 @@ class PlainService:
         self.log = self.log_dir / "transcode.log"
         self.ffmpeg = self.bin_dir / "ffmpeg"
         self._ffmpeg_binary = ffmpeg
-        self._process: subprocess.Popen[bytes] | None = None
+        self._pid_file = self.base_dir / "plain.pid"
+        self._restart = self.bin_dir / "restart"
         for directory in (self.input_dir, self.log_dir, self.bin_dir):
             directory.mkdir(parents=True, exist_ok=True)
         self.repair_ffmpeg()
+        environment = {
+            "PATH": self.bin_dir,  # this directory alone: no other ffmpeg may stand in for a broken one
+            "PYTHONPATH": Path(__file__).resolve().parents[1],
+            "PYTHONDONTWRITEBYTECODE": 1,
+        }
+        words = {"base": shlex.quote(str(self.base_dir)), "python": shlex.quote(sys.executable)}
+        words["environment"] = " ".join(f"{name}={shlex.quote(str(value))}" for name, value in environment.items())
+        self._restart.write_text(_RESTART.format(**words), encoding="utf-8")
+        self._restart.chmod(0o755)
 
     @property
     def pid(self) -> int:
-        """The watcher's process id."""
-        if self._process is None:
-            raise RuntimeError("the plain service does not run")
-        return self._process.pid
+        """The watcher's process id, whoever started it."""
+        return int(self._pid_file.read_text(encoding="ascii"))
 
     def inventory(self) -> dict[str, Any]:
         """The lines of an inventory by which it is watched, those of docs/other_services.md."""
         return {
             "policy_api_offered": False,
             "policy_service_unit": "",
-            "policy_service_process": {"pid_file": str(self.base_dir / "plain.pid")},
+            "policy_service_process": {"pid_file": str(self._pid_file)},
+            "policy_service_restart": [str(self._restart)],
             "policy_service_user": getpass.getuser(),
             "policy_service_path": str(self.bin_dir),
             "policy_ffprobe": False,
@@ -101,37 +123,16 @@ class PlainService:
         self.log.write_text("".join(json.dumps(one) + "\n" for one in told) + before, encoding="utf-8")
 
     def start(self, deadline: float = 60.0) -> None:
-        """Start the watcher and wait until it watches."""
-        pid_file = self.base_dir / "plain.pid"
-        pid_file.unlink(missing_ok=True)
-        with (self.base_dir / "service.out").open("ab") as output:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "plain_service", str(self.base_dir), "--at-once", "16"],
-                env={
-                    "PATH": str(self.bin_dir),  # this directory alone: no other ffmpeg may stand in for a broken one
-                    "PYTHONPATH": str(Path(__file__).resolve().parents[1]),
-                    "PYTHONDONTWRITEBYTECODE": "1",
-                },
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
-        process = self._process
-
-        def watches() -> bool:
-            if process.poll() is not None:
-                raise RuntimeError(f"the plain service ended with {process.returncode}")
-            return pid_file.exists()
-
-        wait_for("pid file of the plain service", watches, deadline)
+        """Start the watcher, or another one in its place, and wait until it watches."""
+        subprocess.run([str(self._restart)], check=True, stdin=subprocess.DEVNULL, timeout=deadline)
 
     def kill(self) -> None:
         """End the watcher alone, by SIGKILL: its ffmpeg children live on as orphans."""
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait()
-            self._process = None
+        with contextlib.suppress(psutil.NoSuchProcess, FileNotFoundError):
+            watcher = psutil.Process(self.pid)
+            if "plain_service" in watcher.cmdline():
+                watcher.kill()
+                psutil.wait_procs([watcher], timeout=10)
 
     def stop(self, grace: float = 10.0) -> None:
         """End the watcher, and what it left behind."""
@@ -179,9 +180,9 @@ class PlainService:
         for _number in range(count):
             made = maker(str(self._ffmpeg_binary), self.base_dir / f"clip_{uuid.uuid4().hex[:8]}.mp4")
             made.rename(self.input_dir / made.name)
-            jobs.append(str(wait_for(f"job of {made.name}", lambda name=made.name: self._job_of(name), deadline)))
+            jobs.append(str(wait_for(f"job of {made.name}", partial(self._job_of, made.name), deadline)))
         for job in jobs:
-            wait_for(f"{event} of job {job}", lambda job=job: self._is_at(job, event), deadline)
+            wait_for(f"{event} of job {job}", partial(self._is_at, job, event), deadline)
         return jobs
 
     def _job_of(self, name: str) -> str:

@@ -70,8 +70,8 @@ def test_the_morning_check_goes_by_the_log(play: Play, service: PlainService) ->
     assert unread.verdict("media1", "error_rate")["state"] == "unknown", unread.output
 
 
-# runbook: P2S-2B, P2S-2C
-def test_a_stuck_job_is_ended_and_the_one_beside_it_goes_on(play: Play, service: PlainService) -> None:
+# runbook: P2S-2B, P2S-2C, P0-3C
+def test_a_stuck_job_is_ended_beside_another_and_a_dead_watcher_started(play: Play, service: PlainService) -> None:
     service.remember(30, jobs=12)
     (neighbour,) = service.feed(1, fault="live")
     (stuck,) = service.feed(1, fault="fifo")
@@ -89,6 +89,12 @@ def test_a_stuck_job_is_ended_and_the_one_beside_it_goes_on(play: Play, service:
     assert acted["recovered"] is True, run.output
     assert set(service.workers().values()) == {neighbour}
     assert (service.work_dir / neighbour).is_dir()
+    service.stop()
+    again = play("playbooks/incident_response.yml", hosts, incident_mode="apply")
+    assert again.code == 0, again.output
+    restarted = again.result("incident_response")["hosts"][0]["response"]
+    assert [rung["act"] for rung in restarted["acted"]] == ["service_control"]
+    service.feed(1)
 
 
 # runbook: EM-D2, EM-D3
