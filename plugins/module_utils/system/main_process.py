@@ -220,18 +220,21 @@ def _by_port(named: MainProcess, uid: int, living: Mapping[int, Process], candid
     if os.geteuid() in (0, uid):
         holders = {pid for pid in candidates if sockets_of([pid])[0] & inodes}
     else:
-        holders = _asked_as(named.user, inodes) & set(candidates)
+        holders = _asked_as(named.user, candidates, inodes)
     if not holders:
         return "unknown", f"who listens on port {named.port} is not known to be a process of {named.user}", None
     return _one_root(f"listens on port {named.port}", holders, living)
 
 
-def _asked_as(user: str, inodes: Iterable[str]) -> set[int]:
-    """The processes of a user that have these sockets open, asked as that user, who alone may see it."""
+def _asked_as(user: str, pids: Iterable[int], inodes: Iterable[str]) -> set[int]:
+    """Those of a user's processes that have one of these sockets open, asked as that user, who alone may see it."""
+    tables = [f"/proc/{pid}/fd" for pid in sorted(pids)]
+    if not tables:
+        return set()
     names: list[str] = []
     for inode in sorted(inodes):
         names += ["-o", "-lname", rf"socket:\[{inode}\]"]
-    argv = ["find", "/proc", "-maxdepth", "3", "-path", "/proc/[0-9]*/fd/*", "(", *names[1:], ")"]
+    argv = ["find", *tables, "-maxdepth", "1", "(", *names[1:], ")"]
     asked = run_as(user, argv, timeout_s=_FIND_S, env={"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8"})
     return {int(match.group(1)) for match in map(_FOUND.match, asked.out.splitlines()) if match}
 

@@ -27,6 +27,7 @@ from ansible_collections.media_ops.runbook.plugins.module_utils.system.main_proc
     listens_all_the_same,
     main_process,
 )
+from ansible_collections.media_ops.runbook.plugins.module_utils.system.privilege import Ran, run
 
 ME = pwd.getpwuid(os.geteuid()).pw_name
 IS_ROOT = os.geteuid() == 0
@@ -143,6 +144,21 @@ def test_who_listens_on_the_port_is_the_main_process_and_of_several_the_first(st
     assert (found.state, found.main and found.main.pid) == ("running", process.pid)
     # Who is another user does not listen there, whoever else does.
     assert find_main(MainProcess("nobody", port=port)).state == "unknown"
+
+
+def test_who_may_not_look_asks_as_the_services_user(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    port = free_port()
+    process = start(LISTENS, str(port))
+    asked: list[str] = []
+
+    def run_as(user: str, argv: list[str], *, timeout_s: float, env: dict[str, str]) -> Ran:
+        asked.append(user)
+        return run(argv, timeout_s=timeout_s, env=env)  # we may look, and need not become anybody
+
+    monkeypatch.setattr(under_test, "run_as", run_as)
+    monkeypatch.setattr(os, "geteuid", lambda: pwd.getpwnam("nobody").pw_uid)
+    found = find_main(MainProcess(ME, port=port))
+    assert (found.state, found.main and found.main.pid, asked) == ("running", process.pid, [ME])
 
 
 def test_a_service_that_listens_on_ipv6_alone_is_found(start: Start) -> None:
