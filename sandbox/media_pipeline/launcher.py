@@ -168,16 +168,19 @@ class Pipeline(Client):
         return feed(self, self.upload_dir, str(self._ffmpeg_binary), jobs, **options)
 
 
+def ffmpeg_of_imageio() -> Path:
+    """The ffmpeg that the package imageio-ffmpeg brings."""
+    import imageio_ffmpeg
+
+    return Path(imageio_ffmpeg.get_ffmpeg_exe())
+
+
 @contextlib.contextmanager
 def running_pipeline(
     base_dir: Path, env: Mapping[str, str] | None = None, ffmpeg: Path | None = None
 ) -> Iterator[Pipeline]:
     """Run a pipeline in `base_dir`, with `env` on top of its settings, until the block ends."""
-    if ffmpeg is None:
-        import imageio_ffmpeg
-
-        ffmpeg = Path(imageio_ffmpeg.get_ffmpeg_exe())
-    pipeline = Pipeline(base_dir, env or {}, ffmpeg)
+    pipeline = Pipeline(base_dir, env or {}, ffmpeg or ffmpeg_of_imageio())
     try:
         pipeline.start()
         yield pipeline

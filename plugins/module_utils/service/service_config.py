@@ -117,7 +117,7 @@ def _not_offered() -> dict[str, Any]:
         "restart_needed": False,
         "in_force": False,
         "foreign": 0,
-        "msg": "overrides are not offered here: the service has no unit of systemd that could read them",
+        "msg": "they are not offered here: the service has no unit of systemd that would read overrides",
     }
 
 

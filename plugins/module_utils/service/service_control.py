@@ -374,10 +374,12 @@ def _left_alone(service: Service, named_by: Workers, params: Mapping[str, Any]) 
 def _work(service: Service, named_by: Workers, params: Mapping[str, Any], lists: Lists | None) -> Work:
     """What a restart would lose: nothing where there is no main process, with which it is lost already.
 
-    That the main process of a service without a unit is gone is less sure: what works for its user counts.
+    That the main process of a service without a unit is gone is less sure: what works for its user there counts.
     """
     workers = [one for one in service.workers(named_by) if (now := _living(one.pid)) and now.key == one.key]
-    if not service.main[0] and not (service.without_unit and workers):
+    if not service.main[0]:
+        workers = [one for one in workers if service.without_unit and named_by.session_of(one)]
+    if not service.main[0] and not workers:
         return _NO_WORK
     return work_of(
         workers,

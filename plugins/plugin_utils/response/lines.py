@@ -138,6 +138,8 @@ def _override_lines(overrides: object) -> list[str]:
     if not isinstance(overrides, Mapping) or "overrides" not in overrides:
         why = one_line(overrides.get("msg") or "") if isinstance(overrides, Mapping) else ""
         return [f"Overrides: not known{': ' + why if why else ''}"]
+    if overrides.get("msg"):
+        return [f"Overrides: none, {one_line(overrides['msg'])}"]
     return [_override_line(row) for row in overrides["overrides"]] or ["Overrides: none"]
 
 
