@@ -586,6 +586,53 @@ def test_supplementary_groups_are_no_reason_against_overrides(host: Host) -> Non
     assert OVERRIDES in host.show("EnvironmentFiles")
 
 
+# A service that systemd does not run.
+
+RUNIT = """
+install -d /srv/sv/media && cat >/srv/sv/media/run && chmod 0755 /srv/sv/media/run
+systemd-run --quiet --unit=runit-of-a-test /usr/bin/runsvdir -P /srv/sv
+"""
+RUN = """#!/bin/sh
+exec chpst -u media /usr/bin/python3 -m http.server --bind 127.0.0.1 --directory /srv/media-processing 8099
+"""
+
+
+# runbook: P0-3C, EM-R1
+def test_a_service_below_runit_is_restarted_by_roots_program_alone(host: Host, tmp_path: Path) -> None:
+    """Who listens on a port is seen as the service's user; the restart is root's, and takes nothing of the caller's."""
+    command = ["/usr/bin/sv", "-w", "20", "restart", "/srv/sv/media"]
+    options: dict[str, Any] = {"unit": "", "process": {"user": "media", "port": 8099}, "health": False}
+    options |= {"restart_command": command, "restart_as_root": True, "timeout": 60}
+    site: dict[str, Any] = {"policy_service_unit": "", "policy_service_process": {"port": 8099}}
+    site |= {"policy_service_restart": command, "policy_service_restart_as_root": True}
+    (tmp_path / "site.json").write_text(json.dumps(site), encoding="utf-8")
+    try:
+        host.root(RUNIT, RUN)
+        until(lambda: host.root("ss -Hltn 'sport = :8099'") != "")
+        before = host.control(**options)["service"]
+        assert before["class"] == "running"
+        assert str(before["main_pid"]) in host.root("sv status /srv/sv/media")
+        assert "prepare_hosts" in host.control("restarted", check=True, **options)["refusals"][0]
+        host.prepare("playbooks/prepare_hosts.yml", "-e", f"@{tmp_path / 'site.json'}")
+        assert host.root("stat -c '%U %a' /etc/media-ops/restart.json") == "root 644"
+        refused = host.control("restarted", **{**options, "restart_command": [*command[:-1], "/srv/sv/other"]})
+        assert (refused["failed"], "root would run" in refused["msg"]) == (True, True)
+        after = host.control("restarted", **options)
+        assert after["verified"], after["msg"]
+        assert before["main_pid"] != after["service"]["main_pid"] != 0
+        host.root("sv -w 20 down /srv/sv/media")
+        assert host.control(**options)["service"]["class"] == "dead"
+        after = host.control("restarted", only_needed=True, **options)
+        assert after["verified"], after["msg"]
+        for more in ("x", "restart /srv/sv/other"):
+            said = host.root(f"runuser -u media-ops -- sudo -n /usr/local/libexec/media-ops/restart {more} 2>&1")
+            assert "password is required" in said
+    finally:
+        host.root("systemctl stop runit-of-a-test; rm -rf /srv/sv")
+        host.prepare("playbooks/prepare_hosts.yml")
+    assert host.root("ls /etc/media-ops /usr/local/libexec/media-ops | grep restart") == ""
+
+
 # Evidence.
 
 

@@ -16,7 +16,7 @@ from ..api.endpoints import NOT_OFFERED
 from ..api.settings import api_settings
 from ..errors import MediaOpsError, OptionError
 from ..shapes import Json, number, one_line
-from ..system.operated import Operated, operated, service_pids, service_properties
+from ..system.operated import Operated, operated, pids_left, service_properties
 from ..system.systemd import main_pid
 from .active import active_sessions
 from .joined import ENDS, id_maps, read_tables
@@ -189,6 +189,6 @@ def why_running(service: Operated | None) -> str:
         return f"systemd knows no unit {service}"
     if properties.get("ActiveState") not in ("inactive", "failed"):
         return f"{service} is {one_line(properties.get('ActiveState'), 40)}"
-    if main_pid(properties) or service_pids(service, properties):
+    if main_pid(properties) or pids_left(service, properties):
         return f"{service} has processes left"
     return ""

@@ -82,3 +82,8 @@ def service_pids(service: Operated, properties: Mapping[str, str]) -> set[int]:
         return unit_pids(dict(properties))
     found = find_main(service.process)
     return set(found.processes) if found.main else set()
+
+
+def pids_left(service: Operated, properties: Mapping[str, str]) -> set[int]:
+    """What may be left of a service that has no main process: of its unit's control group, else all of its user."""
+    return unit_pids(dict(properties)) if service.process is None else set(find_main(service.process).processes)

@@ -72,7 +72,8 @@ def test_the_restart_takes_no_argument_and_runs_what_root_alone_could_write(
         return restart.main(), "".join(capfd.readouterr())
 
     assert run("media", argv=["/bin/true"]) == (2, "usage: restart, without arguments\n")
-    for settings in ({}, {"argv": []}, {"argv": "/bin/true"}, {"argv": ["/bin/true", 1]}):
+    wrong: tuple[dict[str, object], ...] = ({}, {"argv": []}, {"argv": "/bin/true"}, {"argv": ["/bin/true", 1]})
+    for settings in wrong:
         assert "does not hold a command" in run(**settings)[1]
     own = tmp_path / "own"
     own.write_text("#!/bin/sh\necho no\n", encoding="ascii")

@@ -194,7 +194,7 @@ def test_a_command_line_fits_as_a_whole_or_by_its_first_arguments(pattern: Any, 
 def test_a_user_that_is_not_there_and_hidden_processes_are_unknown(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "no user no-such-user" in find_main(MainProcess("no-such-user", port=1)).reason
     monkeypatch.setattr(under_test, "snapshot", lambda **_options: {})
-    monkeypatch.setattr(under_test.os, "geteuid", lambda: pwd.getpwnam("nobody").pw_uid)
+    monkeypatch.setattr(os, "geteuid", lambda: pwd.getpwnam("nobody").pw_uid)
     found = find_main(MainProcess("root", command=("abc",)))
     assert (found.state, "hidepid" in found.reason) == ("unknown", True)
 
