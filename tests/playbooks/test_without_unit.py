@@ -52,7 +52,7 @@ def test_a_service_that_died_is_restarted_by_the_sites_command(
     assert (response["recovered"], supervised.pid not in (0, pid)) == (True, True), run.output
     [restart] = [action for rung in response["acted"] for action in rung["actions"]]
     assert (restart["action"], restart["result"]) == ("restart", "done")
-    assert restart["proof"]["command to restart"].endswith("restart media")
+    assert restart["proof"]["command"].endswith("restart media")
     ledger = entries((tmp_path / "state/ledger.jsonl").read_text(encoding="utf-8"))
     assert [one["result"] for one in ledger if one["action"] == "restart"] == ["started", "done"]
     # Overrides are not offered, and a check shows the main process.

@@ -192,7 +192,7 @@ def service_control(
     named, wanted, percent = require_operated(params), params["state"], params["busy_percent"]
     command = command_of(params) if named.process else None
     named_by = Workers(params["programs"], params["work_dir"] or "")
-    before = _asked(_observed(named, params), named_by, params)
+    before = _asked(_not_contradicted(_observed(named, params), lists), named_by, params)
     left_alone = _left_alone(before, named_by, params)
     needed = [] if left_alone else params["steps"] or _STEPS.get(wanted, [])
     work = _NO_WORK if left_alone or wanted in ("observed", "started") else _work(before, named_by, params, lists)
@@ -333,6 +333,14 @@ def service_seen(named: Operated, api_url: str) -> dict[str, Any]:
         properties = {}
     stands = Service(state, reason, properties)
     return {"class": state, "reason": reason, "main_pid": stands.main[0], "since": stands.since, "told_by": "systemd"}
+
+
+def _not_contradicted(service: Service, lists: Lists | None) -> Service:
+    """The service; unknown where it is dead by what tells its main process, and its API answers all the same."""
+    if not (service.without_unit and service.state == "dead" and lists and lists().state == "ok"):
+        return service
+    why = f"{service.reason}, and yet its API answers: policy_service_process or policy_service_user is another's"
+    return replace(service, state="unknown", reason=why)
 
 
 def _asked(service: Service, named_by: Workers, params: Mapping[str, Any]) -> Service:
@@ -617,7 +625,7 @@ def restart_plan(
         return []
     method = {"started": "start", "restarted": "restart", "force_restarted": "kill, then start"}[wanted]
     pid, started = service.main
-    target, identity, shown = _by_unit(service, named.unit) if command is None else _by_command(named, command, method)
+    target, identity, shown = _by_unit(service, named.unit) if command is None else _by_command(named, command)
     asks = merges_max is not None and len(work.merges) > merges_max
     made = planned(
         "restart",
@@ -650,14 +658,14 @@ def _by_unit(service: Service, unit: str) -> tuple[str, dict[str, Any], dict[str
     return unit, {"unit": unit}, {name: service.properties.get(name, "") for name in names}
 
 
-def _by_command(named: Operated, command: Command, method: str) -> tuple[str, dict[str, Any], dict[str, Any]]:
+def _by_command(named: Operated, command: Command) -> tuple[str, dict[str, Any], dict[str, Any]]:
     """Likewise of a restart by a command of the site."""
     process = named.process
     told_by = process.told_by if process else ""
     who = "root" if command.as_root else "the user that connects"
     identity = {"process": told_by, "command": list(command.argv), "as_root": command.as_root}
-    shown = {"main process": f"of {process.user if process else ''}, by its {told_by}"}
-    return "the service", identity, {**shown, f"command to {method}": command.shown, "run by": who}
+    shown = {"main process": f"of user {process.user if process else ''}, by its {told_by}"}
+    return "the service", identity, {**shown, "command": command.shown, "run by": who}
 
 
 def _nothing_said(service: Service, wanted: str) -> str:

@@ -342,6 +342,11 @@ def _clock_offset(result: Json, counting: Counting) -> dict[str, Observation]:
     return {"clock_offset": observation(abs(offset), "s", note=clock_said(offset) if abs(offset) >= 1 else "")}
 
 
+def _answers(result: Json) -> bool:
+    """Whether any endpoint of the API gave a document."""
+    return any(mapping(answer).get("state") == "ok" for answer in mapping(result.get("endpoints")).values())
+
+
 def _unit(result: Json) -> dict[str, Observation]:
     """How the service stands by its unit or main process, whatever it says of itself: one that is started anew all the
     time is well in between."""
@@ -351,6 +356,9 @@ def _unit(result: Json) -> dict[str, Observation]:
         # The site has said what tells its main process, so that this host is not merely one without systemd.
         reason = one_line(unit.get("reason") or "its main process is not known")
         return {"service_unit": observation(None, "state", fault="missing", reason=reason)}
+    if state == "dead" and unit.get("told_by") not in (None, "systemd") and _answers(result):
+        reason = f"{one_line(unit.get('reason') or '')}, and yet its API answers: policy_service_process names another"
+        return {"service_unit": observation(None, "state", fault="contradiction", reason=reason)}
     if state in ("", "unknown", "not_found"):
         # It is also run without systemd, in a container or by a supervisor of its own.
         note = one_line(unit.get("reason") or "not asked for")

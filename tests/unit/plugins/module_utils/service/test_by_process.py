@@ -26,6 +26,7 @@ from ansible_collections.media_ops.runbook.plugins.module_utils.service.by_proce
     local_port,
 )
 from ansible_collections.media_ops.runbook.plugins.module_utils.service.service_control import service_control
+from ansible_collections.media_ops.runbook.plugins.module_utils.service.work import Listed, Lists
 from ansible_collections.media_ops.runbook.plugins.module_utils.system.main_process import Found
 from ansible_collections.media_ops.runbook.plugins.module_utils.system.processes import Process, read_process
 
@@ -80,11 +81,13 @@ class Site:
     def ctl(self, *verb: str) -> list[str]:
         return [str(BIN / "supervisorctl"), "-c", str(self.settings), *verb]
 
-    def control(self, state: str, *, check_mode: bool = False, **options: Any) -> dict[str, Any]:
+    def control(
+        self, state: str, *, check_mode: bool = False, lists: Lists | None = None, **options: Any
+    ) -> dict[str, Any]:
         process = {"user": ME, "pid_file": str(self.pid_file)}
         given = {**OPTIONS, "unit": "", "process": process, "health": False, "samples": 2, "interval": 0.1}
         given |= {"timeout": 60, "restart_command": self.ctl("restart", "media"), "state": state}
-        return service_control({**given, **options}, check_mode=check_mode)
+        return service_control({**given, **options}, check_mode=check_mode, lists=lists)
 
     def kill(self) -> None:
         pid = self.pid
@@ -111,7 +114,7 @@ def test_supervisord_restarts_it_and_another_main_process_proves_it(site: Site) 
     plan = site.control("restarted", check_mode=True)
     assert (plan["changed"], plan["refusals"], plan["service"]["main_pid"]) == (True, [], before["main_pid"])
     [action] = plan["plan"]
-    assert action["proof"]["command to restart"] == " ".join(site.ctl("restart", "media"))
+    assert action["proof"]["command"] == " ".join(site.ctl("restart", "media"))
     assert action["proof"]["run by"] == "the user that connects"
     done = site.control("restarted", plan_hash=plan["hash"])
     assert (done["verified"], done["plan"][0]["result"]) == (True, "done"), done["msg"]
@@ -129,6 +132,15 @@ def test_one_that_died_is_dead_and_the_same_command_starts_it(site: Site) -> Non
     assert (found["service"]["class"], found["service"]["main_pid"]) == ("dead", 0)
     done = site.control("restarted", only_needed=True, plan_hash=found["hash"])
     assert (done["verified"], done["service"]["class"]) == (True, "running"), done["msg"]
+
+
+def test_one_whose_api_answers_is_not_dead_whatever_tells_its_main_process(site: Site, tmp_path: Path) -> None:
+    wrong = {"user": ME, "pid_file": str(tmp_path / "another.pid")}
+    answers, refuses = Listed("ok", "", ()), Listed("unreachable", "refused", ())
+    assert site.control("restarted", check_mode=True, process=wrong, lists=lambda: refuses)["plan"]
+    found = site.control("restarted", check_mode=True, process=wrong, lists=lambda: answers)
+    assert (found["service"]["class"], found["plan"]) == ("unknown", [])
+    assert "yet its API answers" in found["refusals"][0]
 
 
 def test_a_command_that_restarts_nothing_has_failed_whatever_it_returns(site: Site) -> None:

@@ -122,6 +122,21 @@ def test_what_systemd_makes_of_the_service_is_judged_whatever_that_says_of_itsel
 
 
 @pytest.mark.parametrize(
+    ("kind", "answers", "fault"),
+    [("running", True, ""), ("dead", False, ""), ("dead", True, "contradiction"), ("unknown", False, "missing")],
+)
+def test_a_main_process_that_the_site_has_named_and_nobody_can_tell_is_unknown(
+    kind: str, answers: bool, fault: str
+) -> None:
+    refused = {name: f.answer(None, "unreachable", "refused") for name in f.result()["endpoints"]}
+    unit = {"class": kind, "reason": "r", "told_by": "pid file /run/media.pid"}
+    answer = {**f.result(**({} if answers else refused)), "unit": unit}
+    seen = observe(answer, age_max_s=300, skew_max_s=120)["service_unit"]
+    assert (seen["fault"], seen["value"]) == (fault, None if fault else kind)
+    assert "r" in seen["reason" if fault else "note"]
+
+
+@pytest.mark.parametrize(
     ("hours", "note"), [(1, "with what was before the recovery of 2026-11-24T05:55:00Z"), (24, "")]
 )
 def test_the_last_hour_says_that_a_recovery_lies_in_it(hours: int, note: str) -> None:
