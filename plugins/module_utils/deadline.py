@@ -92,6 +92,7 @@ _LONGEST: dict[str, tuple[Given, Callable[[Given], float]]] = {
             + given["wait"]
         ),
     ),
+    "setup_info": ({}, lambda _: 180),
     "state_report": ({}, lambda _: 60),
     "storage_probe": ({"total_timeout": 30}, lambda given: 60 + given["total_timeout"]),
 }
