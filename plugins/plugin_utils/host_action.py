@@ -9,16 +9,19 @@ Whatever a host says is data: no key of its answer becomes a variable of the run
 from __future__ import annotations
 
 import ast
+import contextlib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
 import yaml
+from ansible import constants as C  # noqa: N812
 from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure, AnsibleError
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.plugins.action import ActionBase
+from ansible.plugins.loader import become_loader
 
 from ..module_utils.api.settings import api_argument_spec
 from ..module_utils.deadline import longest_s
@@ -328,6 +331,44 @@ class HostAction(ActionBase):  # type: ignore[misc]
             self._display.warning(f"{self.host}: {self.redactor.text(one_line(warning, 300))}")
         redacted: dict[str, Any] = self.redactor.data(promised(module, answer), _ACTED_ON)
         return redacted
+
+    def shell(self, script: str, limit_s: float) -> dict[str, Any]:
+        """What a shell of the host makes of a script of ours, where no module need run: without Python, or become.
+
+        Args:
+            script: for ``/bin/sh``.
+            limit_s: seconds to wait for its end.
+
+        Returns:
+            ``rc``, ``stdout`` and ``stderr``; where nothing came, ``unreachable`` or ``failed``, and ``msg``.
+        """
+        try:
+            with limited_to(limit_s):
+                ran = self._low_level_execute_command(script, sudoable=False)
+        except OverdueError:
+            return {"failed": True, "msg": f"no answer within {limit_s:.0f} s"}
+        except AnsibleConnectionFailure as error:
+            return {"unreachable": True, "msg": self.redactor.text(one_line(error, 500))}
+        except AnsibleError as error:
+            return {"failed": True, "msg": self.redactor.text(one_line(error, 500))}
+        return {"rc": ran.get("rc"), **{key: str(ran.get(key) or "")[:_TEXT_MAX] for key in ("stdout", "stderr")}}
+
+    @contextlib.contextmanager
+    def becoming(self, user: str) -> Iterator[None]:
+        """Ask modules as another user for as long as the block lasts, as a task's ``become_user`` would."""
+        method = self._templar.template(self.variables.get("ansible_become_method")) or self._task.become_method
+        plugin = become_loader.get(method or C.DEFAULT_BECOME_METHOD)
+        names = C.config.get_plugin_vars("become", plugin._load_name)
+        given = {name: self._templar.template(self.variables[name]) for name in names if name in self.variables}
+        plugin.set_options(var_options=given, direct={"become_user": user})
+        if self._play_context.become_pass and not plugin.get_option("become_pass"):
+            plugin.set_option("become_pass", self._play_context.become_pass)
+        before = self._connection.become
+        self._connection.set_become_plugin(plugin)
+        try:
+            yield
+        finally:
+            self._connection.set_become_plugin(before)
 
     def _executed(self, module: str, given: Mapping[str, Any]) -> dict[str, Any]:
         self._gave_answer = True

@@ -21,6 +21,7 @@ _STATE_WIDTH = 9
 _OK_LISTED = 20
 _HOSTS_WRAPPED = 20  # with more rows than these, one line each
 _LINES_MAX = 3
+_FOUND_MAX = 5
 _MUTES_MAX = 10
 
 
@@ -48,8 +49,9 @@ def table(summary: object, width: int) -> list[Line]:
     hosts = sorted((_host(row) for row in _rows(summary, "hosts")), key=lambda h: -STATES.index(h.state))
     fine = [host for host in hosts if host.state == "ok"]
     shown = hosts if len(fine) <= _OK_LISTED else hosts[: len(hosts) - len(fine)]
-    lines = _body(shown, width) if shown else []
-    if len(shown) < len(hosts):
+    findings = [_finding(row) for row in _rows(summary, "findings")]
+    lines = _found(findings, width) if findings else _body(shown, width) if shown else []
+    if not findings and len(shown) < len(hosts):
         lines.append(Line(f"{_word('ok')}{len(fine)} more hosts", "ok", len("OK")))
     lines += [Line(""), *_verdict(summary, hosts, width)]
     problems = summary.get("problems")
@@ -102,6 +104,26 @@ def _body(hosts: Sequence[_Host], width: int) -> list[Line]:
     return lines
 
 
+def _finding(row: Json) -> tuple[_Host, str]:
+    """What was found on several hosts at once, and what mends it."""
+    return _host({**row, "host": _names(row)}), one_line(row.get("action") or "", 400)
+
+
+def _found(findings: Sequence[tuple[_Host, str]], width: int) -> list[Line]:
+    """A row for each finding, and below it what mends it."""
+    name = min(max(4, *(_columns(host.host) for host, _action in findings)), width // 4)
+    check = min(max(5, *(_columns(host.check) for host, _action in findings)), width // 5)
+    rest = width - _STATE_WIDTH - name - check - 2
+    lines = [Line(f"{_padded('STATE', _STATE_WIDTH)}{_padded('HOST', name)} {_padded('CHECK', check)} FINDING")]
+    for host, action in findings:
+        first, *more = _wrapped(host.message, rest, _FOUND_MAX)
+        row = f"{_word(host.state)}{_fitted(host.host, name)} {_fitted(host.check, check)} {first}"
+        lines.append(Line(row.rstrip(), host.state, len(_WORDS[host.state])))
+        below = [*more, *(_wrapped(f"-> {action}", rest, _FOUND_MAX) if action else [])]
+        lines += [Line(" " * (width - rest) + text) for text in below]
+    return lines
+
+
 def _verdict(summary: Json, hosts: Sequence[_Host], width: int) -> list[Line]:
     # The worst of what the summary says: a run without hosts, or with hosts worse than it says, is not ok.
     state = worst_state([_state(summary.get("state")), *([host.state for host in hosts] or ["unknown"])])
@@ -146,9 +168,13 @@ def _next(summary: Json, width: int) -> list[Line]:
     for row in _rows(summary, "next"):
         why, command = one_line(row.get("why") or "", 300), row.get("command")
         if why:
-            lines += [Line(f"  {text}") for text in _wrapped(why, width - 2, _LINES_MAX)]
+            lines += [Line(f"  {text}") for text in _wrapped(why, width - 2, _FOUND_MAX)]
         if isinstance(command, str) and command:
             lines.append(Line(f"    {_exact(command)}"))
+        pasted = row.get("lines")
+        # At the beginning of a line, as they are to be pasted
+        block = [Line(_exact(line)) for line in pasted if isinstance(line, str)] if isinstance(pasted, list) else []
+        lines += [Line(""), *block, Line("")] if block else []
     return [Line("Next:"), *lines] if lines else []
 
 
