@@ -20,6 +20,7 @@ from ..host_action import plain
 from ..invocation import Call, call_of
 from .owed import (
     BEGIN,
+    CHECK_SETUP,
     NAMESPACE,
     REPORT,
     TELL,
@@ -80,7 +81,7 @@ class End:
         """Of what begins and ends as our own do, without a report: on which hosts it has not come to its end."""
         tasks = [task for play in self._plays[-1:] for task in _tasks(play) if str(task.action) not in C._ACTION_META]
         last = str(tasks[-1].action) if tasks and not tasks[-1].run_once else ""
-        if BEGIN not in self._owed or not last.startswith(NAMESPACE):
+        if not {BEGIN, CHECK_SETUP} & set(self._owed) or not last.startswith(NAMESPACE):
             return None
         return unfinished(self.seen, last, left, str(self._plays[-1].get_name()))
 

@@ -24,7 +24,9 @@ from ..report.telling import Findings, tell_all, way_of
 from .written import shown, written_report
 
 NAMESPACE = "media_ops.runbook."
-BEGIN, REPORT, TELL, GATE = (f"{NAMESPACE}{name}" for name in ("begin", "report", "tell", "gate"))
+BEGIN, CHECK_SETUP, REPORT, TELL, GATE = (
+    f"{NAMESPACE}{name}" for name in ("begin", "check_setup", "report", "tell", "gate")
+)
 RESULT = "healthcheck_result"
 _SAID_MAX = 10
 _NOT_REACHED = "before it was judged"

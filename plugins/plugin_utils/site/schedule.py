@@ -35,7 +35,7 @@ _JUDGE_NOTHING = (
 # Playbooks of ours that leave nothing in the ledger of a host by which it could be asked whether they succeeded there
 _NOT_ON_RECORD = (
     *_JUDGE_NOTHING,
-    *("daily_evening_summary", "daily_morning_health_check", "quick_reference", "report"),
+    *("check_setup", "daily_evening_summary", "daily_morning_health_check", "quick_reference", "report"),
     *("watch_health", "watch_performance", "weekly_performance_review"),
 )
 # How much longer than the runner, which ends a run itself, systemd waits
