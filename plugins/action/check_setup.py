@@ -18,9 +18,9 @@ from ..module_utils.setup.token import token_end
 from ..module_utils.shapes import Json, mapping
 from ..module_utils.times import to_text, utc_now
 from ..plugin_utils.arguments import own_problems, require_sound_policy
-from ..plugin_utils.host_action import HostAction
 from ..plugin_utils.doctor.reach import LIMIT_S, Reach, reached, script
 from ..plugin_utils.doctor.rows import Rows, Seen, Settings, rows_of
+from ..plugin_utils.host_action import HostAction
 
 _AGES = ("session_look_minutes", "session_investigate_minutes", "session_end_minutes")
 _ENDPOINTS = ("health", "health_detailed", "stats", "alerts", "metrics", "sessions")

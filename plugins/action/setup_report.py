@@ -16,13 +16,13 @@ from ansible.errors import AnsibleError
 from ..module_utils.errors import MediaOpsError
 from ..module_utils.shapes import mapping, one_line
 from ..plugin_utils.arguments import require_arguments, require_one_fleet, shipped
+from ..plugin_utils.doctor.controller import controller_rows
+from ..plugin_utils.doctor.steps import Places, summary_of
 from ..plugin_utils.host_action import HostAction, plain
 from ..plugin_utils.invocation import call_of
 from ..plugin_utils.judging.checked import broken_off
 from ..plugin_utils.judging.shapes import Verdict, verdict
 from ..plugin_utils.report.commands import Commands
-from ..plugin_utils.doctor.controller import controller_rows
-from ..plugin_utils.doctor.steps import Places, summary_of
 from ..plugin_utils.site.fleet import FLEET_GROUP, FLEET_VARIABLE
 
 

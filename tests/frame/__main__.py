@@ -82,8 +82,8 @@ PLAYBOOKS = (
     Playbook("weekly_system_cleanup", "weekly_system_cleanup"),
 )
 # These change the machine that they run on, or are parts of others: tests/lab and molecule have them. A mute succeeds
-# on a host that is down as well, since the controller keeps it: tests/playbooks has that. check_setup writes no report to
-# be judged by, and shows a host that is down as a row: tests/playbooks/test_check_setup.py has that.
+# on a host that is down as well, since the controller keeps it: tests/playbooks has that. check_setup writes no report
+# to be judged by, and shows a host that is down as a row: tests/playbooks/test_check_setup.py has that.
 ELSEWHERE = {"check_setup", "prepare_hosts", "schedule", "report", "automation_mute", "automation_unmute"}
 BY_NAME = {playbook.name: playbook for playbook in PLAYBOOKS}
 INCLUDES = {"ansible.builtin.include_tasks", "ansible.builtin.include_role"}

@@ -131,9 +131,9 @@ def _problem(params: Json) -> str:
 def _reports(found: Rows, directory: Any) -> None:
     path = os.path.expanduser(str(directory or ""))
     there = path
-    while there not in ("", "/") and not os.path.isdir(there):
+    while there not in ("", "/") and not os.path.lexists(there):
         there = os.path.dirname(there)
-    if there and os.access(there, os.W_OK | os.X_OK):
+    if os.path.isdir(there) and os.access(there, os.W_OK | os.X_OK):
         found.add("reports", "ok", f"kept in {path}")
     else:
         cure = "Set report_dir to a directory that can be written"

@@ -36,7 +36,9 @@ def _is_service_user(value: str) -> bool:
 # What a line may set, and what fits there
 _KEYS: dict[str, Callable[[str], object]] = {
     "ansible_python_interpreter": _is_program,
-    "media_ops_api_url": re.compile(r"https?://(localhost|[0-9]+(\.[0-9]+){3}):[0-9]{1,5}(/[A-Za-z0-9._-]+)*\Z").match,
+    "media_ops_api_url": re.compile(
+        r"https?://(localhost|[0-9]+(\.[0-9]+){3}):[0-9]{1,5}(/[A-Za-z0-9_-][A-Za-z0-9._-]*)*\Z"
+    ).match,
     "policy_base_dir": _is_directory,
     "policy_log_dir": _is_directory,
     "policy_service_unit": re.compile(r"[A-Za-z0-9][A-Za-z0-9:_.@-]*\Z").match,
