@@ -135,7 +135,7 @@ units:
 service:
   description:
     - The service's main process, by its unit or by who works in O(base_dir) and O(log_dir) (C(found_by), V(unit) or
-      V(files)) - C(pid), C(user), C(directory), C(log_dirs) (where it has files open that end with .log), C(listens)
+      V(files)) - C(pid), C(user), C(directory), C(log_dirs) (where most of the logs are that it has open), C(listens)
       (C(host), C(port), C(path) each), and C(listens_proved), whether these are its own and not only its user's.
     - C(pid) is null where it was not found.
   type: dict

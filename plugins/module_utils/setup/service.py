@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 import stat
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -89,7 +90,7 @@ def find_service(unit: str, user: User | None, roots: Sequence[str], port: int) 
             found_by=by,
             unit=known,
             directory=directory,
-            log_dirs=tuple(sorted({os.path.dirname(path) for path in paths if path.endswith(".log")}))[:_LISTED_MAX],
+            log_dirs=_log_dirs(paths),
             places=places.found[:_LISTED_MAX],
             proved=places.proved,
         ),
@@ -171,6 +172,13 @@ def _other_units(processes: Mapping[int, Process], roots: Sequence[str], port: i
 
 def _has_socket(process: Process, sockets: Collection[str]) -> bool:
     return any(stat.S_ISSOCK(one.mode) and str(one.inode) in sockets for one in process.files)
+
+
+def _log_dirs(paths: Sequence[str]) -> tuple[str, ...]:
+    """Where most of the open logs are; several, where as many are in each."""
+    counts = Counter(os.path.dirname(path) for path in set(paths) if path.endswith(".log"))
+    most = max(counts.values(), default=0)
+    return tuple(sorted(path for path, count in counts.items() if count == most))[:_LISTED_MAX]
 
 
 def _opened(process: Process) -> tuple[str, list[str]]:
