@@ -126,7 +126,7 @@ LOOKS = {
     "watch_health": ("watch_health", "critical"),
     "incident_response": ("incident_response", "critical"),
     "automation_status": ("", ""),
-    "check_setup": ("", ""),
+    "check_setup": ("", "critical"),
 }
 
 
