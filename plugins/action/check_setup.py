@@ -62,6 +62,8 @@ class ActionModule(HostAction):
         token = str(connection.get("api_token") or "")
         return Settings(
             api_url=str(connection.get("api_url") or api_argument_spec()["api_url"]["default"]),
+            api_offered=boolean(connection.get("api_offered", True)),
+            api_mapped=bool(connection.get("api_map")),
             has_token=bool(token),
             token_end=token_end(token),
             token_file=str(connection.get("api_token_file") or ""),

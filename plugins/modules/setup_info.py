@@ -24,9 +24,23 @@ attributes:
     platforms: linux
 options:
   unit:
-    description: Name of the service's systemd unit.
+    description: Name of the service's systemd unit, empty where it has none.
     type: str
     default: media-processing-service
+  process:
+    description:
+      - What tells the main process of a service without a unit, as
+        option O(media_ops.runbook.service_control#module:process).
+    type: dict
+  restart_command:
+    description: What restarts a service without a unit, as in M(media_ops.runbook.service_control).
+    type: list
+    elements: str
+    default: []
+  restart_as_root:
+    description: Whether root runs O(restart_command).
+    type: bool
+    default: false
   service_user:
     description: The user that the service runs as.
     type: str
@@ -103,8 +117,8 @@ libraries:
   sample: {requests: 2.28.1, psutil: ""}
 sudo:
   description:
-    - C(become) is why this user may not become O(service_user), C(restart) why it may not restart O(unit), each empty
-      where it may.
+    - C(become) is why this user may not become O(service_user), C(restart) why it may not restart the service, each
+      empty where it may.
   type: dict
   returned: success
   sample: {become: "", restart: ""}
@@ -122,6 +136,8 @@ unit:
   description:
     - C(state) is V(there), V(missing) or V(unknown) with C(reason); C(active) is systemd's ActiveState, C(user) and
       C(directory) are what the unit says.
+    - C(state) is V(none) of a service without a unit; C(active) is then V(running), V(dead), V(unknown), or V(unset)
+      where O(process) tells no process.
   type: dict
   returned: success
   sample: {state: there, reason: loaded, active: active, user: media, directory: /srv/media-processing}
@@ -134,9 +150,10 @@ units:
   sample: [{unit: pipeline.service, why: [runs ffmpeg]}]
 service:
   description:
-    - The service's main process, by its unit or by who works in O(base_dir) and O(log_dir) (C(found_by), V(unit) or
-      V(files)) - C(pid), C(user), C(directory), C(log_dirs) (where most of the logs are that it has open), C(listens)
-      (C(host), C(port), C(path) each), and C(listens_proved), whether these are its own and not only its user's.
+    - The service's main process, by its unit, O(process), who works in O(base_dir) and O(log_dir), or who has the API's
+      port (C(found_by), V(unit), V(process), V(files) or V(port)).
+    - C(pid), C(user), C(directory), C(log_dirs) (where most of the logs are that it has open), C(listens) (C(host),
+      C(port), C(path) each), and C(listens_proved), whether these are its own and not only its user's.
     - C(pid) is null where it was not found.
   type: dict
   returned: success

@@ -54,8 +54,8 @@ def test_a_fleet_is_told_what_is_wrong_and_the_lines_mend_it(play: Play, pipelin
         "policy_base_dir": str(pipeline.base_dir),
         "policy_archive_dir": str(tmp_path / "archive"),
         "policy_become": False,
-        "policy_service_path": str(pipeline.bin_dir),
-        "policy_service_unit": "media-ops-no-such-unit",
+        "policy_service_unit": "",
+        "policy_service_process": {"port": pipeline.port},
         "policy_service_user": getpass.getuser(),
         "media_ops_api_token": pipeline.token(),
     }
@@ -63,6 +63,9 @@ def test_a_fleet_is_told_what_is_wrong_and_the_lines_mend_it(play: Play, pipelin
         **good,
         "media_ops_api_url": f"http://127.0.0.1:{closed_port()}/api/v1/monitoring",
         "policy_log_dir": str(tmp_path / "nowhere"),
+        "policy_service_unit": "media-ops-no-such-unit",
+        "policy_service_process": {},
+        "policy_service_path": str(pipeline.bin_dir),
     }
     late = {**good, "media_ops_api_token": pipeline.token(ttl=-60)}
     down = {**good, "ansible_connection": "ssh", "ansible_host": "127.0.0.1", "ansible_port": closed_port()}
@@ -102,6 +105,7 @@ def test_a_fleet_is_told_what_is_wrong_and_the_lines_mend_it(play: Play, pipelin
 
     mended = play(CHECK_SETUP, {"good": good, "wrong": {**wrong, **lines}}, "--check", environment=WIDE)
     assert mended.code == 0, mended.output
+    assert "which listens on port" in row(mended, "good", "service")
     for check in ("api", "token", "endpoint stats", "logs", "ffmpeg", "state_dir", "disk", "clock", "libraries"):
         assert row(mended, "wrong", check).startswith("OK"), mended.output
     assert re.search(r"run the morning check\n +ansible-playbook .*daily_morning_health_check\.yml", plain(mended))

@@ -19,6 +19,7 @@ from ..errors import MediaOpsError
 from ..opener import kind_of
 from ..shapes import one_line
 from ..state.directory import existing
+from ..system.processes import user_name
 
 PATHS_MAX = 40
 
@@ -51,13 +52,6 @@ def user_of(name: str) -> User | None:
 def own_user() -> User:
     """The user that this runs as."""
     return User(user_name(os.geteuid()), os.geteuid(), frozenset([os.getegid(), *os.getgroups()]))
-
-
-def user_name(uid: int) -> str:
-    """The name of a user, its number where it has none."""
-    with contextlib.suppress(KeyError):
-        return pwd.getpwuid(uid).pw_name
-    return str(uid)
 
 
 def _group_name(gid: int) -> str:

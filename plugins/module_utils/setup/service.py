@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Which process the service is, by its unit or by its files, and where it differs from what the site has set."""
+"""Which process the service is, by its unit, by what the site tells of it, or by its files, and where that differs."""
 
 from __future__ import annotations
 
@@ -14,13 +14,14 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..errors import MediaOpsError
+from ..errors import MediaOpsError, OptionError
 from ..shapes import one_line
 from ..system.listening import Place, listeners_on, places_of, users_on
+from ..system.main_process import find_main, main_process
 from ..system.privilege import run_as
-from ..system.processes import Process, descendants, own_line, snapshot
+from ..system.processes import Process, descendants, own_line, read_process, snapshot, user_name
 from ..system.systemd import main_pid, unit_name, unit_pids, unit_properties
-from .places import User, user_name
+from .places import User
 
 _PROPERTIES = ("LoadState", "ActiveState", "SubState", "MainPID", "ControlGroup", "User", "WorkingDirectory")
 _UNIT = re.compile(r"/system\.slice/(?:[^/]+/)*?([^/]+\.service)(?:/|\Z)")
@@ -46,11 +47,14 @@ class Service:
     proved: bool = False
 
 
-def find_service(unit: str, user: User | None, roots: Sequence[str], port: int) -> tuple[Service, list[dict[str, Any]]]:
+def find_service(
+    unit: str, process: Mapping[str, Any] | None, user: User | None, roots: Sequence[str], port: int
+) -> tuple[Service, list[dict[str, Any]]]:
     """The service, and the units that it may be where the one that is set is not there.
 
     Args:
-        unit: name of its unit.
+        unit: name of its unit, "" where it has none.
+        process: what tells the main process of one without a unit.
         user: that it should run as.
         roots: directories that are its own.
         port: on which its API should listen.
@@ -58,6 +62,8 @@ def find_service(unit: str, user: User | None, roots: Sequence[str], port: int) 
     Raises:
         OptionError: the unit's name is none.
     """
+    if process or not unit:
+        return _without_unit(process or {}), []
     name = unit_name(unit)
     try:
         properties = unit_properties(name, _PROPERTIES)
@@ -77,24 +83,35 @@ def find_service(unit: str, user: User | None, roots: Sequence[str], port: int) 
             main, by = _by_port(processes, port), "port"
         pids = {main, *descendants(processes, main)} if main else set()
     units = [] if known["state"] == "there" else _other_units(processes, roots, port)
-    if main not in processes:
-        return Service(unit=known), units
-    uid = processes[main].uid
-    directory, paths = _opened(processes[main])
-    places = places_of(pids, main, uid)
-    return (
-        Service(
-            main=main,
-            pids=frozenset(pids),
-            uid=uid,
-            found_by=by,
-            unit=known,
-            directory=directory,
-            log_dirs=_log_dirs(paths),
-            places=places.found[:_LISTED_MAX],
-            proved=places.proved,
-        ),
-        units,
+    return _service(processes.get(main), pids, by, known), units
+
+
+def _without_unit(given: Mapping[str, Any]) -> Service:
+    """The service by its main process, as the site tells it."""
+    try:
+        found = find_main(main_process("process", given))
+    except OptionError as error:
+        return Service(unit={"state": "none", "reason": one_line(error), "active": "unset"})
+    known = {"state": "none", "reason": one_line(found.reason), "active": found.state}
+    main = read_process(found.main.pid) if found.main else None
+    return _service(main, set(found.processes), "process", known)
+
+
+def _service(main: Process | None, pids: Collection[int], by: str, known: Mapping[str, Any]) -> Service:
+    if main is None:
+        return Service(unit=known)
+    directory, paths = _opened(main)
+    places = places_of(pids, main.pid, main.uid)
+    return Service(
+        main=main.pid,
+        pids=frozenset(pids),
+        uid=main.uid,
+        found_by=by,
+        unit=known,
+        directory=directory,
+        log_dirs=_log_dirs(paths),
+        places=places.found[:_LISTED_MAX],
+        proved=places.proved,
     )
 
 

@@ -16,6 +16,8 @@ from ..clock import clock_offset
 from ..errors import OptionError
 from ..opener import read_regular
 from ..options import check_absolute
+from ..service.by_process import command_of, refusals
+from ..service.service_control import SYSTEMCTL
 from ..shapes import one_line
 from ..system.privilege import root_refusal, run
 from ..system.systemd import unit_name
@@ -34,6 +36,9 @@ def setup_argument_spec() -> dict[str, Any]:
     """The options of module setup_info."""
     return {
         "unit": {"type": "str", "default": "media-processing-service"},
+        "process": {"type": "dict"},
+        "restart_command": {"type": "list", "elements": "str", "default": []},
+        "restart_as_root": {"type": "bool", "default": False},
         "service_user": {"type": "str", "default": "media"},
         "service_become": {"type": "bool", "default": True},
         "base_dir": {"type": "path", "required": True},
@@ -61,7 +66,7 @@ def setup_info(params: Mapping[str, Any]) -> dict[str, Any]:
     deletes = user if params["service_become"] else own
     roots = [params["base_dir"], params["log_dir"]]
     port = api.port_of(params["api_url"])
-    found, units = service.find_service(params["unit"], user, roots, port)
+    found, units = service.find_service(params["unit"], params["process"], user, roots, port)
     return {
         "changed": False,
         "user": own.name,
@@ -84,7 +89,8 @@ def setup_info(params: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _check(params: Mapping[str, Any]) -> None:
-    unit_name(params["unit"])
+    if params["unit"]:
+        unit_name(params["unit"])
     if not _USER.match(params["service_user"]):
         raise OptionError("service_user", params["service_user"], "must be the name of a user")
     for option in ("base_dir", "log_dir", "state_dir"):
@@ -125,8 +131,15 @@ def _sudo(params: Mapping[str, Any], own: User) -> dict[str, str]:
         why_become = "" if asked.rc == 0 else asked.msg or "sudo does not allow it"
     return {
         "become": one_line(why_become),
-        "restart": one_line(root_refusal(["/usr/bin/systemctl", "restart", params["unit"]])),
+        "restart": one_line(_restart(params)),
     }
+
+
+def _restart(params: Mapping[str, Any]) -> str:
+    """Why the service would not be restarted; "" where it would."""
+    if params["unit"]:
+        return root_refusal([SYSTEMCTL, "restart", params["unit"]])
+    return next(iter(refusals(command_of(params), "restarted")), "")
 
 
 def _token(path: str | None) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from ...module_utils.api.endpoints import NOT_OFFERED, SAID_NOT_OFFERED
 from ...module_utils.clock import said as offset_said
 from ...module_utils.shapes import Json, mapping, number, one_line
 from ...module_utils.times import from_text, text_of
@@ -72,6 +73,8 @@ class Settings:
 
     Attributes:
         api_url: address of the monitoring API.
+        api_offered: whether the service has an API.
+        api_mapped: whether a map says where and how it has its endpoints.
         has_token: whether the controller gives a token.
         token_end: when that token ends, in seconds since 1970, where it says so.
         token_file: path of a token on the host.
@@ -89,6 +92,8 @@ class Settings:
     """
 
     api_url: str
+    api_offered: bool
+    api_mapped: bool
     has_token: bool
     token_end: float | None
     token_file: str
@@ -215,17 +220,18 @@ def _libraries(found: Rows, seen: Seen, _site: Settings) -> None:
 
 def _sudo(found: Rows, seen: Seen, site: Settings) -> None:
     said, user = mapping(seen.info.get("sudo")), seen.info.get("user")
-    become, restart = said.get("become"), said.get("restart")
+    become, restart, named = said.get("become"), said.get("restart"), site.unit or "the service"
     if not isinstance(become, str) or not isinstance(restart, str):
         found.add("sudo", "unknown", "the host does not say what sudo allows")
     elif become:
         why = f"{user} may not become {site.service_user}: {become}"
         found.add("sudo", "critical", why, playbook=PREPARE)
     elif restart:
-        found.add("sudo", "warning", f"{user} may not restart {site.unit}: {restart}", playbook=PREPARE)
+        cure = "" if site.unit else "Set policy_service_restart to what restarts it, then run prepare_hosts"
+        found.add("sudo", "warning", f"{user} may not restart {named}: {restart}", cure, PREPARE if site.unit else "")
     else:
         also = f" and become {site.service_user}" if site.becomes else ""
-        found.add("sudo", "ok", f"{user} may restart {site.unit}{also}")
+        found.add("sudo", "ok", f"{user} may restart {named}{also}")
 
 
 def _state_dir(found: Rows, seen: Seen, _site: Settings) -> None:
@@ -261,15 +267,29 @@ def _service(found: Rows, seen: Seen, site: Settings) -> None:
             cure = "Set policy_service_unit to the service's unit: systemctl list-units --type=service shows them"
             found.add("service", "critical", f"{why}{f'; {process} works there' if process else ''}", cure)
         return
+    if unit.get("state") == "none":
+        _main_process(found, unit, process)
+        return
     why = f"no unit can be asked about ({unit.get('reason') or 'no answer'})"
     if process:
         by = {"files": "works in its directories", "port": "listens on the API's port"}.get(
             str(service.get("found_by")), ""
         )
-        cure = "Nothing is restarted there without a unit"
+        cure = 'Where it has no unit: policy_service_unit "", and in policy_service_process what tells its main process'
         found.add("service", "warning", f"{why}; {process} {by}", cure)
     else:
         found.add("service", "unknown", f"{why}, and no process works in {site.base_dir}")
+
+
+def _main_process(found: Rows, unit: Json, process: str) -> None:
+    """Of a service without a unit."""
+    active, why = unit.get("active"), str(unit.get("reason") or "not seen")
+    if active == "running" and process:
+        found.add("service", "ok", f"{process}: {why}")
+    elif active == "unset":
+        found.add("service", "critical", why, "Say in policy_service_process what tells its main process")
+    else:
+        found.add("service", "critical" if active == "dead" else "unknown", why, "Is policy_service_process right?")
 
 
 def _service_user(found: Rows, seen: Seen, site: Settings) -> None:
@@ -288,21 +308,21 @@ def _service_user(found: Rows, seen: Seen, site: Settings) -> None:
 
 def _api(found: Rows, seen: Seen, site: Settings) -> None:
     here, endpoints = mapping(seen.info.get("api")), mapping(mapping(seen.api).get("endpoints"))
-    health = mapping(endpoints.get("health"))
-    state, where = health.get("state"), site.api_url
-    if state in ("ok", "auth", "not_offered") or (not endpoints and here.get("answer") in ("health", "denied")):
-        said = f"answers at {where}"
-        more = "" if endpoints else "; its endpoints are looked at when the libraries are there"
-        found.add(
-            "api",
-            "ok" if endpoints else "warning",
-            said + more,
-            playbook="" if endpoints else PREPARE,
-        )
+    health, where = mapping(endpoints.get("health")), site.api_url
+    states = {mapping(one).get("state") for one in endpoints.values()}
+    if not site.api_offered or states == {NOT_OFFERED}:
+        found.add("api", "ok", SAID_NOT_OFFERED)
+        return
+    if states & {"ok", "auth"}:
+        found.add("api", "ok", f"answers at {where}")
+        return
+    if not endpoints and (here.get("answer") in ("health", "denied") or (site.api_mapped and here.get("status"))):
+        said = f"answers at {where}; its endpoints are looked at when the libraries are there"
+        found.add("api", "warning", said, playbook=PREPARE)
         return
     if not endpoints and not here.get("local"):
-        why = mapping(seen.api).get("msg") or "it is not of this host, and is asked when the libraries are there"
-        found.add("api", "unknown", f"{where}: {why}", playbook="" if seen.api else PREPARE)
+        said = mapping(seen.api).get("msg") or "it is not of this host, and is asked when the libraries are there"
+        found.add("api", "unknown", f"{where}: {said}", playbook="" if seen.api else PREPARE)
         return
     why = health.get("reason") or here.get("reason") or f"HTTP {here.get('status')}, and no health"
     others = [row for row in map(mapping, _list(here.get("elsewhere"))) if row.get("answer") in ("health", "denied")]
@@ -331,6 +351,8 @@ def _token(found: Rows, seen: Seen, site: Settings) -> None:
     endpoints = {name: mapping(one) for name, one in mapping(mapping(seen.api).get("endpoints")).items()}
     refusing = [name for name, one in endpoints.items() if one.get("state") == "auth"]
     file, end, where = mapping(seen.info.get("token")), site.token_end, "the token"
+    if not site.api_offered:
+        return
     if not site.has_token and site.token_file:
         where = f"the token in {site.token_file}"
         if file.get("state") != "there":
@@ -372,7 +394,8 @@ def _time(seconds: float) -> str:
 def _endpoints(found: Rows, seen: Seen, site: Settings) -> None:
     """Each endpoint's answer, held against what checks read of it."""
     answered = mapping(mapping(seen.api).get("endpoints"))
-    if mapping(answered.get("health")).get("state") in ("unreachable", "timeout"):
+    states = {mapping(one).get("state") for one in answered.values()}
+    if states == {NOT_OFFERED} or (states & {"unreachable", "timeout"} and "ok" not in states):
         return  # said once, of the API as a whole
     if seen.api is not None and not answered:
         found.add("endpoints", "unknown", f"not seen: {seen.api.get('msg') or 'no answer'}")
@@ -381,14 +404,14 @@ def _endpoints(found: Rows, seen: Seen, site: Settings) -> None:
     for name, raw in answered.items():
         reply = mapping(raw)
         state = reply.get("state")
-        if state == "not_offered":
-            found.add(f"endpoint {name}", "ok", "the service does not offer this")
+        if state == NOT_OFFERED:
+            found.add(f"endpoint {name}", "ok", SAID_NOT_OFFERED)
         elif state == "ok":
             wrong = [
                 f"{key}: {one['reason']}" for key, one in observed.items() if one["endpoint"] == name and one["fault"]
             ]
             if wrong:
-                cure = "The answer has another shape than is expected"
+                cure = "Where the service has other names: policy_api_map says how they are read"
                 found.add(f"endpoint {name}", "critical", "; ".join(wrong[:_LISTED_MAX]), cure)
             else:
                 found.add(f"endpoint {name}", "ok", f"as expected, in {reply.get('elapsed_ms')} ms")
@@ -521,7 +544,7 @@ def _bucket(found: Rows, seen: Seen, _site: Settings) -> None:
     elif state == "not_configured" and seen.storage.get("environment_source"):
         cure = "Nothing is wrong where the service stores elsewhere"
         found.add("bucket", "warning", f"the service's environment names none that could be used: {reason}", cure)
-    elif mapping(seen.info.get("unit")).get("state") != "there":
+    elif mapping(seen.info.get("unit")).get("state") not in ("there", "none"):
         found.add("bucket", "warning", "not looked at: it is named by the environment of the service's unit")
     else:
         cure = "incident_response finds the cause where it is a fault" if state else ""

@@ -49,6 +49,9 @@ server.serve_forever()
 def asked(base: Path, **more: Any) -> dict[str, Any]:
     return {
         "unit": "media-ops-no-such-unit",
+        "process": None,
+        "restart_command": [],
+        "restart_as_root": False,
         "service_user": ME,
         "service_become": False,
         "base_dir": str(base),
@@ -88,6 +91,13 @@ def test_the_service_is_found_by_who_works_in_its_directory_and_where_it_answers
         assert found["api"]["elsewhere"] == [answer]
         right = setup_info(asked(tmp_path, api_url=f"http://localhost:{port}/api"))["api"]
         assert (right["answer"], right["elsewhere"]) == ("health", [])
+        told = setup_info(asked(tmp_path, unit="", process={"user": ME, "port": port}))
+        assert (told["unit"]["state"], told["unit"]["active"], told["service"]["found_by"]) == (
+            "none",
+            "running",
+            "process",
+        )
+        assert told["service"]["pid"] == service["pid"]
         by_port = setup_info(asked(Path("/nonexistent"), api_url=f"http://localhost:{port}/api"))
         assert by_port["service"]["found_by"] == "port"
         assert str(tmp_path) in [row["path"] for row in by_port["service_directories"]]
@@ -104,6 +114,12 @@ def test_what_is_not_there_is_a_value(tmp_path: Path) -> None:
     assert {row["path"] for row in found["disks"]} >= {"/"}
     (tmp_path / "state").mkdir(mode=0o750)
     assert setup_info(asked(tmp_path))["state_dir"] == {"state": "ok", "reason": ""}
+
+
+def test_a_service_without_a_unit_of_which_nothing_is_told_is_a_value(tmp_path: Path) -> None:
+    found = setup_info(asked(tmp_path, unit="", process={"user": ME}))
+    assert (found["unit"]["active"], found["service"]["pid"]) == ("unset", None)
+    assert "policy_service_restart is empty" in found["sudo"]["restart"]
 
 
 def test_all_that_it_gives_is_documented(tmp_path: Path) -> None:

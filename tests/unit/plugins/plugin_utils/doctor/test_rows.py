@@ -17,6 +17,8 @@ from tests.unit.plugins import factories as f
 NOW = 1_800_000_000.0
 SITE = Settings(
     api_url="http://localhost:8000/api/v1/monitoring",
+    api_offered=True,
+    api_mapped=False,
     has_token=True,
     token_end=NOW + 3600,
     token_file="",
@@ -266,3 +268,19 @@ def test_a_full_disk_a_foreign_directory_and_a_clock() -> None:
     assert states(found)["disk"] == "critical"
     assert "500 s behind" in row(found, "clock")["message"]
     assert "media may not delete in /srv/media-processing (root:media 0755)" in str(found.rows)
+
+
+@pytest.mark.parametrize(
+    ("active", "state"), [("running", "ok"), ("dead", "critical"), ("unset", "critical"), ("unknown", "unknown")]
+)
+def test_a_service_without_a_unit_goes_by_its_main_process(active: str, state: str) -> None:
+    found = rows_of(seen(unit={"state": "none", "reason": "pid 7, which listens", "active": active}), SITE)
+    assert states(found)["service"] == state
+
+
+def test_a_service_without_an_api_is_well_without_one() -> None:
+    names = ("health", "health_detailed", "stats", "alerts", "metrics", "sessions")
+    none = {name: f.answer(None, "not_offered") for name in names}
+    found = rows_of(replace(seen(), api=f.result(**none)), replace(SITE, api_offered=False, has_token=False))
+    assert row(found, "api")["message"] == "the service does not offer this"
+    assert not [check for check in states(found) if check.startswith(("endpoint", "token"))]
