@@ -63,7 +63,7 @@ def find_service(
         OptionError: the unit's name is none.
     """
     if process or not unit:
-        return _without_unit(process or {}), []
+        return _without_unit(process or {}, roots, port), []
     name = unit_name(unit)
     try:
         properties = unit_properties(name, _PROPERTIES)
@@ -78,23 +78,31 @@ def find_service(
     main, by = main_pid(properties), "unit"
     pids = unit_pids(properties)
     if not main and known["state"] != "there":
-        main, by = _by_files(processes, roots), "files"
-        if not main:
-            main, by = _by_port(processes, port), "port"
+        main, by = _at_work(processes, roots, port)
         pids = {main, *descendants(processes, main)} if main else set()
     units = [] if known["state"] == "there" else _other_units(processes, roots, port)
     return _service(processes.get(main), pids, by, known), units
 
 
-def _without_unit(given: Mapping[str, Any]) -> Service:
-    """The service by its main process, as the site tells it."""
+def _without_unit(given: Mapping[str, Any], roots: Sequence[str], port: int) -> Service:
+    """The service by its main process, as the site tells it; else what it may be, by its directories or its port."""
     try:
         found = find_main(main_process("process", given))
     except OptionError as error:
-        return Service(unit={"state": "none", "reason": one_line(error), "active": "unset"})
-    known = {"state": "none", "reason": one_line(found.reason), "active": found.state}
-    main = read_process(found.main.pid) if found.main else None
-    return _service(main, set(found.processes), "process", known)
+        known = {"state": "none", "reason": one_line(error), "active": "unset"}
+    else:
+        known = {"state": "none", "reason": one_line(found.reason), "active": found.state}
+        if found.main:
+            return _service(read_process(found.main.pid), set(found.processes), "process", known)
+    processes = snapshot(deep_uid=None)
+    main, by = _at_work(processes, roots, port)
+    return _service(processes.get(main), {main, *descendants(processes, main)}, by, known)
+
+
+def _at_work(processes: Mapping[int, Process], roots: Sequence[str], port: int) -> tuple[int, str]:
+    """The process that works in the service's directories, else the one that has the API's port; by which of both."""
+    main = _by_files(processes, roots)
+    return (main, "files") if main else (_by_port(processes, port), "port")
 
 
 def _service(main: Process | None, pids: Collection[int], by: str, known: Mapping[str, Any]) -> Service:

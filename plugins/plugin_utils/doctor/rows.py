@@ -287,9 +287,12 @@ def _main_process(found: Rows, unit: Json, process: str) -> None:
     if active == "running" and process:
         found.add("service", "ok", f"{process}: {why}")
     elif active == "unset":
-        found.add("service", "critical", why, "Say in policy_service_process what tells its main process")
+        cure = "Say in policy_service_process what tells its main process"
+        found.add("service", "critical", f"{why}{f'; {process} is at work there' if process else ''}", cure)
     else:
-        found.add("service", "critical" if active == "dead" else "unknown", why, "Is policy_service_process right?")
+        also = f"; {process} is at work there" if process else ""
+        cure = "Is policy_service_process right?"
+        found.add("service", "critical" if active == "dead" else "unknown", f"{why}{also}", cure)
 
 
 def _service_user(found: Rows, seen: Seen, site: Settings) -> None:
@@ -492,25 +495,33 @@ def _directories(found: Rows, seen: Seen, site: Settings) -> None:
             cure = f"The service works in {others[0]}: {found.set('policy_base_dir', others[0])}"
         found.add("directories", "critical", f"policy_base_dir is {site.base_dir}, which is not there", cure)
         return
-    bad = [row for row in rows if row.get("state") == "there" and row.get("deletes") is False]
+    # In the base directory itself nothing is deleted.
+    below = [row for row in rows if row.get("path") != site.base_dir]
+    bad = [row for row in below if row.get("state") == "there" and row.get("deletes") is False]
     # Of the logs' own it is said with the logs.
     absent = [row for row in rows if row.get("state") != "there" and row.get("path") != site.log_dir]
-    for row in bad:
-        path = str(row.get("path"))
-        owned = f"{row.get('owner')}:{row.get('group')} {row.get('mode')}"
-        own = path == site.archive_dir
-        cure = "" if own else f"Let {user} write there, or nothing can be cleaned up there"
-        message = f"{user} may not delete in {path} ({owned})"
-        found.add(f"directory {path}", "critical", message, cure, PREPARE if own else "")
+    for own in (False, True):
+        # prepare_hosts makes the one for archives, the others are the service's.
+        named = [
+            f"{row.get('path')} ({row.get('owner')}:{row.get('group')} {row.get('mode')})"
+            for row in bad
+            if (row.get("path") == site.archive_dir) == own
+        ]
+        if named:
+            cure = "" if own else f"Let {user} write there, or nothing can be cleaned up there"
+            check = "archives" if own else "directories"
+            found.add(check, "critical", f"{user} may not delete in {', '.join(named)}", cure, PREPARE if own else "")
     for row in absent:
         path = str(row.get("path"))
-        if path == site.archive_dir:
-            found.add(f"directory {path}", "critical", f"{path} is not there", playbook=PREPARE)
+        if row.get("state") == "unknown":
+            found.add(f"directory {path}", "unknown", f"{path}: {row.get('reason')}", playbook=PREPARE)
+        elif path == site.archive_dir:
+            found.add("archives", "critical", f"{path} is not there", playbook=PREPARE)
         else:
             why = f"{path}: {row.get('reason') or row.get('state')}"
             found.add(f"directory {path}", "warning", why, "Set its variable where the service has another")
-    if rows and not bad and len(absent) < len(rows):
-        known = [str(row.get("path")) for row in rows if row.get("deletes") is True]
+    if not bad:
+        known = [str(row.get("path")) for row in below if row.get("deletes") is True]
         if known:
             found.add("directories", "ok", f"{user} may delete in {', '.join(known[:_LISTED_MAX])}")
 

@@ -262,12 +262,19 @@ def test_a_full_disk_a_foreign_directory_and_a_clock() -> None:
     some = seen(
         disks=[{"path": "/srv", "used_percent": 90.0, "free": 1}],
         clock_offset_s=-500.0,
-        directories=[directory(SITE.base_dir, deletes=False, owner="root", mode="0755")],
+        directories=[
+            directory(SITE.base_dir, deletes=False),
+            directory("/srv/media-processing/temp", deletes=False, owner="root"),
+            directory(SITE.archive_dir, state="unknown", reason="Permission denied"),
+        ],
     )
     found = rows_of(some, SITE)
     assert states(found)["disk"] == "critical"
     assert "500 s behind" in row(found, "clock")["message"]
-    assert "media may not delete in /srv/media-processing (root:media 0755)" in str(found.rows)
+    assert (
+        row(found, "directories")["message"] == "media may not delete in /srv/media-processing/temp (root:media 0755)"
+    )
+    assert states(found)["directory /var/lib/archives"] == "unknown"
 
 
 @pytest.mark.parametrize(
