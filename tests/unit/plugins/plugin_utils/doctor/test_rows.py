@@ -168,7 +168,7 @@ def test_the_only_other_unit_is_a_line_and_of_several_none_is() -> None:
 def test_a_service_that_cannot_be_seen_is_unknown_and_one_without_a_unit_a_warning() -> None:
     nothing = {"state": "unknown", "reason": "systemd cannot be asked"}
     assert states(rows_of(seen(unit=nothing), SITE))["service"] == "warning"
-    none = {"pid": None, "user": "", "found_by": "", "log_dirs": [], "listens": []}
+    none: dict[str, Any] = {"pid": None, "user": "", "found_by": "", "log_dirs": [], "listens": []}
     assert states(rows_of(seen(unit=nothing, service=none), SITE))["service"] == "unknown"
 
 
