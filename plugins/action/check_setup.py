@@ -12,6 +12,7 @@ from typing import Any
 
 from ansible.module_utils.parsing.convert_bool import boolean
 
+from ..module_utils.api.endpoints import READ
 from ..module_utils.api.settings import api_argument_spec
 from ..module_utils.errors import MediaOpsError
 from ..module_utils.setup.token import token_end
@@ -23,7 +24,6 @@ from ..plugin_utils.doctor.rows import Rows, Seen, Settings, rows_of
 from ..plugin_utils.host_action import HostAction
 
 _AGES = ("session_look_minutes", "session_investigate_minutes", "session_end_minutes")
-_ENDPOINTS = ("health", "health_detailed", "stats", "alerts", "metrics", "sessions")
 
 
 class ActionModule(HostAction):
@@ -103,7 +103,7 @@ class ActionModule(HostAction):
         return Seen(
             reach,
             info,
-            api=self.ask("pipeline_info", {**self.connection(), "gather": [*_ENDPOINTS]})
+            api=self.ask("pipeline_info", {**self.connection(), "gather": [*READ]})
             if libraries.get("requests")
             else None,
             ffmpeg=self.ask("ffmpeg_info", given["modules"]["ffmpeg_info"]["options"]) if there else None,

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ...module_utils.api.endpoints import NOT_OFFERED, SAID_NOT_OFFERED
+from ...module_utils.api.endpoints import NOT_OFFERED, READ, SAID_NOT_OFFERED
 from ...module_utils.clock import said as offset_said
 from ...module_utils.shapes import Json, mapping, number, one_line
 from ...module_utils.times import from_text, text_of
@@ -26,7 +26,7 @@ from .reach import PYTHON_NEEDED, Reach
 PREPARE = "prepare_hosts"
 BELOW = "set the line below"
 _NEEDED = ".".join(map(str, PYTHON_NEEDED))
-_LISTED_MAX = 6
+_LISTED_MAX, _ROWS_MAX = 6, 50
 # Of what ssh says, the first that fits, and what helps
 _WAYS: tuple[tuple[re.Pattern[str], str, str], ...] = (
     (
@@ -141,6 +141,7 @@ class Rows:
     def add(self, check: str, state: str, message: str, cure: str = "", playbook: str = "") -> None:
         """A row. What it says may come from the host: it is one line, without what steers a terminal."""
         text = one_line(message, 400)
+        check = one_line(check, 120)
         self.rows.append(verdict(check, check, "", state, text, action=one_line(cure, 400), playbook=playbook))
 
     def set(self, key: str, value: object) -> str:
@@ -404,8 +405,8 @@ def _endpoints(found: Rows, seen: Seen, site: Settings) -> None:
         found.add("endpoints", "unknown", f"not seen: {seen.api.get('msg') or 'no answer'}")
     age_max_s, skew_max_s = ages_of(site.policy)
     observed = observe(seen.api, age_max_s=age_max_s, skew_max_s=skew_max_s) if answered else {}
-    for name, raw in answered.items():
-        reply = mapping(raw)
+    for name in (one for one in READ if one in answered):
+        reply = mapping(answered[name])
         state = reply.get("state")
         if state == NOT_OFFERED:
             found.add(f"endpoint {name}", "ok", SAID_NOT_OFFERED)
@@ -607,7 +608,8 @@ def _disk(found: Rows, seen: Seen, site: Settings) -> None:
 
 
 def _list(value: object) -> list[Any]:
-    return value if isinstance(value, list) else []
+    """A list of a host's answer, as long as ours are."""
+    return value[:_ROWS_MAX] if isinstance(value, list) else []
 
 
 def _of(seen: Seen, part: str, key: str) -> object:

@@ -219,6 +219,12 @@ def test_whatever_kind_a_part_of_the_answer_is_there_are_rows(part: str, value: 
     assert len(rows_of(seen(**{part: value}), SITE).rows) > 10
 
 
+def test_a_host_that_says_without_end_has_as_many_rows_as_any() -> None:
+    many = [directory(f"/srv/{number}", state="missing") for number in range(10_000)]
+    odd = f.result(**{"x\n" * 9: f.answer(None, "invalid", "x")})
+    assert len(rows_of(replace(seen(directories=many), api=odd), SITE).rows) < 100
+
+
 def test_tokens() -> None:
     expired = rows_of(seen(), replace(SITE, token_end=NOW - 90))
     assert (states(expired)["token"], "90 s ago" in row(expired, "token")["message"]) == ("critical", True)
