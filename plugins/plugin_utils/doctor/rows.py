@@ -272,14 +272,14 @@ def _service(found: Rows, seen: Seen, site: Settings) -> None:
         _main_process(found, unit, process)
         return
     why = f"no unit can be asked about ({unit.get('reason') or 'no answer'})"
+    cure = 'Where it has no unit: policy_service_unit "", and in policy_service_process what tells its main process'
     if process:
         by = {"files": "works in its directories", "port": "listens on the API's port"}.get(
             str(service.get("found_by")), ""
         )
-        cure = 'Where it has no unit: policy_service_unit "", and in policy_service_process what tells its main process'
         found.add("service", "warning", f"{why}; {process} {by}", cure)
     else:
-        found.add("service", "unknown", f"{why}, and no process works in {site.base_dir}")
+        found.add("service", "unknown", f"{why}, and no process works in {site.base_dir}", cure)
 
 
 def _main_process(found: Rows, unit: Json, process: str) -> None:

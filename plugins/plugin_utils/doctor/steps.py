@@ -134,7 +134,8 @@ def _cures(rows: Iterable[tuple[str, Verdict]]) -> list[dict[str, Any]]:
     """What mends the rows, each cure once with its hosts."""
     named: dict[str, list[str]] = {}
     for host, row in rows:
-        named.setdefault(f"{row['check']}: {row['action'] or row['message']}", []).append(host)
+        said = f"{row['message']}. {row['action']}" if row["check"] == "inventory" else row["action"] or row["message"]
+        named.setdefault(f"{row['check']}: {said}", []).append(host)
     return [{"why": f"{_names(hosts)}: {text}"} for text, hosts in named.items()]
 
 
