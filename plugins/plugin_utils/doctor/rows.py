@@ -357,6 +357,10 @@ def _token(found: Rows, seen: Seen, site: Settings) -> None:
     file, end, where = mapping(seen.info.get("token")), site.token_end, "the token"
     if not site.api_offered:
         return
+    access = mapping(mapping(seen.api).get("api_access"))
+    if access.get("by") == "login":
+        _login(found, access)
+        return
     if not site.has_token and site.token_file:
         where = f"the token in {site.token_file}"
         if file.get("state") != "there":
@@ -378,13 +382,34 @@ def _token(found: Rows, seen: Seen, site: Settings) -> None:
         first = endpoints[refusing[0]].get("reason") or "refused"
         cure = f"Get another one, and give it {give}" if has else f"Give one {give}"
         found.add("token", "critical", f"{', '.join(refusing)}: {first}", cure)
-    elif has and end is not None:
-        accepted = " and accepted" if endpoints else ""
-        found.add("token", "ok", f"valid{accepted}, until {text_of(end)} (in {_time(end - seen.now)})")
-    elif has and endpoints:
+    else:
+        # Health may be told to everybody.
+        accepted = any(one.get("state") == "ok" for name, one in endpoints.items() if not name.startswith("health"))
+        _token_taken(found, seen.now, end if has else None, accepted=accepted, has=has)
+
+
+def _token_taken(found: Rows, now: float, end: float | None, *, accepted: bool, has: bool) -> None:
+    """Of a token that is not refused, or of none."""
+    if end is not None:
+        found.add(
+            "token", "ok", f"valid{' and accepted' if accepted else ''}, until {text_of(end)} (in {_time(end - now)})"
+        )
+    elif not accepted:
+        said = "whether it is accepted is not known" if has else "none is set, and whether one is needed is not known"
+        found.add("token", "unknown", said, "It is known when the API answers")
+    elif has:
         found.add("token", "ok", "accepted; it does not say until when it is valid")
-    elif endpoints:
+    else:
         found.add("token", "ok", "none is set, and none is asked for")
+
+
+def _login(found: Rows, access: Json) -> None:
+    """Of a token that the service's login gives."""
+    if access.get("reason"):
+        cure = "Are policy_api_login, media_ops_api_username and media_ops_api_password right?"
+        found.add("token", "critical", f"the login gives none: {access.get('reason')}", cure)
+    else:
+        found.add("token", "ok", f"renewed by login, valid until {access.get('valid_until') or 'it does not say when'}")
 
 
 def _time(seconds: float) -> str:

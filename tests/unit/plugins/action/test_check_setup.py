@@ -55,7 +55,8 @@ def states(run: Any) -> dict[str, str]:
 
 
 def test_a_host_is_asked_all_that_it_can_answer_and_nothing_is_written() -> None:
-    run = look()
+    run = look(api_state_dir="/var/lib/media-ops")
+    assert "api_state_dir" not in run.arguments("pipeline_info"), "no token is kept"
     assert run.modules == ["setup_info", "pipeline_info", "ffmpeg_info", "storage_probe"]
     assert run.arguments("storage_probe")["write"] is False
     assert run.arguments("setup_info")["api_url"] == GIVEN["api_url"]

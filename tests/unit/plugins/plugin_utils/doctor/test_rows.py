@@ -238,6 +238,22 @@ def test_tokens() -> None:
     assert states(file)["token"] == "critical"
 
 
+def test_a_token_is_not_said_to_be_accepted_where_nobody_answers() -> None:
+    down = {
+        name: f.answer(None, "unreachable", "refused") for name in ("health", "stats", "alerts", "sessions", "metrics")
+    }
+    some = replace(seen(), api=f.result(**down))
+    assert row(rows_of(some, SITE), "token")["message"].startswith("valid, until")
+    assert states(rows_of(some, replace(SITE, token_end=None)))["token"] == "unknown"
+    assert states(rows_of(some, replace(SITE, token_end=None, has_token=False)))["token"] == "unknown"
+
+
+def test_a_token_that_a_login_renews() -> None:
+    for access, state in (({"by": "login", "valid_until": None}, "ok"), ({"by": "login", "reason": "401"}, "critical")):
+        found = rows_of(replace(seen(), api={**f.result(stats=STATS), "api_access": access}), SITE)
+        assert states(found)["token"] == state
+
+
 def test_an_answer_of_another_shape_names_what_it_lacks() -> None:
     stats = f.stats()
     del stats["average_duration"]
