@@ -12,9 +12,10 @@ from typing import Any
 
 from ansible.module_utils.parsing.convert_bool import boolean
 
+from ..module_utils.api.endpoints import READ
+from ..module_utils.api.login import ends_of
 from ..module_utils.api.settings import api_argument_spec
 from ..module_utils.errors import MediaOpsError
-from ..module_utils.setup.token import token_end
 from ..module_utils.shapes import Json, mapping
 from ..module_utils.times import to_text, utc_now
 from ..plugin_utils.arguments import own_problems, require_sound_policy
@@ -23,7 +24,6 @@ from ..plugin_utils.doctor.rows import Rows, Seen, Settings, rows_of
 from ..plugin_utils.host_action import HostAction
 
 _AGES = ("session_look_minutes", "session_investigate_minutes", "session_end_minutes")
-_ENDPOINTS = ("health", "health_detailed", "stats", "alerts", "metrics", "sessions")
 
 
 class ActionModule(HostAction):
@@ -65,7 +65,7 @@ class ActionModule(HostAction):
             api_offered=boolean(connection.get("api_offered", True)),
             api_mapped=bool(connection.get("api_map")),
             has_token=bool(token),
-            token_end=token_end(token),
+            token_end=ends_of(token),
             token_file=str(connection.get("api_token_file") or ""),
             log_names=given["logs"],
             disk_percent=given["disk_percent"],
@@ -103,9 +103,7 @@ class ActionModule(HostAction):
         return Seen(
             reach,
             info,
-            api=self.ask("pipeline_info", {**self.connection(), "gather": [*_ENDPOINTS]})
-            if libraries.get("requests")
-            else None,
+            api=self._api(given) if libraries.get("requests") else None,
             ffmpeg=self.ask("ffmpeg_info", given["modules"]["ffmpeg_info"]["options"]) if there else None,
             storage=self._storage(given, settings) if there and libraries.get("boto3") else None,
             now=time.time(),
@@ -124,6 +122,11 @@ class ActionModule(HostAction):
             "token_file": settings.token_file or None,
             "controller_time": to_text(utc_now()),
         }
+
+    def _api(self, given: Json) -> dict[str, Any]:
+        """All endpoints; a token that a login gives is kept nowhere, since this look changes nothing."""
+        options = mapping(mapping(given["modules"].get("pipeline_info")).get("options"))
+        return self.ask("pipeline_info", {**self.connection(), "api_state_dir": None, **options, "gather": [*READ]})
 
     def _storage(self, given: Json, settings: Settings) -> dict[str, Any]:
         """By a write only where that was asked for; in check mode not even then, which the module sees to."""

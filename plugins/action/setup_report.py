@@ -45,7 +45,7 @@ class ActionModule(HostAction):
             own,
             fail_on=given["fail_on"],
             commands=Commands(call, list(found)),
-            places=self._places(),
+            places=self._places(whole=not call["limit"]),
         )
         wrong = [row for row in own if row["state"] in given["fail_on"]]
         return {
@@ -86,11 +86,12 @@ class ActionModule(HostAction):
         }
         return controller_rows(self._value, hosts, about, send=send and not self._task.check_mode)
 
-    def _places(self) -> Places:
+    def _places(self, *, whole: bool) -> Places:
         """Where Ansible reads variables of the fleet's group and of hosts: beside the inventory of this run."""
         sources = [str(one) for one in plain(self.variables.get("ansible_inventory_sources") or [])]
         first = next((one for one in sources if "," not in one), "")
         beside = first if os.path.isdir(first) else os.path.dirname(first)
         group = self._value(FLEET_VARIABLE)
         name = group if isinstance(group, str) and group in self.variables["groups"] else FLEET_GROUP
-        return Places(os.path.join(beside, "group_vars", f"{name}.yml"), os.path.join(beside, "host_vars"))
+        of_all = os.path.join(beside, "group_vars", f"{name}.yml") if whole else ""
+        return Places(of_all, os.path.join(beside, "host_vars"))

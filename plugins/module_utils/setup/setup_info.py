@@ -12,6 +12,7 @@ import sys
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from ..api.login import ends_of
 from ..clock import clock_offset
 from ..errors import OptionError
 from ..opener import read_regular
@@ -24,7 +25,6 @@ from ..system.systemd import unit_name
 from ..times import text_of
 from . import api, log_files, places, service
 from .places import User
-from .token import token_end
 
 _USER = re.compile(r"[a-z_][a-z0-9_-]{0,31}\Z")
 _LIBRARY = re.compile(r"[a-z][a-z0-9_]{0,40}\Z")
@@ -152,5 +152,5 @@ def _token(path: str | None) -> dict[str, Any]:
         return {"state": "unreadable", "reason": one_line(error.strerror or error), "ends_at": None}
     if not text:
         return {"state": "unreadable", "reason": "it is empty", "ends_at": None}
-    end = token_end(text)
+    end = ends_of(text)
     return {"state": "there", "reason": "", "ends_at": None if end is None else text_of(end)}

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ...module_utils.api.endpoints import NOT_OFFERED, SAID_NOT_OFFERED
+from ...module_utils.api.endpoints import NOT_OFFERED, READ, SAID_NOT_OFFERED
 from ...module_utils.clock import said as offset_said
 from ...module_utils.shapes import Json, mapping, number, one_line
 from ...module_utils.times import from_text, text_of
@@ -26,7 +26,7 @@ from .reach import PYTHON_NEEDED, Reach
 PREPARE = "prepare_hosts"
 BELOW = "set the line below"
 _NEEDED = ".".join(map(str, PYTHON_NEEDED))
-_LISTED_MAX = 6
+_LISTED_MAX, _ROWS_MAX = 6, 50
 # Of what ssh says, the first that fits, and what helps
 _WAYS: tuple[tuple[re.Pattern[str], str, str], ...] = (
     (
@@ -141,6 +141,7 @@ class Rows:
     def add(self, check: str, state: str, message: str, cure: str = "", playbook: str = "") -> None:
         """A row. What it says may come from the host: it is one line, without what steers a terminal."""
         text = one_line(message, 400)
+        check = one_line(check, 120)
         self.rows.append(verdict(check, check, "", state, text, action=one_line(cure, 400), playbook=playbook))
 
     def set(self, key: str, value: object) -> str:
@@ -271,14 +272,14 @@ def _service(found: Rows, seen: Seen, site: Settings) -> None:
         _main_process(found, unit, process)
         return
     why = f"no unit can be asked about ({unit.get('reason') or 'no answer'})"
+    cure = 'Where it has no unit: policy_service_unit "", and in policy_service_process what tells its main process'
     if process:
         by = {"files": "works in its directories", "port": "listens on the API's port"}.get(
             str(service.get("found_by")), ""
         )
-        cure = 'Where it has no unit: policy_service_unit "", and in policy_service_process what tells its main process'
         found.add("service", "warning", f"{why}; {process} {by}", cure)
     else:
-        found.add("service", "unknown", f"{why}, and no process works in {site.base_dir}")
+        found.add("service", "unknown", f"{why}, and no process works in {site.base_dir}", cure)
 
 
 def _main_process(found: Rows, unit: Json, process: str) -> None:
@@ -356,6 +357,10 @@ def _token(found: Rows, seen: Seen, site: Settings) -> None:
     file, end, where = mapping(seen.info.get("token")), site.token_end, "the token"
     if not site.api_offered:
         return
+    access = mapping(mapping(seen.api).get("api_access"))
+    if access.get("by") == "login":
+        _login(found, access)
+        return
     if not site.has_token and site.token_file:
         where = f"the token in {site.token_file}"
         if file.get("state") != "there":
@@ -377,13 +382,34 @@ def _token(found: Rows, seen: Seen, site: Settings) -> None:
         first = endpoints[refusing[0]].get("reason") or "refused"
         cure = f"Get another one, and give it {give}" if has else f"Give one {give}"
         found.add("token", "critical", f"{', '.join(refusing)}: {first}", cure)
-    elif has and end is not None:
-        accepted = " and accepted" if endpoints else ""
-        found.add("token", "ok", f"valid{accepted}, until {text_of(end)} (in {_time(end - seen.now)})")
-    elif has and endpoints:
+    else:
+        # Health may be told to everybody.
+        accepted = any(one.get("state") == "ok" for name, one in endpoints.items() if not name.startswith("health"))
+        _token_taken(found, seen.now, end if has else None, accepted=accepted, has=has)
+
+
+def _token_taken(found: Rows, now: float, end: float | None, *, accepted: bool, has: bool) -> None:
+    """Of a token that is not refused, or of none."""
+    if end is not None:
+        found.add(
+            "token", "ok", f"valid{' and accepted' if accepted else ''}, until {text_of(end)} (in {_time(end - now)})"
+        )
+    elif not accepted:
+        said = "whether it is accepted is not known" if has else "none is set, and whether one is needed is not known"
+        found.add("token", "unknown", said, "It is known when the API answers")
+    elif has:
         found.add("token", "ok", "accepted; it does not say until when it is valid")
-    elif endpoints:
+    else:
         found.add("token", "ok", "none is set, and none is asked for")
+
+
+def _login(found: Rows, access: Json) -> None:
+    """Of a token that the service's login gives."""
+    if access.get("reason"):
+        cure = "Are policy_api_login, media_ops_api_username and media_ops_api_password right?"
+        found.add("token", "critical", f"the login gives none: {access.get('reason')}", cure)
+    else:
+        found.add("token", "ok", f"renewed by login, valid until {access.get('valid_until') or 'it does not say when'}")
 
 
 def _time(seconds: float) -> str:
@@ -404,8 +430,8 @@ def _endpoints(found: Rows, seen: Seen, site: Settings) -> None:
         found.add("endpoints", "unknown", f"not seen: {seen.api.get('msg') or 'no answer'}")
     age_max_s, skew_max_s = ages_of(site.policy)
     observed = observe(seen.api, age_max_s=age_max_s, skew_max_s=skew_max_s) if answered else {}
-    for name, raw in answered.items():
-        reply = mapping(raw)
+    for name in (one for one in READ if one in answered):
+        reply = mapping(answered[name])
         state = reply.get("state")
         if state == NOT_OFFERED:
             found.add(f"endpoint {name}", "ok", SAID_NOT_OFFERED)
@@ -607,7 +633,8 @@ def _disk(found: Rows, seen: Seen, site: Settings) -> None:
 
 
 def _list(value: object) -> list[Any]:
-    return value if isinstance(value, list) else []
+    """A list of a host's answer, as long as ours are."""
+    return value[:_ROWS_MAX] if isinstance(value, list) else []
 
 
 def _of(seen: Seen, part: str, key: str) -> object:

@@ -25,7 +25,12 @@ _NAMED_MAX = 5
 
 
 class Places(NamedTuple):
-    """The files of the inventory that lines belong into: ``of_all`` for the fleet, ``of_hosts`` a host's directory."""
+    """The files of the inventory that lines belong into.
+
+    Attributes:
+        of_all: the fleet's; "" where the run saw a part of it, which says nothing of the others.
+        of_hosts: the directory of the hosts' own.
+    """
 
     of_all: str
     of_hosts: str
@@ -129,7 +134,8 @@ def _cures(rows: Iterable[tuple[str, Verdict]]) -> list[dict[str, Any]]:
     """What mends the rows, each cure once with its hosts."""
     named: dict[str, list[str]] = {}
     for host, row in rows:
-        named.setdefault(f"{row['check']}: {row['action'] or row['message']}", []).append(host)
+        said = f"{row['message']}. {row['action']}" if row["check"] == "inventory" else row["action"] or row["message"]
+        named.setdefault(f"{row['check']}: {said}", []).append(host)
     return [{"why": f"{_names(hosts)}: {text}"} for text, hosts in named.items()]
 
 
@@ -154,7 +160,7 @@ def _set(
     texts = {host: list(of_host.values()) for host, of_host in lines.items() if of_host}
     if not texts:
         return []
-    alike = set(texts) == set(rows) and len({tuple(of_host) for of_host in texts.values()}) == 1
+    alike = places.of_all and set(texts) == set(rows) and len({tuple(of_host) for of_host in texts.values()}) == 1
     said = "in the place of a line of that name there, paste into"
     if alike:
         return [{"why": f"{_names(list(rows))}: {said} {places.of_all}:", "lines": next(iter(texts.values()))}]

@@ -26,7 +26,7 @@ SITE = {
     "log_dir": "/srv/media-processing/temp/logs",
     "state_dir": "/var/lib/media-ops",
 }
-GIVEN = {
+GIVEN: dict[str, Any] = {
     "modules": {
         "setup_info": {"options": SITE},
         "ffmpeg_info": {"options": {"unit": "media-processing-service"}},
@@ -55,7 +55,8 @@ def states(run: Any) -> dict[str, str]:
 
 
 def test_a_host_is_asked_all_that_it_can_answer_and_nothing_is_written() -> None:
-    run = look()
+    run = look(api_state_dir="/var/lib/media-ops")
+    assert "api_state_dir" not in run.arguments("pipeline_info"), "no token is kept"
     assert run.modules == ["setup_info", "pipeline_info", "ffmpeg_info", "storage_probe"]
     assert run.arguments("storage_probe")["write"] is False
     assert run.arguments("setup_info")["api_url"] == GIVEN["api_url"]
@@ -97,10 +98,10 @@ def test_a_host_that_hangs_is_not_waited_for_for_ever(monkeypatch: pytest.Monkey
 
 
 def test_a_module_that_fails_is_a_row() -> None:
-    failing = {"failed": True, "msg": "it broke"}
+    failing: dict[str, Any] = {"failed": True, "msg": "it broke"}
     run = look({**ANSWERS, "setup_info": failing})
     assert "no module runs there: it broke" in str(run.result["verdicts"])
-    run = look(dict.fromkeys(ANSWERS, failing) | {"setup_info": info()})
+    run = look({**dict.fromkeys(ANSWERS, failing), "setup_info": info()})
     assert {"endpoints": "unknown", "ffmpeg": "unknown", "bucket": "unknown"}.items() <= states(run).items()
 
 

@@ -168,7 +168,7 @@ def test_the_only_other_unit_is_a_line_and_of_several_none_is() -> None:
 def test_a_service_that_cannot_be_seen_is_unknown_and_one_without_a_unit_a_warning() -> None:
     nothing = {"state": "unknown", "reason": "systemd cannot be asked"}
     assert states(rows_of(seen(unit=nothing), SITE))["service"] == "warning"
-    none = {"pid": None, "user": "", "found_by": "", "log_dirs": [], "listens": []}
+    none: dict[str, Any] = {"pid": None, "user": "", "found_by": "", "log_dirs": [], "listens": []}
     assert states(rows_of(seen(unit=nothing, service=none), SITE))["service"] == "unknown"
 
 
@@ -219,6 +219,12 @@ def test_whatever_kind_a_part_of_the_answer_is_there_are_rows(part: str, value: 
     assert len(rows_of(seen(**{part: value}), SITE).rows) > 10
 
 
+def test_a_host_that_says_without_end_has_as_many_rows_as_any() -> None:
+    many = [directory(f"/srv/{number}", state="missing") for number in range(10_000)]
+    odd = f.result(**{"x\n" * 9: f.answer(None, "invalid", "x")})
+    assert len(rows_of(replace(seen(directories=many), api=odd), SITE).rows) < 100
+
+
 def test_tokens() -> None:
     expired = rows_of(seen(), replace(SITE, token_end=NOW - 90))
     assert (states(expired)["token"], "90 s ago" in row(expired, "token")["message"]) == ("critical", True)
@@ -230,6 +236,22 @@ def test_tokens() -> None:
     unread = {"state": "unreadable", "reason": "Permission denied", "ends_at": None}
     file = rows_of(seen(token=unread), replace(SITE, has_token=False, token_file="/etc/token"))
     assert states(file)["token"] == "critical"
+
+
+def test_a_token_is_not_said_to_be_accepted_where_nobody_answers() -> None:
+    down = {
+        name: f.answer(None, "unreachable", "refused") for name in ("health", "stats", "alerts", "sessions", "metrics")
+    }
+    some = replace(seen(), api=f.result(**down))
+    assert row(rows_of(some, SITE), "token")["message"].startswith("valid, until")
+    assert states(rows_of(some, replace(SITE, token_end=None)))["token"] == "unknown"
+    assert states(rows_of(some, replace(SITE, token_end=None, has_token=False)))["token"] == "unknown"
+
+
+def test_a_token_that_a_login_renews() -> None:
+    for access, state in (({"by": "login", "valid_until": None}, "ok"), ({"by": "login", "reason": "401"}, "critical")):
+        found = rows_of(replace(seen(), api={**f.result(stats=STATS), "api_access": access}), SITE)
+        assert states(found)["token"] == state
 
 
 def test_an_answer_of_another_shape_names_what_it_lacks() -> None:

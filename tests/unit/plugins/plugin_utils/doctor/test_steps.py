@@ -71,10 +71,22 @@ def test_lines_of_all_hosts_are_the_groups_and_one_host_sets_nothing_for_another
         assert "group_vars" not in str(found["next"])
 
 
+def test_a_part_of_the_fleet_sets_nothing_for_all() -> None:
+    found = summary_of(
+        {"a": OTHER},
+        {"a": LINE},
+        [],
+        fail_on=["critical"],
+        commands=Commands({**CALL, "limit": "a"}, ["a"]),
+        places=PLACES._replace(of_all=""),
+    )
+    assert "inv/host_vars/a.yml" in found["next"][0]["why"]
+
+
 def test_what_is_wrong_on_the_controller_alone_fails_the_run() -> None:
     found = summary({"a": OK}, own=rows(("inventory", "critical", "misspelt", "Correct it")))
     assert (found["state"], found["failed"]) == ("critical", True)
-    assert "controller: inventory: Correct it" in found["next"][0]["why"]
+    assert "controller: inventory: misspelt. Correct it" in found["next"][0]["why"]
 
 
 def test_the_table_has_a_row_for_each_finding_and_lines_at_the_begin_of_a_line() -> None:
