@@ -360,28 +360,32 @@ from ..module_utils.sessions.unlisted import unlisted_of
 from ..module_utils.system.operated import service_spec
 
 
+def _argument_spec() -> dict[str, Any]:
+    return {
+        **api_argument_spec(),
+        **clock_argument_spec(),
+        "rules": {"type": "list", "elements": "dict", "required": True, "options": rule_spec()},
+        "sessions_dir": {"type": "path"},
+        "work_dirs": {"type": "list", "elements": "path", "default": []},
+        "log_dirs": {"type": "list", "elements": "path", "default": []},
+        "operations_log": {"type": "path"},
+        LOG_FIELDS: {"type": "dict", "default": {}},
+        "idle_seconds": {"type": "float", "default": 0},
+        "id_maps": id_maps_spec(),
+        "roots": {"type": "list", "elements": "path", "default": []},
+        "kept_dirs": {"type": "list", "elements": "path", "default": []},
+        **service_spec(),
+        "target_free_percent": {"type": "float"},
+        "resolve_roots": {"type": "bool", "default": False},
+        "as_of": {"type": "float"},
+        "plan_hash": {"type": "str"},
+        "max_listed": {"type": "int", "default": 100},
+    }
+
+
 def main() -> None:
     module = AnsibleModule(
-        argument_spec={
-            **api_argument_spec(),
-            **clock_argument_spec(),
-            "rules": {"type": "list", "elements": "dict", "required": True, "options": rule_spec()},
-            "sessions_dir": {"type": "path"},
-            "work_dirs": {"type": "list", "elements": "path", "default": []},
-            "log_dirs": {"type": "list", "elements": "path", "default": []},
-            "operations_log": {"type": "path"},
-            LOG_FIELDS: {"type": "dict", "default": {}},
-            "idle_seconds": {"type": "float", "default": 0},
-            "id_maps": id_maps_spec(),
-            "roots": {"type": "list", "elements": "path", "default": []},
-            "kept_dirs": {"type": "list", "elements": "path", "default": []},
-            **service_spec(),
-            "target_free_percent": {"type": "float"},
-            "resolve_roots": {"type": "bool", "default": False},
-            "as_of": {"type": "float"},
-            "plan_hash": {"type": "str"},
-            "max_listed": {"type": "int", "default": 100},
-        },
+        argument_spec=_argument_spec(),
         required_together=[("controller_time", "clock_skew_max")],
         supports_check_mode=True,
     )

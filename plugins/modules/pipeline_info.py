@@ -356,31 +356,35 @@ _KEPT = {
 }
 
 
+def _argument_spec() -> dict[str, Any]:
+    return {
+        **api_argument_spec(),
+        "gather": {
+            "type": "list",
+            "elements": "str",
+            "choices": list(READ),
+            "default": ["health", "stats", "alerts", "sessions"],
+        },
+        "stats_hours": {"type": "int", "default": 24},
+        "metrics_hours": {"type": "int", "default": 24},
+        "alerts_level": {"type": "str", "choices": ["info", "warning", "error", "critical"], "default": "critical"},
+        "alerts_limit": {"type": "int", "default": 200},
+        "query": {"type": "str"},
+        "state_dir": {"type": "path"},
+        "operations_log": {"type": "path"},
+        LOG_FIELDS: {"type": "dict", "default": {}},
+        "since_start": {"type": "bool", "default": False},
+        "work_dir": {"type": "path"},
+        "programs": {"type": "list", "elements": "str", "default": ["ffmpeg", "ffmpeg-linux*", "ffprobe"]},
+        "service_user": {"type": "str"},
+        **service_spec(),
+        "controller_time": {"type": "str"},
+    }
+
+
 def main() -> None:
     module = AnsibleModule(
-        argument_spec={
-            **api_argument_spec(),
-            "gather": {
-                "type": "list",
-                "elements": "str",
-                "choices": list(READ),
-                "default": ["health", "stats", "alerts", "sessions"],
-            },
-            "stats_hours": {"type": "int", "default": 24},
-            "metrics_hours": {"type": "int", "default": 24},
-            "alerts_level": {"type": "str", "choices": ["info", "warning", "error", "critical"], "default": "critical"},
-            "alerts_limit": {"type": "int", "default": 200},
-            "query": {"type": "str"},
-            "state_dir": {"type": "path"},
-            "operations_log": {"type": "path"},
-            LOG_FIELDS: {"type": "dict", "default": {}},
-            "since_start": {"type": "bool", "default": False},
-            "work_dir": {"type": "path"},
-            "programs": {"type": "list", "elements": "str", "default": ["ffmpeg", "ffmpeg-linux*", "ffprobe"]},
-            "service_user": {"type": "str"},
-            **service_spec(),
-            "controller_time": {"type": "str"},
-        },
+        argument_spec=_argument_spec(),
         required_by={"work_dir": ["service_user"]},
         supports_check_mode=True,
     )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, Callable
 
 from ..clock import clock_offset
@@ -22,7 +23,7 @@ from .settings import api_settings
 def pipeline_info(
     params: Mapping[str, Any],
     kept: Mapping[str, Callable[[str], Any]],
-    instead: Mapping[str, Callable[[], Mapping[str, Any]]],
+    instead: Mapping[str, Callable[[], Mapping[str, Any]]] = MappingProxyType({}),
     *,
     warn: Callable[[str], None],
     hide: Callable[[str], None],

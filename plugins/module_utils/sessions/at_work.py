@@ -17,6 +17,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..shapes import one_line
+from ..system.proc import command_line
 from ..system.processes import Process, descendants, snapshot
 from ..times import to_text, utc_now
 from .places import WorkDir
@@ -40,7 +41,7 @@ def sessions_at_work(work_dir: str, programs: Sequence[str], user: str, main_pid
         uid = pwd.getpwnam(user).pw_uid
     except KeyError:
         uid, reason = -1, f"the service's user {one_line(user, 40)} is not known on this host"
-    if not reason and os.geteuid() not in (0, uid) and not _is_seen(1):
+    if not reason and os.geteuid() not in (0, uid) and not command_line(1):
         reason = _HIDDEN
     if not reason:
         oldest: dict[str, Process] = {}
@@ -69,15 +70,6 @@ def sessions_at_work(work_dir: str, programs: Sequence[str], user: str, main_pid
         "short": "",
         "data": None if reason else {"active_sessions": rows, "total_active": len(rows)},
     }
-
-
-def _is_seen(pid: int) -> bool:
-    try:
-        with open(f"/proc/{pid}/cmdline", "rb") as file:
-            file.read(1)
-    except OSError:
-        return False
-    return True
 
 
 def _row(session_id: str, process: Process) -> dict[str, Any]:
