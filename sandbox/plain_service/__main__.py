@@ -28,7 +28,7 @@ from typing import Any, NoReturn
 
 POLL_S = 0.1
 LIVE = ".live.mp4"
-"""An input of such a name is read again and again as fast as it would be played, as a live source is, for minutes."""
+"""An input of such a name is read again and again as fast as it would be played, as a live source is, for an hour."""
 
 
 class Watcher:
@@ -78,7 +78,7 @@ class Watcher:
 
     def _transcode(self, path: Path, work: Path) -> tuple[str, str]:
         """Why it failed, and what ffmpeg said; "" where it did not."""
-        pace = ["-re", "-stream_loop", "300"] if path.name.endswith(LIVE) else []
+        pace = ["-re", "-stream_loop", "3600"] if path.name.endswith(LIVE) else []
         output = work / "out.mp4"
         settings = ["-c:v", "libx264", "-preset", "ultrafast", "-c:a", "copy"]
         command = ["ffmpeg", "-nostdin", "-v", "error", *pace, "-i", str(path), *settings, "-y", str(output)]

@@ -25,7 +25,7 @@ from media_pipeline.client import wait_for
 
 
 def live(ffmpeg: str, path: Path) -> Path:
-    """A source that is read as fast as it would be played: its job goes on for minutes."""
+    """A source that is read as fast as it would be played: its job goes on for an hour."""
     return feed.clip(ffmpeg, path.with_suffix(".live.mp4"), size="64x64")
 
 
