@@ -404,7 +404,7 @@ class TestWatch:
             ({"main_start": 9}, "started anew"),
             ({"n_restarts": 1}, "systemd restarted"),
             ({"boot_id": "c", "main_pid": 8}, "the host was started anew"),
-            ({"class": "activating"}, "calls the service activating"),
+            ({"class": "activating"}, "the service is activating"),
             ({"class": "restart_loop"}, "restart_loop"),
             ({"class": "unknown", "reason": "no bus"}, "no bus"),
         ):
