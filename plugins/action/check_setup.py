@@ -6,8 +6,9 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from ansible.module_utils.parsing.convert_bool import boolean
@@ -67,7 +68,7 @@ class ActionModule(HostAction):
             has_token=bool(token),
             token_end=ends_of(token),
             token_file=str(connection.get("api_token_file") or ""),
-            log_names=given["logs"],
+            log_names=_names_in(str(options["log_dir"]), given["logs"]),
             disk_percent=given["disk_percent"],
             unit=str(options["unit"]),
             service_user=str(options["service_user"]),
@@ -141,3 +142,8 @@ class ActionModule(HostAction):
             return
         with self.becoming(user):
             yield
+
+
+def _names_in(directory: str, paths: Sequence[str]) -> list[str]:
+    """The names of the files that lie in a directory, each once: one log may be that of operations and of errors."""
+    return list(dict.fromkeys(os.path.basename(path) for path in paths if os.path.dirname(path) == directory))

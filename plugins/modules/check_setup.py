@@ -36,10 +36,10 @@ options:
     elements: str
     default: [psutil, requests, boto3, jmespath]
   logs:
-    description: The names of the logs that playbooks read.
+    description: The logs that playbooks read. Of those in the directory of the logs it is said what is in them.
     type: list
-    elements: str
-    default: [media_processing.log, errors.log]
+    elements: path
+    default: []
   archive_dir:
     description: Where archives of logs go.
     type: path

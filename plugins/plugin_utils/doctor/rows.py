@@ -496,7 +496,7 @@ def _log(found: Rows, name: str, row: Json | None) -> None:
         cure = "What is counted by fields and dates is unknown, until it logs JSON lines"
         found.add(check, "critical", f"none of its last {lines} lines is a JSON object", cure)
     elif not dated:
-        cure = "Its lines count for no time, until one of the usual names holds their date"
+        cure = "Its lines count for no time: set time in policy_log_fields to the field that holds their date"
         found.add(check, "critical", f"its lines have no date that can be read; fields: {fields}", cure)
     else:
         levels = "levels" if row.get("leveled_lines") else "no levels"

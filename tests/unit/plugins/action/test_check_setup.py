@@ -33,6 +33,7 @@ GIVEN: dict[str, Any] = {
         "storage_probe": {"become": False, "options": {"unit": "media-processing-service", "write": True}},
     },
     "policy": {name.removeprefix("policy_"): value for name, value in POLICY.items()},
+    "logs": ["/srv/media-processing/temp/logs/media_processing.log", "/srv/media-processing/temp/logs/errors.log"],
     "archive_dir": "/var/lib/archives",
     "disk_percent": 90,
     "api_url": "http://localhost:8000/api/v1/monitoring",
@@ -61,7 +62,7 @@ def test_a_host_is_asked_all_that_it_can_answer_and_nothing_is_written() -> None
     assert run.arguments("storage_probe")["write"] is False
     assert run.arguments("setup_info")["api_url"] == GIVEN["api_url"]
     assert not {"ansible_stats", "made_up"} & set(run.result)
-    assert states(run)["ssh"] == "ok"
+    assert (states(run)["ssh"], states(run)["log errors.log"]) == ("ok", "ok")
     assert look(write=True).arguments("storage_probe")["write"] is True
 
 
