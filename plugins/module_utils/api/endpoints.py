@@ -33,10 +33,6 @@ PATHS = {
 READ = tuple(name for name in PATHS if name != "cleanup")
 """Those that only tell something."""
 
-NOT_OFFERED = "not_offered"
-"""The state of an endpoint that a service does not have, as its site says: it is not asked, and nothing is wrong."""
-SAID_NOT_OFFERED = "the service does not offer this"
-
 Kinds = Mapping[str, Union[str, "Kinds"]]
 Find = Callable[[Any], Any]
 
