@@ -53,6 +53,11 @@ class OtherService(Pipeline):
             "error_code": document["why"],
         }
 
+    def listed(self, session_id: str) -> list[dict[str, Any]]:
+        """Return what is at work of a job, a row for each step."""
+        rows = super().job(session_id)["at_work"]
+        return [{"session_id": session_id, "stage": row["step"], "memory_usage_mb": row["mb"]} for row in rows]
+
 
 @contextlib.contextmanager
 def running_other_service(base_dir: Path, env: Mapping[str, str] | None = None) -> Iterator[OtherService]:
