@@ -13,6 +13,10 @@ from typing import Any
 STATES = ("ok", "warning", "unknown", "critical")
 """From best to worst. What could not be seen ranks above what was seen to be bearable."""
 
+NOT_OFFERED = "not_offered"
+"""The state of what a service does not have, as its site says: it is not asked for, and nothing is wrong."""
+SAID_NOT_OFFERED = "the service does not offer this"
+
 Json = Mapping[str, Any]
 
 

@@ -33,7 +33,7 @@ def make(monitor: Monitor, jobs: Jobs, health: Health) -> FastAPI:
 
     app.include_router(_open(health))
     app.include_router(_numbers(monitor), dependencies=[Depends(key)])
-    app.include_router(_jobs(jobs), prefix=JOBS, dependencies=[Depends(key)])
+    app.include_router(_jobs(jobs, monitor), prefix=JOBS, dependencies=[Depends(key)])
     return app
 
 
@@ -79,8 +79,19 @@ def _numbers(monitor: Monitor) -> APIRouter:
     return router
 
 
-def _jobs(jobs: Jobs) -> APIRouter:
+def _jobs(jobs: Jobs, monitor: Monitor) -> APIRouter:
     router = APIRouter()
+
+    def document(job: Job) -> dict[str, Any]:
+        at_work = [row for row in monitor.active() if row["session_id"] == job.session_id]
+        return {
+            "id": job.session_id,
+            "phase": _PHASES[job.status],
+            "step": next(iter(job.running), job.last_stage),
+            "at_work": [{"step": row["stage"], "mb": row["memory_usage_mb"]} for row in at_work],
+            "begun": round(job.created * 1000),
+            "why": job.error_code,
+        }
 
     @router.post("")
     async def post_job(request: Request) -> JSONResponse:
@@ -89,30 +100,20 @@ def _jobs(jobs: Jobs) -> APIRouter:
         except ValueError as error:
             raise HTTPException(422, str(error)) from error
         jobs.submit(job)
-        return JSONResponse(_document(job), 202)
+        return JSONResponse(document(job), 202)
 
     @router.get("")
     def get_jobs() -> JSONResponse:
-        return JSONResponse([_document(job) for job in jobs.all()])
+        return JSONResponse([document(job) for job in jobs.all()])
 
     @router.get("/{job_id}")
     def get_job(job_id: str) -> JSONResponse:
         job = jobs.get(job_id)
         if job is None:
             raise HTTPException(404, "no such job")
-        return JSONResponse(_document(job))
+        return JSONResponse(document(job))
 
     return router
-
-
-def _document(job: Job) -> dict[str, Any]:
-    return {
-        "id": job.session_id,
-        "phase": _PHASES[job.status],
-        "step": next(iter(job.running), job.last_stage),
-        "begun": round(job.created * 1000),
-        "why": job.error_code,
-    }
 
 
 def _milliseconds(text: str) -> int:

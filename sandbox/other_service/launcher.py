@@ -54,11 +54,9 @@ class OtherService(Pipeline):
         }
 
     def listed(self, session_id: str) -> list[dict[str, Any]]:
-        """Return what the list of jobs has of one that runs; that its ffmpeg works is seen by its process."""
-        job = self.job(session_id)
-        works = any(session_id in part for process in self.orphans() for part in process.cmdline())
-        running = [{"session_id": session_id, "stage": job["stage"], "memory_usage_mb": float(works)}]
-        return running if job["status"] == "running" else []
+        """Return what is at work of a job, a row for each step."""
+        rows = super().job(session_id)["at_work"]
+        return [{"session_id": session_id, "stage": row["step"], "memory_usage_mb": row["mb"]} for row in rows]
 
 
 @contextlib.contextmanager

@@ -190,7 +190,7 @@ class World:
             hosts[name] = {
                 **(REACHED if pipeline else _AWAY),
                 "media_ops_api_url": pipeline.api_url if pipeline else "http://127.0.0.1:1/api",
-                "media_ops_api_token": pipeline.token() if pipeline else "token",
+                "media_ops_api_token": pipeline.token(86400) if pipeline else "token",
                 "policy_base_dir": str(pipeline.base_dir if pipeline else base / "nowhere"),
                 "policy_state_dir": str(base / "state"),
                 "policy_archive_dir": str(base / "archive"),

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from media_pipeline import tokens
 from media_pipeline.client import wait_for
-from media_pipeline.config import JOBS, MONITORING
+from media_pipeline.config import AUTH, JOBS, MONITORING
 from media_pipeline.launcher import Pipeline, running_pipeline
 from media_pipeline.monitor import LEVELS, STAGES
 
@@ -176,6 +176,25 @@ def test_tokens(pipeline: Pipeline, method: str, path: str) -> None:
     assert status(pipeline.token(ttl=-1)) == 401
     assert status("not.a.token") == 401
     assert status(tokens.make("another secret, long enough", 60)) == 401
+
+
+def test_login_and_refresh_give_tokens_to_whoever_knows_the_password(tmp_path: Path) -> None:
+    with running_pipeline(
+        tmp_path / "pipeline", {"PIPELINE_PASSWORD": "of ops", "PIPELINE_TOKEN_SECONDS": "60"}
+    ) as one:
+        good = {"username": "ops", "password": "of ops"}
+        assert one.request("POST", f"{AUTH}/login", {**good, "password": ""}, token="")[0] == 401
+        status, given = one.request("POST", f"{AUTH}/login", good, token="")
+        assert (status, given["token_type"], given["expires_in"]) == (200, "bearer", 60)
+        status, again = one.request("POST", f"{AUTH}/refresh", {"refresh_token": given["refresh_token"]}, token="")
+        assert status == 200
+        for token, taken in ((given["access_token"], 200), (again["access_token"], 200), (given["refresh_token"], 401)):
+            assert one.request("GET", f"{MONITORING}/stats", token=token)[0] == taken
+        assert one.request("POST", f"{AUTH}/refresh", {"refresh_token": given["access_token"]}, token="")[0] == 401
+
+
+def test_without_a_password_nobody_gets_a_token(pipeline: Pipeline) -> None:
+    assert pipeline.request("POST", f"{AUTH}/login", {"username": "ops", "password": ""}, token="")[0] == 401
 
 
 @pytest.mark.parametrize(

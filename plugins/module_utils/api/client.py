@@ -28,9 +28,8 @@ from urllib.parse import urlsplit
 
 from ..causes import causes_of
 from ..errors import MissingLibraryError
-from ..shapes import RepeatedKeyError, mapping, one_line, unique_keys
+from ..shapes import NOT_OFFERED, SAID_NOT_OFFERED, RepeatedKeyError, mapping, one_line, unique_keys
 from ..times import text_of, to_text, utc_now
-from .endpoints import NOT_OFFERED, SAID_NOT_OFFERED
 from .login import Login, Token, ends_of
 from .mapped import NoJson, mapped
 from .settings import ApiSettings

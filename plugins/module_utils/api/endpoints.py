@@ -33,10 +33,6 @@ PATHS = {
 READ = tuple(name for name in PATHS if name != "cleanup")
 """Those that only tell something."""
 
-NOT_OFFERED = "not_offered"
-"""The state of an endpoint that a service does not have, as its site says: it is not asked, and nothing is wrong."""
-SAID_NOT_OFFERED = "the service does not offer this"
-
 Kinds = Mapping[str, Union[str, "Kinds"]]
 Find = Callable[[Any], Any]
 
@@ -224,7 +220,8 @@ def _require_all(option: str, given: object, known: Collection[str], otherwise: 
     entry = _require_known(option, given, known)
     lacking = [name for name in known if name not in entry]
     if lacking:
-        raise OptionError(option, _short(", ".join(entry)), f"lacks {', '.join(lacking)}: give each, {otherwise}")
+        more = f", and so are {', '.join(lacking[1:])}" if lacking[1:] else ""
+        raise OptionError(f"{option}.{lacking[0]}", "", f"is missing{more}; it is {otherwise}")
     return entry
 
 

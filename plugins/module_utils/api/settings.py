@@ -47,7 +47,7 @@ def api_argument_spec() -> dict[str, Any]:
         "api_map": {"type": "dict", "default": {}},
         "api_header": {"type": "str", "default": "Authorization"},
         "api_scheme": {"type": "str", "default": "Bearer"},
-        "api_login": {"type": "dict", "default": {}, "no_log": False},
+        "api_login": {"type": "dict", "default": {}},
         "api_username": {"type": "str"},
         "api_password": {"type": "str", "no_log": True},
         "api_refresh_token": {"type": "str", "no_log": True},

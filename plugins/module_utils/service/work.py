@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from stat import S_ISDIR
 from typing import Any, Callable, NamedTuple
 
-from ..shapes import one_line
+from ..shapes import NOT_OFFERED, one_line
 from ..system.processes import Process
 
 _NAMED_MAX, _RETURNED_MAX = 5, 50
@@ -136,7 +136,7 @@ def work_of(
     listed = lists() if lists else Listed("unknown", "the API was not asked", ())
     if listed.state == "ok":
         merges.update({one_line(name, _ID_MAX): "listed by the service" for name in listed.ids})
-    elif listed.state != "not_offered":  # who has no list cannot withhold it: workers and directories are all there is
+    elif listed.state != NOT_OFFERED:  # who has no list cannot withhold it: workers and directories are all there is
         unseen.append(f"the API does not say which sessions there are ({listed.reason or listed.state})")
     for process in workers:
         if process.state in ("Z", "X"):

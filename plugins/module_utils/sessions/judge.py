@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 
-from ..shapes import one_line
+from ..shapes import NOT_OFFERED, one_line
 from ..system.proc import is_frozen
 from ..system.processes import Process
 from .files import Listing
@@ -221,7 +221,7 @@ class Judge:
 
     def _needs_list(self) -> bool:
         """Whether nothing is ended without a list: a service that has one, and does not give it, may be busy."""
-        return self._settings.api_required and self._api_state != "not_offered"
+        return self._settings.api_required and self._api_state != NOT_OFFERED
 
     def _against(self, session: Session) -> str:
         """What speaks against ending a session; "" where nothing does."""

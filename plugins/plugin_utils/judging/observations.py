@@ -13,10 +13,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Callable
 
-from ...module_utils.api.endpoints import NOT_OFFERED, SAID_NOT_OFFERED
 from ...module_utils.clock import said as clock_said
 from ...module_utils.sessions.active import active_sessions
-from ...module_utils.shapes import Json, mapping, number, one_line
+from ...module_utils.shapes import NOT_OFFERED, SAID_NOT_OFFERED, Json, mapping, number, one_line
 from ...module_utils.state.guard import lease_said, pause_said
 from ...module_utils.times import from_text, to_text
 from .answered import is_answered

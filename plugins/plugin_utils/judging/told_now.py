@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from ...module_utils.api.endpoints import NOT_OFFERED
-from ...module_utils.shapes import Json, mapping
+from ...module_utils.shapes import NOT_OFFERED, Json, mapping
 from ...module_utils.times import from_text, to_text
 from .checked import ages_of, counting_of
 from .observations import details, observe

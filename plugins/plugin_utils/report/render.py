@@ -9,9 +9,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
-from ...module_utils.api.endpoints import SAID_NOT_OFFERED
 from ...module_utils.errors import OptionError
-from ...module_utils.shapes import STATES, Json, number, one_line
+from ...module_utils.shapes import SAID_NOT_OFFERED, STATES, Json, number, one_line
 from ...module_utils.times import from_text
 from ..judging.muting import said as muted_as
 from .charts import Chart, charts_of

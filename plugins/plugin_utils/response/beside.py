@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from ansible.module_utils.parsing.convert_bool import boolean
 
-from ...module_utils.shapes import Json, mapping, number, one_line
+from ...module_utils.shapes import NOT_OFFERED, Json, mapping, number, one_line
 
 _LINES_MAX = 20
 _TEXT_MAX = 300
@@ -80,7 +80,7 @@ def _unseen_sessions(args: Json, answer: Json) -> Iterable[str]:
     service, api = mapping(answer.get("service")), mapping(answer.get("api"))
     if service.get("state") == "unknown":
         yield f"whose processes there are is not known: {service.get('reason') or 'no reason given'}"
-    if api.get("state", "ok") not in ("ok", "not_offered") and boolean(args.get("api_required", True)):
+    if api.get("state", "ok") not in ("ok", NOT_OFFERED) and boolean(args.get("api_required", True)):
         yield f"the API does not say which sessions there are: {api.get('reason') or api['state']}"
     for row in unjudged(answer):
         yield f"session {row.get('session_id')}: {row.get('why') or row.get('state')}"

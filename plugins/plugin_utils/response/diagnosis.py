@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ...module_utils.expressions import UnfitError, compiled
-from ...module_utils.shapes import Json, mapping, number, one_line
+from ...module_utils.shapes import NOT_OFFERED, Json, mapping, number, one_line
 from ...module_utils.state.guard import pause_said
 from ...module_utils.times import from_text
 from ..judging.observations import components, unread
@@ -313,7 +313,7 @@ def _sessions(result: Json) -> tuple[str, str]:
         listed = ", ".join(f"{row.get('session_id')} ({row.get('state')}: {row.get('why')})" for row in due[:5])
         return "may_end", f"{len(due)} of {len(sessions)} may be ended: {listed}"
     api = mapping(result.get("api"))
-    if api.get("state", "ok") not in ("ok", "not_offered"):
+    if api.get("state", "ok") not in ("ok", NOT_OFFERED):
         return "unknown", f"the API does not say which sessions there are: {api.get('reason') or api['state']}"
     # A young session may have no process yet, or none any more while its result is uploaded.
     lost = [row for row in sessions if row.get("session_id") in (result.get("restart_needed") or [])]

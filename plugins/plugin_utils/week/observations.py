@@ -6,8 +6,7 @@
 
 from __future__ import annotations
 
-from ...module_utils.api.endpoints import NOT_OFFERED
-from ...module_utils.shapes import Json, mapping, number, one_line
+from ...module_utils.shapes import NOT_OFFERED, Json, mapping, number, one_line
 from ..judging.shapes import Observation, observation
 from ..judging.told_now import ToldNow
 

@@ -83,6 +83,8 @@ def test_variables_are_looked_at_as_templates() -> None:
         ({"policy_checks": [{"check": "x"}]}, "lacks title, run_by, observation, unit"),
         ({"policy_session_end_minutes": 5}, "policy_session_end_minutes 5"),
         ({"policy_session_look_minutes": "long"}, "policy_session_look_minutes"),
+        ({"policy_api_map": {"helth": None}}, "option 'policy_api_map' is 'helth': is no key of it"),
+        ({"policy_api_login": {"path": "/login"}}, "option 'policy_api_login.body' is 'None': must be a table"),
     ],
 )
 def test_what_is_wrong_is_named(changes: dict[str, Any], said: str) -> None:
@@ -99,7 +101,11 @@ class Vars(dict[str, Any]):
 
 
 @pytest.mark.parametrize(
-    "own", [{"policy_lease_ttl": "soon"}, {"policy_session_end_minutes": 5}, {"policy_disk_critical": "much"}]
+    "own",
+    [
+        *({"policy_lease_ttl": "soon"}, {"policy_session_end_minutes": 5}, {"policy_disk_critical": "much"}),
+        {"policy_api_map": {"health": {}}},
+    ],
 )
 def test_one_host_that_is_set_wrong_ends_no_run_also_where_it_is_the_first(own: dict[str, Any]) -> None:
     """It is seen by action check on that host."""

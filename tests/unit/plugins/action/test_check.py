@@ -158,7 +158,7 @@ def test_a_host_that_does_not_answer_is_unknown_with_the_reason(answer: Answer, 
 
 
 # What no check asked this host for is not judged there.
-_OF_THE_HOST = ("overrides", "clock_offset", "service_unit", "mutes", "automation")
+_OF_THE_HOST = ("overrides", "clock_offset", "api_token", "service_unit", "mutes", "automation")
 NOT_ASKED = {row["check"] for row in POLICY["checks"] if row["observation"] in _OF_THE_HOST}
 
 

@@ -294,3 +294,10 @@ def test_misuse_is_named_before_anything_is_sent(capsys: Capsys, state: Path, op
         assert url.seen == []
     assert found["failed"] is True
     assert f"option '{option}'" in found["msg"]
+
+
+def test_a_service_that_does_not_offer_it_is_not_asked(capsys: Capsys, state: Path) -> None:
+    with fault_server("ok") as url:
+        found = run(capsys, url, state, api_offered=False)
+        assert url.seen == []
+    assert (found["changed"], found["plan"], found["refusals"]) == (False, [], [])

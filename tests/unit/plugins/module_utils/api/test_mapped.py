@@ -287,10 +287,12 @@ def test_what_is_wrong_in_the_map_is_told_by_its_key(path: str, value: Any, said
 @pytest.mark.parametrize(
     ("path", "said"),
     [
-        ("alerts", "lacks alerts: give each, null where the service does not offer it, {} where"),
-        ("stats/fields/error_rate", "'policy_api_map.stats.fields' is"),
-        ("stats/fields/error_rate", "lacks error_rate: give each, null where the service does not offer it"),
-        ("health/fields/checks/fields/message", "'policy_api_map.health.fields.checks.fields' is"),
+        (
+            "alerts",
+            "'policy_api_map.alerts' is '': is missing; it is null where the service does not offer it, {} where",
+        ),
+        ("stats/fields/error_rate", "'policy_api_map.stats.fields.error_rate' is '': is missing; it is null where"),
+        ("health/fields/checks/fields/message", "'policy_api_map.health.fields.checks.fields.message' is ''"),
         ("health/fields/checks/query", "checks.query' is 'None': a JMESPath expression is needed"),
     ],
 )

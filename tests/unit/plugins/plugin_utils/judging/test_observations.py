@@ -7,7 +7,7 @@ import math
 from typing import Any
 
 import pytest
-from ansible_collections.media_ops.runbook.plugins.module_utils.api.endpoints import SAID_NOT_OFFERED
+from ansible_collections.media_ops.runbook.plugins.module_utils.shapes import SAID_NOT_OFFERED
 from ansible_collections.media_ops.runbook.plugins.plugin_utils.judging.observations import (
     details,
     observe,
@@ -220,6 +220,7 @@ def test_sound_answers_give_values() -> None:
         "mutes": None,
         "automation": None,
         "clock_offset": None,
+        "api_token": None,
         "overall_status": "healthy",
         "component_system_resources": "healthy",
         "component_ffmpeg": "healthy",
@@ -456,3 +457,30 @@ def test_an_endpoint_that_is_offered_and_fails_is_not_hidden_by_one_that_is_not(
     none, broken = f.answer(None, "not_offered", SAID_NOT_OFFERED), f.answer(None, "timeout", "no answer")
     overall = seen(health=none, health_detailed=broken)["overall_status"]
     assert (overall["fault"], overall["reason"]) == ("timeout", "no answer")
+
+
+@pytest.mark.parametrize(
+    ("access", "value", "fault", "said"),
+    [
+        ({"by": "token", "valid_until": "2026-11-24T06:10:00Z"}, 600, "", "valid until 2026-11-24T06:10:00Z"),
+        ({"by": "token", "valid_until": "2026-11-24T05:50:00Z"}, 0, "", "valid until 2026-11-24T05:50:00Z"),
+        ({"by": "token", "valid_until": None}, None, "", "its end is not known"),
+        (
+            {"by": "login", "valid_until": "2026-11-24T06:10:00Z", "reason": ""},
+            None,
+            "",
+            "renewed by login, valid until",
+        ),
+        ({"by": "login", "valid_until": None, "reason": "no token: refused"}, None, "auth", "no token: refused"),
+        ({"by": "none"}, None, "", "no token is given"),
+    ],
+)
+def test_a_token_is_warned_of_before_it_ends_where_nothing_renews_it(
+    access: dict[str, Any], value: Any, fault: str, said: str
+) -> None:
+    answer = {"state": "ok", "data": {}, "fetched_at": "2026-11-24T06:00:00Z"}
+    result = {"endpoints": {"stats": {**answer, "params": {}}}, "api_access": access}
+    found = observe(result, age_max_s=300, skew_max_s=120)["api_token"]
+    assert (found["value"], found["fault"]) == (value, fault)
+    assert said in f"{found['note']}{found['reason']}"
+    assert found["applicable"] is (value is not None or bool(fault))

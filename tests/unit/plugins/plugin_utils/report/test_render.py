@@ -98,7 +98,7 @@ def test_the_page_says_what_is_wrong_and_what_to_run() -> None:
     assert "The run fails (exit code 2): a host that is critical or unknown fails it." in text
     assert "P0 Critical system: ffmpeg Respond within 5 min Host media2" in text
     assert "ansible-playbook playbooks/incident_critical_system.yml --limit media2" in text
-    assert "All 10 checks" in text, "a host that gave nothing is one row, not ten"
+    assert "All 11 checks" in text, "a host that gave nothing is one row, not eleven"
     assert "2026-11-23 06:00 UTC" in text, "since when"
     assert "figures cover only the last 3 h 3 min of 24 h: the service started at 2026-11-24 02:57 UTC" in text
     assert "Infrastructure Team" in text
