@@ -51,7 +51,7 @@ class Broken:
     """What a fault leaves: the token to go on with, and what must live through the mending, each with its question."""
 
     token: str = ""
-    neighbours: dict[str, Callable[[], bool]] = field(default_factory=dict)
+    neighbours: Mapping[str, Callable[[], bool]] = field(default_factory=dict)
     variables: dict[str, Any] = field(default_factory=dict)
 
 

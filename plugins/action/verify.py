@@ -8,8 +8,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from ..module_utils.api.endpoints import NOT_OFFERED
-from ..module_utils.shapes import Json, mapping, one_line
+from ..module_utils.shapes import NOT_OFFERED, Json, mapping, one_line
 from ..plugin_utils.host_action import HostAction
 from ..plugin_utils.judging.observations import observe
 from ..plugin_utils.response.course import acted, looks_for, refused, watched

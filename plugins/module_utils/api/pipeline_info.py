@@ -15,8 +15,8 @@ from ..clock import clock_offset
 from ..errors import OptionError
 from ..expressions import compiled
 from ..options import check_range
+from ..shapes import NOT_OFFERED
 from .client import Client, Document, Reply, accept_ok
-from .endpoints import NOT_OFFERED
 from .settings import api_settings
 
 

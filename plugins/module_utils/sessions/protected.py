@@ -12,10 +12,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Callable
 
-from ..api.endpoints import NOT_OFFERED
 from ..api.settings import api_settings
 from ..errors import MediaOpsError, OptionError
-from ..shapes import Json, number, one_line
+from ..shapes import NOT_OFFERED, Json, number, one_line
 from ..system.operated import Operated, operated, pids_left, service_properties
 from ..system.systemd import main_pid
 from .active import active_sessions

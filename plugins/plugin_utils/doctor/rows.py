@@ -13,9 +13,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ...module_utils.api.endpoints import NOT_OFFERED, READ, SAID_NOT_OFFERED
+from ...module_utils.api.endpoints import READ
 from ...module_utils.clock import said as offset_said
-from ...module_utils.shapes import Json, mapping, number, one_line
+from ...module_utils.shapes import NOT_OFFERED, SAID_NOT_OFFERED, Json, mapping, number, one_line
 from ...module_utils.times import from_text, text_of
 from ..judging.checked import ages_of
 from ..judging.observations import observe

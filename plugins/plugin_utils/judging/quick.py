@@ -8,8 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from ...module_utils.api.endpoints import NOT_OFFERED, SAID_NOT_OFFERED
-from ...module_utils.shapes import Json, mapping
+from ...module_utils.shapes import NOT_OFFERED, SAID_NOT_OFFERED, Json, mapping
 
 PARTS = ("health", "alerts", "sessions", "errors", "resources", "contacts", "endpoints", "logs")
 _PATHS = {"health": "/health", "health_detailed": "/health/detailed", "alerts": "/alerts?level=critical"}

@@ -23,7 +23,7 @@ from ansible_collections.media_ops.runbook.plugins.module_utils.sessions import 
 from ansible_collections.media_ops.runbook.plugins.module_utils.sessions.unlisted import unlisted_of
 
 HOUR, DAY = 3600.0, 86400.0
-API = {
+API: dict[str, Any] = {
     "api_token": "",
     "api_token_file": None,
     "ca_path": None,

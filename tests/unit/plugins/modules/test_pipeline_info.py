@@ -382,7 +382,7 @@ def test_the_sandbox_pipeline_answers_everything(capsys: Capsys, pipeline: Any) 
 
 
 def test_what_is_not_offered_is_not_asked(capsys: Capsys) -> None:
-    map_ = {**{name: {} for name in PATHS}, "alerts": None, "metrics": None}
+    map_: dict[str, Any] = {**{name: {} for name in PATHS}, "alerts": None, "metrics": None}
     with fault_server("ok") as url:
         result = run(capsys, url, gather=ALL, api_map=map_)
         asked = [request.target.partition("/monitoring")[2].partition("?")[0] for request in url.seen]

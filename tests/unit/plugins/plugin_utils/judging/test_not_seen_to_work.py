@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from ansible_collections.media_ops.runbook.plugins.module_utils.api.endpoints import SAID_NOT_OFFERED
+from ansible_collections.media_ops.runbook.plugins.module_utils.shapes import SAID_NOT_OFFERED
 from ansible_collections.media_ops.runbook.plugins.plugin_utils.judging.checked import checked
 from ansible_collections.media_ops.runbook.plugins.plugin_utils.judging.observations import observe
 from ansible_collections.media_ops.runbook.plugins.plugin_utils.response.recovery import sample
