@@ -91,7 +91,7 @@ def state_dir(path: str) -> dict[str, Any]:
     """Whether what automation keeps can be kept there."""
     try:
         with existing(path) as opened:
-            writes = os.access(f"/proc/self/fd/{opened}", os.W_OK | os.X_OK)
+            writes = os.access(".", os.W_OK | os.X_OK, dir_fd=opened)
     except MediaOpsError as error:
         return {"state": "missing" if not os.path.lexists(path) else "unusable", "reason": one_line(error)}
     if writes:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import yaml
 from ansible.module_utils.testing import patch_module_args
-from ansible_collections.media_ops.runbook.plugins.doc_fragments import api, id_maps, process, sessions
+from ansible_collections.media_ops.runbook.plugins.doc_fragments import api, id_maps, log_fields, process, sessions
 from ansible_collections.media_ops.runbook.plugins.module_utils.sessions.session_terminate import (
     terminate_argument_spec,
 )
@@ -74,7 +74,7 @@ def test_misuse_fails(capsys: Capsys, module: Any) -> None:
 )
 def test_the_documented_options_are_the_real_ones(module: Any, spec: dict[str, Any]) -> None:
     documented: dict[str, Any] = {}
-    fragments = [one.ModuleDocFragment.DOCUMENTATION for one in (api, id_maps, process, sessions)]
+    fragments = [one.ModuleDocFragment.DOCUMENTATION for one in (api, id_maps, log_fields, process, sessions)]
     for text in (*fragments, module.DOCUMENTATION):
         documented |= yaml.safe_load(text)["options"]
     assert documented.keys() == spec.keys()

@@ -59,7 +59,7 @@ def test_what_cannot_be_seen_is_no_empty_list(tmp_path: Path, monkeypatch: pytes
     unknown = sessions_at_work(str(tmp_path), ["ffmpeg"], "nobody-of-that-name")
     assert (unknown["state"], unknown["data"]) == ("invalid", None)
     monkeypatch.setattr(os, "geteuid", lambda: 12345)
-    monkeypatch.setattr(at_work, "_is_seen", lambda _pid: False)
+    monkeypatch.setattr(at_work, "command_line", lambda _pid: "")
     hidden = sessions_at_work(str(tmp_path), ["ffmpeg"], "root")
     assert (hidden["state"], hidden["data"]) == ("invalid", None)
     assert "hidepid" in hidden["reason"]
