@@ -71,7 +71,8 @@ class Host:
     def read(self, now: datetime, *, hours: int = 24, **more: Any) -> dict[str, Any]:
         options: dict[str, Any] = {
             "state_dir": str(self.state), "until": to_text(now), "ledger_hours": 168, "ledger_max_bytes": 1 << 20,
-            "max_bytes": 5 << 20, "log": str(self.log), "log_fields": {}, "seen": self.told(now), "reports": False,
+            "max_bytes": 5 << 20, "log": str(self.log), "log_fields": {}, "log_alone": False, "seen": self.told(now),
+            "reports": False,
             "days": days_between(now - timedelta(hours=hours), now, zone_of(self.zone)),
         }  # fmt: skip
         return daily_reports_info({**options, **more})
