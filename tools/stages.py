@@ -29,7 +29,7 @@ import xml.etree.ElementTree as ET
 from collections import Counter
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import groupby
 from pathlib import Path
@@ -49,7 +49,13 @@ AT_ONCE = threading.Event()
 
 @dataclass(frozen=True)
 class Stage:
-    """One command, run at `cwd` below the root. `check`: it is of the fast set. `paired`: it may run beside another."""
+    """One command, run at `cwd` below the root.
+
+    Args:
+        check: it is of the fast set.
+        paired: it may run beside another.
+        asked: it runs only where it is named.
+    """
 
     name: str
     command: tuple[str, ...]
@@ -57,6 +63,7 @@ class Stage:
     check: bool = False
     paired: bool = False
     limit_s: int = 900
+    asked: bool = False
 
     @property
     def is_pytest(self) -> bool:
@@ -92,7 +99,9 @@ STAGES = (
     look("docs", "tools/ansible_doc.sh"),
     pytest("sandbox", "tests/sandbox", workers=3),
     pytest("pages", "tests/test_report_page.py", "tests/test_weekly_page.py"),
-    pytest("playbooks", "tests/playbooks", workers=4, limit_s=2700),
+    pytest("playbooks", "-m", "not every_demo", "tests/playbooks", workers=4, limit_s=2700),
+    # Every service and every fault of `make demo`; some of them are of the stage before.
+    replace(pytest("demo", "-m", "every_demo", "tests/playbooks/test_demo.py", limit_s=3600), asked=True),
     pytest("lab", "tests/lab", workers=4, limit_s=3000),
     # Random situations; HOSTILE_TRIES=100000 asks for a run of two hours.
     Stage(
@@ -281,7 +290,8 @@ def main(argv: list[str]) -> int:
         return 2
     if "frame" in argv[1:]:
         os.environ.setdefault("FRAME_POINTS", "all")
-    outcomes = run_all(stage for stage in chosen if len(argv) == 1 or stage.name in argv[1:])
+    named = argv[1:] or [stage.name for stage in chosen if not stage.asked]
+    outcomes = run_all(stage for stage in chosen if stage.name in named)
 
     print(f"\n=== summary of make {argv[0]}")
     for outcome in outcomes:
