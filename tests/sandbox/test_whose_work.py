@@ -43,7 +43,8 @@ def test_an_ffprobe_under_the_id_of_an_upload(tmp_path: Path) -> None:
         (pipeline.bin_dir / "ffprobe").symlink_to(pipeline.ffmpeg.resolve())
         source = fifo("", pipeline.upload_dir / "live.mp4")
         session_id = pipeline.submit([source])
-        (upload_id,) = json.loads(wait_for("map", (pipeline.temp_dir / "upload_sessions.json").read_text))
+        ids = pipeline.temp_dir / "upload_sessions.json"
+        (upload_id,) = json.loads(wait_for("map", lambda: ids.is_file() and ids.read_text(encoding="utf-8")))
 
         def probing() -> list[psutil.Process]:
             children = psutil.Process(pipeline.pid).children()
