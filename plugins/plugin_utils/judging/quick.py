@@ -28,7 +28,8 @@ def quick_reference(
         logs: of a service that has others than the runbook's.
     """
     answers = mapping(found.get("answers"))
-    offered = [path for name, path in _PATHS.items() if mapping(answers.get(name)).get("state") != NOT_OFFERED]
+    offered = {name: path for name, path in _PATHS.items() if mapping(answers.get(name)).get("state") != NOT_OFFERED}
+    addresses = dict.fromkeys(_address(api_url, path, mapping(answers.get(name))) for name, path in offered.items())
     said = {verdict["check"]: verdict["message"] for verdict in found["verdicts"]}
     return {
         "health": said.get("overall_status", "not checked"),
@@ -37,9 +38,16 @@ def quick_reference(
         "errors": _errors(mapping(found.get("log"))),
         "resources": _resources(mapping(answers.get("health_detailed"))),
         "contacts": list(contacts),
-        "endpoints": [f"{api_url}{path}" for path in offered] or SAID_NOT_OFFERED,
+        "endpoints": list(addresses) or SAID_NOT_OFFERED,
         "logs": list(logs) or [f"{log_dir}/{name}" for name in _LOGS],
     }
+
+
+def _address(api_url: str, path: str, answer: Json) -> str:
+    """Where a person asks: as the runbook says, or of a service of another shape as it was asked."""
+    asked = answer.get("url")
+    is_ours = not isinstance(asked, str) or not asked or asked.startswith(f"{api_url}{path.partition('?')[0]}")
+    return f"{api_url}{path}" if is_ours else str(asked)
 
 
 def _errors(log: Json) -> Any:
