@@ -167,7 +167,7 @@ api:
   type: dict
   returned: success
   sample: {local: true, port: 8000, status: 200, answer: health, reason: "", elsewhere: []}
-token:
+access:
   description:
     - C(state) of O(token_file), V(there), V(unreadable) with C(reason), or empty.
     - C(ends_at), when the token in it ends, null where it does not say so.

@@ -62,7 +62,7 @@ _ACTED_ON = frozenset(
         *("id", "ids", "session_id", "upload_id", "merge_id", "run_id", "pid", "unit", "dedup_key", "cursor"),
         *("path", "paths", "root", "directory", "destination", "target", "link", "file", "files"),
         *("hash", "plan_hash", "sha256", "as_of", "stable", "identity"),
-        *("key", "access_key", "credentials", "secrets_known"),
+        *("key", "access_key", "credentials", "secrets_known", "token_file", "api_token_file"),
         "archive",  # whole or nothing, and redacted where it was made
     }
 )

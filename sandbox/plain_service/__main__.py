@@ -83,10 +83,9 @@ class Watcher:
         settings = ["-c:v", "libx264", "-preset", "ultrafast", "-c:a", "copy"]
         command = ["ffmpeg", "-nostdin", "-v", "error", *pace, "-i", str(path), *settings, "-y", str(output)]
         errors = work / "errors.txt"
-        # What it says is its own to hold open: whoever has a file of a job open, works on it.
         with errors.open("wb") as said:
-            ffmpeg = subprocess.Popen(command, cwd=work, stdin=subprocess.DEVNULL, stderr=said)
-        code = ffmpeg.wait()  # of a source that nobody writes, for ever
+            # Of a source that is none, ffmpeg's own process waits for ever, and so does this.
+            code = subprocess.run(command, cwd=work, stdin=subprocess.DEVNULL, stderr=said, check=False).returncode
         if code < 0:
             return "ENDED", f"ffmpeg was ended by signal {-code}"
         return ("BAD_INPUT", errors.read_text(encoding="utf-8", errors="replace")) if code else ("", "")

@@ -340,6 +340,7 @@ def test_what_the_schedule_recorded(site: Site) -> None:
 # What Prometheus reads after all this: of the last watch, of the last archive, and of the last 24 hours of the host, in
 # which Sunday's cleanup deleted by two rules, and Monday's archiving an old archive.
 METRICS = {
+    'check_state{source="watch_health",check="api_token"}': "0",
     'check_state{source="watch_health",check="automation"}': "0",
     'check_state{source="watch_health",check="mutes"}': "0",
     'check_state{source="watch_health",check="overall_status"}': "0",

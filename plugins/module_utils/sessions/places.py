@@ -219,6 +219,16 @@ def talk(processes: Iterable[Process]) -> set[int]:
     return found
 
 
+def notes(processes: Iterable[Process]) -> set[int]:
+    """Inodes of the files that take what an ffmpeg says, also before it has begun: who started it has them open."""
+    found = set()
+    for process in processes:
+        if process.runs((*FFMPEG, "ffprobe")):
+            others = {file.inode for file in process.files if file.number != _ERRORS}
+            found |= {file.inode for file in process.files if file.number == _ERRORS} - others
+    return found
+
+
 def working_files(process: Process) -> list[OpenFile]:
     """The files that a process has open for its work: not the one into which it tells how far it has got."""
     told = talk([process])

@@ -28,7 +28,7 @@ from ..system.main_process import MainProcess, find_main
 from ..system.processes import Process, descendants, own_line, read_process, user_name
 from ..system.systemd import main_pid, unit_name, unit_properties
 from ..times import to_text
-from .places import Claims, Places, talk, working_files
+from .places import Claims, Places, notes, working_files
 
 # Starts are compared across two clocks: the service's own note, and ticks since boot.
 _START_SLACK_S = 2.0
@@ -328,9 +328,9 @@ class Proofs:
                         self.doubts.setdefault(session_id, {})[pid] = f"{lines[0]} of {who}"
 
     def _told(self, proved: Proved) -> set[str]:
-        """Paths of the files into which a session's processes tell how far they have got."""
+        """Paths of the files into which a session's processes tell of themselves."""
         processes = [self._processes[pid] for pid in proved.lines]
-        inodes = talk(processes)
+        inodes = notes(processes)
         return {
             one_line(file.path, 160) for one in processes for file in one.files if file.path and file.inode in inodes
         }

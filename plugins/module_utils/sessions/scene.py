@@ -20,7 +20,7 @@ from .judge import STATES, Judge, Session
 from .listed import Answer, ask_sessions
 from .log_lines import Entry, lines_by_session, log_tails, quiet_in_log
 from .look import Look, quiet_seconds, same_process, session_directories, take_look
-from .places import WorkDir, talk
+from .places import WorkDir, notes, talk
 from .progress import Counting, Progress, longer_look_s, positions
 from .proof import Proofs, Proved, Service
 from .settings import SessionSettings
@@ -241,7 +241,7 @@ class Scene:
         for session in candidates:
             own = own_inodes(session)
             directory = self.work_dir.directory(session.session_id)
-            said = held_by_others(directory, self.open_files, own, talk(session.processes))
+            said = held_by_others(directory, self.open_files, own, notes(session.processes))
             if said:
                 session.doubts[0] = said
                 self._judge.judge(session)

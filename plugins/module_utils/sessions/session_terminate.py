@@ -101,12 +101,15 @@ def read_orders(params: Mapping[str, Any]) -> Orders:
 
 
 def choose(scene: Scene, orders: Orders) -> tuple[list[Session], list[dict[str, str]]]:
-    """The sessions to be ended, and those that were named and will not be, with the reason."""
+    """The sessions to be ended, and those that were named and will not be, with the reason.
+
+    They are in an order that no age decides: a plan's hash goes by it, and those of two of one minute take turns.
+    """
     named, orphans = scene.settings.session_ids, orders.orphans
     found = {session.session_id: session for session in [*scene.sessions, *scene.orphans]}
     if not named:
         every = [*scene.sessions, *(scene.orphans if orphans else [])]
-        return [session for session in every if session.may_end], []
+        return sorted((one for one in every if one.may_end), key=lambda one: one.session_id), []
     chosen: list[Session] = []
     refused: list[dict[str, str]] = []
     for session_id in dict.fromkeys(named):

@@ -18,6 +18,7 @@ from ..opener import open_directory, open_regular_at
 from ..shapes import one_line
 from ..times import text_of
 
+_SUFFIXES = (".log", ".jsonl", ".ndjson")
 _FILES_MAX, _NAMES_MAX, _FIELDS_MAX = 12, 2000, 25
 _TAIL = 64 * 1024
 
@@ -34,7 +35,7 @@ def log_files(path: str) -> dict[str, Any]:
             "files": [],
         }
     try:
-        names = [name for name in os.listdir(opened)[:_NAMES_MAX] if name.endswith(".log")]
+        names = [name for name in os.listdir(opened)[:_NAMES_MAX] if name.endswith(_SUFFIXES)]
         rows = [row for name in names if (row := _dated(opened, name))]
         newest = sorted(rows, key=lambda row: (-row[0], row[1]))[:_FILES_MAX]
         return {"state": "there", "reason": "", "files": [_file(opened, name, at) for at, name in newest]}

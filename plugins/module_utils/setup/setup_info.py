@@ -79,7 +79,7 @@ def setup_info(params: Mapping[str, Any]) -> dict[str, Any]:
         "units": units,
         "service": service.shown(found),
         "api": api.look_at_api(params["api_url"], found.places),
-        "token": _token(params["token_file"]),
+        "access": _access(params["token_file"]),
         "logs": log_files.log_files(params["log_dir"]),
         "directories": places.directories([params["base_dir"], *params["directories"]], deletes),
         "service_directories": places.directories(_candidates(found), deletes),
@@ -142,7 +142,7 @@ def _restart(params: Mapping[str, Any]) -> str:
     return next(iter(refusals(command_of(params), "restarted")), "")
 
 
-def _token(path: str | None) -> dict[str, Any]:
+def _access(path: str | None) -> dict[str, Any]:
     """Whether the file of the token can be read, and when the token in it ends."""
     if not path:
         return {"state": "", "reason": "", "ends_at": None}

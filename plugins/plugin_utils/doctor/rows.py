@@ -354,7 +354,7 @@ def _url(row: Json) -> str:
 def _token(found: Rows, seen: Seen, site: Settings) -> None:
     endpoints = {name: mapping(one) for name, one in mapping(mapping(seen.api).get("endpoints")).items()}
     refusing = [name for name, one in endpoints.items() if one.get("state") == "auth"]
-    file, end, where = mapping(seen.info.get("token")), site.token_end, "the token"
+    file, end, where = mapping(seen.info.get("access")), site.token_end, "the token"
     if not site.api_offered:
         return
     access = mapping(mapping(seen.api).get("api_access"))

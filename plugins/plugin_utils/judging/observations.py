@@ -342,8 +342,9 @@ def _clock_offset(result: Json, counting: Counting) -> dict[str, Observation]:
 
 
 def _answers(result: Json) -> bool:
-    """Whether any endpoint of the API gave a document."""
-    return any(mapping(answer).get("state") == "ok" for answer in mapping(result.get("endpoints")).values())
+    """Whether any endpoint of the API gave a document. What a log or processes tell instead, no service answers."""
+    answers = map(mapping, mapping(result.get("endpoints")).values())
+    return any(answer.get("state") == "ok" and not answer.get("source") for answer in answers)
 
 
 def _unit(result: Json) -> dict[str, Observation]:

@@ -96,8 +96,8 @@ NUMBERS: dict[str, Any] = {
 }
 
 
-def endpoint(name: str, map_: Any = MAP) -> Endpoint:
-    found = read_endpoints(map_)[name]
+def endpoint(name: str, map_: Any = None) -> Endpoint:
+    found = read_endpoints(MAP if map_ is None else map_)[name]
     assert found is not None
     return found
 

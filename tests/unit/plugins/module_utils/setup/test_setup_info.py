@@ -163,8 +163,8 @@ def test_who_may_delete_is_told_by_the_mode(tmp_path: Path) -> None:
 def test_a_token_in_a_file_says_until_when_it_is_valid(tmp_path: Path) -> None:
     claims = base64.urlsafe_b64encode(b'{"exp": 1800000000}').decode().rstrip("=")
     (tmp_path / "token").write_text(f"h.{claims}.s", encoding="ascii")
-    told = setup_info(asked(tmp_path, token_file=str(tmp_path / "token")))["token"]
+    told = setup_info(asked(tmp_path, token_file=str(tmp_path / "token")))["access"]
     assert told == {"state": "there", "reason": "", "ends_at": "2027-01-15T08:00:00Z"}
     (tmp_path / "token").write_text("opaque", encoding="ascii")
-    assert setup_info(asked(tmp_path, token_file=str(tmp_path / "token")))["token"]["ends_at"] is None
-    assert setup_info(asked(tmp_path, token_file="/nonexistent"))["token"]["state"] == "unreadable"
+    assert setup_info(asked(tmp_path, token_file=str(tmp_path / "token")))["access"]["ends_at"] is None
+    assert setup_info(asked(tmp_path, token_file="/nonexistent"))["access"]["state"] == "unreadable"

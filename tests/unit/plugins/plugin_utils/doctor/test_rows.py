@@ -61,7 +61,7 @@ def info(**more: Any) -> dict[str, Any]:
         "units": [],
         "service": {"pid": 7, "user": "media", "found_by": "unit", "directory": "", "log_dirs": [], "listens": []},
         "api": {"local": True, "port": 8000, "status": 200, "answer": "health", "reason": "", "elsewhere": []},
-        "token": {"state": "", "reason": "", "ends_at": None},
+        "access": {"state": "", "reason": "", "ends_at": None},
         "logs": {"state": "there", "reason": "", "files": [log("media_processing.log"), log("errors.log")]},
         "directories": [directory(SITE.base_dir), directory(SITE.archive_dir)],
         "service_directories": [],

@@ -28,7 +28,7 @@ def from_log(total: int = 0, failed: int = 0, short: str = "", state: str = "ok"
 
 
 def host(stats: dict[str, Any], unit: dict[str, Any] | None = None) -> dict[str, Any]:
-    result = f.result(health=NONE, stats=stats, alerts=NONE, sessions=NONE)
+    result = f.result(health=NONE, stats=stats, alerts=NONE, sessions=NONE, metrics=NONE)
     return {**result, "unit": unit} if unit else result
 
 
@@ -49,6 +49,8 @@ def morning(result: dict[str, Any], run_by: str = "morning") -> dict[str, dict[s
         (from_log(state="missing"), None, "it cannot be read"),
         (NONE, None, SAID_NOT_OFFERED),
         (from_log(3), {"class": "dead", "reason": "it has ended"}, "the service is dead: it has ended"),
+        # The log, and not an API, tells of the operations.
+        (from_log(3), {"class": "dead", "reason": "gone", "told_by": "pid file"}, "the service is dead: gone"),
     ],
 )
 def test_something_must_show_that_the_service_works(stats: Any, unit: Any, why: str) -> None:

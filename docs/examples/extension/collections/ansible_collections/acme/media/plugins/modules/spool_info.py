@@ -1,4 +1,3 @@
-#!/usr/bin/python
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Tell what lies in a spool of jobs. An example of a module that a site adds: it looks, and changes nothing."""
 

@@ -1,4 +1,3 @@
-#!/usr/bin/python
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Put failed jobs of a spool back. An example of a module that carries a rung out: it plans in check mode."""
 
