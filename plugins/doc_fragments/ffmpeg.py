@@ -24,7 +24,10 @@ options:
     type: str
     default: media
   path_env:
-    description: The service's E(PATH), where O(unit) does not say it. Without it, the one that systemd gives.
+    description:
+      - The service's E(PATH), where O(unit) does not say it. Without it, the one that systemd gives.
+      - Of a service without a unit it stands above the one that its process has, such as for one that starts ffmpeg by
+        a path of its own.
     type: str
   package:
     description: The Debian package that ffmpeg should come from.

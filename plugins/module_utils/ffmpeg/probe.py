@@ -219,7 +219,10 @@ class Service:
 
 
 def find_service(want: Wanted) -> Service:
-    """What the service runs with: its process, else its unit, else option ``path_env``, else systemd's default."""
+    """What the service runs with: its process, else its unit, else option ``path_env``, else systemd's default.
+
+    Of a service without a unit ``path_env`` stands above its process: it may start ffmpeg by a path of its own.
+    """
     fallback = Service(want.user, {"PATH": want.path_env or DEFAULT_PATH}, "option" if want.path_env else "default")
     try:
         properties = service_properties(want.service)
@@ -235,6 +238,8 @@ def find_service(want: Wanted) -> Service:
         pattern = ["grep", "--null-data", "--text", "--extended-regexp", f"^({'|'.join(_VARIABLES)})="]
         seen = fallback.run([*pattern, environ_path(pid)], timeout_s=10)
         variables = dict(one.split("=", 1) for one in seen.out.split("\0") if "=" in one)
+        if want.service.process and want.path_env:
+            return replace(fallback, variables={**variables, "PATH": want.path_env})
         if "PATH" in variables:
             said = "" if want.service.process else unit_environment(properties).variables.get("PATH", "")
             other = said if said != variables["PATH"] else ""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pwd
 import shutil
+import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
@@ -90,6 +91,18 @@ def test_a_sound_one(places: Places) -> None:
     only = found["candidates"][0]
     assert (only["target"], only["executable"], only["package"]) == (os.path.realpath(REAL), True, None)
     assert (only["mode"], found["mode"]) == (f"{Path(REAL).stat().st_mode & 0o7777:04o}",) * 2
+
+
+def test_of_a_service_without_a_unit_the_site_says_where_its_ffmpeg_lies(places: Places, tmp_path: Path) -> None:
+    places.sound()
+    with subprocess.Popen(["/bin/sleep", "300"], env={"PATH": "/nowhere"}) as service:
+        try:
+            (tmp_path / "pid").write_text(str(service.pid), encoding="ascii")
+            process = {"user": ME, "pid_file": str(tmp_path / "pid")}
+            found = places.info(unit="", process=process)
+            assert (found["state"], found["path_source"]) == ("ok", "option"), found["reason"]
+        finally:
+            service.kill()
 
 
 def test_what_was_encoded_is_removed_whatever_happens(places: Places) -> None:
