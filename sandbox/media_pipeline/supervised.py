@@ -60,7 +60,7 @@ class SupervisedPipeline(Pipeline):
     def __init__(self, base_dir: Path, env: Mapping[str, str], ffmpeg: Path, *, autorestart: bool = False) -> None:
         super().__init__(base_dir, env, ffmpeg)
         # A socket's path has 107 characters at most, wherever the pipeline is.
-        self._place = Path(tempfile.mkdtemp(prefix="media-pipeline-"))
+        self._place = Path(tempfile.mkdtemp(prefix="media-pipeline-", dir="/tmp"))
         self._settings = self._place / "supervisord.conf"
         self._autorestart = str(autorestart).lower()
         with socket.socket() as probe:

@@ -84,7 +84,7 @@ def test_each_fault_is_mended_or_is_a_persons(tmp_path: Path, name: str, fault: 
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-@pytest.mark.parametrize("moment", ["it listens on", "TASK [media_ops.runbook.healthcheck"])
+@pytest.mark.parametrize("moment", ["Having it work on", "TASK [media_ops.runbook.healthcheck"])
 def test_whatever_ends_it_nothing_is_left_running(tmp_path: Path, number: signal.Signals, moment: str) -> None:
     process = start(tmp_path, "")
     assert process.stdout
