@@ -211,12 +211,7 @@ def _is_source(process: Process, number: int) -> bool:
 
 def talk(processes: Iterable[Process]) -> set[int]:
     """Inodes of the files into which an ffmpeg tells how far it has got, twice a second, also where nothing goes on."""
-    found = set()
-    for process in processes:
-        others = {file.inode for file in process.files if file.number != _ERRORS}
-        if process.muxes:
-            found |= {file.inode for file in process.files if file.number == _ERRORS} - others
-    return found
+    return notes(process for process in processes if process.muxes)
 
 
 def notes(processes: Iterable[Process]) -> set[int]:
