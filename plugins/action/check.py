@@ -12,7 +12,7 @@ from ..module_utils.errors import MediaOpsError
 from ..module_utils.logs.fields import OPTION as LOG_FIELDS
 from ..module_utils.shapes import Json, mapping, one_line
 from ..module_utils.times import to_text, utc_now
-from ..plugin_utils.arguments import own_problems, require_sound_policy
+from ..plugin_utils.arguments import host_problems, require_sound_parts
 from ..plugin_utils.host_action import HostAction, has_fragment
 from ..plugin_utils.judging.checked import ages_of, checked
 from ..plugin_utils.judging.observations import is_dated_off, moving_offset, observe
@@ -25,7 +25,6 @@ from ..plugin_utils.week.calendar import day_of, days_between, zone_of
 from ..plugin_utils.week.observations import observe_kept, observe_review
 from ..plugin_utils.week.review import review
 
-_AGES = ("session_look_minutes", "session_investigate_minutes", "session_end_minutes")
 _WEEK_H = 168
 
 
@@ -35,7 +34,7 @@ class ActionModule(HostAction):
     def act(self, given: dict[str, Any]) -> dict[str, Any]:
         """What was found. The task fails only where the policy or its own arguments cannot be used."""
         policy = given["policy"]
-        require_sound_policy(policy.get("checks"), {f"policy_{key}": policy.get(key) for key in _AGES})
+        require_sound_parts(policy)
         connection = self.connection()
         asked = {key: given[key] for key in ("gather", "stats_hours", "metrics_hours", "alerts_level", "state_dir")}
         wrong = self._wrong()
@@ -135,10 +134,7 @@ class ActionModule(HostAction):
 
         It is not asked, so that nothing is judged, or done later, by what cannot be meant.
         """
-        if "hostvars" not in self.variables:
-            return {}
-        raw = self.variables["hostvars"].raw_get(self.variables["inventory_hostname"])
-        problems = own_problems(raw, self.variables, self._templar.template)
+        problems = host_problems(self.variables, self._templar.template)
         return {"failed": True, "msg": f"not asked, since it is set wrong: {'; '.join(problems)}"} if problems else {}
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from ansible.module_utils.parsing.convert_bool import boolean
@@ -19,12 +19,10 @@ from ..module_utils.api.settings import api_argument_spec
 from ..module_utils.errors import MediaOpsError
 from ..module_utils.shapes import Json, mapping
 from ..module_utils.times import to_text, utc_now
-from ..plugin_utils.arguments import own_problems, require_sound_policy
+from ..plugin_utils.arguments import host_problems, require_sound_parts
 from ..plugin_utils.doctor.reach import LIMIT_S, Reach, reached, script
 from ..plugin_utils.doctor.rows import Rows, Seen, Settings, rows_of
 from ..plugin_utils.host_action import HostAction
-
-_AGES = ("session_look_minutes", "session_investigate_minutes", "session_end_minutes")
 
 
 class ActionModule(HostAction):
@@ -47,12 +45,9 @@ class ActionModule(HostAction):
 
     def _set_wrong(self, policy: Json) -> list[str]:
         """What the site has set wrong for this host, which other playbooks refuse."""
-        problems = []
-        if "hostvars" in self.variables:
-            raw = self.variables["hostvars"].raw_get(self.variables["inventory_hostname"])
-            problems += own_problems(raw, self.variables, self._templar.template)
+        problems = host_problems(self.variables, self._templar.template)
         try:
-            require_sound_policy(policy.get("checks"), {f"policy_{key}": policy.get(key) for key in _AGES})
+            require_sound_parts(policy)
         except MediaOpsError as error:
             problems.append(str(error))
         return problems
@@ -132,16 +127,8 @@ class ActionModule(HostAction):
     def _storage(self, given: Json, settings: Settings) -> dict[str, Any]:
         """By a write only where that was asked for; in check mode not even then, which the module sees to."""
         row = given["modules"]["storage_probe"]
-        with self._become(settings.service_user, wanted=boolean(row["become"])):
+        with self.becoming(settings.service_user) if boolean(row["become"]) else contextlib.nullcontext():
             return self.ask("storage_probe", {**row["options"], "write": given["write"]})
-
-    @contextlib.contextmanager
-    def _become(self, user: str, *, wanted: bool) -> Iterator[None]:
-        if not wanted:
-            yield
-            return
-        with self.becoming(user):
-            yield
 
 
 def _names_in(directory: str, paths: Sequence[str]) -> list[str]:

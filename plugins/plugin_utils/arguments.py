@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Container, Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from functools import lru_cache
 from pathlib import Path
@@ -42,6 +42,11 @@ _MEANT = {
     ("automation", "unmute"): require_unmute,
 }
 _PROBLEMS = {"prepare": prepare_problems, "schedule": schedule_problems}
+# Of the policy what is of the right type and yet cannot be meant, by the variables that it is told by.
+_JOINTLY: tuple[tuple[Collection[str], Callable[[Callable[[str], Any]], list[str]]], ...] = (
+    (SERVICE_SETTINGS, service_problems),
+    (TABLES, extension_problems),
+)
 _ACTING = {
     *(("automation", entry) for entry in ("carry_out", "pause", "resume", "mute", "unmute")),
     ("prepare", "main"),
@@ -202,6 +207,11 @@ def require_sound_policy(checks: Any, ages: Mapping[str, Any]) -> None:
     require_rising_ages(ages)
 
 
+def require_sound_parts(policy: Json) -> None:
+    """The same of the policy's parts, as action check has them by their names without the role's."""
+    require_sound_policy(policy.get("checks"), {name: policy.get(name.removeprefix("policy_")) for name in _AGES})
+
+
 def require_arguments(
     role: str,
     entry: str,
@@ -220,8 +230,9 @@ def require_arguments(
     """
     of_policy = goes_by_policy(role)
     problems = argument_problems(*_OF_POLICY, variables, template, of_each_host) if of_policy else []
-    if of_policy and not problems and not any(name in of_each_host for name in TABLES):
-        problems = _of_extensions(variables, template)
+    if of_policy and not problems:
+        looked_at = [names for names, _found in _JOINTLY if not any(name in of_each_host for name in names)]
+        problems = _joint_problems(looked_at, variables, template)
     if role != "policy":
         problems += argument_problems(role, entry, variables, template)
     if problems:
@@ -282,16 +293,33 @@ def own_problems(raw: Mapping[str, Any], variables: Mapping[str, Any], template:
                 problems += _option_problems(name, spec, variables, template)
             except AnsibleError as error:  # such as a name in it that is not defined
                 problems.append(f"{name}: {one_line(error, 300)}")
-    if not problems and set(SERVICE_SETTINGS) & set(raw):
-        problems = service_problems(lambda name: plain(template(variables.get(name))))
-    return problems or (_of_extensions(variables, template) if any(name in raw for name in TABLES) else [])
+    own = [names for names, _found in _JOINTLY if set(names) & set(raw)]
+    return problems or _joint_problems(own, variables, template)
 
 
-def _of_extensions(variables: Mapping[str, Any], template: Callable[[Any], Any]) -> list[str]:
-    """What is wrong with what a site adds of its own; its variables are looked at only where it sets them."""
-    if all(_is_shipped("policy", name, variables) for name in TABLES if name in variables):
+def host_problems(variables: Mapping[str, Any], template: Callable[[Any], Any]) -> list[str]:
+    """What :func:`own_problems` finds of a task's host; nothing where no variables of hosts are to be had."""
+    if "hostvars" not in variables:
         return []
-    return extension_problems(lambda name: plain(template(variables[name])) if name in variables else None)
+    raw = variables["hostvars"].raw_get(variables["inventory_hostname"])
+    return own_problems(raw, variables, template)
+
+
+def _joint_problems(
+    looked_at: Sequence[Collection[str]], variables: Mapping[str, Any], template: Callable[[Any], Any]
+) -> list[str]:
+    """What of some variables cannot be meant; they are looked at only where a site has set one of them."""
+    return [
+        problem
+        for names, problems in _JOINTLY
+        if names in looked_at and not all(_is_shipped("policy", name, variables) for name in names if name in variables)
+        for problem in problems(_values(variables, template))
+    ]
+
+
+def _values(variables: Mapping[str, Any], template: Callable[[Any], Any]) -> Callable[[str], Any]:
+    """What gives a variable, templated; None where it is none."""
+    return lambda name: plain(template(variables[name])) if name in variables else None
 
 
 def fleet_settings() -> list[str]:
@@ -348,38 +376,20 @@ def policy_ages(variables: Mapping[str, Any], template: Callable[[Any], Any]) ->
     return {name: plain(template(variables[name])) for name in _AGES if name in variables}
 
 
-def require_meant(
-    role: str,
-    entry: str,
-    variables: Mapping[str, Any],
-    template: Callable[[Any], Any],
-    of_each_host: Container[str] = (),
-) -> None:
+def require_meant(role: str, entry: str, variables: Mapping[str, Any], template: Callable[[Any], Any]) -> None:
     """Raise what names the problem for what is of the right type and yet cannot be meant, by role and entry point.
-
-    Args:
-        role: of this collection.
-        entry: its entry point.
-        variables: of the task.
-        template: gives a variable's value.
-        of_each_host: what of the policy each host has as its own, and looks at for itself.
 
     Raises:
         OptionError: an incident or a procedure cannot be begun so.
-        ArgumentsError: a host cannot be prepared, procedures cannot be scheduled, or the service cannot be known, so.
+        ArgumentsError: a host cannot be prepared, or procedures cannot be scheduled, so.
     """
-
-    def value(name: str) -> Any:
-        return plain(template(variables[name])) if name in variables else None
-
+    value = _values(variables, template)
     if role == "incident":
         fleet_size(variables, template)
     require = _MEANT.get((role, entry))
     if require:
         require(value)
     problems = _PROBLEMS[role](value) if role in _PROBLEMS else []
-    if goes_by_policy(role) and not any(name in of_each_host for name in SERVICE_SETTINGS):
-        problems = [*problems, *service_problems(value)]
     if problems:
         raise ArgumentsError(problems)
 
