@@ -214,10 +214,8 @@ class Client:
 
     def _use(self, token: Token) -> None:
         self._given = token
-        if token.text:
-            self._session.headers[self._settings.header] = f"{self._settings.scheme} {token.text}".strip()
-        else:
-            self._session.headers.pop(self._settings.header, None)
+        self._session.headers.pop(self._settings.header, None)
+        self._session.headers.update(_credential(self._settings, token.text))
 
     def access(self) -> dict[str, Any]:
         """How the API is asked: ``by`` login, token or none, until when that holds, and why there is none."""
@@ -440,9 +438,13 @@ def _session(settings: ApiSettings) -> requests.Session:
     session.headers.update(
         {"User-Agent": "media_ops.runbook", "Accept": "application/json", "Accept-Encoding": "identity"}
     )
-    if settings.token:
-        session.headers[settings.header] = f"{settings.scheme} {settings.token}".strip()
+    session.headers.update(_credential(settings, settings.token))
     return session
+
+
+def _credential(settings: ApiSettings, token: str) -> dict[str, str]:
+    """The header that carries a token; none where there is none."""
+    return {settings.header: f"{settings.scheme} {token}".strip()} if token else {}
 
 
 def _redirect(response: requests.Response) -> str:

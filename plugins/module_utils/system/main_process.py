@@ -80,7 +80,7 @@ class Found:
 
 
 def process_spec() -> dict[str, Any]:
-    """Option ``process`` of modules, which doc fragment ``service`` describes."""
+    """Option ``process`` of modules, which doc fragment ``process`` describes."""
     return {
         "type": "dict",
         "options": {

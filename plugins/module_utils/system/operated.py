@@ -27,7 +27,7 @@ class Operated:
 
 
 def service_spec(**of_unit: Any) -> dict[str, Any]:
-    """The options that doc fragment ``service`` describes; ``of_unit`` is more of the first."""
+    """The options that doc fragment ``process`` describes; ``of_unit`` is more of the first."""
     return {"unit": {"type": "str", **of_unit}, "process": process_spec()}
 
 

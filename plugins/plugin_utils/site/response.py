@@ -22,8 +22,9 @@ from ..response.recovery import CHECKS
 def require_incident(value: Callable[[str], Any]) -> None:
     """Raise OptionError for an incident that cannot be answered."""
     _require_hash("incident_plan", value)
-    for table in ("policy_ladders", "policy_site_ladders"):
-        _require_rungs(table, (value(table) or {}).items(), value)
+    tables = ("policy_ladders", "policy_site_ladders")
+    ladders = ((f"{table}.{cause}", rungs) for table in tables for cause, rungs in (value(table) or {}).items())
+    _require_rungs(ladders, value)
     rows = [*(value("policy_incidents") or []), *(value("policy_site_incidents") or [])]
     kinds = sorted({str(row.get("incident")) for row in rows})
     unknown = [name for name in check_type_list(value("incident_only") or []) if name not in kinds]
@@ -40,7 +41,7 @@ def require_procedure(value: Callable[[str], Any]) -> None:
     if name not in {**ours, **of_site}:
         raise OptionError("automation_procedure", name, f"one of {', '.join(sorted({**ours, **of_site}))} is needed")
     table, row = ("policy_site_procedures", of_site[name]) if name in of_site else ("policy_procedures", ours[name])
-    _require_rungs(table, [(name, row.get("rungs") or [])], value)
+    _require_rungs([(f"{table}.{name}", row.get("rungs") or [])], value)
     if row.get("verify"):
         _require_watch(f"{table}.{name}.verify", row["verify"])
 
@@ -89,19 +90,19 @@ def _checks(value: Callable[[str], Any]) -> list[str]:
     return [*(str(row.get("check")) for row in rows), *CHECKS]
 
 
-def _require_rungs(table: str, rows: Iterable[tuple[str, Any]], value: Callable[[str], Any]) -> None:
+def _require_rungs(rows: Iterable[tuple[str, Any]], value: Callable[[str], Any]) -> None:
     modules, looks = value("policy_all_modules"), value("policy_all_looks")
-    for name, rungs in rows:
+    for option, rungs in rows:
         for rung in rungs:
             lacking = [key for key in ("rung", "act") if key not in rung]
             if lacking:
-                raise OptionError(f"{table}.{name}", rung, f"a rung lacks {', '.join(lacking)}")
+                raise OptionError(option, rung, f"a rung lacks {', '.join(lacking)}")
             if modules is not None and rung["act"] not in modules:
-                raise OptionError(f"{table}.{name}", rung["act"], f"only {', '.join(modules)} carry a rung out")
+                raise OptionError(option, rung["act"], f"only {', '.join(modules)} carry a rung out")
             asked = [*(rung.get("cured") or {}), *(rung.get("needs") or {})]
             unseen = [one for one in asked if looks and LOOKED_AT_AS.get(one, one) not in looks]
             if unseen:
-                raise OptionError(f"{table}.{name}", unseen[0], "how that stands after a rung cannot be looked at")
+                raise OptionError(option, unseen[0], "how that stands after a rung cannot be looked at")
 
 
 def _require_hash(name: str, value: Callable[[str], Any]) -> None:
