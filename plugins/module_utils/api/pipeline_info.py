@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Callable
@@ -16,6 +17,7 @@ from ..errors import OptionError
 from ..expressions import compiled
 from ..options import check_range
 from ..shapes import NOT_OFFERED
+from ..times import to_text, utc_now
 from .client import Client, Document, Reply, accept_ok
 from .settings import api_settings
 
@@ -64,7 +66,7 @@ def pipeline_info(
             waiting += [] if "health_detailed" in (*replies, *waiting) else ["health_detailed"]
     answers: dict[str, dict[str, Any]] = {
         name: {
-            **(instead[name]() if _is_for(instead, name, reply) else {**vars(reply), "source": "", "short": ""}),
+            **(_told(instead[name]) if _is_for(instead, name, reply) else {**vars(reply), "source": "", "short": ""}),
             "params": queries.get(name, {}),
         }
         for name, reply in replies.items()
@@ -77,6 +79,14 @@ def pipeline_info(
     if search:
         result.update(search({name: answer["data"] for name, answer in answers.items()}))
     return result
+
+
+def _told(look: Callable[[], Mapping[str, Any]]) -> dict[str, Any]:
+    """What is looked at instead of an endpoint, in the shape of its answer."""
+    began = time.monotonic()
+    found = look()
+    elapsed_ms = round((time.monotonic() - began) * 1000)
+    return {"http_status": None, "elapsed_ms": elapsed_ms, "attempts": 1, "fetched_at": to_text(utc_now()), **found}
 
 
 def _is_for(instead: Mapping[str, Any], name: str, reply: Reply) -> bool:

@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
@@ -29,7 +28,7 @@ def logged_stats(
     not_before: datetime | None = None,
     deadline: Deadline | None = None,
 ) -> dict[str, Any]:
-    """What came of reading them, in the shape of an endpoint's answer.
+    """What came of reading them, which stands in for an endpoint's answer.
 
     Args:
         path: of the log.
@@ -38,7 +37,7 @@ def logged_stats(
         not_before: what ended earlier does not count, None where all of the window does.
         deadline: by which it is read.
     """
-    began, now = time.monotonic(), utc_now()
+    now = utc_now()
     since = now - timedelta(hours=hours)
     if not_before is not None:
         since = max(since, not_before)
@@ -56,11 +55,7 @@ def logged_stats(
     return {
         "state": state,
         "reason": reason,
-        "http_status": None,
-        "elapsed_ms": round((time.monotonic() - began) * 1000),
-        "attempts": 1,
         "bytes": back.bytes,
-        "fetched_at": to_text(utc_now()),
         "url": f"file://{path}",
         "source": "log",
         "short": short,

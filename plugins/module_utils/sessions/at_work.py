@@ -12,21 +12,20 @@ from __future__ import annotations
 
 import os
 import pwd
-import time
 from collections.abc import Sequence
 from typing import Any
 
 from ..shapes import one_line
 from ..system.proc import command_line
 from ..system.processes import Process, descendants, snapshot
-from ..times import to_text, utc_now
+from ..times import to_text
 from .places import WorkDir
 
 _HIDDEN = "other users' processes are hidden on this host (hidepid), so that nobody can say what is in work"
 
 
 def sessions_at_work(work_dir: str, programs: Sequence[str], user: str, main_pid: int | None = None) -> dict[str, Any]:
-    """The list, in the shape of an endpoint's answer.
+    """The list, which stands in for an endpoint's answer.
 
     Args:
         work_dir: that holds one directory for each session.
@@ -35,7 +34,7 @@ def sessions_at_work(work_dir: str, programs: Sequence[str], user: str, main_pid
         main_pid: of the service, None where that is not known. Its programs count also where nobody can see that they
             work in such a directory.
     """
-    began, reason = time.monotonic(), ""
+    reason = ""
     rows: list[dict[str, Any]] = []
     try:
         uid = pwd.getpwnam(user).pw_uid
@@ -60,11 +59,7 @@ def sessions_at_work(work_dir: str, programs: Sequence[str], user: str, main_pid
     return {
         "state": "invalid" if reason else "ok",
         "reason": reason,
-        "http_status": None,
-        "elapsed_ms": round((time.monotonic() - began) * 1000),
-        "attempts": 1,
         "bytes": 0,
-        "fetched_at": to_text(utc_now()),
         "url": f"file://{work_dir}",
         "source": "processes",
         "short": "",
