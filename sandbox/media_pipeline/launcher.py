@@ -31,7 +31,32 @@ for last do :; done
 """
 
 
-class Pipeline(Client):
+class OwnFfmpeg:
+    """A directory for PATH whose ffmpeg can be broken, and put back."""
+
+    bin_dir: Path
+    _ffmpeg_binary: Path
+
+    @property
+    def ffmpeg(self) -> Path:
+        """The program that the service starts."""
+        return self.bin_dir / "ffmpeg"
+
+    def break_ffmpeg(self) -> None:
+        """Put a file in ffmpeg's place that cannot be run."""
+        replacement = self.ffmpeg.with_name("ffmpeg.new")
+        replacement.write_text("This is no program.\n", encoding="ascii")
+        replacement.replace(self.ffmpeg)
+
+    def repair_ffmpeg(self) -> None:
+        """Put ffmpeg back into its place."""
+        replacement = self.ffmpeg.with_name("ffmpeg.new")
+        replacement.unlink(missing_ok=True)
+        replacement.symlink_to(self._ffmpeg_binary)
+        replacement.replace(self.ffmpeg)
+
+
+class Pipeline(OwnFfmpeg, Client):
     """A running service with its directories."""
 
     module = "media_pipeline"
@@ -46,7 +71,6 @@ class Pipeline(Client):
         self.log_dir = self.temp_dir / "logs"
         self.upload_dir = self.base_dir / "uploads"
         self.bin_dir = self.base_dir / "bin"
-        self.ffmpeg = self.bin_dir / "ffmpeg"
         self._ffmpeg_binary = ffmpeg
         self._port_file = self.base_dir / "port"
         self._process: subprocess.Popen[bytes] | None = None
@@ -149,19 +173,6 @@ class Pipeline(Client):
             except (psutil.Error, OSError):
                 continue
         return [process for process in found if self._process is None or process.pid != self._process.pid]
-
-    def break_ffmpeg(self) -> None:
-        """Put a file in ffmpeg's place that cannot be run."""
-        replacement = self.ffmpeg.with_name("ffmpeg.new")
-        replacement.write_text("This is no program.\n", encoding="ascii")
-        replacement.replace(self.ffmpeg)
-
-    def repair_ffmpeg(self) -> None:
-        """Put ffmpeg back into its place."""
-        replacement = self.ffmpeg.with_name("ffmpeg.new")
-        replacement.unlink(missing_ok=True)
-        replacement.symlink_to(self._ffmpeg_binary)
-        replacement.replace(self.ffmpeg)
 
     def feed(self, jobs: int = 1, **options: Any) -> list[dict[str, Any]]:
         """Post jobs with clips made for them (see media_pipeline.feed.feed)."""

@@ -11,9 +11,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import imageio_ffmpeg
 from media_pipeline.client import ClientError
-from media_pipeline.launcher import Pipeline
+from media_pipeline.launcher import Pipeline, ffmpeg_of_imageio
 
 from .app import JOBS, KEY
 
@@ -62,7 +61,7 @@ class OtherService(Pipeline):
 @contextlib.contextmanager
 def running_other_service(base_dir: Path, env: Mapping[str, str] | None = None) -> Iterator[OtherService]:
     """Run a service in `base_dir`, with `env` on top of its settings, until the block ends."""
-    service = OtherService(base_dir, env or {}, Path(imageio_ffmpeg.get_ffmpeg_exe()))
+    service = OtherService(base_dir, env or {}, ffmpeg_of_imageio())
     try:
         service.start()
         yield service

@@ -22,6 +22,7 @@ from typing import Any
 import psutil
 from media_pipeline import feed
 from media_pipeline.client import wait_for
+from media_pipeline.launcher import OwnFfmpeg, ffmpeg_of_imageio
 
 
 def live(ffmpeg: str, path: Path) -> Path:
@@ -48,7 +49,7 @@ while [ ! -f {base}/plain.pid ] && [ "$tries" -lt 300 ]; do tries=$((tries + 1))
 """
 
 
-class PlainService:
+class PlainService(OwnFfmpeg):
     """A running watcher with its directories."""
 
     def __init__(self, base_dir: Path, ffmpeg: Path) -> None:
@@ -57,7 +58,6 @@ class PlainService:
             self.base_dir / name for name in ("input", "work", "output", "logs", "bin")
         )
         self.log = self.log_dir / "transcode.log"
-        self.ffmpeg = self.bin_dir / "ffmpeg"
         self._ffmpeg_binary = ffmpeg
         self._pid_file = self.base_dir / "plain.pid"
         self._restart = self.bin_dir / "restart"
@@ -152,19 +152,6 @@ class PlainService:
                     found[process] = place.name
         return found
 
-    def break_ffmpeg(self) -> None:
-        """Put a file in ffmpeg's place that cannot be run."""
-        replacement = self.ffmpeg.with_name("ffmpeg.new")
-        replacement.write_text("This is no program.\n", encoding="ascii")
-        replacement.replace(self.ffmpeg)
-
-    def repair_ffmpeg(self) -> None:
-        """Put ffmpeg back into its place."""
-        replacement = self.ffmpeg.with_name("ffmpeg.new")
-        replacement.unlink(missing_ok=True)
-        replacement.symlink_to(self._ffmpeg_binary)
-        replacement.replace(self.ffmpeg)
-
     def entries(self) -> list[dict[str, Any]]:
         """What it has logged."""
         lines = self.log.read_text(encoding="utf-8").splitlines() if self.log.exists() else []
@@ -195,13 +182,9 @@ class PlainService:
 
 
 @contextlib.contextmanager
-def running_plain_service(base_dir: Path, ffmpeg: Path | None = None) -> Iterator[PlainService]:
+def running_plain_service(base_dir: Path) -> Iterator[PlainService]:
     """Run a plain service in `base_dir` until the block ends."""
-    if ffmpeg is None:
-        import imageio_ffmpeg
-
-        ffmpeg = Path(imageio_ffmpeg.get_ffmpeg_exe())
-    service = PlainService(base_dir, ffmpeg)
+    service = PlainService(base_dir, ffmpeg_of_imageio())
     try:
         service.start()
         yield service
