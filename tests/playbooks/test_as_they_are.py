@@ -11,12 +11,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
-from media_pipeline.client import wait_for
-from media_pipeline.feed import fifo
 from media_pipeline.supervised import SupervisedPipeline, supervised_pipeline
 
+from tests.hung_probe import hung_probe
 from tests.playbooks.conftest import REACHED, Play
 
 pytestmark = pytest.mark.playbook
@@ -50,17 +48,7 @@ def on(pipeline: SupervisedPipeline, **more: Any) -> dict[str, Any]:
 def test_an_ffprobe_that_hangs_under_the_id_of_an_upload_is_ended(play: Play, tmp_path: Path) -> None:
     (tmp_path / "state").mkdir(mode=0o750)
     with supervised_pipeline(tmp_path / "joined", {"PIPELINE_UPLOAD_IDS": "joined"}) as pipeline:
-        (pipeline.bin_dir / "ffprobe").unlink()
-        (pipeline.bin_dir / "ffprobe").symlink_to(pipeline.ffmpeg.resolve())
-        session = pipeline.submit([fifo("", pipeline.upload_dir / "live.mp4")])
-        ids = pipeline.temp_dir / "upload_sessions.json"
-        (upload,) = json.loads(wait_for("map", lambda: ids.is_file() and ids.read_text(encoding="utf-8")))
-
-        def probing() -> list[psutil.Process]:
-            children = psutil.Process(pipeline.pid).children()
-            return [one for one in children if one.cmdline()[-1:] == [f"uploads/{upload}_clip0.mp4"]]
-
-        (probe,) = wait_for("ffprobe", probing)
+        session, probe = hung_probe(pipeline)
         (beside,) = pipeline.feed(1, fault="slow")
         only = {"incident_only": ["stuck_session"], "incident_mode": "apply", **SECONDS}
         run = play("playbooks/incident_stuck_session.yml", {"media1": on(pipeline)}, **only)

@@ -6,16 +6,15 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
-import psutil
 from ansible_collections.media_ops.runbook.plugins.module_utils.sessions.session_info import session_info
 from media_pipeline.client import wait_for
-from media_pipeline.feed import fifo, slow, sound
+from media_pipeline.feed import slow, sound
 from media_pipeline.launcher import Pipeline, running_pipeline
 
+from tests.hung_probe import hung_probe
 from tests.session_site import default_params
 from tests.unit.plugins.policy import policy
 
@@ -39,18 +38,7 @@ def look(pipeline: Pipeline) -> dict[str, Any]:
 def test_an_ffprobe_under_the_id_of_an_upload(tmp_path: Path) -> None:
     results = {"PIPELINE_UPLOAD_IDS": "joined", "PIPELINE_RESULT_DIR": "uploads/merged_videos"}
     with running_pipeline(tmp_path, results) as pipeline:
-        (pipeline.bin_dir / "ffprobe").unlink()
-        (pipeline.bin_dir / "ffprobe").symlink_to(pipeline.ffmpeg.resolve())
-        source = fifo("", pipeline.upload_dir / "live.mp4")
-        session_id = pipeline.submit([source])
-        ids = pipeline.temp_dir / "upload_sessions.json"
-        (upload_id,) = json.loads(wait_for("map", lambda: ids.is_file() and ids.read_text(encoding="utf-8")))
-
-        def probing() -> list[psutil.Process]:
-            children = psutil.Process(pipeline.pid).children()
-            return [one for one in children if one.cmdline()[-1:] == [f"uploads/{upload_id}_clip0.mp4"]]
-
-        (process,) = wait_for("ffprobe", probing)
+        session_id, process = hung_probe(pipeline)
         (row,) = look(pipeline)["sessions"]
         assert (row["session_id"], row["state"]) == (session_id, "blocked_on_pipe")
         assert process.pid in [one["pid"] for one in row["processes"]]
