@@ -19,17 +19,17 @@ import getpass
 import json
 import os
 import shlex
-import shutil
 import signal
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
 
 import psutil
-from demo_services import SECONDS, SERVICES, Broken, Fault, Service
+from demo_services import SECONDS, SERVICES, Broken, Fault
 
 ROOT = Path(__file__).resolve().parent.parent
 REPORTS = ROOT / "build" / "demo" / "reports"
@@ -50,6 +50,10 @@ class Site:
     reports: Path
     token: str = ""
     seen: set[str] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        """What earlier demonstrations left stays, and is not taken for this one's."""
+        self.seen |= {found["run"]["id"] for found, _directory in self._results()}
 
     def write(self, variables: dict[str, Any], state_dir: Path) -> None:
         """Write the inventory of one host."""
@@ -92,12 +96,16 @@ class Site:
 
     def _left(self) -> tuple[dict[str, Any] | None, Path]:
         """The result of a run that was not seen before."""
-        for path in self.reports.glob("*/latest/result.json"):
-            found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        for found, directory in self._results():
             if found["run"]["id"] not in self.seen:
                 self.seen.add(found["run"]["id"])
-                return found, path.parent.resolve()
+                return found, directory
         return None, self.reports
+
+    def _results(self) -> Iterator[tuple[dict[str, Any], Path]]:
+        """The newest result of each playbook, with its directory."""
+        for path in self.reports.glob("*/latest/result.json"):
+            yield json.loads(path.read_text(encoding="utf-8")), path.parent.resolve()
 
 
 def _end_all(process: subprocess.Popen[bytes]) -> None:
@@ -146,8 +154,9 @@ def _answer(site: Site, fault: Fault, result: dict[str, Any]) -> tuple[list[str]
     return [f"What was done:     {left / 'report.html'}"], "" if done else "nothing was done", bool(done)
 
 
-def _demonstrate(service: Service, fault: Fault, work: Path, reports: Path) -> int:
+def _demonstrate(form: str, name: str, work: Path, reports: Path) -> int:
     """Run the demonstration with its files in `work`; 0 when all was found and mended that there was."""
+    service, fault = SERVICES[form], SERVICES[form].faults[name]
     site, state_dir = Site(work / "hosts.json", reports), work / "state"
     state_dir.mkdir(mode=0o750)
     (work / "service").mkdir()
@@ -156,7 +165,7 @@ def _demonstrate(service: Service, fault: Fault, work: Path, reports: Path) -> i
     with service.run(work / "service") as running:
         _say(f"Having it work on {CLIPS} real clips ...")
         _say(f"  {service.feed(running, CLIPS)} of {CLIPS} jobs done")
-        _say(f"FAULT={_name(service, fault) or 'none'}: {fault.story}.")
+        _say(f"FAULT={name or 'none'}: {fault.story}.")
         broken = fault.break_it(running)
         site.token = broken.token
         site.write({**service.inventory(running), **broken.variables}, state_dir)
@@ -171,9 +180,9 @@ def _demonstrate(service: Service, fault: Fault, work: Path, reports: Path) -> i
         lines, wrong = [*lines, *more], [*wrong, *filter(None, [why])]
         if acted:
             wrong += _afterwards(site, fault, broken, lines)
-    _end(service, fault, result["state"], code, lines)
+    _end(form, fault, result["state"], code, lines)
     for line in wrong:
-        _say(f"error: with FAULT={_name(service, fault) or 'none'} {line}")
+        _say(f"error: with FAULT={name or 'none'} {line}")
     return 1 if wrong else 0
 
 
@@ -185,25 +194,22 @@ def _afterwards(site: Site, fault: Fault, broken: Broken, lines: list[str]) -> l
     _say(f"\nMended: the verdict is {state.upper()} now, and the check ended with exit code {code}.")
     wrong = [] if state in fault.after else [f"the verdict afterwards is {state}"]
     for line, holds in broken.neighbours.items():
-        _say(f"  {'still so' if holds() else 'NO MORE SO'}: {line}")
-        wrong += [] if holds() else [f"this is no more so: {line}"]
+        is_so = holds()
+        _say(f"  {'still so' if is_so else 'NO MORE SO'}: {line}")
+        wrong += [] if is_so else [f"this is no more so: {line}"]
     return wrong
 
 
-def _name(service: Service, fault: Fault) -> str:
-    return next(name for name, one in service.faults.items() if one is fault)
-
-
-def _end(service: Service, fault: Fault, state: str, code: int, lines: list[str]) -> None:
+def _end(form: str, fault: Fault, state: str, code: int, lines: list[str]) -> None:
     """Say what there was to see, and what comes next."""
     _say(f"\nThe verdict was {state.upper()}; the check ended with exit code {code}. The service is stopped.")
     if fault.person:
         _say(f"Not mended here:   {fault.person}")
     for line in lines:
         _say(line)
-    if fault is service.faults[""]:
-        names = ", ".join(name for name in service.faults if name)
-        form = next(name for name, one in SERVICES.items() if one is service)
+    faults = SERVICES[form].faults
+    if fault is faults[""]:
+        names = ", ".join(name for name in faults if name)
         _say(f"Break something:   make demo {'' if form == 'pipeline' else f'SERVICE={form} '}FAULT=NAME, of {names}")
         _say("Other services:    make demo SERVICE=plain (without an API), SERVICE=other (an API of another shape)")
         _say("Your own hosts:    copy inventory/ to my_inventory/, edit the names, then")
@@ -229,16 +235,15 @@ def main() -> int:
         given[name] = value or given[name]
     if given["SERVICE"] not in SERVICES:
         parser.error(f"SERVICE is {given['SERVICE']!r}; it can be {', '.join(SERVICES)}")
-    service = SERVICES[given["SERVICE"]]
-    if given["FAULT"] not in service.faults:
-        names = ", ".join(name for name in service.faults if name)
+    faults = SERVICES[given["SERVICE"]].faults
+    if given["FAULT"] not in faults:
+        names = ", ".join(name for name in faults if name)
         parser.error(f"FAULT is {given['FAULT']!r}; it can be {names}, or nothing")
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _ended)
-    shutil.rmtree(arguments.reports, ignore_errors=True)
     try:
         with tempfile.TemporaryDirectory(prefix="media-ops-demo-") as work:
-            return _demonstrate(service, service.faults[given["FAULT"]], Path(work), arguments.reports)
+            return _demonstrate(given["SERVICE"], given["FAULT"], Path(work), arguments.reports)
     except KeyboardInterrupt:
         _say("\nInterrupted. The service is stopped.")
         return 128 + signal.SIGINT

@@ -6,11 +6,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import re
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from functools import partial
@@ -261,12 +260,7 @@ _PLAIN = {
         ("ok", "warning"),
         playbook="emergency_disk_cleanup",
     ),
-    "down": Fault(
-        "the watcher has died",
-        _plain_died,
-        "unknown",
-        person="no command restarts it (policy_service_restart is empty): a person has to",
-    ),
+    "down": Fault("the watcher has died", _plain_died, "unknown", ("ok",)),
 }
 
 
@@ -309,16 +303,10 @@ _OTHER = {
 }
 
 
-@contextlib.contextmanager
-def _supervised(base_dir: Path) -> Iterator[Any]:
-    with supervised_pipeline(base_dir, {"MAX_CONCURRENT_SESSIONS": "16"}) as pipeline:
-        yield pipeline
-
-
 SERVICES = {
     "pipeline": Service(
         "a service as the runbook knows it, run by supervisord",
-        _supervised,
+        partial(supervised_pipeline, env={"MAX_CONCURRENT_SESSIONS": "16"}),
         _pipeline_feed,
         lambda pipeline: {
             **pipeline.site,

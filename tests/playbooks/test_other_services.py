@@ -2,28 +2,18 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
+from demo_services import documented
 from other_service.launcher import OtherService, running_other_service
 
-from tests.playbooks.conftest import REACHED, ROOT, Play
+from tests.playbooks.conftest import REACHED, Play
 
 pytestmark = pytest.mark.playbook
 MORNING = "playbooks/daily_morning_health_check.yml"
 NOT_OFFERED = "the service does not offer this"
-
-
-def documented(heading: str) -> dict[str, Any]:
-    """The first block of YAML below a heading of the document."""
-    text = (ROOT / "docs/other_services.md").read_text(encoding="utf-8")
-    found = re.search(rf"^## {re.escape(heading)}$.*?^```yaml$\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
-    assert found
-    loaded: dict[str, Any] = yaml.safe_load(found[1])
-    return loaded
 
 
 def on(service: OtherService) -> dict[str, Any]:
