@@ -44,7 +44,7 @@ class ActionModule(HostAction):
         require_arguments(given["role"], given["entry"], variables, template, of_each_host)
         if goes_by_policy(given["role"]) and are_judged_alike(variables, of_each_host):
             require_sound_policy(plain(template(variables.get("policy_checks"))), policy_ages(variables, template))
-        require_meant(given["role"], given["entry"], variables, template)
+        require_meant(given["role"], given["entry"], variables, template, of_each_host)
         require_one_fleet(raw, lambda host, name: plain(known[host][name]))
         now = f"{utc_now():%Y%m%dT%H%M%SZ}-{secrets.randbelow(10000):04d}"
         return {"run": {"run_id": now, **this_run(variables, template)}}

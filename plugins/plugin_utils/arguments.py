@@ -230,9 +230,6 @@ def require_arguments(
     """
     of_policy = goes_by_policy(role)
     problems = argument_problems(*_OF_POLICY, variables, template, of_each_host) if of_policy else []
-    if of_policy and not problems:
-        looked_at = [names for names, _found in _JOINTLY if not any(name in of_each_host for name in names)]
-        problems = _joint_problems(looked_at, variables, template)
     if role != "policy":
         problems += argument_problems(role, entry, variables, template)
     if problems:
@@ -376,22 +373,38 @@ def policy_ages(variables: Mapping[str, Any], template: Callable[[Any], Any]) ->
     return {name: plain(template(variables[name])) for name in _AGES if name in variables}
 
 
-def require_meant(role: str, entry: str, variables: Mapping[str, Any], template: Callable[[Any], Any]) -> None:
+def require_meant(
+    role: str,
+    entry: str,
+    variables: Mapping[str, Any],
+    template: Callable[[Any], Any],
+    of_each_host: Container[str] = (),
+) -> None:
     """Raise what names the problem for what is of the right type and yet cannot be meant, by role and entry point.
+
+    Args:
+        role: of this collection.
+        entry: its entry point.
+        variables: of the task.
+        template: gives a variable's value.
+        of_each_host: what of the policy each host has as its own, and looks at for itself.
 
     Raises:
         OptionError: an incident or a procedure cannot be begun so.
-        ArgumentsError: a host cannot be prepared, or procedures cannot be scheduled, so.
+        ArgumentsError: a host cannot be prepared, procedures cannot be scheduled, or the policy cannot be meant, so.
     """
     value = _values(variables, template)
     if role == "incident":
         fleet_size(variables, template)
+    problems = _PROBLEMS[role](value) if role in _PROBLEMS else []
+    if goes_by_policy(role):
+        of_all = [names for names, _found in _JOINTLY if not any(name in of_each_host for name in names)]
+        problems = [*problems, *_joint_problems(of_all, variables, template)]
+    if problems:
+        raise ArgumentsError(problems)
     require = _MEANT.get((role, entry))
     if require:
         require(value)
-    problems = _PROBLEMS[role](value) if role in _PROBLEMS else []
-    if problems:
-        raise ArgumentsError(problems)
 
 
 # Read where ansible-playbook loads its actions, once, and not in each process that it forks for a task.
