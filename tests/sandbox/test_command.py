@@ -41,7 +41,7 @@ def test_feed(pipeline: Pipeline) -> None:
 
 def test_tokens_hold_until_they_expire() -> None:
     token = tokens.make(SECRET, 10, "ops", now=1000)
-    assert tokens.check(token, SECRET, now=1009) == {"sub": "ops", "iat": 1000, "exp": 1010}
+    assert tokens.check(token, SECRET, now=1009) == {"sub": "ops", "iat": 1000, "exp": 1010, "type": "access"}
     with pytest.raises(tokens.TokenError, match="expired"):
         tokens.check(token, SECRET, now=1010)
     for bad in ("", "a.b", token[:-2], token + "x", "e30.e30.", token.replace(".", "", 1)):
