@@ -55,7 +55,7 @@ Raises:
 
 
 class Survey:
-    """What is due by each rule. A file that is due by several goes by the first of them."""
+    """What is due by each rule. A file that is due by several goes by the first of them that lets it go."""
 
     def __init__(
         self,
@@ -137,17 +137,35 @@ class Survey:
                 found.matched += 1
                 if verdict == "future" and not _note_ahead(found, where, facts):
                     found.note_newer(where, facts, self._now_ns)
-        owner, verdict = next((pair for pair in verdicts if pair[1] in ("", "no_date")), (None, ""))
+        owner, verdict, unarchived = self._owner(verdicts, facts)
         if owner is None or owner.root != place.root:
             return
         found = self._by_rule[owner.name]
         reason, said = (verdict, "") if verdict else self._why_not(place, entry.name, facts, owner.min_age)
-        if not reason and owner.archived_in:
-            reason, said = self._why_not_archived(owner, facts)
+        if not reason:
+            reason, said = unarchived
         if reason:
             found.skip(where, reason, said=said)
         else:
             found.due.add(place.directory.relative, place.directory.facts.st_ino, entry.name, facts)
+
+    def _owner(
+        self, verdicts: list[tuple[Rule, str]], facts: os.stat_result
+    ) -> tuple[Rule | None, str, tuple[str, str]]:
+        """The first rule by which a file is due, its verdict, and why no archive that it asks for holds the file.
+
+        Where none does, a later rule that asks for none has the file: it frees space by logs that are lost with it.
+        """
+        first: tuple[Rule | None, str, tuple[str, str]] = (None, "", ("", ""))
+        for rule, verdict in verdicts:
+            if verdict not in ("", "no_date"):
+                continue
+            asked = rule.archived_in and not verdict
+            found = (rule, verdict, self._why_not_archived(rule, facts) if asked else ("", ""))
+            if not found[2][0]:
+                return found
+            first = first if first[0] else found
+        return first
 
     def _judge(self, rule: Rule, name: str, facts: os.stat_result) -> str:
         verdict = rule.judge(name, facts, self._now_ns)

@@ -497,6 +497,23 @@ def test_the_nightly_deletion_takes_only_what_an_archive_holds(barred: Barred) -
     assert barred.lines() == once(lines)
 
 
+# runbook: EM-D1
+@needs_root
+def test_an_emergency_takes_what_no_archive_holds_after_what_one_does(barred: Barred) -> None:
+    barred.write("application.log.1", 0, age=9 * DAY)
+    with barred.barred():
+        barred.run_as_user()
+    barred.write("errors.log.1", 2000, age=9 * DAY)
+    old = {"min_age": DAY, "age_of": "mtime"}
+    held = rule(barred.logs, "*.log.[0-9]*", name="held", archived_in=str(barred.archives), **old)
+    rest = rule(barred.logs, "*.log.[0-9]*", name="rest", **old)
+    rows = disk_cleanup(held, rest)["rules"]
+    assert [(row["rule"], row["removed"]["files"], row["skipped"]) for row in rows] == [
+        ("held", 1, {}),
+        ("rest", 1, {}),
+    ]
+
+
 def test_where_nobody_knows_what_is_archived_nothing_is_deleted(site: Site) -> None:
     site.write("application.log.1", 0, age=8 * DAY)
     for archives, why in ((site.archives / "away", "No such file"), (site.archives, "cannot be read")):
