@@ -213,6 +213,8 @@ def _beside(subject: str, told: tuple[str, str], found: Mapping[str, Any]) -> tu
     kind, line = told
     if (subject, kind) == ("ffmpeg", "ok"):
         return _unused(found) or told
+    if (subject, kind) == ("service", "running") and (unreached := _unreached(found)):
+        return kind, f"{line}; yet {unreached}"
     if (subject, kind) == ("service", "hung") and (working := _worked_on(mapping(found.get("sessions")))):
         return "busy", f"{line}; yet {working}: nothing is lost by waiting"
     return told
@@ -275,6 +277,18 @@ def _service(result: Json) -> tuple[str, str]:
         pids = ", ".join(str(pid) for pid in at_work[:5]) if isinstance(at_work, list) else at_work
         return "busy", f"{told}; yet it works on merges (pid {pids}): nothing is lost by waiting"
     return "hung", told
+
+
+def _unreached(found: Mapping[str, Any]) -> str:
+    """That the API is not had under its address while the service answers by itself; "" where that is not seen."""
+    api = mapping(mapping(found.get("sessions")).get("api"))
+    answering = mapping(mapping(mapping(found.get("service")).get("service")).get("answering"))
+    if answering.get("state") != "answers" or api.get("state") not in ("unreachable", "timeout"):
+        return ""
+    return (
+        f"media_ops_api_url does not lead to it ({api.get('reason')}): look at that address, and at what is between "
+        "(proxy, TLS)"
+    )
 
 
 def _worked_on(sessions: Json) -> str:
@@ -342,8 +356,16 @@ def _long_running(result: Json, sessions: Sequence[Json], orphans: Sequence[Json
         )
         return "attention", f"{len(wanting)} run long and are not to be ended: {listed}"
     if orphans:
-        return "orphans", f"{len(orphans)} processes without a session"
+        listed = "; ".join(f"{row.get('session_id')} (pid {_pids(row)})" for row in orphans[:5])
+        return "orphans", (
+            f"{len(orphans)} without a session of the service still have processes: {listed}; "
+            "emergency_clear_stuck_processes.yml ends such"
+        )
     return "ok", f"{len(sessions)} sessions, none is stuck"
+
+
+def _pids(session: Json) -> str:
+    return ", ".join(str(mapping(process).get("pid")) for process in session.get("processes") or [])
 
 
 _PROBES: tuple[tuple[str, str, Callable[[Json], tuple[str, str]]], ...] = (

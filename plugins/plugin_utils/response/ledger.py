@@ -141,7 +141,10 @@ def entries(
 
 def bounded(proof: object) -> dict[str, str]:
     """A proof for the ledger and for people: ten lines at most, each short."""
-    return {str(key): one_line(value, 300) for key, value in list(mapping(proof).items())[:10]}
+    return {
+        str(key): one_line(", ".join(map(str, value)) if isinstance(value, list) else value, 300)
+        for key, value in list(mapping(proof).items())[:10]
+    }
 
 
 def decision(action: str, response: Json, *, controller: str, user: str) -> dict[str, Any]:

@@ -174,6 +174,22 @@ class TestDiagnosis:
         dead = classify({"service": {"service": {**service, "class": "failed"}}}, LIMITS)
         assert dead["classes"] == {"service": "failed"}
 
+    @pytest.mark.parametrize(
+        ("api", "says"),
+        [
+            ({"state": "unreachable", "reason": "no connection to proxy:443"}, True),
+            ({"state": "auth", "reason": "HTTP 401"}, False),
+            ({"state": "ok", "reason": ""}, False),
+        ],
+    )
+    def test_an_address_that_leads_elsewhere_is_named_beside_a_service_that_answers(
+        self, api: dict[str, Any], says: bool
+    ) -> None:
+        service = {"class": "running", "reason": "pid 5", "answering": {"state": "answers", "reason": "on 127.0.0.1:8"}}
+        seen = {"service": {"service": service}, "sessions": {"api": api, "sessions": [], "orphans": []}}
+        (line,) = [row["finding"] for row in classify(seen, LIMITS)["findings"] if row["subject"] == "service"]
+        assert ("media_ops_api_url does not lead to it (no connection to proxy:443)" in line) is says
+
     def test_a_service_that_hangs_while_sessions_go_on_is_let_work(self) -> None:
         service = {"class": "running", "answering": {"state": "silent", "reason": "no answer"}, "at_work": []}
         going = {"session_id": "abc", "state": "progressing", "may_end": False, "attention": "none"}
@@ -217,7 +233,10 @@ class TestDiagnosis:
             "sessions": "no_process"
         }
         assert classes({"sessions": {"sessions": [lost], "restart_needed": []}}) == {"sessions": "attention"}
-        assert classes({"sessions": {"sessions": [], "orphans": [{"pid": 1}]}}) == {"sessions": "orphans"}
+        left = {"session_id": "jkl", "state": "progressing", "processes": [{"pid": 41}, {"pid": 42}]}
+        made = classify({"sessions": {"sessions": [], "orphans": [left]}}, LIMITS)
+        assert made["classes"] == {"sessions": "orphans"}
+        assert "jkl (pid 41, 42)" in made["findings"][0]["finding"]
         assert classes({"sessions": {"sessions": [], "orphans": []}}) == {"sessions": "ok"}
         # Without the API nobody knows which sessions there are.
         silent = {"api": {"state": "unreachable", "reason": "refused"}, "sessions": [], "orphans": []}
