@@ -325,7 +325,7 @@ def _sessions(result: Json) -> tuple[str, str]:
     due = [row for row in sessions if row.get("may_end")]
     if due:
         listed = ", ".join(f"{row.get('session_id')} ({row.get('state')}: {row.get('why')})" for row in due[:5])
-        return "may_end", f"{len(due)} of {len(sessions)} may be ended: {listed}"
+        return "may_end", f"{len(due)} of {_all_of(result, sessions)} may be ended: {listed}"
     api = mapping(result.get("api"))
     if api.get("state", "ok") not in ("ok", NOT_OFFERED):
         return "unknown", f"the API does not say which sessions there are: {api.get('reason') or api['state']}"
@@ -361,7 +361,12 @@ def _long_running(result: Json, sessions: Sequence[Json], orphans: Sequence[Json
             f"{len(orphans)} without a session of the service still have processes: {listed}; "
             "emergency_clear_stuck_processes.yml ends such"
         )
-    return "ok", f"{len(sessions)} sessions, none is stuck"
+    return "ok", f"{_all_of(result, sessions)} sessions, none is stuck"
+
+
+def _all_of(result: Json, sessions: Sequence[Json]) -> int:
+    """How many sessions there are, also those that have no row."""
+    return len(sessions) + int(number(mapping(result.get("left_out")).get("sessions")) or 0)
 
 
 def _pids(session: Json) -> str:

@@ -144,6 +144,7 @@ def bounded(proof: object) -> dict[str, str]:
     return {
         str(key): one_line(", ".join(map(str, value)) if isinstance(value, list) else value, 300)
         for key, value in list(mapping(proof).items())[:10]
+        if value not in ([], "", None)
     }
 
 

@@ -20,7 +20,11 @@ def test_what_is_muted_is_told_and_that_nothing_is() -> None:
 
 
 def test_a_proof_is_in_plain_words() -> None:
-    proof = {"lines": ["is the program ffmpeg", "descends from the process 7"], "state": "blocked_on_pipe"}
+    proof = {
+        "lines": ["is the program ffmpeg", "descends from the process 7"],
+        "state": "blocked_on_pipe",
+        "skipped": [],
+    }
     assert bounded(proof) == {
         "lines": "is the program ffmpeg, descends from the process 7",
         "state": "blocked_on_pipe",

@@ -227,7 +227,9 @@ class TestDiagnosis:
         stuck = {"session_id": "abc", "state": "stopped", "may_end": True, "why": "T state", "attention": "end"}
         slow = {"session_id": "def", "state": "progressing", "may_end": False, "attention": "end"}
         lost = {"session_id": "ghi", "state": "no_process", "may_end": False, "attention": "end"}
-        assert classes({"sessions": {"sessions": [stuck, slow]}}) == {"sessions": "may_end"}
+        made = classify({"sessions": {"sessions": [stuck, slow], "left_out": {"sessions": 4999}}}, LIMITS)
+        assert made["classes"] == {"sessions": "may_end"}
+        assert made["findings"][0]["finding"].startswith("1 of 5001 may be ended")
         assert classes({"sessions": {"sessions": [slow]}}) == {"sessions": "attention"}
         assert classes({"sessions": {"sessions": [lost, slow], "restart_needed": ["ghi"]}}) == {
             "sessions": "no_process"
