@@ -504,7 +504,7 @@ def test_an_emergency_takes_what_no_archive_holds_after_what_one_does(barred: Ba
     with barred.barred():
         barred.run_as_user()
     barred.write("errors.log.1", 2000, age=9 * DAY)
-    old = {"min_age": DAY, "age_of": "mtime"}
+    old: dict[str, Any] = {"min_age": DAY, "age_of": "mtime"}
     held = rule(barred.logs, "*.log.[0-9]*", name="held", archived_in=str(barred.archives), **old)
     rest = rule(barred.logs, "*.log.[0-9]*", name="rest", **old)
     rows = disk_cleanup(held, rest)["rules"]
