@@ -45,9 +45,8 @@ class ActionModule(HostAction):
         answer = wrong or self.ask("pipeline_info", {**connection, **asked})
         if is_own(mapping(answer.get("automation")).get("lease")):
             answer["automation"] = {**answer["automation"], "lease": None}
-        reached, log, now = not (wrong or answer.get("unreachable")), None, utc_now()
-        if given["log"] and reached:
-            log = self.ask("log_digest_info", {**_log_fields(policy), **given["log"]})
+        reached, now = not (wrong or answer.get("unreachable")), utc_now()
+        log, errors = self._logs(given, policy) if reached else (None, None)
         offset, mutes = self._service_offset(answer, connection, policy), self._mutes(answer, given["mutes_dir"])
         # Where the host is gone, its answer says why its reports were not read.
         reports, more = dict(answer), dict[str, Observation]()
@@ -70,6 +69,7 @@ class ActionModule(HostAction):
             run_by=given["run_by"],
             policy=policy,
             log=log,
+            errors=errors,
             more=more,
             mutes=mutes,
             service_offset_s=offset,
@@ -84,6 +84,15 @@ class ActionModule(HostAction):
             **({"days": reports.get("reports") or []} if given["day"] else {}),
             **({"date": day_of(now, zone)} if zone else {}),
         }
+
+    def _logs(self, given: Json, policy: Json) -> tuple[dict[str, Any] | None, dict[str, Any] | None]:
+        """What the log tells, and that of errors where it is another."""
+        if not given["log"]:
+            return None, None
+        asked = {**_log_fields(policy), **given["log"]}
+        log, other = self.ask("log_digest_info", asked), given["errors_log"]
+        more = self.ask("log_digest_info", {**asked, "path": other}) if other not in (None, asked.get("path")) else None
+        return log, more
 
     def _of_site(self, run_by: str, policy: Json, connection: Json) -> dict[str, Observation]:
         """What the modules that a site adds observe."""

@@ -72,6 +72,11 @@ options:
   log:
     description: Options of M(media_ops.runbook.log_digest_info). Without it no log is read.
     type: dict
+  errors_log:
+    description:
+      - The log of errors, where it is another than that of O(log), which then is read with the options of O(log) as
+        well. The one that has more of them counts. It need not be there.
+    type: path
   day:
     description:
       - Also give the reports of the site's days in the window of O(stats_hours), to be kept on the host, joined with

@@ -27,6 +27,7 @@ def checked(
     run_by: str,
     policy: Json,
     log: Json | None = None,
+    errors: Json | None = None,
     more: Mapping[str, Observation] | None = None,
     mutes: Sequence[Mute] = (),
     service_offset_s: float | None = None,
@@ -40,6 +41,7 @@ def checked(
         policy: ``checks``, ``incidents``, ``error_causes``, ``answer_age_max``, ``clock_skew_max``, ``alert_age_max``,
             ``rate_operations_min``, ``rate_components`` and ``mute_max``.
         log: the answer of log_digest_info, where it was asked.
+        errors: the same of the log of errors, where that is another.
         more: observations from elsewhere, which count only where the host gave an answer itself.
         mutes: those that the controller knows of for the host; what is over counts no longer.
         service_offset_s: how many seconds the service's times are known to be ahead of the host's clock.
@@ -57,7 +59,7 @@ def checked(
     causes = policy["error_causes"]
     observations = observe(answer, age_max_s=age_max_s, skew_max_s=skew_max_s, error_causes=causes, counting=counting)
     if log is not None:
-        observations["log_errors"] = observe_log(log)
+        observations["log_errors"] = observe_log(log, errors)
     if not observations["host"]["fault"]:
         # What is known without the host proves nothing of how it is now.
         observations.update(more or {})

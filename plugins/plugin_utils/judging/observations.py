@@ -909,12 +909,28 @@ def unread(answer: Json) -> str:
     return next((reason for holds, reason in reasons if holds), "")
 
 
-def observe_log(result: object) -> Observation:
+def observe_log(result: object, errors: object = None) -> Observation:
     """The number of matching log entries, with the most frequent codes as a note.
 
     Args:
-        result: what a task with log_digest_info registered.
+        result: what log_digest_info answered.
+        errors: the same of the log of errors, where that is another. What stands in both is one error, so that the log
+            with more of them counts. One that is not there has none: many writers make it with their first error.
     """
+    found = _observe_log(result)
+    other = mapping(errors)
+    if found["fault"] or not other or other.get("state") == "missing":
+        return found
+    also = _observe_log(other)
+    if also["fault"]:
+        return {**also, "reason": one_line(f"the log of errors: {also['reason']}")}
+    if (also["value"] or 0) <= (found["value"] or 0):
+        return found
+    said = f"{also['value']} in the log of errors, {found['value']} in the other"
+    return {**also, "note": "; ".join(filter(None, [said, also["note"]]))}
+
+
+def _observe_log(result: object) -> Observation:
     raw = mapping(result)
     state = raw.get("state")
     matched = number(raw.get("matched"))

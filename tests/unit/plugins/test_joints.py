@@ -93,11 +93,11 @@ JOINTS: dict[str, Joint] = {
     ),
     "a host that gave no answer": lambda: (read_by(JUDGED, "raw", functions=("_host",)) - {"endpoints"}, FAILURE),
     "a counted log": lambda: (
-        read_by(JUDGED, "raw", functions=("observe_log",)) | read_by(JUDGED, "log", functions=("_details_log",)),
+        read_by(JUDGED, "raw", functions=("_observe_log",)) | read_by(JUDGED, "log", functions=("_details_log",)),
         returned("log_digest_info") | FAILURE,
     ),
     "a count of a log": lambda: (
-        read_by(JUDGED, "row", functions=("observe_log", "_details_log")),
+        read_by(JUDGED, "row", functions=("_observe_log", "_details_log")),
         sampled("log_digest_info", "counts", "extra.error_code", 0),
     ),
     "the last lines of a log": lambda: (

@@ -405,6 +405,18 @@ def test_logged_errors_with_their_codes() -> None:
     assert observe_log({"skipped": True})["fault"] == "module_failed"
 
 
+# runbook: DE-2
+def test_errors_that_stand_in_their_own_log_alone_count() -> None:
+    log = {"state": "ok", "matched": 2, "lines": 400, "bad_lines": 0, "counts": {}}
+    more = observe_log(log, {**log, "matched": 18562})
+    assert (more["value"], more["note"]) == (18562, "18562 in the log of errors, 2 in the other")
+    assert observe_log(log, {**log, "matched": 2})["value"] == 2, "what stands in both is one error"
+    assert observe_log(log, {"state": "missing", "reason": "no such file"}) == observe_log(log)
+    unread = observe_log(log, {"state": "unreadable", "reason": "permission denied"})
+    assert (unread["fault"], unread["reason"]) == ("missing", "the log of errors: permission denied")
+    assert observe_log({"state": "missing", "reason": "no such file"}, log)["fault"] == "missing"
+
+
 anything = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=12), inner, max_size=4),
