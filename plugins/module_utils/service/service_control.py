@@ -203,6 +203,8 @@ def service_control(
             before, named, wanted, needed, params["reason"], work=work, merges_max=params["merges_max"], command=command
         )
     )
+    if plan and wanted == "restarted" and work.merges and params["drain"]:
+        plan[0]["proof"]["waits for them"] = f"{params['drain']:g} s at most"
     if params["plan_hash"] != plan_hash(_dearer(plan)):
         require_hash(plan, params["plan_hash"])
     refused = _refused(named, wanted, command) if plan else []

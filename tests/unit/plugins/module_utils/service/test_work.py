@@ -208,6 +208,8 @@ def test_it_waits_for_the_merges_to_end(control: Callable[..., dict[str, Any]]) 
     assert made["work"]["count"] == 0
     waited = control([some("a")], drain=0.2)
     assert waited["done"] == ["1 (a)"]
+    assert waited["plan"][0]["proof"]["waits for them"] == "0.2 s at most"
+    assert "waits for them" not in control([some()], drain=20)["plan"][0]["proof"]
     assert control([some("a"), some()], drain=20, state="force_restarted")["done"] == ["1 (a)"], (
         "who kills does not wait"
     )
