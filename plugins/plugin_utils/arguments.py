@@ -28,6 +28,7 @@ from .site.response import require_incident, require_mute, require_procedure, re
 from .site.schedule import schedule_problems
 from .site.service import SETTINGS as SERVICE_SETTINGS
 from .site.service import service_problems
+from .week.calendar import zone_problems
 
 _ROLES = Path(__file__).resolve().parents[2] / "roles"
 _POLICY = "media_ops.runbook.policy"
@@ -46,6 +47,7 @@ _PROBLEMS = {"prepare": prepare_problems, "schedule": schedule_problems}
 _JOINTLY: tuple[tuple[Collection[str], Callable[[Callable[[str], Any]], list[str]]], ...] = (
     (SERVICE_SETTINGS, service_problems),
     (TABLES, extension_problems),
+    (("policy_zone",), zone_problems),
 )
 _ACTING = {
     *(("automation", entry) for entry in ("carry_out", "pause", "resume", "mute", "unmute")),

@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from ...module_utils.errors import OptionError
@@ -24,6 +26,15 @@ def zone_of(name: object) -> ZoneInfo:
     except (OSError, ValueError, LookupError) as error:
         why = "must be a name of the time zone database, as Europe/Berlin, that this controller knows"
         raise OptionError("policy_zone", name, f"{why}: {one_line(error, 100)}") from error
+
+
+def zone_problems(value: Callable[[str], Any]) -> list[str]:
+    """Why the zone of a site is none, by what gives a variable; nothing where it is one."""
+    try:
+        zone_of(value("policy_zone"))
+    except OptionError as error:
+        return [str(error)]
+    return []
 
 
 def day_of(moment: datetime, zone: ZoneInfo) -> str:
