@@ -9,6 +9,7 @@ ansible-playbook itself and comes last, then does what the tasks would have done
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -29,6 +30,8 @@ BEGIN, CHECK_SETUP, REPORT, TELL, GATE = (
 )
 RESULT = "healthcheck_result"
 _SAID_MAX = 10
+# What core puts before the reason: the task is named anyway.
+_OF_CORE = re.compile(r"^(?:(?:Task|Action) failed: |Finalization of task args for '[^']{1,100}' failed: )+")
 _NOT_REACHED = "before it was judged"
 
 
@@ -76,7 +79,8 @@ class Seen:
                 self.broken[host] = "; ".join(one_line(text, 300) for text in result["not_kept"])
             return
         reason = result.get("msg") or result.get("exception") or "no reason given"
-        self.broken[host] = f"in task '{task}': {one_line(reason, 300)}"
+        said = _OF_CORE.sub("", one_line(reason, 1000), count=1)
+        self.broken[host] = f"in task '{task}': {one_line(said, 300)}"
 
     def left(self, whether: Callable[[str], bool]) -> dict[str, str]:
         """The hosts that broke off, and why, of those for which ``whether`` says that they did."""

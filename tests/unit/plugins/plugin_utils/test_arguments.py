@@ -132,7 +132,12 @@ def test_what_can_be_muted_is_not_refused(mute: str) -> None:
     [
         ("incident", "plan", {"incident_plan": "abc"}, "option 'incident_plan' is 'abc': the 12 hexadecimal digits"),
         ("incident", "plan", {"incident_only": ["flood"]}, "option 'incident_only' is 'flood': only "),
-        ("healthcheck", "evening", {"policy_zone": "Mars/Olympus"}, "option 'policy_zone' is 'Mars/Olympus': must be a"),
+        (
+            "healthcheck",
+            "evening",
+            {"policy_zone": "Mars/Olympus"},
+            "option 'policy_zone' is 'Mars/Olympus': must be a",
+        ),
         ("incident", "plan", {"policy_verify_good": 99}, "option 'policy_verify_good' is 99: must be from 1 to "),
         ("automation", "carry_out", {"automation_procedure": "x"}, "option 'automation_procedure' is 'x': one of "),
         ("automation", "pause", {"automation_pause_reason": " "}, "option 'automation_pause_reason' is '': say why"),

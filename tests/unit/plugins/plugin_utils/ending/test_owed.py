@@ -40,6 +40,13 @@ def test_a_host_that_broke_off_is_unknown_however_well_it_was() -> None:
     assert "before it was judged, in task 'Leave metrics'" in found["c"]["verdicts"][0]["message"]
 
 
+def test_the_reason_comes_first_and_not_what_core_puts_before_it() -> None:
+    run = seen()
+    core = "Task failed: Finalization of task args for 'media_ops.runbook.check' failed: 'zone' is undefined"
+    run.failed("a", "media_ops.runbook.check", "Ask", {"msg": core})
+    assert run.broken["a"] == "in task 'Ask': 'zone' is undefined"
+
+
 def test_a_task_that_had_not_ended_when_the_run_did_is_no_success() -> None:
     run = seen(a=WELL, b=WELL, c=WELL)
     run.under_way["b"] = "Restart"
