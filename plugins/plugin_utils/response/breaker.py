@@ -91,7 +91,7 @@ def breaker_refusals(incidents: Sequence[Json], opened: Mapping[str, Json]) -> l
     return [
         f"the breaker is open: {len(found['hosts'])} of {found['fleet']} hosts have the cause {cause}, or were acted "
         f"upon for it ({', '.join(found['hosts'][:5])}), at most {found['allowed']} may. Look for what they share; "
-        "-e incident_breaker_reset=true closes it for one run"
+        "-e incident_breaker_reset=true closes it for one run (policy_breaker_share, policy_breaker_at_least)"
         for cause, found in opened.items()
         if cause in [incident["cause"] for incident in incidents]
     ]
