@@ -1,9 +1,9 @@
 """Keep between runs of Ansible what it otherwise works out anew in each of them, though nothing has changed.
 
-    the code of a collection's plugins    Ansible compiles their source in every run, and once more in each worker
+    the code of a collection's plugins    Ansible compiles their source in every run, and once more in each worker, and
+                                          Python that of a module, with all that it needs, for each task (kept_code)
     the payloads of modules               in every run it parses the source of a module and of the hundred files that
-                                          it needs, to find them; and on the host Python compiles all of these for
-                                          every task. A kept payload has them compiled beside their source.
+                                          it needs, to find them
     YAML of Ansible and of this project   its own settings and routes, the documentation of plugins, roles, playbooks
 
 What is kept has a name made of the content of all that it comes from, so that nothing outdated is ever used. It lies
@@ -12,32 +12,25 @@ in the directory that MEDIA_OPS_KEPT names; where that cannot be written, Ansibl
 
 from __future__ import annotations
 
-import _imp
-import base64
 import contextlib
-import dataclasses
 import hashlib
-import io
-import marshal
 import os
 import pickle
-import sys
-import zipfile
 from collections.abc import Callable, Iterable
-from importlib.util import MAGIC_NUMBER, source_hash
 from pathlib import Path
-from types import CodeType, ModuleType, SimpleNamespace
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
+import kept_code
 from ansible.release import __version__
+from kept_code import compiled, keep
 
-KEPT = Path(os.environ.get("MEDIA_OPS_KEPT", os.devnull))
+KEPT = Path(kept_code.KEPT)
 OURS = "ansible_collections.media_ops.runbook.plugins.modules."
-PYTHON = f"{sys.implementation.cache_tag}-{sys.flags.optimize}".encode()
+PYTHON = kept_code.KIND.encode()
 ANSIBLE = __version__.encode()
 ROOT = Path(__file__).resolve().parents[2]
 FILES = tuple(f"{ROOT / name}/" for name in ("playbooks", "roles"))
-_UNCHECKED_HASH = 1
 
 
 def patch(module: ModuleType) -> None:
@@ -74,7 +67,7 @@ def remembered(kind: str, inputs: Iterable[bytes], work: Callable[[], Any]) -> A
         return pickle.loads(kept.read_bytes())
     except OSError:
         made = work()
-        _keep(kept, pickle.dumps(made, pickle.HIGHEST_PROTOCOL))
+        keep(str(kept), pickle.dumps(made, pickle.HIGHEST_PROTOCOL))
         return made
 
 
@@ -119,20 +112,6 @@ def _bytes(text: str | bytes) -> bytes:
     return text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text
 
 
-def compiled(source: str | bytes, filename: str, mode: str, flags: int, dont_inherit: bool) -> CodeType:
-    """The code of a source, as compile() makes it."""
-    kept = KEPT / f"code-{_digest(_bytes(source), mode.encode(), str(flags).encode(), PYTHON)}"
-    try:
-        code = marshal.loads(kept.read_bytes())
-    except OSError:
-        code = compile(source, filename, mode, flags=flags, dont_inherit=dont_inherit)
-        _keep(kept, marshal.dumps(code))
-    else:
-        _imp._fix_co_filename(code, filename)  # type: ignore[attr-defined]
-    assert isinstance(code, CodeType)
-    return code
-
-
 class Payloads:
     """The payloads of the modules of Ansible itself and of our collection."""
 
@@ -153,12 +132,10 @@ class Payloads:
             with contextlib.suppress(OSError):
                 content = kept.read_bytes()
                 of_run.parent.mkdir(exist_ok=True)
-                _keep(of_run, content)
+                keep(str(of_run), content)
         built = self._plain(**given)
         if of_run.exists() and not kept.exists():
-            made = self._ansible._CachedModule.load(of_run)
-            data = base64.b64encode(with_code(base64.b64decode(made.zip_data)))
-            _keep(kept, self._ansible.pickle.dumps(dataclasses.replace(made, zip_data=data)))
+            keep(str(kept), of_run.read_bytes())
         return built
 
     def _name(self, given: dict[str, Any]) -> str:
@@ -188,34 +165,9 @@ class Payloads:
         return _digest(*parts)
 
 
-def with_code(payload: bytes) -> bytes:
-    """A payload with the code of each source beside it. A Python of another version passes over it."""
-    made = io.BytesIO(payload)
-    with zipfile.ZipFile(made, "a", zipfile.ZIP_DEFLATED) as archive:
-        for entry in archive.infolist().copy():
-            source = archive.read(entry)
-            code = compile(source, entry.filename, "exec", dont_inherit=True)
-            head = MAGIC_NUMBER + _UNCHECKED_HASH.to_bytes(4, "little") + source_hash(source)
-            new = zipfile.ZipInfo(f"{entry.filename}c", entry.date_time)
-            new.compress_type = entry.compress_type
-            archive.writestr(new, head + marshal.dumps(code))
-    return made.getvalue()
-
-
 def _digest(*parts: bytes) -> str:
     made = hashlib.blake2b(digest_size=20)
     for part in parts:
         made.update(b"%d " % len(part))
         made.update(part)
     return made.hexdigest()
-
-
-def _keep(file: Path, content: bytes) -> None:
-    """Write a file at once with all its content, where it can be."""
-    part = file.with_name(f"{file.name}.{os.getpid()}")
-    with contextlib.suppress(OSError):
-        try:
-            part.write_bytes(content)
-            part.replace(file)
-        finally:
-            part.unlink(missing_ok=True)

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import TYPE_CHECKING, Any
 
+# Every Python waits for this: typing is not loaded for it.
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from importlib.machinery import ModuleSpec
     from types import ModuleType
+    from typing import Any
 
 PATCHED = {
     "ansible.config.manager",
@@ -43,13 +45,16 @@ class Patching:
 
             def exec_module(module: ModuleType) -> None:
                 plain(module)
-                from importlib import import_module
+                import kept_ansible
 
-                import_module("kept_ansible").patch(module)
+                kept_ansible.patch(module)
 
             loader.exec_module = exec_module
         return spec
 
 
 if os.environ.get("MEDIA_OPS_KEPT"):
+    import kept_code
+
+    kept_code.keep_code_of_zips()
     sys.meta_path.insert(0, Patching())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import os
 import subprocess
 import sys
@@ -12,8 +11,6 @@ from pathlib import Path
 
 import pytest
 import yaml
-
-from tests.kept.kept_ansible import with_code
 
 ROOT = Path(__file__).resolve().parents[2]
 MODULE = """
@@ -99,20 +96,26 @@ def test_where_nothing_can_be_kept_ansible_works_as_without(say: Say, kept: Path
     assert kept.read_text(encoding="utf-8") == "no directory"
 
 
-def test_a_payload_has_the_code_of_each_source_beside_it(tmp_path: Path) -> None:
-    payload = io.BytesIO()
-    with zipfile.ZipFile(payload, "w") as archive:
-        archive.writestr("a/__init__.py", b"")
-        archive.writestr("a/b.py", b"NAME = __name__\n")
-    made = tmp_path / "payload.zip"
-    made.write_bytes(with_code(payload.getvalue()))
-    program = "import a.b; print(a.b.__file__, a.b.NAME, a.b.__loader__.get_source('a.b'))"
-    done = subprocess.run(
-        [sys.executable, "-c", program],
-        cwd="/",
-        env={"PYTHONPATH": str(made)},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert done.stdout == f"{made}/a/b.pyc a.b NAME = __name__\n\n"
+def test_code_of_an_archive_is_that_of_its_source_and_knows_its_file(tmp_path: Path, kept: Path) -> None:
+    kept.mkdir()
+    archive = tmp_path / "first.zip"
+    program = "import a.b; print(a.b.__file__, a.b.NAME, a.b.tell.__code__.co_filename); a.b.tell()"
+
+    def run() -> tuple[str, str]:
+        done = subprocess.run(
+            [sys.executable, "-c", program],
+            env={"PYTHONPATH": f"{archive}:{ROOT / 'tests' / 'kept'}", "MEDIA_OPS_KEPT": str(kept)},
+            stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60, check=False,
+        )  # fmt: skip
+        return done.stdout, done.stderr
+
+    for number in range(3):
+        # The third has a new source; the second lies elsewhere, with the same.
+        archive = tmp_path / f"{number}.zip"
+        with zipfile.ZipFile(archive, "w") as made:
+            made.writestr("a/__init__.py", b"")
+            made.writestr("a/b.py", b"NAME = %d\r\ndef tell():\r\n    raise ValueError(NAME)\r\n" % (number // 2))
+        said, wrong = run()
+        assert said == f"{archive}/a/b.py {number // 2} {archive}/a/b.py\n"
+        assert f'File "{archive}/a/b.py", line 3, in tell' in wrong
+        assert len(list(kept.iterdir())) == 2 + number // 2
