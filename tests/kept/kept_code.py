@@ -31,7 +31,7 @@ def compiled(
     name = f"{KEPT}/code-{KIND}-{mode}-{flags}-{len(content)}-{_imp.source_hash(_KEY, content).hex()}"
     try:
         with open(name, "rb") as file:
-            code: CodeType = marshal.load(file)
+            code: CodeType = marshal.loads(file.read())
     except OSError:
         code = compile(source, filename, mode, flags=flags, dont_inherit=dont_inherit)
         keep(name, marshal.dumps(code))
