@@ -41,6 +41,7 @@ LEFT_OUT = 77
 GRACE_S = 60
 COLLECTIONS = "playbooks/collections"
 FAULTS = ROOT / "build" / "faults"
+KEPT = ROOT / "build" / "kept"
 PLUGINS = "ansible_collections.media_ops.runbook.plugins"
 WRITING = threading.Lock()
 AT_ONCE = threading.Event()
@@ -55,6 +56,8 @@ class Stage:
         check: it is of the fast set.
         paired: it may run beside another.
         asked: it runs only where it is named.
+        kept: its runs of Ansible keep from run to run what depends on nothing but files (tests/kept); in the other
+            stages Ansible does what it does at a site.
     """
 
     name: str
@@ -64,6 +67,7 @@ class Stage:
     paired: bool = False
     limit_s: int = 900
     asked: bool = False
+    kept: bool = False
 
     @property
     def is_pytest(self) -> bool:
@@ -77,7 +81,7 @@ def look(name: str, *command: str, cwd: str = ".", check: bool = False, limit_s:
 
 def pytest(name: str, *args: str, workers: int = 2, check: bool = False, limit_s: int = 900) -> Stage:
     """A stage of tests; those that wait as much as they work have more workers than there are processors."""
-    return Stage(name, ("pytest", "-q", "-n", str(workers), *args), check=check, limit_s=limit_s)
+    return Stage(name, ("pytest", "-q", "-n", str(workers), *args), check=check, limit_s=limit_s, kept=True)
 
 
 STAGES = (
@@ -101,14 +105,17 @@ STAGES = (
     pytest("pages", "tests/test_report_page.py", "tests/test_weekly_page.py"),
     pytest("playbooks", "-m", "not every_demo", "tests/playbooks", workers=4, limit_s=2700),
     # Every service and every fault of `make demo`; some of them are of the stage before.
-    replace(pytest("demo", "-m", "every_demo", "tests/playbooks/test_demo.py", limit_s=3600), asked=True),
+    replace(pytest("demo", "-m", "every_demo", "tests/playbooks/test_demo.py", limit_s=3600), asked=True, kept=False),
     pytest("lab", "tests/lab", workers=4, limit_s=3000),
     # Random situations; HOSTILE_TRIES=100000 asks for a run of two hours.
     Stage(
-        "hostile", ("python", "-m", "tests.hostile"), limit_s=900 + int(os.environ.get("HOSTILE_TRIES") or 3000) // 8
+        "hostile",
+        ("python", "-m", "tests.hostile"),
+        limit_s=900 + int(os.environ.get("HOSTILE_TRIES") or 3000) // 8,
+        kept=True,
     ),
     # A fault in some tasks; in every task where the stage is named (`main`), which takes an hour.
-    Stage("frame", ("python", "-m", "tests.frame"), limit_s=5400),
+    Stage("frame", ("python", "-m", "tests.frame"), limit_s=5400, kept=True),
     Stage("molecule", ("tools/molecule.sh",), limit_s=2400),
 )
 
@@ -124,7 +131,7 @@ class Outcome:
     last_line: str = ""
 
 
-def environment() -> dict[str, str]:
+def environment(stage: Stage) -> dict[str, str]:
     """The tools of the environment first on PATH; no setting of the caller's own Ansible or git may change a result."""
     env = {
         key: value for key, value in os.environ.items() if not key.startswith(("ANSIBLE_", "GIT_", "MAKE", "MFLAGS"))
@@ -136,6 +143,9 @@ def environment() -> dict[str, str]:
     # Tests of real faults note there what came of each, for docs/fault_matrix.md.
     FAULTS.mkdir(parents=True, exist_ok=True)
     env["MEDIA_OPS_FAULT_MATRIX"] = str(FAULTS)
+    env.pop("MEDIA_OPS_KEPT", None)
+    if stage.kept:
+        env |= {"MEDIA_OPS_KEPT": str(KEPT), "PYTHONPATH": str(ROOT / "tests" / "kept")}
     return env
 
 
@@ -148,7 +158,7 @@ def follow(
     process = subprocess.Popen(
         command,
         cwd=ROOT / stage.cwd,
-        env={**environment(), mark: stage.name},
+        env={**environment(stage), mark: stage.name},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

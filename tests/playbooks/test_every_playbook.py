@@ -19,6 +19,13 @@ from tests.playbooks.conftest import REACHED, ROOT, Play, closed_port
 
 pytestmark = pytest.mark.playbook
 
+
+@pytest.fixture(autouse=True)
+def _as_at_a_site(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Here Ansible keeps nothing from run to run (tests/kept)."""
+    monkeypatch.delenv("MEDIA_OPS_KEPT", raising=False)
+
+
 # These change the machine itself, so they are run on hosts of the lab.
 ELSEWHERE = {
     "prepare_hosts": "molecule/default/converge.yml",
