@@ -25,6 +25,7 @@ from .retention import Findings, Rule
 from .roots import Look, Roots
 
 _FLAGS = 0x80086601  # FS_IOC_GETFLAGS of Linux's fs.h
+_OF_MKFS = "lost+found"
 _IMMUTABLE, _APPEND_ONLY = 0x10, 0x20
 
 
@@ -97,6 +98,8 @@ class Survey:
         own = [found for found in self.findings if found.rule.root == path]
 
         def skipped(where: str, reason: str) -> None:
+            if reason == "denied" and where == f"{path}/{_OF_MKFS}" and _is_roots(where):
+                return  # each file system has one at its top, and no file of the service's is in it
             said = self._look.mounted_on(path, where[len(path) + 1 :]) if reason == "mount" else ""
             for found in own:
                 found.skip(where, reason, said=said)
@@ -247,6 +250,14 @@ class Survey:
             found.skip(directory.path, why_not)
         else:
             found.due_directories.add(parent.relative, parent.facts.st_ino, directory.name, directory.facts)
+
+
+def _is_roots(path: str) -> bool:
+    """Whether a directory is root's."""
+    try:
+        return os.lstat(path).st_uid == 0
+    except OSError:
+        return False
 
 
 class _Place(NamedTuple):

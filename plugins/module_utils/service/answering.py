@@ -17,7 +17,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ..shapes import one_line
-from ..system.listening import Answered, Place, Places, ask, first_port_first, places_of
+from ..system.listening import Answered, Place, Places, ask, first_port_first, places_of, users_on
+from .by_process import local_port
 
 _PAUSE_S = 1.0
 _PLACES_MAX = 8
@@ -73,6 +74,9 @@ def answering(
         return not_asked(places.reason)
     if not places.found:
         said = "it listens on no port" if places.proved else "it is not known where it listens"
+        if places.proved and (port := _of_another(api_url)):
+            # As of a worker whose queue has a program of its own that tells of it: who does not answer is that one.
+            return not_known(f"{said}, and its API on port {port} is another process's: whether it hangs is not told")
         return Answering("listens_nowhere" if places.proved else "unknown", said)
     parts = urlsplit(api_url)
     asked = parts.path.rstrip("/") + path
@@ -102,6 +106,12 @@ def _unanswered(places: Places, asked: Sequence[Place], silent: Mapping[Place, A
     place, answer = next(iter(silent.items()))
     said = f"it listens on {', '.join(map(str, silent))}, and does not answer: {answer.reason}"
     return Answering("silent", one_line(said, 200), str(place))
+
+
+def _of_another(api_url: str) -> int:
+    """The API's port where somebody of this host listens there, though not the service itself; 0 where nobody does."""
+    port = local_port(api_url)
+    return port if port and users_on(port) else 0
 
 
 def _port(api_url: str) -> int:

@@ -336,9 +336,8 @@ def _api(found: Rows, seen: Seen, site: Settings) -> None:
     elif urls:
         cure = f"Set media_ops_api_url to the right one of {', '.join(urls[:_LISTED_MAX])}"
     else:
-        listens = [
-            f"{mapping(row).get('host')}:{mapping(row).get('port')}" for row in _list(_of(seen, "service", "listens"))
-        ]
+        places = [mapping(row) for row in _list(_of(seen, "service", "listens"))]
+        listens = [f"{row.get('host')}:{row.get('port')}" for row in places if row.get("port")]
         also = f" The service listens on {', '.join(listens[:_LISTED_MAX])}." if listens else ""
         cure = f"Set media_ops_api_url to where it answers, as seen from the host.{also}"
     found.add("api", "critical", f"no answer of it at {where}: {why}", cure)

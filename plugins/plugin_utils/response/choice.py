@@ -50,7 +50,12 @@ def choose(found: Json, only: Sequence[str], kinds: Mapping[str, Json], looks: M
             more = mapping(mapping(kind.get("args")).get(subject))
             subjects[subject] = {**subjects.get(subject, {}), **more}
     wanted = [
-        *({"module": "log_digest_info", **question} for kind in asked for question in kind["questions"]),
+        *(
+            {"module": "log_digest_info", **question}
+            for kind in asked
+            for question in kind["questions"]
+            if mapping(question.get("args")).get("path") != ""  # the site says that it has no such log
+        ),
         *(
             {"subject": name, **looks[name], "args": {**(looks[name].get("args") or {}), **more}}
             for name, more in subjects.items()

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ...module_utils.expressions import UnfitError, compiled
-from ...module_utils.shapes import NOT_OFFERED, Json, mapping, number, one_line
+from ...module_utils.shapes import NOT_OFFERED, SAID_NOT_OFFERED, Json, mapping, number, one_line
 from ...module_utils.state.guard import pause_said
 from ...module_utils.times import from_text
 from ..judging.observations import components, unread
@@ -302,6 +302,9 @@ def _operations(result: Json, limits: Json) -> tuple[str, str]:
     """What the service has done since it forgot all that was before, with its restart."""
     failure = failure_of(result, "endpoints")
     answer = mapping(mapping(result.get("endpoints")).get("stats"))
+    if not failure and answer.get("state") == NOT_OFFERED:
+        # Neither the service nor a log tells of operations, so these can prove nothing: the rest must.
+        return "none", SAID_NOT_OFFERED
     failure = failure or _failure_of_answer(answer)
     if failure:
         return "unknown", failure

@@ -857,6 +857,16 @@ def test_a_directory_without_permission_is_said_and_not_planned(users_top: Path)
 
 
 @needs_root
+def test_what_mkfs_left_at_the_top_of_a_file_system_is_nothing_that_could_not_be_looked_at(users_top: Path) -> None:
+    make(users_top / "lost+found/a.tmp")
+    (users_top / "lost+found").chmod(0o700)
+    make(users_top / "work/lost+found/b.tmp")
+    (users_top / "work/lost+found").chmod(0o700)
+    found = as_user(65534, lambda: clean(rule(users_top, "*.tmp")))
+    assert found["rules"][0]["skipped"] == {"denied": 1}, "below the top it is a directory as any other"
+
+
+@needs_root
 def test_a_read_only_file_system_is_said(tmp_path: Path) -> None:
     with small_disk(tmp_path) as disk:
         make(disk / "a.tmp")

@@ -115,6 +115,14 @@ def test_what_is_bound_and_does_not_listen_is_nowhere() -> None:
         assert found.state == "listens_nowhere"
 
 
+def test_whose_api_another_process_tells_is_not_known_to_hang() -> None:
+    with process("bound", "127.0.0.1") as (pid, _port), process("tcp", "127.0.0.1") as (_other, port):
+        url = f"http://127.0.0.1:{port}"
+        found = answering([pid], pid, os.getuid(), api_url=url, path="/health", timeout_s=0.2, tries=1)
+        assert found.state == "unknown"
+        assert f"its API on port {port} is another process's" in found.reason
+
+
 def without(monkeypatch: pytest.MonkeyPatch, path: str) -> None:
     """A host whose kernel has no such file."""
 

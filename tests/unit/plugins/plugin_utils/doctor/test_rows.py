@@ -185,6 +185,14 @@ def test_another_user_port_and_place_of_logs_are_lines() -> None:
     }
 
 
+def test_where_a_service_listens_is_told_by_ports_alone() -> None:
+    places = [{"host": "127.0.0.1", "port": 8888, "path": ""}, {"host": "", "port": 0, "path": "/tmp/listener"}]
+    service = {"pid": 7, "user": "media", "log_dirs": [], "listens": places}
+    api = {"local": True, "status": 0, "answer": "", "reason": "refused", "elsewhere": []}
+    found = rows_of(replace(seen(service=service, api=api), api=None), SITE)
+    assert row(found, "api")["action"].endswith("The service listens on 127.0.0.1:8888.")
+
+
 def test_another_base_directory_is_one_line_for_all_below_it() -> None:
     service = {"pid": 7, "user": "media", "log_dirs": ["/srv/other/temp/logs"], "listens": []}
     some = seen(
@@ -201,7 +209,7 @@ def test_what_a_host_says_is_described_and_never_a_line(hostile: str) -> None:
     some = seen(
         unit={"state": "missing", "reason": hostile},
         units=[{"unit": f"{hostile}.service", "why": [hostile]}],
-        service={"pid": 7, "user": hostile, "log_dirs": [f"/srv/{hostile}"], "listens": [{"host": hostile}]},
+        service={"pid": 7, "user": hostile, "log_dirs": [f"/srv/{hostile}"], "listens": [{"host": hostile, "port": 1}]},
         api={"local": True, "status": 0, "elsewhere": [{"host": hostile, "port": 1, "path": "/x", "answer": "health"}]},
         logs={"state": "missing", "reason": hostile, "files": []},
         directories=[directory(SITE.base_dir, state="missing")],

@@ -82,6 +82,11 @@ class TestChoice:
         assert made["incidents"] == []
         assert [look["subject"] for look in made["looks"]] == ["last_slow", "stats", "host"]
 
+    def test_a_log_that_the_site_has_not_is_not_asked(self) -> None:
+        kind = {**KINDS["critical_system"], "questions": [{"subject": "errors_log", "args": {"path": ""}}]}
+        made = choose(found("critical_system"), [], {"critical_system": kind}, LOOKS)
+        assert [look["subject"] for look in made["looks"]] == ["service", "host"]
+
     def test_a_host_that_is_not_reached_is_not_looked_at(self) -> None:
         made = choose(found("critical_system", fault="unreachable"), [], KINDS, LOOKS)
         assert (made["reached"], made["looks"], len(made["incidents"])) == (False, [], 1)

@@ -223,6 +223,10 @@ class TestDiagnosis:
             "operations": "unknown"
         }
 
+    def test_operations_of_which_neither_service_nor_log_tells_count_for_nothing(self) -> None:
+        answer = {"endpoints": {"stats": {"state": "not_offered", "reason": "the service does not offer this"}}}
+        assert classes({"operations": answer}) == {"operations": "none"}
+
     def test_sessions(self) -> None:
         stuck = {"session_id": "abc", "state": "stopped", "may_end": True, "why": "T state", "attention": "end"}
         slow = {"session_id": "def", "state": "progressing", "may_end": False, "attention": "end"}
