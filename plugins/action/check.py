@@ -15,7 +15,7 @@ from ..module_utils.times import to_text, utc_now
 from ..plugin_utils.arguments import host_problems, require_sound_parts
 from ..plugin_utils.host_action import HostAction, has_fragment
 from ..plugin_utils.judging.checked import ages_of, checked
-from ..plugin_utils.judging.observations import is_dated_off, moving_offset, observe
+from ..plugin_utils.judging.observations import is_dated_off, moving_offset, no_log, observe
 from ..plugin_utils.judging.probed_by_site import observe_probe
 from ..plugin_utils.judging.shapes import Observation
 from ..plugin_utils.judging.told_now import told_now
@@ -50,6 +50,8 @@ class ActionModule(HostAction):
         offset, mutes = self._service_offset(answer, connection, policy), self._mutes(answer, given["mutes_dir"])
         # Where the host is gone, its answer says why its reports were not read.
         reports, more = dict(answer), dict[str, Observation]()
+        if given["log"] and reached and log is None:
+            more["log_errors"] = no_log()
         if zone and reached:
             told = told_now(answer, log, given["stats_hours"], policy=policy, service_offset_s=offset, now=now)
             hours = _WEEK_H if given["week"] else given["stats_hours"]
@@ -89,10 +91,11 @@ class ActionModule(HostAction):
         """What the log tells, and that of errors where it is another."""
         if not given["log"]:
             return None, None
+        # A site says that it has no such log by an empty path.
+        paths = list(dict.fromkeys(path for path in (given["log"].get("path"), given["errors_log"]) if path))
         asked = {**_log_fields(policy), **given["log"]}
-        log, other = self.ask("log_digest_info", asked), given["errors_log"]
-        more = self.ask("log_digest_info", {**asked, "path": other}) if other not in (None, asked.get("path")) else None
-        return log, more
+        answers = [self.ask("log_digest_info", {**asked, "path": path}) for path in paths]
+        return (*answers, None, None)[:2]
 
     def _of_site(self, run_by: str, policy: Json, connection: Json) -> dict[str, Observation]:
         """What the modules that a site adds observe."""
@@ -107,7 +110,8 @@ class ActionModule(HostAction):
 
     def _reports(self, given: Json, told: Json, days: list[dict[str, str]], now: datetime) -> dict[str, Any]:
         """What the host has kept of its days and weeks, joined with what its log names and the service told now."""
-        asked = {"state_dir": given["state_dir"], "until": to_text(now), "days": days, "log": given["operations_log"]}
+        asked = {"state_dir": given["state_dir"], "until": to_text(now), "days": days}
+        asked["log"] = given["operations_log"] or None
         asked |= {key: given[key] for key in ("log_alone", LOG_FIELDS) if key in given}
         return self.ask("daily_reports_info", {**asked, "seen": told or None, "reports": bool(given["day"] and told)})
 

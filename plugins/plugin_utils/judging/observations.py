@@ -909,6 +909,11 @@ def unread(answer: Json) -> str:
     return next((reason for holds, reason in reasons if holds), "")
 
 
+def no_log() -> Observation:
+    """The number of errors where the site says that its service has no log that could be read."""
+    return observation(None, "count", applicable=False, note=SAID_NOT_OFFERED)
+
+
 def observe_log(result: object, errors: object = None) -> Observation:
     """The number of matching log entries, with the most frequent codes as a note.
 

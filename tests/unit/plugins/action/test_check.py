@@ -181,6 +181,18 @@ def test_a_log_is_read_where_the_host_was_reached_and_judged_where_it_was_not_re
     assert (run.modules, run.result["log"]) == (["pipeline_info"], {})
 
 
+def test_the_log_of_errors_is_read_where_it_is_another_and_no_log_where_there_is_none() -> None:
+    log, answers = {"path": "/var/log/media/a.log", "hours": 24}, [LOGGED, {**LOGGED, "matched": 5000}]
+    run = check({"log_digest_info": answers}, log=log, errors_log="/var/log/media/e.log", run_by="evening")
+    assert run.modules == ["pipeline_info", "log_digest_info", "log_digest_info"]
+    assert states(run)["error_log"] == ("critical", "")
+    run = check({"log_digest_info": LOGGED}, log=log, errors_log=log["path"], run_by="evening")
+    assert run.modules == ["pipeline_info", "log_digest_info"]
+    run = check(log={**log, "path": ""}, errors_log="", run_by="evening")
+    assert run.modules == ["pipeline_info"]
+    assert "error_log" not in states(run) or states(run)["error_log"][0] == "ok"
+
+
 def test_a_day_whose_figures_cannot_be_trusted_is_not_kept() -> None:
     log: dict[str, Any] = {"log": {"path": "/l"}, "day": True, "run_by": "evening"}
     reports = {**KEPT, "reports": [{"day": "2026-11-27"}]}
