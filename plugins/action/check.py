@@ -98,7 +98,8 @@ class ActionModule(HostAction):
 
     def _reports(self, given: Json, told: Json, days: list[dict[str, str]], now: datetime) -> dict[str, Any]:
         """What the host has kept of its days and weeks, joined with what its log names and the service told now."""
-        asked = {"state_dir": given["state_dir"], "until": to_text(now), "days": days, "log": given["operations_log"]}
+        asked = {"state_dir": given["state_dir"], "until": to_text(now), "days": days}
+        asked["log"] = given["operations_log"] or None
         asked |= {key: given[key] for key in ("log_alone", LOG_FIELDS) if key in given}
         return self.ask("daily_reports_info", {**asked, "seen": told or None, "reports": bool(given["day"] and told)})
 
