@@ -287,6 +287,13 @@ def test_a_week_is_what_the_host_has_kept_and_what_the_service_remembers() -> No
     assert run.result["review"]["source"] != "none"
 
 
+def test_a_week_of_a_site_that_has_no_log_is_asked_of_none() -> None:
+    of_week = {**whole(), "endpoints": fresh({"stats": f.answer(f.stats(168), hours=168)})}
+    answers = {"daily_reports_info": {**KEPT, "seen": False}, "pipeline_info": [whole(), of_week]}
+    run = check(answers, week=True, run_by="weekly", **CONNECTION, state_dir="/s", operations_log="")
+    assert run.arguments("daily_reports_info").get("log") is None
+
+
 def test_a_host_that_is_gone_is_not_asked_for_its_week() -> None:
     gone: Answer = AnsibleConnectionFailure("gone")
     run = check({"daily_reports_info": gone, "pipeline_info": gone}, week=True, run_by="weekly", state_dir="/s")
