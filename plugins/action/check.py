@@ -95,7 +95,7 @@ class ActionModule(HostAction):
         paths = list(dict.fromkeys(path for path in (given["log"].get("path"), given["errors_log"]) if path))
         asked = {**_log_fields(policy), **given["log"]}
         answers = [self.ask("log_digest_info", {**asked, "path": path}) for path in paths]
-        return (*answers, None, None)[:2]
+        return (answers[0] if answers else None), (answers[1] if len(answers) > 1 else None)
 
     def _of_site(self, run_by: str, policy: Json, connection: Json) -> dict[str, Observation]:
         """What the modules that a site adds observe."""

@@ -929,7 +929,7 @@ def observe_log(result: object, errors: object = None) -> Observation:
     also = _observe_log(other)
     if also["fault"]:
         return {**also, "reason": one_line(f"the log of errors: {also['reason']}")}
-    if (also["value"] or 0) <= (found["value"] or 0):
+    if (number(also["value"]) or 0) <= (number(found["value"]) or 0):
         return found
     said = f"{also['value']} in the log of errors, {found['value']} in the other"
     return {**also, "note": "; ".join(filter(None, [said, also["note"]]))}
