@@ -11,7 +11,6 @@ sudo and logrotate are of one time with the service. The store alone goes by rea
 from __future__ import annotations
 
 import contextlib
-import functools
 import json
 import os
 import shutil
@@ -31,7 +30,7 @@ from tests.moved_clock import MovedClock, library
 from tests.receiver import Receiver, receiver
 from tests.s3_proxy import Proxy, s3_proxy
 from tests.s3_store import Store, s3_store
-from tests.scheduled import SCHEDULE, Agenda, Run, play, write_schedule
+from tests.scheduled import SCHEDULE, Run, play, write_schedule
 from tools.lab import Lab
 
 HOSTS = ("media1", "media2", "media3")
@@ -81,7 +80,7 @@ with open(path, "a") as log:
 
 
 def make_zone(directory: Path, ahead: date, back: date) -> ZoneInfo:
-    """A zone in which summer time begins on one day at two and ends on another at three, and its file below `directory`.
+    """A zone, its file below `directory`, with a summer time that begins on one day at two and ends on another at three.
 
     None of the world has both within any five weeks that a test may begin in.
     """
@@ -114,11 +113,16 @@ class Site:
 
     # --- times
 
-    def at(self, day: int, clock: str) -> datetime:
-        """The moment of a time of day, of the first of two where it comes twice."""
+    def at(self, day: int, clock: str, *, second: bool = False) -> datetime:
+        """The moment of a time of day, of one that comes twice the first, or the second; what is left out is later."""
         hour, minute = map(int, clock.split(":"))
         on = self.first + timedelta(days=day)
-        return datetime(on.year, on.month, on.day, hour, minute, tzinfo=self.zone).astimezone(UTC)
+        return datetime(on.year, on.month, on.day, hour, minute, tzinfo=self.zone, fold=int(second)).astimezone(UTC)
+
+    def both(self, day: int, clock: str) -> set[datetime]:
+        """The moments at which a clock on the wall shows a time of day: none where it is left out, or one, or two."""
+        moments = {self.at(day, clock, second=second) for second in (False, True)}
+        return {when for when in moments if f"{when.astimezone(self.zone):%H:%M}" == clock}
 
     def day_of(self, moment: datetime) -> int:
         """The day of the site, counted from the first, in which a moment lies."""
@@ -202,6 +206,8 @@ class Site:
         """As the timer does, or with --now by hand."""
         here = self.clock.now().astimezone(self.zone)
         when = f"{self.day_of(here):02} {here:%H:%M} {name}"
+        if when in self.runs:
+            when += ", again"
         self.runs[when] = play(self.base / "schedule", name, *options, environment=self.environment)
 
     def by_hand(self, playbook: str, **variables: Any) -> None:
@@ -339,11 +345,3 @@ def _zones_seen(zones: Path) -> Iterator[None]:
         yield
     finally:
         del os.environ["PYTHONTZPATH"]
-
-
-def agenda_of(site: Site) -> Agenda:
-    return Agenda(site.clock)
-
-
-# What runs with only one of its arguments known.
-partial = functools.partial

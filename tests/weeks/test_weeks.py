@@ -1,0 +1,156 @@
+# Copyright: (c) 2026, media_ops.runbook contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Weeks on three real hosts, by the schedule's own runner: nothing of their logs is lost, people know what they must.
+
+One week is of `make test`, with the watches around its faults alone; five, with a watch each hour, are of `make test
+STAGES=weeks`. What is played is in week.py, the hosts are in site.py.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+
+import pytest
+
+from tests.lab.conftest import lab_name as lab_name  # noqa: PLC0414  a fixture
+from tests.moved_clock import missing_reason
+from tests.scheduled import Agenda
+
+from .places import Lines, copies, kept, lines_of, operations_by_day, reported_by_day, results
+from .site import HOSTS, Site, weeks_site
+from .week import AHEAD, BACK, weeks_of
+
+pytestmark = [
+    pytest.mark.root,
+    pytest.mark.slow,
+    pytest.mark.skipif(bool(missing_reason()), reason=missing_reason()),
+]
+
+
+@dataclass
+class Played:
+    """The hosts after the weeks, and the lines that are on them."""
+
+    site: Site
+    weeks: int
+    lines: dict[str, Lines]
+
+
+@pytest.fixture(scope="module", params=[1, pytest.param(5, marks=pytest.mark.five_weeks)], ids=["one", "five"])
+def played(request: pytest.FixtureRequest, lab_name: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Played]:
+    weeks: int = request.param
+    today = datetime.now(UTC).date()
+    first = today + timedelta(days=7 - today.weekday())
+    changes: list[date] = [first + timedelta(days=day) for day in (AHEAD, BACK)]
+    with weeks_site(f"{lab_name}-w", tmp_path_factory.mktemp("weeks"), first, *changes) as site:
+        agenda = Agenda(site.clock)
+        weeks_of(agenda, site, weeks, hourly=weeks > 1)
+        agenda.play(forward=True)
+        yield Played(site, weeks, {host: lines_of(site, host) for host in HOSTS})
+
+
+def _but_once(counted: Counter[int]) -> dict[int, int]:
+    return {key: times for key, times in counted.items() if times != 1}
+
+
+# runbook: WL-2, WL-3, WL-4, AU-S3
+@pytest.mark.parametrize("host", HOSTS)
+def test_every_line_is_in_exactly_one_place(played: Played, host: str) -> None:
+    lines = played.lines[host]
+    assert not _but_once(lines.numbered), lines.files
+    assert sorted(lines.numbered) == list(range(played.site.lines[host])), lines.files
+    assert not [key for key, times in lines.operations.items() if times != 1], lines.files
+
+
+# runbook: WL-3
+@pytest.mark.parametrize("host", HOSTS)
+def test_each_archive_has_its_copy(played: Played, host: str) -> None:
+    found = copies(played.site, host)
+    assert found
+    assert all(found.values()), found
+
+
+# runbook: DE-1
+@pytest.mark.parametrize("host", HOSTS)
+def test_every_operation_is_in_exactly_one_day(played: Played, host: str) -> None:
+    named = operations_by_day(played.site, played.lines[host])
+    reported = reported_by_day(played.site, host)
+    assert {day: count for day, count in reported.items() if count != (0, 0)} == named
+    hours = {day["day"]: _hours(day) for day in kept(played.site, host, "daily")}
+    first = played.site.first
+    for number in range(played.weeks * 7):
+        name = (first + timedelta(days=number)).isoformat()
+        assert hours[name] == {AHEAD: 23, BACK: 25}.get(number, 24), name
+
+
+def _hours(report: dict[str, str]) -> float:
+    begin, end = (datetime.fromisoformat(report[key]) for key in ("from", "to"))
+    return (end - begin).total_seconds() / 3600
+
+
+# runbook: WP-1
+@pytest.mark.parametrize("host", HOSTS)
+def test_the_weeks_are_the_sums_of_their_times(played: Played, host: str) -> None:
+    lines = played.lines[host]
+    reviews = kept(played.site, host, "weekly")
+    assert len(reviews) == played.weeks
+    for review in reviews:
+        begin, end = (datetime.fromisoformat(review["period"][key]) for key in ("from", "to"))
+        named = [key for key in lines.operations if begin <= datetime.fromisoformat(key[0]).replace(tzinfo=UTC) < end]
+        failed = sum(key in lines.failed for key in named)
+        figures = review["figures"]
+        assert (figures["total_operations"], figures["failed_operations"]) == (len(named), failed), review["period"]
+
+
+# Of the runs those that did not end with 0: their day of the week, their time, and what they are.
+RED = {
+    1: {"06:05 watch_health", "06:10 watch_health", "07:00 daily_morning_health_check", "18:00 daily_evening_summary"},
+    2: {"10:05 watch_health"},
+    3: {"12:10 watch_health"},
+}
+
+
+def test_how_the_runs_ended(played: Played) -> None:
+    expected = {
+        f"{week * 7 + day:02} {run}" for day, runs in RED.items() for run in runs for week in range(played.weeks)
+    }
+    expected |= {"07 01:00 weekly_log_management"}
+    red = {when for when, run in played.site.runs.items() if run.code}
+    assert red == expected, "\n".join(
+        f"{when}: {run.code}\n{run.output[-3000:]}" for when, run in played.site.runs.items() if when in red ^ expected
+    )
+
+
+def told(site: Site) -> list[tuple[object, ...]]:
+    """What people were told: on which day and when, the event, the host, the check and its state."""
+    messages = [message for body in site.channels.bodies("webhook") for message in body["messages"]]
+    found = []
+    for message in messages:
+        at = datetime.fromisoformat(message["at"]).astimezone(site.zone)
+        found.append(
+            (site.day_of(at), f"{at:%H:%M}", *(str(message[key]) for key in ("event", "host", "check", "state")))
+        )
+    return sorted(found, key=str)
+
+
+# runbook: AU-H1, AU-H3, AU-P1
+def test_what_was_told(played: Played) -> None:
+    print(told(played.site), time.process_time())
+    assert played.site.channels.refusals == []
+
+
+def test_quiet_runs_found_nothing(played: Played) -> None:
+    bad = []
+    for at, result in results(played.site):
+        bad += [
+            (at, result["run"]["check"], host["host"], host["state"])
+            for host in result["hosts"]
+            if host["state"] != "ok"
+        ]
+    print(bad)
