@@ -291,6 +291,10 @@ def _furnish(site: Site) -> None:
         site.sh(host, f"install -d -o media -g media -m 0750 {ARCHIVES}")
         own = LOGROTATE.replace("OWN", ROTATION[host])
         site.sh(host, "cat > /etc/logrotate.d/media; chmod 0644 /etc/logrotate.d/media", stdin=own)
+        # On processors that are shared with other tests it may take its time to end, and is not to be killed for that.
+        place = f"/etc/systemd/system/{UNIT}.service.d"
+        unit = "[Service]\nTimeoutStopSec=90\n"
+        site.sh(host, f"mkdir -p {place}; cat > {place}/weeks.conf; systemctl daemon-reload", stdin=unit)
         site.wait_healthy(host)
 
     site.everywhere(one)
