@@ -53,8 +53,7 @@ class ActionModule(HostAction):
         reports, more = dict(answer), dict[str, Observation]()
         if zone and reached:
             told = told_now(answer, log, given["stats_hours"], policy=policy, service_offset_s=offset, now=now)
-            hours = _WEEK_H if given["week"] else given["stats_hours"]
-            days = days_between(now - timedelta(hours=hours), now, zone)
+            days = days_between(now - timedelta(hours=_WEEK_H), now, zone)
             by_log = {**_log_fields(policy), **({"log_alone": True} if _by_log(answer) else {})}
             reports = self._reports({**given, **by_log}, told.document, days, now)
             more["figures_kept"] = observe_kept(told, reports, of_week=given["week"])

@@ -251,7 +251,7 @@ def test_days_are_those_of_the_site_whatever_zone_the_controller_is_in(monkeypat
         seen.append([row["from"][10:] for row in run.arguments("daily_reports_info")["days"]])
     monkeypatch.delenv("TZ")
     time.tzset()
-    assert seen == [["T18:30:00Z"] * 2] * 2
+    assert seen == [["T18:30:00Z"] * 8] * 2
 
 
 def test_a_week_is_what_the_host_has_kept_and_what_the_service_remembers() -> None:
