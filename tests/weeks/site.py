@@ -110,6 +110,7 @@ class Site:
     channels: Receiver
     runs: dict[str, Run] = field(default_factory=dict)
     lines: dict[str, int] = field(default_factory=lambda: dict.fromkeys(HOSTS, 0))
+    down: set[str] = field(default_factory=set)
 
     # --- times
 
@@ -149,7 +150,7 @@ class Site:
 
     def up(self) -> tuple[str, ...]:
         """The hosts that run."""
-        return tuple(host for host in HOSTS if self.fleet.lab.exec(host, ["true"], check=False).returncode == 0)
+        return tuple(host for host in HOSTS if host not in self.down)
 
     def root(self, host: str) -> Path:
         return self.fleet.lab.hosts[host].root
@@ -183,7 +184,7 @@ class Site:
             self.sh(host, "systemctl start logrotate.service")
             self.wait_healthy(host)
 
-        self.everywhere(one, hosts or HOSTS)
+        self.everywhere(one, hosts or self.up())
 
     def restart(self, *hosts: str) -> None:
         def one(host: str) -> None:
@@ -194,10 +195,12 @@ class Site:
 
     def cut(self, host: str) -> None:
         """The power goes."""
+        self.down.add(host)
         self.fleet.lab.stop(host)
 
     def boot(self, host: str) -> None:
         self.fleet.lab.start(host)
+        self.down.remove(host)
         self.wait_healthy(host)
 
     # --- runs

@@ -171,7 +171,10 @@ def test_what_comes_after_the_evening_is_counted_though_the_next_evening_does_no
     assert host.days() == {"23": 0, "24": 2, "25": 1, "26": 1}
     # A day that was reported when it was over is not read again.
     host.evening("27 17:00")
-    assert [report["day"][-2:] for report in host.read(at("27 17:00"), hours=168, reports=True)["reports"]] == ["26", "27"]
+    assert [report["day"][-2:] for report in host.read(at("27 17:00"), hours=168, reports=True)["reports"]] == [
+        "26",
+        "27",
+    ]
 
 
 def test_the_same_evening_twice_changes_nothing(host: Host) -> None:
