@@ -68,8 +68,8 @@ options:
     type: dict
   reports:
     description:
-      - Also give the reports of O(days), each with what was kept of it, to be kept again. Of those that ended more than 24 hours
-        before O(until) only of those whose report was not made after their end.
+      - Also give the reports of O(days), each with what was kept of it, to be kept again. Of those that ended more than
+        24 hours before O(until) only of those whose report was not made after their end.
     type: bool
     default: false
 seealso:

@@ -74,7 +74,7 @@ def daily_reports_info(params: Mapping[str, Any]) -> dict[str, Any]:
 def _unfinished(days: Sequence[Day], kept: Mapping[str, Told], until: datetime) -> list[Day]:
     """The days to report: of the last 24 hours, and before that those whose report was not made when they were over.
 
-    It may not have been: the host, or the control node, was down on the evening after, and the log names what was since.
+    It may not have been: the host, or the control node, was down on the next evening, and the log names what was since.
     """
     recent = until.timestamp() - _RECENT_S
     return [day for day in days if day.end > recent or not kept.get(day.name, Told()).is_whole]
