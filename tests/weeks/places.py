@@ -119,13 +119,3 @@ def reported_by_day(site: Site, host: str) -> dict[int, tuple[int, int]]:
         assert day not in found, report["day"]
         found[day] = (figures["total_operations"], figures["failed_operations"])
     return found
-
-
-def results(site: Site) -> list[tuple[str, dict[str, Any]]]:
-    """The documents of all runs that made one, by the time at which they were made."""
-    found = [
-        (path.parent.name, json.loads(path.read_text(encoding="utf-8")))
-        for path in (site.base / "reports").glob("*/*/result.json")
-        if path.parent.name != "latest"
-    ]
-    return sorted(found, key=lambda entry: entry[0])
