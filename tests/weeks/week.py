@@ -101,16 +101,14 @@ def _full_disk(agenda: Agenda, site: Site, day: int) -> None:
     fill = f"install -d -o media -g media {left} && fallocate -l {space} / 10 * 6)) {left}/part.tmp"
     agenda.add(site.at(day, "05:00"), site.sh, "media2", f"{fill} && chown media: {left}/part.tmp")
     incoming = f"{BASE}/uploads/incoming.bin"
-    agenda.add(
-        site.at(day, "10:00"),
-        site.sh,
-        "media2",
-        f"runuser -u media -- dd if=/dev/zero of={incoming} bs=64k 2>/dev/null; ! echo full > {BASE}/uploads/probe",
-    )
+    # To the last byte.
+    is_full = f"test $(df --output=avail -B1 {BASE} | tail -1) -eq 0"
+    write = f"runuser -u media -- cat /dev/zero > {incoming} 2>/dev/null; chown media: {incoming}; {is_full}"
+    agenda.add(site.at(day, "10:00"), site.sh, "media2", write)
     _watch(agenda, site, day, "10:05")
     agenda.add(site.at(day, "10:10"), site.by_hand, "emergency_disk_cleanup")
     _watch(agenda, site, day, "10:15")
-    agenda.add(site.at(day, "11:00"), site.sh, "media2", f"rm -r {incoming} {BASE}/uploads/probe {left}")
+    agenda.add(site.at(day, "11:00"), site.sh, "media2", f"rm -r {incoming} {left}")
 
 
 def _failures(agenda: Agenda, site: Site, day: int) -> None:
