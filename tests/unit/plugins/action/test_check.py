@@ -193,7 +193,8 @@ def test_a_day_whose_figures_cannot_be_trusted_is_not_kept() -> None:
     spoiled["endpoints"]["stats"]["data"]["generated_at"] = "2026-01-01T00:00:00"
     run = check({**answers, "daily_reports_info": KEPT, "pipeline_info": spoiled}, **log)
     asked = run.arguments("daily_reports_info")
-    assert (asked.get("seen"), asked["reports"], run.result["days"]) == (None, False, [])
+    # What its log names is kept all the same.
+    assert (asked.get("seen"), asked["reports"], run.result["days"]) == (None, True, [])
     assert states(run)["figures_kept"] == ("unknown", "stale")
     run = check({**answers, "daily_reports_info": {**KEPT, "seen": False}}, **log)
     assert states(run)["figures_kept"] == ("unknown", "contradiction")
