@@ -69,7 +69,7 @@ def play(directory: Path, name: str, *options: str, environment: Mapping[str, st
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        timeout=600,
+        timeout=1800,
         check=False,
     )
     played = re.search(r"(/\S+/artifacts/\S+)", done.stdout)

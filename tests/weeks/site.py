@@ -224,7 +224,7 @@ class Site:
             [*command, "-e", json.dumps(variables)],
             cwd=root,
             env={**self.environment, "ANSIBLE_CONFIG": str(root / "ansible.cfg")},
-            stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=420, check=False,
+            stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=1800, check=False,
         )  # fmt: skip
         self.runs[f"{self.day_of(here):02} {here:%H:%M} {playbook}"] = Run(done.returncode, done.stdout + done.stderr)
 
