@@ -70,14 +70,18 @@ def library() -> Path:
 
 
 class MovedClock:
-    """One clock for all processes that have its environment; `file` is made."""
+    """One clock for all processes that have its environment; `file` is made.
 
-    def __init__(self, file: Path) -> None:
-        self._file = file
+    So are `others`, files of the same clock for those that cannot see that one, such as the hosts of a lab.
+    """
+
+    def __init__(self, file: Path, *others: Path) -> None:
+        self._files = (file, *others)
         self._moves = 0
         self._offset_ns = 0
-        with file.open("xb") as made:
-            made.truncate(_WIDTH * _MOST)
+        for one in self._files:
+            with one.open("xb") as made:
+                made.truncate(_WIDTH * _MOST)
         self.environment = {"LD_PRELOAD": str(library()), "MOVED_CLOCK_FILE": str(file), "TZ": "UTC"}
 
     def now(self) -> datetime:
@@ -103,11 +107,12 @@ class MovedClock:
             raise RuntimeError(f"a clock is moved {_MOST} times at most")
         self._offset_ns = offset
         line = _LINE.format(since, self._offset_ns).encode("ascii")
-        with self._file.open("r+b", buffering=0) as file:
-            start = self._moves * _WIDTH
-            # Its newline makes it a line, for whoever reads at this moment.
-            os.pwrite(file.fileno(), line, start)
-            os.pwrite(file.fileno(), b"\n", start + _WIDTH - 1)
+        start = self._moves * _WIDTH
+        for one in self._files:
+            with one.open("r+b", buffering=0) as file:
+                # Its newline makes it a line, for whoever reads at this moment.
+                os.pwrite(file.fileno(), line, start)
+                os.pwrite(file.fileno(), b"\n", start + _WIDTH - 1)
         self._moves += 1
 
 

@@ -7,15 +7,21 @@
     with s3_proxy(store.endpoint_url, {"put": "slow_down"}) as proxy:     an upload is refused at the wire
     with s3_proxy(store.endpoint_url, tls=server_context(pem)) as proxy:  over TLS
     with s3_proxy() as proxy:                                             for HTTP_PROXY and HTTPS_PROXY
+    with s3_proxy(store.endpoint_url, secrets={key: secret}) as proxy:    for those whose clock is moved
 
 ``proxy.url`` is the endpoint, ``proxy.seen`` what was asked for, in order. The Host header goes through unchanged,
 since requests are signed with it.
+
+With `secrets` each request is signed anew at real time: a store that is a program of Go has no moved clock, and refuses
+what is dated weeks ahead. A signature of a key that is not among them is left as it is; of those that are, it is not
+looked at whether the secret was right.
 """
 
 from __future__ import annotations
 
 import contextlib
 import http.client
+import re
 import socket
 import ssl
 import struct
@@ -24,6 +30,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, urlsplit
+
+from botocore.auth import S3SigV4Auth, SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
 
 HOP = {"connection", "keep-alive", "transfer-encoding", "expect", "proxy-authorization", "proxy-connection", "te"}
 _ERROR = '<?xml version="1.0"?><Error><Code>{}</Code><Message>{}</Message>{}<RequestId>1</RequestId></Error>'
@@ -53,6 +63,7 @@ class Proxy:
     url: str
     faults: dict[str, str]
     upstream: str
+    secrets: Mapping[str, str] = field(default_factory=dict)
     seen: list[str] = field(default_factory=list)
     stop: threading.Event = field(default_factory=threading.Event)
 
@@ -220,6 +231,7 @@ class _Handler(BaseHTTPRequestHandler):
         target = "/" + self.path.partition("://")[2].partition("/")[2] if "://" in self.path else self.path
         connection = http.client.HTTPConnection(place.hostname or "", place.port, timeout=30)
         headers = {name: value for name, value in self.headers.items() if name.lower() not in HOP}
+        headers = self._signed_now(target, body, headers)
         try:
             connection.request(self.command, target, body, headers)
             answer = connection.getresponse()
@@ -247,6 +259,18 @@ class _Handler(BaseHTTPRequestHandler):
             self._answer(answer.status, content, {**kept, "Date": "Fri, 01 Jan 2100 00:00:00 GMT"})
         else:
             self._answer(answer.status, content, kept)
+
+    def _signed_now(self, target: str, body: bytes, headers: dict[str, str]) -> dict[str, str]:
+        """The same headers, signed anew where their key is known."""
+        scope = re.search(r"Credential=([^/,]+)/[^/,]+/([^/,]+)/([^/,]+)/", headers.get("Authorization", ""))
+        secret = self.server.proxy.secrets.get(scope[1]) if scope else None
+        if not scope or secret is None:
+            return headers
+        signer = S3SigV4Auth if scope[3] == "s3" else SigV4Auth
+        left = {name: value for name, value in headers.items() if name.lower() not in ("authorization", "x-amz-date")}
+        request = AWSRequest(self.command, f"{self.server.proxy.upstream}{target}", left, body)
+        signer(Credentials(scope[1], secret), scope[3], scope[2]).add_auth(request)
+        return dict(request.headers.items())
 
     def _cut(self) -> None:
         self.rfile.read(int(self.headers.get("Content-Length") or 0) // 2)
@@ -289,6 +313,7 @@ def s3_proxy(
     *,
     tls: ssl.SSLContext | None = None,
     bind: str = "127.0.0.1",
+    secrets: Mapping[str, str] | None = None,
 ) -> Iterator[Proxy]:
     """Run a proxy on a port from the kernel. `faults`: from an operation to the name of what goes wrong with it."""
     faults = dict(faults or {})
@@ -298,7 +323,8 @@ def s3_proxy(
     if tls:
         server.socket = _tls_listener(server.socket, tls)
     port = server.server_address[1]
-    server.proxy = Proxy(f"{'https' if tls else 'http'}://{bind}:{port}", faults, upstream or "http://127.0.0.1:1")
+    url = f"{'https' if tls else 'http'}://{bind}:{port}"
+    server.proxy = Proxy(url, faults, upstream or "http://127.0.0.1:1", secrets or {})
     threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
     try:
         yield server.proxy

@@ -54,10 +54,11 @@ class ActionModule(HostAction):
             more["log_errors"] = no_log()
         if zone and reached:
             told = told_now(answer, log, given["stats_hours"], policy=policy, service_offset_s=offset, now=now)
-            hours = _WEEK_H if given["week"] else given["stats_hours"]
-            days = days_between(now - timedelta(hours=hours), now, zone)
+            days = days_between(now - timedelta(hours=_WEEK_H), now, zone)
             by_log = {**_log_fields(policy), **({"log_alone": True} if _by_log(answer) else {})}
-            reports = self._reports({**given, **by_log}, told.document, days, now)
+            # Also of a service that is down: what its log names may be gone with an archive before it is up again.
+            keeps = given["day"] and told.fault != "clock"
+            reports = self._reports({**given, **by_log}, told.document, days, now, keeps=keeps)
             more["figures_kept"] = observe_kept(told, reports, of_week=given["week"])
         if given["week"]:
             week = {**connection, "gather": ["stats"], "stats_hours": _WEEK_H}
@@ -108,12 +109,14 @@ class ActionModule(HostAction):
                 found |= observe_probe(probe, self.ask(module, asked, check=True, within=settings.get("within")))
         return found
 
-    def _reports(self, given: Json, told: Json, days: list[dict[str, str]], now: datetime) -> dict[str, Any]:
+    def _reports(
+        self, given: Json, told: Json, days: list[dict[str, str]], now: datetime, *, keeps: bool
+    ) -> dict[str, Any]:
         """What the host has kept of its days and weeks, joined with what its log names and the service told now."""
         asked = {"state_dir": given["state_dir"], "until": to_text(now), "days": days}
         asked["log"] = given["operations_log"] or None
         asked |= {key: given[key] for key in ("log_alone", LOG_FIELDS) if key in given}
-        return self.ask("daily_reports_info", {**asked, "seen": told or None, "reports": bool(given["day"] and told)})
+        return self.ask("daily_reports_info", {**asked, "seen": told or None, "reports": keeps})
 
     def _service_offset(self, answer: Json, connection: Json, policy: Json) -> float | None:
         """How far the times of a service that goes on are off; None where they are not, or it does not."""

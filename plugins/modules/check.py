@@ -79,8 +79,9 @@ options:
     type: path
   day:
     description:
-      - Also give the reports of the site's days in the window of O(stats_hours), to be kept on the host, joined with
-        what it has kept of them (M(media_ops.runbook.daily_reports_info)).
+      - Also give the reports of the site's days of the last 24 hours, and of those of a week before that were not
+        reported when they were over, to be kept on the host, joined with what it has kept of them
+        (M(media_ops.runbook.daily_reports_info)).
     type: bool
     default: false
   week:

@@ -67,7 +67,9 @@ options:
         a day's report has them.
     type: dict
   reports:
-    description: Also give the report of each of O(days), with what was kept of it, to be kept again.
+    description:
+      - Also give the reports of O(days), each with what was kept of it, to be kept again. Of those that ended more than
+        24 hours before O(until) only of those whose report was not made after their end.
     type: bool
     default: false
 seealso:

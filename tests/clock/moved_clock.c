@@ -13,7 +13,8 @@
  *   them): then stat gives back the nearest that there is.
  * - Waits until a time of day (semaphores, mutexes, sleep) end at the moved time.
  *
- * Not seen: what makes its system calls itself (Go), what libc does within itself (nftw), and what sudo or ssh starts.
+ * Not seen: what makes its system calls itself (Go), what libc does within itself (nftw), and what sudo or ssh starts:
+ * that is seen where /etc/ld.so.preload names this library, and the clock is /etc/moved-clock.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -34,6 +35,7 @@
 #define NANO 1000000000LL
 #define FAR 9000000000LL /* seconds; what is dated beyond stays as it is, and no sum overflows */
 #define REAL_WIDTH 19
+#define OF_HOST "/etc/moved-clock" /* of all processes of a host that has this in /etc/ld.so.preload, those of sudo too */
 #define LINE 40 /* 19 digits, a space, a sign, 18 digits, a newline */
 
 #ifndef SYS_newfstatat
@@ -51,7 +53,7 @@ static int (*libc_mutex_timedlock)(pthread_mutex_t *, const struct timespec *);
 __attribute__((constructor)) static void begin(void)
 {
     int before = errno;
-    const char *path = getenv("MOVED_CLOCK_FILE"), *found = none;
+    const char *given = getenv("MOVED_CLOCK_FILE"), *path = given ? given : OF_HOST, *found = none;
     struct stat facts;
     int fd;
 
@@ -61,7 +63,7 @@ __attribute__((constructor)) static void begin(void)
     libc_sem_timedwait = (int (*)(sem_t *, const struct timespec *))dlsym(RTLD_NEXT, "sem_timedwait");
     libc_mutex_timedlock =
         (int (*)(pthread_mutex_t *, const struct timespec *))dlsym(RTLD_NEXT, "pthread_mutex_timedlock");
-    if (path && (fd = (int)syscall(SYS_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC)) >= 0) {
+    if ((fd = (int)syscall(SYS_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC)) >= 0) {
         if (syscall(SYS_fstat, fd, &facts) == 0 && facts.st_size >= LINE) {
             void *mapped = mmap(NULL, (size_t)facts.st_size, PROT_READ, MAP_SHARED, fd, 0);
             if (mapped != MAP_FAILED) {

@@ -99,28 +99,41 @@ class Fleet:
         env = {**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "NO_COLOR": "1"}
         return subprocess.run(
             [*command, playbook, *options],
-            cwd=ROOT, env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=300, check=False,
+            cwd=ROOT, env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=900, check=False,
         )  # fmt: skip
 
 
 @pytest.fixture(scope="session")
 def fleet(lab_hosts: Lab, tmp_path_factory: pytest.TempPathFactory) -> Fleet:
     """The three hosts with the service installed, fed with real jobs, and prepared as a site does it."""
-    scratch = tmp_path_factory.mktemp("fleet")
-    content = lab_hosts.inventory()
+    return made_fleet(lab_hosts, tmp_path_factory.mktemp("fleet"))
+
+
+def made_fleet(lab: Lab, scratch: Path, settings: str = "", **variables: Any) -> Fleet:
+    """Install the service on a lab's hosts and prepare them.
+
+    Args:
+        lab: its hosts are up.
+        scratch: where the controller keeps what it needs for them.
+        settings: of the service, lines of its environment; "" for those that the lab's tests have.
+        variables: of the inventory.
+    """
+    content = lab.inventory()
     group = content["all"]["children"]["media_hosts"]["vars"]
     group |= {
         "lab_scratch": str(scratch),
         "report_dir": str(scratch / "reports"),
         "prepare_authorized_keys": [group["lab_public_key"]],
         "media_ops_api_token": f"{{{{ lookup('ansible.builtin.file', '{scratch}/api_token') }}}}",
+        **variables,
     }
     as_root, as_user = scratch / "root.json", scratch / "hosts.json"
     as_root.write_text(json.dumps(content), encoding="utf-8")
     group["ansible_user"] = "media-ops"
     as_user.write_text(json.dumps(content), encoding="utf-8")
-    fleet = Fleet(lab_hosts, as_user, "")
+    fleet = Fleet(lab, as_user, "")
+    given = ["-e", json.dumps({"pipeline_settings": settings})] if settings else []
     for playbook in ("molecule/shared/install_pipeline.yml", "playbooks/prepare_hosts.yml"):
-        done = fleet.playbook(playbook, inventory=as_root)
+        done = fleet.playbook(playbook, *given, inventory=as_root)
         assert done.returncode == 0, done.stdout + done.stderr
-    return Fleet(lab_hosts, as_user, (scratch / "api_token").read_text(encoding="ascii"))
+    return Fleet(lab, as_user, (scratch / "api_token").read_text(encoding="ascii"))

@@ -15,8 +15,6 @@ import contextlib
 import json
 import os
 import re
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
@@ -27,32 +25,18 @@ import pytest
 from media_pipeline.client import wait_for
 from media_pipeline.launcher import Pipeline, running_pipeline
 
+from tests import scheduled
 from tests.moved_clock import MovedClock, missing_reason
-from tests.playbooks.conftest import REACHED, ROOT
+from tests.playbooks.conftest import REACHED
 from tests.receiver import Receiver, receiver
+from tests.scheduled import SCHEDULE, Run, play, write_schedule
 
 MARKS = [
     pytest.mark.playbook,
     pytest.mark.slow,
     pytest.mark.skipif(bool(missing_reason()), reason=missing_reason()),
 ]
-RUNNER = ROOT / "roles/schedule/files/media_ops_run.py"
 DAYS = [f"{date(2025, 3, 3) + timedelta(days=number):%m%d}" for number in range(35)]
-SCHEDULE: list[dict[str, Any]] = [
-    {"name": "watch_health", "every": 5},
-    {"name": "watch_performance", "every": 15},
-    {"name": "daily_morning_health_check", "at": "07:00"},
-    {"name": "daily_evening_summary", "at": "18:00"},
-    {"name": "daily_log_cleanup", "at": "02:00", "after": [{"name": "weekly_log_management"}]},
-    {"name": "weekly_log_management", "at": "01:00", "weekday": "Mon"},
-    {"name": "weekly_performance_review", "at": "17:00", "weekday": "Fri"},
-    {
-        "name": "weekly_system_cleanup",
-        "at": "03:00",
-        "weekday": "Sun",
-        "after": [{"name": "weekly_performance_review"}],
-    },
-]
 BIG = 100 * 2**20
 SESSION = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
@@ -65,15 +49,6 @@ def moment(when: str) -> datetime:
 def plain(path: str) -> str:
     """A path without what is chance in it."""
     return SESSION.sub("SESSION", path)
-
-
-@dataclass
-class Run:
-    """How a run ended: its exit code, what it wrote, and the files that were gone after it."""
-
-    code: int
-    output: str
-    gone: list[str]
 
 
 @dataclass
@@ -137,20 +112,8 @@ class Site:
         secrets.write_text(f"MEDIA_OPS_API_TOKEN={self.pipeline.token(ttl=10**8)}\n", encoding="ascii")
         with_metrics = {"report_textfile_dir": str(self.base / "metrics")}
         measured = ("watch_health", "weekly_log_management")
-        schedule = {
-            "procedures": [{**one, "vars": with_metrics if one["name"] in measured else {}} for one in SCHEDULE],
-            "project_dir": str(ROOT),
-            "playbook_prefix": f"{ROOT}/playbooks/",
-            "inventory": [str(inventory)],
-            "environment": {"ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_PIPELINING": "True"},
-            "environment_file": str(secrets),
-            "keep_runs": 30,
-            "keep_days": 90,
-            "timeout": 3600,
-            "wait": 60,
-        }
-        (self.base / "schedule").mkdir()
-        (self.base / "schedule/schedule.json").write_text(json.dumps(schedule), encoding="utf-8")
+        procedures = [{**one, "vars": with_metrics if one["name"] in measured else {}} for one in SCHEDULE]
+        write_schedule(self.base / "schedule", procedures, inventory, secrets)
 
     # What happens on the host
 
@@ -224,20 +187,9 @@ class Site:
         when = f"{self.clock.now():%m%d %H:%M}"
         self.settle()
         there = self._files()
-        command = [sys.executable, str(RUNNER), "--dir", str(self.base / "schedule"), "run", name, *options]
-        done = subprocess.run(
-            command,
-            env={**os.environ, **self.clock.environment},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            timeout=600,
-            check=False,
-        )
-        played = re.search(r"(/\S+/artifacts/\S+)", done.stdout)
-        output = done.stdout + (Path(played[1], "stdout").read_text(encoding="utf-8") if played else "")
-        self.runs[f"{when} {name}"] = Run(done.returncode, output, sorted(map(plain, there - self._files())))
+        run = play(self.base / "schedule", name, *options, environment={**os.environ, **self.clock.environment})
+        run.gone = sorted(map(plain, there - self._files()))
+        self.runs[f"{when} {name}"] = run
 
     def _files(self) -> set[str]:
         """What rules may delete; not the file by which the service tries whether it can write."""
@@ -261,21 +213,15 @@ WORK = {
 }
 
 
-class Agenda:
-    """What happens when."""
+class Agenda(scheduled.Agenda):
+    """What happens when on the host."""
 
     def __init__(self, site: Site) -> None:
+        super().__init__(site.clock)
         self.site = site
-        self._steps: list[tuple[str, Callable[[], Any]]] = []
 
     def at(self, when: str, step: Callable[..., Any], *arguments: Any, **options: Any) -> None:
-        self._steps.append((when, lambda: step(*arguments, **options)))
-
-    def play(self) -> None:
-        """All of it, in order of time."""
-        for when, step in sorted(self._steps, key=lambda entry: entry[0]):
-            self.site.clock.move(moment(when))
-            step()
+        self.add(moment(when), step, *arguments, **options)
 
 
 def working_days(agenda: Agenda) -> None:

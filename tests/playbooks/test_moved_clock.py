@@ -15,6 +15,8 @@ from typing import IO, Any
 import pytest
 
 from tests.moved_clock import MovedClock, missing_reason
+from tests.s3_proxy import s3_proxy
+from tests.s3_store import s3_store
 
 pytestmark = pytest.mark.skipif(bool(missing_reason()), reason=missing_reason())
 
@@ -248,3 +250,40 @@ print(json.dumps(sorted(seen)))
     first = int(MARCH.timestamp()) // 86400
     assert set(json.loads(out)) <= {first + days for days in range(101)}
     assert first + 99 in json.loads(out)
+
+
+def test_all_files_of_one_clock_say_the_same(tmp_path: Path) -> None:
+    """As the hosts of a lab have one each."""
+    files = [tmp_path / name for name in ("one", "other")]
+    clock = MovedClock(*files)
+    clock.move(MARCH)
+    of_other = {**clock.environment, "MOVED_CLOCK_FILE": str(files[1])}
+    said = float(seen(clock, "date", "+%s", environment=of_other))
+    assert (said - MARCH.timestamp(),) == near(0)
+    assert files[0].read_bytes() == files[1].read_bytes()
+
+
+PUT = """
+import sys, boto3
+from botocore.exceptions import ClientError
+client = boto3.client("s3", "us-east-1", endpoint_url=sys.argv[1], aws_access_key_id=sys.argv[2],
+                      aws_secret_access_key=sys.argv[3])
+try:
+    client.put_object(Bucket=sys.argv[4], Key="a key/of two", Body=b"content")
+    print(client.get_object(Bucket=sys.argv[4], Key="a key/of two")["Body"].read().decode())
+except ClientError as error:
+    print(error.response["Error"]["Code"])
+"""
+
+
+@pytest.mark.slow
+def test_a_store_at_real_time_takes_what_is_signed_at_a_moved_one_by_its_proxy(
+    clock: MovedClock, tmp_path: Path
+) -> None:
+    clock.move(MARCH)
+    with s3_store(tmp_path / "store") as store:
+        known = {store.access_key: store.secret_key}
+        with s3_proxy(store.endpoint_url) as plain, s3_proxy(store.endpoint_url, secrets=known) as signing:
+            arguments = (store.access_key, store.secret_key, store.bucket)
+            said = [seen(clock, sys.executable, "-c", PUT, proxy.url, *arguments) for proxy in (plain, signing)]
+    assert said == ["RequestTimeTooSkewed", "content"]

@@ -16,7 +16,7 @@ PLAIN = (
 )  # fmt: skip
 MEDIA = (
     "ffmpeg", "python3-psutil", "python3-requests", "python3-boto3", "python3-jmespath",
-    "python3-fastapi", "python3-uvicorn", "runit",
+    "python3-fastapi", "python3-uvicorn", "runit", "logrotate",
 )  # fmt: skip
 # An older image is made anew, so that the packages in it are those that the archive has.
 MAX_AGE_S = 14 * 86400

@@ -31,6 +31,7 @@ from .windows import windows_of
 
 _FILE = re.compile(r"(daily|weekly)_report_(\d{4})(\d{2})(\d{2})\.json")
 _UNREADABLE_MAX = 20
+_RECENT_S = 86400
 # A site's day may be one ahead of that of UTC.
 _AHEAD_MAX = timedelta(days=1)
 
@@ -47,6 +48,8 @@ def daily_reports_info(params: Mapping[str, Any]) -> dict[str, Any]:
         hours, max_bytes = params["ledger_hours"], params["ledger_max_bytes"]
         record = on_record(directory, params["state_dir"], hours=hours, max_bytes=max_bytes)
         kept = _Kept(directory, params, until)
+    if params["reports"]:
+        days = _unfinished(days, kept.days, until)
     now_told = _now_told(params["seen"])
     logged = _logged(params, days, until)
     one = settle([*kept.days.values(), *([now_told] if now_told else [])], logged)
@@ -66,6 +69,15 @@ def daily_reports_info(params: Mapping[str, Any]) -> dict[str, Any]:
         "unreadable": kept.unreadable[:_UNREADABLE_MAX],
         "unreadable_count": len(kept.unreadable),
     }
+
+
+def _unfinished(days: Sequence[Day], kept: Mapping[str, Told], until: datetime) -> list[Day]:
+    """The days to report: of the last 24 hours, and before that those whose report was not made when they were over.
+
+    It may not have been: the host, or the control node, was down on the next evening, and the log names what was since.
+    """
+    recent = until.timestamp() - _RECENT_S
+    return [day for day in days if day.end > recent or not kept.get(day.name, Told()).is_whole]
 
 
 def _now_told(seen: Mapping[str, Any] | None) -> Told | None:

@@ -70,6 +70,8 @@ class Told:
     """What is known of a day, or of an answer of the service."""
 
     day: Day | None = None
+    is_whole: bool = False
+    """Whether it was made when that day was over."""
     windows: list[Window] = field(default_factory=list)
     """What the service told of times of which the log does not name all."""
     quarters: Quarters = field(default_factory=dict)
@@ -99,9 +101,10 @@ def read_told(document: Json) -> Told:
     begin, end = from_text(document.get("from")), from_text(document.get("to"))
     if begin is None or end is None or begin >= end:
         raise NoFiguresError("it is not said of which day it is")
-    restarts = document.get("restarts")
+    restarts, made = document.get("restarts"), from_text(document.get("generated_at"))
     return Told(
         day=Day(str(document.get("day")), begin.timestamp(), end.timestamp()),
+        is_whole=made is not None and made >= end,
         windows=[again(row) for row in _rows(document.get("windows"))[:WINDOWS_MAX]],
         quarters=quarters_from(mapping(document.get("logged")).get("quarters")),
         seen=spans_from(document.get("seen")),

@@ -17,6 +17,7 @@ from ansible_collections.media_ops.runbook.plugins.module_utils.alerts.transitio
 from ansible_collections.media_ops.runbook.plugins.module_utils.api.pipeline_info import pipeline_info
 from ansible_collections.media_ops.runbook.plugins.module_utils.api.settings import api_argument_spec
 from ansible_collections.media_ops.runbook.plugins.module_utils.plan import Action, planned
+from ansible_collections.media_ops.runbook.plugins.module_utils.redact import redact
 from ansible_collections.media_ops.runbook.plugins.module_utils.review.day import days_from, read_told
 from ansible_collections.media_ops.runbook.plugins.module_utils.review.day_reports import day_reports
 from ansible_collections.media_ops.runbook.plugins.module_utils.review.logged import Logged
@@ -470,6 +471,12 @@ def test_each_row_of_the_check_table_is_observed_by_what_runs_it(run_by: str) ->
         row["observation"] for row in rows if not (options.get("week") and row["observation"].startswith("week_"))
     }
     assert sorted(wanted - seen) == []
+
+
+def test_no_title_makes_what_was_not_seen_a_secret() -> None:
+    """As `API token: not known` does, by its name."""
+    said = [f"{row['title']}: not known" for row in POLICY["policy_checks"]]
+    assert [redact(text) for text in said] == said
 
 
 def test_incidents_are_triggered_by_checks_that_there_are() -> None:

@@ -205,7 +205,8 @@ def test_a_day_whose_figures_cannot_be_trusted_is_not_kept() -> None:
     spoiled["endpoints"]["stats"]["data"]["generated_at"] = "2026-01-01T00:00:00"
     run = check({**answers, "daily_reports_info": KEPT, "pipeline_info": spoiled}, **log)
     asked = run.arguments("daily_reports_info")
-    assert (asked.get("seen"), asked["reports"], run.result["days"]) == (None, False, [])
+    # What its log names is kept all the same.
+    assert (asked.get("seen"), asked["reports"], run.result["days"]) == (None, True, [])
     assert states(run)["figures_kept"] == ("unknown", "stale")
     run = check({**answers, "daily_reports_info": {**KEPT, "seen": False}}, **log)
     assert states(run)["figures_kept"] == ("unknown", "contradiction")
@@ -263,7 +264,7 @@ def test_days_are_those_of_the_site_whatever_zone_the_controller_is_in(monkeypat
         seen.append([row["from"][10:] for row in run.arguments("daily_reports_info")["days"]])
     monkeypatch.delenv("TZ")
     time.tzset()
-    assert seen == [["T18:30:00Z"] * 2] * 2
+    assert seen == [["T18:30:00Z"] * 8] * 2
 
 
 def test_a_week_is_what_the_host_has_kept_and_what_the_service_remembers() -> None:

@@ -79,7 +79,7 @@ class Host:
 
     def evening(self, when: str, **more: Any) -> list[bool]:
         """A run of the evening summary; whether it changed each of the days."""
-        found = self.read(at(when), reports=True, **more)["reports"]
+        found = self.read(at(when), hours=168, reports=True, **more)["reports"]
         assert [problem for report in found for problem in problems(DAILY_REPORT, report)] == []
         options: dict[str, Any] = {
             "name": "daily_report", "state_dir": str(self.state), "create": False, "keep": 40, "volatile": KEPT,
@@ -158,6 +158,23 @@ def test_a_second_run_after_a_restart_adds_what_is_new_and_names_what_nobody_saw
     assert day["stats"]["total_operations"] == 2, "the answer that knew more stays"
     last_line = "18:00" if logs else "17:00"  # of which the quarter of an hour is known
     assert day["coverage"]["gaps"] == [{"from": f"2026-11-25T{last_line}:00Z", "to": "2026-11-25T18:20:00Z"}]
+
+
+def test_what_comes_after_the_evening_is_counted_though_the_next_evening_does_not_come(host: Host) -> None:
+    """The host is down on the evening of the 25th, and the service has forgotten by the 26th."""
+    host.work("24 12:00", "24 21:00")
+    host.evening("24 17:00")
+    host.work("25 10:00")
+    host.restart("26 06:00")
+    host.work("26 08:00")
+    host.evening("26 17:00")
+    assert host.days() == {"23": 0, "24": 2, "25": 1, "26": 1}
+    # A day that was reported when it was over is not read again.
+    host.evening("27 17:00")
+    assert [report["day"][-2:] for report in host.read(at("27 17:00"), hours=168, reports=True)["reports"]] == [
+        "26",
+        "27",
+    ]
 
 
 def test_the_same_evening_twice_changes_nothing(host: Host) -> None:
