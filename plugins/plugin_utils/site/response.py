@@ -85,7 +85,8 @@ def _parsed(value: Callable[[str], Any]) -> tuple[str, str]:
 
 def _checks(value: Callable[[str], Any]) -> list[str]:
     """Every check of which there is a verdict."""
-    tables = (value("policy_checks"), value("policy_site_checks"))
+    own = value("policy_own_check_rows")
+    tables = (value("policy_checks"), [*own.values()] if isinstance(own, Mapping) else [], value("policy_site_checks"))
     rows = [row for table in tables if isinstance(table, list) for row in table if isinstance(row, Mapping)]
     return [*(str(row.get("check")) for row in rows), *CHECKS]
 

@@ -29,6 +29,7 @@ from ansible_collections.media_ops.runbook.plugins.module_utils.state.mutes impo
 from ansible_collections.media_ops.runbook.plugins.module_utils.state.recoveries import recoveries
 from ansible_collections.media_ops.runbook.plugins.plugin_utils.host_action import _FAILURE, documented, options_of
 from ansible_collections.media_ops.runbook.plugins.plugin_utils.judging.observations import observe
+from ansible_collections.media_ops.runbook.plugins.plugin_utils.judging.probed_by_site import observe_probe
 from ansible_collections.media_ops.runbook.plugins.plugin_utils.judging.routing import route
 from ansible_collections.media_ops.runbook.plugins.plugin_utils.judging.shapes import (
     Finding,
@@ -43,7 +44,7 @@ from ansible_collections.media_ops.runbook.plugins.plugin_utils.judging.shapes i
     rung,
 )
 from ansible_collections.media_ops.runbook.plugins.plugin_utils.judging.told_now import told_now
-from ansible_collections.media_ops.runbook.plugins.plugin_utils.judging.verdict import judge
+from ansible_collections.media_ops.runbook.plugins.plugin_utils.judging.verdict import judge, require_sound
 from ansible_collections.media_ops.runbook.plugins.plugin_utils.report.response_view import responses
 from ansible_collections.media_ops.runbook.plugins.plugin_utils.report.result import build, summarise
 from ansible_collections.media_ops.runbook.plugins.plugin_utils.report.telling import host_states
@@ -479,8 +480,40 @@ def test_no_title_makes_what_was_not_seen_a_secret() -> None:
     assert [redact(text) for text in said] == said
 
 
+OWN_PROBES = yaml.safe_load((ROOT / "roles/policy/vars/main.yml").read_text(encoding="utf-8"))["policy_own_probes"]
+
+
+@pytest.mark.parametrize("name", POLICY["policy_own_check_rows"])
+def test_what_the_checks_look_at_themselves_is_observed_whenever_it_is_judged(name: str) -> None:
+    row = POLICY["policy_own_check_rows"][name]
+    (probe,) = [one for one in OWN_PROBES if one["probe"] == name]
+    assert probe["run_by"] == row["run_by"]
+    assert {key: one["unit"] for key, one in probe["observations"].items()} == {row["observation"]: row["unit"]}
+    require_sound([row])
+
+
+@pytest.mark.parametrize(
+    ("disks", "used"),
+    [
+        ([("ok", 3.0, 91.5), ("ok", 40.0, None), ("missing", None, None)], 91.5),
+        ([("ok", 3.0, 2.0), ("timeout", None, None)], None),
+        ([("missing", None, None)], None),
+    ],
+)
+def test_a_file_system_that_cannot_be_looked_at_is_not_well(disks: list[tuple[Any, ...]], used: float | None) -> None:
+    rows = [dict(zip(("state", "used_percent", "inodes_used_percent"), disk, strict=True)) for disk in disks]
+    (probe,) = [one for one in OWN_PROBES if one["probe"] == "disk"]
+    assert observe_probe(probe, {"disks": rows})["fullest_disk"]["value"] == used
+
+
+def test_each_class_of_ffmpeg_has_a_level() -> None:
+    said = documented("ffmpeg_info", "RETURN")["state"]["description"]
+    classes = {found for line in said for found in re.findall(r"^V\((\w+)\)", line)}
+    assert classes == set(POLICY["policy_own_check_rows"]["ffmpeg"]["levels"])
+
+
 def test_incidents_are_triggered_by_checks_that_there_are() -> None:
-    checks = {row["check"] for row in POLICY["policy_checks"]}
+    checks = {row["check"] for row in [*POLICY["policy_checks"], *POLICY["policy_own_check_rows"].values()]}
     triggers = {trigger["check"] for row in POLICY["policy_incidents"] for trigger in row["triggers"]}
     assert sorted(triggers - checks) == []
 
