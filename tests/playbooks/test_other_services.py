@@ -44,23 +44,3 @@ def test_morning_of_a_service_of_another_shape(play: Play, tmp_path: Path) -> No
     assert 0.1 < rate["observed"] < 1
     assert "incident_high_error_rate" in rate["playbook"]
     assert service.token() not in bad.output
-
-
-# runbook: DM-1, P0-3A, P0-3D
-def test_what_its_health_says_nothing_of_is_looked_at(play: Play, tmp_path: Path) -> None:
-    (tmp_path / "state").mkdir(mode=0o750)
-    with running_other_service(tmp_path / "other") as service:
-        service.break_ffmpeg()
-        own = {"policy_own_checks": ["disk", "ffmpeg"], "policy_service_path": str(service.ffmpeg.parent)}
-        hosts = {"media1": {**on(service), **own}}
-        morning = play(MORNING, hosts, token=service.token())
-        assert morning.verdict("media1", "overall_status")["observed"] == "healthy"
-        assert morning.verdict("media1", "fullest_disk")["state"] == "ok", morning.output
-        assert (morning.code, morning.verdict("media1", "ffmpeg")["observed"]) == (2, "not_executable"), morning.output
-        # The disk is full from 1 % here.
-        full = {"policy_disk_critical": 1, "policy_emergency_free_percent": 100}
-        response = play("playbooks/incident_response.yml", hosts, token=service.token(), **full)
-        (host,) = response.result("incident_response")["hosts"]
-        assert {one["cause"] for one in host["response"]["incidents"]} == {"ffmpeg", "temp_directory"}, response.output
-        assert host["response"]["classes"]["disk"] == "full"
-        assert "Free the disk" in [rung["rung"] for rung in host["response"]["plan"]], response.output

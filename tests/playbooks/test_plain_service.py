@@ -125,3 +125,22 @@ def test_a_full_disk_is_freed_of_old_work_alone(play: Play, tmp_path: Path, cloc
         weekly = play("playbooks/weekly_system_cleanup.yml", hosts, "--check", environment=clock.environment)
         assert "Clean up the monitoring data: left out, the service does not offer this" in weekly.output
         assert "nothing shows that the service works" in weekly.output
+
+
+# runbook: DM-1, P0-3A, P0-3D
+def test_what_it_cannot_tell_of_itself_is_looked_at(play: Play, service: PlainService) -> None:
+    service.remember(30, jobs=3)
+    service.feed(2)
+    service.break_ffmpeg()
+    host = {"policy_own_checks": ["disk", "ffmpeg"], "policy_service_path": str(service.ffmpeg.parent)}
+    hosts = {"media1": on(service, **host)}
+    morning = play("playbooks/daily_morning_health_check.yml", hosts)
+    assert morning.verdict("media1", "fullest_disk")["state"] == "ok", morning.output
+    assert (morning.code, morning.verdict("media1", "ffmpeg")["state"]) == (2, "critical"), morning.output
+    # The disk is full from 1 % here.
+    full = {"policy_disk_critical": 1, "policy_emergency_free_percent": 100}
+    response = play("playbooks/incident_response.yml", hosts, **full)
+    (told,) = response.result("incident_response")["hosts"]
+    assert {one["cause"] for one in told["response"]["incidents"]} >= {"ffmpeg", "temp_directory"}, response.output
+    assert told["response"]["classes"]["disk"] == "full"
+    assert "Free the disk" in [rung["rung"] for rung in told["response"]["plan"]], response.output
