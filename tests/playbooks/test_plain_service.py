@@ -141,6 +141,6 @@ def test_what_it_cannot_tell_of_itself_is_looked_at(play: Play, service: PlainSe
     full = {"policy_disk_critical": 1, "policy_emergency_free_percent": 100}
     response = play("playbooks/incident_response.yml", hosts, **full)
     (told,) = response.result("incident_response")["hosts"]
-    assert {one["cause"] for one in told["response"]["incidents"]} >= {"ffmpeg", "temp_directory"}, response.output
+    assert {one["cause"] for one in told["incidents"]} >= {"ffmpeg", "temp_directory"}, response.output
     assert told["response"]["classes"]["disk"] == "full"
     assert "Free the disk" in [rung["rung"] for rung in told["response"]["plan"]], response.output
