@@ -126,7 +126,7 @@ WATCHED = [
     (3, "12:05", "13:05", ("watch_health",), {"media1": "critical"}),
 ]
 # And of the Monday on which the power went.
-CUT = {"07 01:00 weekly_log_management": (2, {"media2": "unknown"})}
+CUT = {"07 01:00 weekly_log_management": (2, {"media2": "critical"})}
 
 
 def expected_of(when: str) -> tuple[int, dict[str, str]]:
