@@ -269,6 +269,11 @@ def _variables(base: Path, store: Store, channels: Receiver) -> dict[str, Any]:
         "policy_state_dir": STATE,
         "policy_zone": ZONE,
         "policy_archive_copy_bucket": store.bucket,
+        # As logrotate is set.
+        "policy_log_limits": [
+            {"log": f"{name}.log", "max_bytes": 100 << 20, "keep": 60}
+            for name in ("application", "media_processing", "errors", "performance")
+        ],
         # Some seven operations a day do.
         "policy_review": {
             "coverage_known": 0.5, "coverage_min": 0.8, "days_min": 5, "operations_min": 5,

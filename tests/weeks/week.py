@@ -9,6 +9,7 @@ Days are counted from the first Monday. Summer time begins on the first Sunday (
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from datetime import datetime, timedelta
 
@@ -137,10 +138,13 @@ def _power_cut(agenda: Agenda, site: Site, day: int) -> None:
 
 
 def _cut_at_archive(site: Site, given_up: threading.Event) -> None:
-    """Cut the power as soon as there is a file beside those that were there."""
+    """Cut the power as soon as something of an archive is there that was not."""
     there = site.root("media2") / ARCHIVES.lstrip("/")
-    before = {path.name for path in there.iterdir()}
+    before = set(there.iterdir())
     while not given_up.wait(0.0005):
-        if {path.name for path in there.iterdir()} - before:
-            site.cut("media2")
-            return
+        for path in set(there.iterdir()) - before:
+            # It may have got its name meanwhile.
+            with contextlib.suppress(FileNotFoundError):
+                if path.stat().st_size:
+                    site.cut("media2")
+                    return

@@ -48,8 +48,10 @@ def daily_reports_info(params: Mapping[str, Any]) -> dict[str, Any]:
         hours, max_bytes = params["ledger_hours"], params["ledger_max_bytes"]
         record = on_record(directory, params["state_dir"], hours=hours, max_bytes=max_bytes)
         kept = _Kept(directory, params, until)
+    wanted = _unfinished(days, kept.days, until) if params["reports"] else set()
     if params["reports"]:
-        days = _unfinished(days, kept.days, until)
+        # Those between them as well, or what they have would be taken for another's.
+        days = [day for at, day in enumerate(days) if any(one.name in wanted for one in days[: at + 1])]
     now_told = _now_told(params["seen"])
     logged = _logged(params, days, until)
     one = settle([*kept.days.values(), *([now_told] if now_told else [])], logged)
@@ -62,7 +64,11 @@ def daily_reports_info(params: Mapping[str, Any]) -> dict[str, Any]:
         "days": windows_of(one, calendar, until.timestamp(), borders),
         "seen": now_told is not None,
         "log": {"state": logged.state, "reason": logged.reason},
-        "reports": day_reports(days, of_days, now_told, logged, until) if params["reports"] else [],
+        "reports": [
+            report
+            for report in (day_reports(days, of_days, now_told, logged, until) if wanted else [])
+            if report["day"] in wanted
+        ],
         "weeks": kept.weeks,
         "peaks": peaks_by_week(one.samples, until, WEEKS + 1),
         "actions": {**actions_of(record.entries, record.running), "bad_lines": record.bad_lines},
@@ -71,13 +77,13 @@ def daily_reports_info(params: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _unfinished(days: Sequence[Day], kept: Mapping[str, Told], until: datetime) -> list[Day]:
+def _unfinished(days: Sequence[Day], kept: Mapping[str, Told], until: datetime) -> set[str]:
     """The days to report: of the last 24 hours, and before that those whose report was not made when they were over.
 
     It may not have been: the host, or the control node, was down on the next evening, and the log names what was since.
     """
     recent = until.timestamp() - _RECENT_S
-    return [day for day in days if day.end > recent or not kept.get(day.name, Told()).is_whole]
+    return {day.name for day in days if day.end > recent or not kept.get(day.name, Told()).is_whole}
 
 
 def _now_told(seen: Mapping[str, Any] | None) -> Told | None:

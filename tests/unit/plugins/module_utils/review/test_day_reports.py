@@ -177,6 +177,15 @@ def test_what_comes_after_the_evening_is_counted_though_the_next_evening_does_no
     ]
 
 
+def test_a_day_that_is_over_keeps_its_own_beside_one_that_nobody_knows(host: Host) -> None:
+    """The service began with the 25th, in its first minutes there; of the 24th there never is a report."""
+    host.restart("24 23:00")
+    host.work("24 23:05", "25 12:00")
+    for day in ("25", "26", "27"):
+        host.evening(f"{day} 17:00")
+    assert host.days() == {"25": 2, "26": 0, "27": 0}
+
+
 def test_the_same_evening_twice_changes_nothing(host: Host) -> None:
     host.work("25 10:00", "25 12:00")
     assert host.evening("25 17:00") == [True, True]
