@@ -129,11 +129,16 @@ def test_evening_keeps_the_day_on_the_host(play: Play, worked: Pipeline, tmp_pat
     assert (again.code, again.changed) == (0, [])
 
 
-def test_evening_with_an_expired_token_keeps_no_figures(play: Play, worked: Pipeline, tmp_path: Path) -> None:
+def test_evening_with_an_expired_token_keeps_what_the_log_names_alone(
+    play: Play, worked: Pipeline, tmp_path: Path
+) -> None:
     (tmp_path / "state").mkdir(mode=0o750)
     run = play(EVENING, {"media1": on(worked)}, token=worked.token(ttl=-60))
     assert run.code == 2
-    assert list((tmp_path / "state").iterdir()) == []
+    (kept,) = (tmp_path / "state").glob("daily_report_*.json")
+    day = json.loads(kept.read_text(encoding="utf-8"))
+    assert day["figures"]["total_operations"] == worked.get("/stats?hours=24")["total_operations"]
+    assert (day["windows"], day["logged"]["state"]) == ([], "ok"), "nothing is of the service's own word"
     assert run.verdict("media1", "error_rate", "daily_evening")["fault"] == "auth"
 
 
