@@ -59,13 +59,18 @@ def take_down_orphans() -> None:
             Lab(directory.name).down()
 
 
-@pytest.fixture(scope="session")
-def lab_name() -> str:
+def own_name() -> str:
     """A name for labs of this run that no other run has; the test is skipped where no lab can be made."""
     if reason := missing_reason():
         pytest.skip(reason)
     take_down_orphans()
     return f"{PREFIX}{os.getpid()}"
+
+
+@pytest.fixture(scope="session")
+def lab_name() -> str:
+    """A name for labs of this run."""
+    return own_name()
 
 
 @pytest.fixture(scope="session")

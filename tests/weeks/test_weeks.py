@@ -20,7 +20,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.lab.conftest import lab_name as lab_name  # noqa: PLC0414  a fixture
+from tests.lab.conftest import own_name
 from tests.moved_clock import missing_reason
 from tests.scheduled import Agenda, Run
 
@@ -45,12 +45,12 @@ class Played:
 
 
 @pytest.fixture(scope="module", params=[1, pytest.param(5, marks=pytest.mark.five_weeks)], ids=["one", "five"])
-def played(request: pytest.FixtureRequest, lab_name: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Played]:
+def played(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Played]:
     weeks: int = request.param
     today = datetime.now(UTC).date()
     first = today + timedelta(days=7 - today.weekday())
     changes: list[date] = [first + timedelta(days=day) for day in (AHEAD, BACK)]
-    with weeks_site(f"{lab_name}-w", tmp_path_factory.mktemp("weeks"), first, *changes) as site:
+    with weeks_site(f"{own_name()}-w", tmp_path_factory.mktemp("weeks"), first, *changes) as site:
         agenda = Agenda(site.clock)
         weeks_of(agenda, site, weeks, hourly=weeks > 1)
         agenda.play(forward=True)
