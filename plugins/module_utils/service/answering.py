@@ -17,8 +17,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ..shapes import one_line
-from ..system.listening import Answered, Place, Places, ask, first_port_first, places_of, users_on
-from .by_process import local_port
+from ..system.listening import Answered, Place, Places, ask, first_port_first, local_port, places_of, port_of, users_on
 
 _PAUSE_S = 1.0
 _PLACES_MAX = 8
@@ -81,7 +80,7 @@ def answering(
     parts = urlsplit(api_url)
     asked = parts.path.rstrip("/") + path
     silent: dict[Place, Answered] = {}
-    likely = first_port_first(places.found, _port(api_url))[:_PLACES_MAX]
+    likely = first_port_first(places.found, port_of(api_url))[:_PLACES_MAX]
     for number in range(tries):
         if number:
             time.sleep(_PAUSE_S)
@@ -91,7 +90,7 @@ def answering(
                 return Answering("answers", f"it answers on {place} (HTTP {answer.status})", str(place), answer.status)
             if not answer.status:
                 silent[place] = answer
-    return _unanswered(places, likely, silent, _port(api_url))
+    return _unanswered(places, likely, silent, port_of(api_url))
 
 
 def _unanswered(places: Places, asked: Sequence[Place], silent: Mapping[Place, Answered], port: int) -> Answering:
@@ -112,14 +111,6 @@ def _of_another(api_url: str) -> int:
     """The API's port where somebody of this host listens there, though not the service itself; 0 where nobody does."""
     port = local_port(api_url)
     return port if port and users_on(port) else 0
-
-
-def _port(api_url: str) -> int:
-    parts = urlsplit(api_url)
-    try:
-        return parts.port or (443 if parts.scheme == "https" else 80)
-    except ValueError:
-        return 0
 
 
 def _is_health(answer: Answered) -> bool:

@@ -18,11 +18,11 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit
 
 from ..errors import OptionError
 from ..opener import open_regular
 from ..shapes import one_line
+from ..system.listening import local_port
 from ..system.main_process import Found, MainProcess, find_main, listens_all_the_same
 from ..system.privilege import PROGRAMS, Ran, root_refusal, run, run_as_root
 from ..system.processes import TICKS, Process, read_process
@@ -36,7 +36,6 @@ _PROGRAM = f"{PROGRAMS}/restart"
 _ARGUMENT = re.compile(r"[A-Za-z0-9_./@:=+,%-]{1,200}\Z")
 _ARGUMENTS_MAX = 32
 _SETTINGS_MAX = 16384
-_HERE = ("localhost", "127.0.0.1", "::1")
 _NOT_KILLED = (
     "a service without a unit is not killed, since only its supervisor knows which processes are its own: restart it "
     "gracefully, and its supervisor ends it by force where need be"
@@ -112,16 +111,6 @@ def classify_looks(seen: Sequence[Found]) -> tuple[str, str]:
         return "activating", f"it was started anew while it was looked at: {last.reason}, {since}"
     same = f", the same in {len(seen)} looks" if len(seen) > 1 else ""
     return "running", f"{last.reason}, {since}{same}"
-
-
-def local_port(api_url: str) -> int:
-    """The port of an address of this host, 0 for any other."""
-    try:
-        parts = urlsplit(api_url)
-        port = parts.port or (443 if parts.scheme == "https" else 80)
-    except ValueError:
-        return 0
-    return port if parts.hostname in _HERE else 0
 
 
 def start_us(process: Process) -> int:

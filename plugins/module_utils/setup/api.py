@@ -12,24 +12,13 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ..shapes import json_object, mapping
-from ..system.listening import Answered, Place, ask
+from ..system.listening import HERE, Answered, Place, ask, port_of
 
 _TIMEOUT_S = 5.0
 _PLACES_MAX = 8
-_LOCAL = ("localhost", "127.0.0.1", "::1")
 _HEALTH, _NOWHERE = "/health", "/media-ops-no-such-path"
 _DENIED = (401, 403)
 _ERRNO = re.compile(r"\[Errno [0-9]+\] ")
-
-
-def port_of(url: str) -> int:
-    """The port of an address, 0 where it has none that can be."""
-    try:
-        parts = urlsplit(url)
-        port = parts.port
-    except ValueError:
-        return 0
-    return port or (443 if parts.scheme == "https" else 80)
 
 
 def look_at_api(url: str, places: Sequence[Place]) -> dict[str, Any]:
@@ -44,7 +33,7 @@ def look_at_api(url: str, places: Sequence[Place]) -> dict[str, Any]:
         host, path = parts.hostname or "", parts.path.rstrip("/")
     except ValueError:
         host, path = "", ""
-    port, is_local = port_of(url), host in _LOCAL
+    port, is_local = port_of(url), host in HERE
     found: dict[str, Any] = {"local": is_local, "port": port, "status": 0, "answer": "", "reason": "", "elsewhere": []}
     if not is_local:
         return {**found, "reason": "it is not of this host"}

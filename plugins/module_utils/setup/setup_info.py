@@ -20,6 +20,7 @@ from ..options import check_absolute
 from ..service.by_process import command_of, refusals
 from ..service.service_control import SYSTEMCTL
 from ..shapes import one_line
+from ..system.listening import port_of
 from ..system.privilege import root_refusal, run
 from ..system.systemd import unit_name
 from ..times import text_of
@@ -65,7 +66,7 @@ def setup_info(params: Mapping[str, Any]) -> dict[str, Any]:
     # Without become, what is deleted is deleted by who connects.
     deletes = user if params["service_become"] else own
     roots = [params["base_dir"], params["log_dir"]]
-    port = api.port_of(params["api_url"])
+    port = port_of(params["api_url"])
     found, units = service.find_service(params["unit"], params["process"], user, roots, port)
     return {
         "changed": False,

@@ -17,6 +17,7 @@ import ssl
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 from ..shapes import one_line
 
@@ -24,6 +25,7 @@ _LISTENS, _ACCEPTS = "0A", 0x10000
 _SOCKET = re.compile(r"socket:\[([0-9]+)\]\Z")
 _STATUS = re.compile(rb"HTTP/[0-9.]+ ([0-9]{3})[ \r\n]")
 _BODY_MAX = 65536
+HERE = ("localhost", "127.0.0.1", "::1")
 
 
 @dataclass(frozen=True)
@@ -98,6 +100,22 @@ def users_on(port: int) -> set[int] | None:
         return {uid for place, uid, _inode in _listeners() if place.port == port}
     except (OSError, ValueError):
         return None
+
+
+def port_of(url: str) -> int:
+    """The port of an address, also where it does not name it; 0 where it has none that can be read."""
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        return 0
+    return port or (443 if parts.scheme == "https" else 80)
+
+
+def local_port(url: str) -> int:
+    """The port of an address of this host, 0 for any other."""
+    port = port_of(url)
+    return port if port and urlsplit(url).hostname in HERE else 0
 
 
 def listeners_on(port: int) -> set[str]:

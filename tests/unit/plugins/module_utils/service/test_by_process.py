@@ -23,10 +23,10 @@ from ansible_collections.media_ops.runbook.plugins.module_utils.service import b
 from ansible_collections.media_ops.runbook.plugins.module_utils.service.by_process import (
     check_command,
     classify_looks,
-    local_port,
 )
 from ansible_collections.media_ops.runbook.plugins.module_utils.service.service_control import service_control
 from ansible_collections.media_ops.runbook.plugins.module_utils.service.work import Listed, Lists
+from ansible_collections.media_ops.runbook.plugins.module_utils.system.listening import local_port
 from ansible_collections.media_ops.runbook.plugins.module_utils.system.main_process import Found
 from ansible_collections.media_ops.runbook.plugins.module_utils.system.processes import Process, read_process
 
