@@ -200,11 +200,17 @@ def service_control(
         []
         if left_alone
         else restart_plan(
-            before, named, wanted, needed, params["reason"], work=work, merges_max=params["merges_max"], command=command
+            before,
+            named,
+            wanted,
+            needed,
+            params["reason"],
+            work=work,
+            merges_max=params["merges_max"],
+            drain_s=params["drain"],
+            command=command,
         )
     )
-    if plan and wanted == "restarted" and work.merges and params["drain"]:
-        plan[0]["proof"]["waits for them"] = f"{params['drain']:g} s at most"
     if params["plan_hash"] != plan_hash(_dearer(plan)):
         require_hash(plan, params["plan_hash"])
     refused = _refused(named, wanted, command) if plan else []
@@ -607,6 +613,7 @@ def restart_plan(
     *,
     work: Work = _NO_WORK,
     merges_max: int | None = None,
+    drain_s: float = 0,
     command: Command | None = None,
 ) -> list[Action]:
     """The one action that brings the service to ``wanted``, or none. Pure.
@@ -619,6 +626,7 @@ def restart_plan(
         reason: for people, None for what is wrong with it.
         work: what is lost with it.
         merges_max: above how many merges a person must approve it, None for any number.
+        drain_s: for how long a restart waits for the merges to end.
         command: of the site, for a service without a unit.
     """
     if wanted == "observed" or service.state in _UNTOUCHABLE:
@@ -629,6 +637,7 @@ def restart_plan(
     pid, started = service.main
     target, identity, shown = _by_unit(service, named.unit) if command is None else _by_command(named, command)
     asks = merges_max is not None and len(work.merges) > merges_max
+    waits = wanted == "restarted" and work.merges and drain_s
     made = planned(
         "restart",
         f"{target} ({method}; now {service.state}{f', pid {pid}' if pid else ''})",
@@ -646,6 +655,7 @@ def restart_plan(
         proof={
             # First, since it is what a person has to know.
             "merges in work": "",
+            **({"waits for them": f"{drain_s:g} s at most"} if waits else {}),
             **({"needs a yes": _asks(work, merges_max)} if asks and merges_max is not None else {}),
             **shown,
         },
