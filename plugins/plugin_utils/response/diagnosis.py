@@ -323,12 +323,11 @@ def _operations(result: Json, limits: Json) -> tuple[str, str]:
 
 
 def _sessions(result: Json) -> tuple[str, str]:
-    sessions = [row for row in result.get("sessions") or [] if isinstance(row, Mapping)]
-    orphans = [row for row in result.get("orphans") or [] if isinstance(row, Mapping)]
+    sessions, orphans = _rows(result, "sessions"), _rows(result, "orphans")
     due = [row for row in sessions if row.get("may_end")]
     if due:
         listed = ", ".join(f"{row.get('session_id')} ({row.get('state')}: {row.get('why')})" for row in due[:5])
-        return "may_end", f"{len(due)} of {_all_of(result, sessions)} may be ended: {listed}"
+        return "may_end", f"{len(due)} of {_all(result, 'sessions')} may be ended: {listed}"
     api = mapping(result.get("api"))
     if api.get("state", "ok") not in ("ok", NOT_OFFERED):
         return "unknown", f"the API does not say which sessions there are: {api.get('reason') or api['state']}"
@@ -348,7 +347,7 @@ def _long_running(result: Json, sessions: Sequence[Json], orphans: Sequence[Json
     service = mapping(result.get("service"))
     if doubtful or service.get("state") == "unknown":
         listed = "; ".join(f"{row.get('session_id')} ({row.get('state')}: {row.get('why')})" for row in doubtful[:5])
-        return "unknown", f"{len(doubtful)} of {len(sessions) + len(orphans)} cannot be judged: " + (
+        return "unknown", f"{len(doubtful)} of {_all(result, 'sessions', 'orphans')} cannot be judged: " + (
             listed or str(service.get("reason") or "nothing is known of the service")
         )
     wanting = [row for row in sessions if row.get("attention") in ("investigate", "end")]
@@ -361,15 +360,20 @@ def _long_running(result: Json, sessions: Sequence[Json], orphans: Sequence[Json
     if orphans:
         listed = "; ".join(f"{row.get('session_id')} (pid {_pids(row)})" for row in orphans[:5])
         return "orphans", (
-            f"{len(orphans)} without a session of the service still have processes: {listed}; "
+            f"{_all(result, 'orphans')} without a session of the service still have processes: {listed}; "
             "emergency_clear_stuck_processes.yml ends such"
         )
-    return "ok", f"{_all_of(result, sessions)} sessions, none is stuck"
+    return "ok", f"{_all(result, 'sessions')} sessions, none is stuck"
 
 
-def _all_of(result: Json, sessions: Sequence[Json]) -> int:
-    """How many sessions there are, also those that have no row."""
-    return len(sessions) + int(number(mapping(result.get("left_out")).get("sessions")) or 0)
+def _all(result: Json, *kinds: str) -> int:
+    """How many sessions of these kinds there are, also those that have no row."""
+    left_out = mapping(result.get("left_out"))
+    return sum(len(_rows(result, kind)) + int(number(left_out.get(kind)) or 0) for kind in kinds)
+
+
+def _rows(result: Json, kind: str) -> list[Json]:
+    return [row for row in result.get(kind) or [] if isinstance(row, Mapping)]
 
 
 def _pids(session: Json) -> str:
