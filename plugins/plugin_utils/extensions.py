@@ -16,6 +16,7 @@ from .host_action import documented, is_of_site, options_of
 from .judging.verdict import UNITS, PolicyError, bound_of, require_sound
 from .response.diagnosis import LOOKED_AT_AS
 from .response.recovery import CHECKS
+from .site.response import shipped_checks
 
 TABLES = {
     "policy_site_checks": list,
@@ -159,7 +160,7 @@ def _asked(tables: Json) -> Iterator[str]:
 
 
 def _probes(tables: Json, value: Value) -> Iterator[str]:
-    taken = {str(mapping(row).get("observation")) for row in _shipped_checks(value)} | {"host"}
+    taken = {str(row.get("observation")) for row in shipped_checks(value)} | {"host"}
     run_by = _run_by(value)
     for row in tables["policy_site_probes"]:
         where = f"policy_site_probes: {one_line(row['probe'], 60)}"
@@ -171,10 +172,6 @@ def _probes(tables: Json, value: Value) -> Iterator[str]:
                 yield f"{where}.{name}: a query and a unit are needed, one of {', '.join(UNITS)}"
             else:
                 yield from _expression(f"policy_site_probes.{row['probe']}.{name}", one["query"])
-
-
-def _shipped_checks(value: Value) -> list[Any]:
-    return [*(value("policy_checks") or []), *mapping(value("policy_own_check_rows")).values()]
 
 
 def _run_by(value: Value) -> set[str]:
@@ -201,7 +198,7 @@ def _checks(tables: Json, value: Value) -> Iterator[str]:
     except PolicyError as error:
         yield from (problem.replace("policy_checks", "policy_site_checks") for problem in error.problems)
         return
-    taken = [*(mapping(row).get("check") for row in _shipped_checks(value)), *CHECKS]
+    taken = [*(row.get("check") for row in shipped_checks(value)), *CHECKS]
     yield from _named("policy_site_checks", [row["check"] for row in rows], taken)
     for row in rows:
         yield from _of_those(f"policy_site_checks: {row['check']}, run_by", row["run_by"], _run_by(value))
@@ -219,7 +216,7 @@ def _incidents(tables: Json, value: Value) -> Iterator[str]:
     rows = tables["policy_site_incidents"]
     taken = [mapping(row).get("incident") for row in value("policy_incidents") or []]
     yield from _named("policy_site_incidents", [row["incident"] for row in rows], taken)
-    checks = {str(mapping(row).get("check")) for row in [*_shipped_checks(value), *tables["policy_site_checks"]]}
+    checks = {str(mapping(row).get("check")) for row in [*shipped_checks(value), *tables["policy_site_checks"]]}
     subjects = {*(value("policy_looks") or {}), *tables["policy_site_looks"]}
     for row in rows:
         where = f"policy_site_incidents: {one_line(row['incident'], 60)}"

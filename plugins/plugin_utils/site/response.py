@@ -11,7 +11,7 @@ from typing import Any
 from ansible.module_utils.common.validation import check_type_list
 
 from ...module_utils.errors import OptionError
-from ...module_utils.shapes import Json
+from ...module_utils.shapes import Json, mapping
 from ..judging.muting import parsed
 from ..judging.verdict import bound_of
 from ..response.diagnosis import LOOKED_AT_AS
@@ -85,10 +85,17 @@ def _parsed(value: Callable[[str], Any]) -> tuple[str, str]:
 
 def _checks(value: Callable[[str], Any]) -> list[str]:
     """Every check of which there is a verdict."""
-    own = value("policy_own_check_rows")
-    tables = (value("policy_checks"), [*own.values()] if isinstance(own, Mapping) else [], value("policy_site_checks"))
-    rows = [row for table in tables if isinstance(table, list) for row in table if isinstance(row, Mapping)]
+    rows = [*shipped_checks(value), *_rows(value("policy_site_checks"))]
     return [*(str(row.get("check")) for row in rows), *CHECKS]
+
+
+def shipped_checks(value: Callable[[str], Any]) -> list[Json]:
+    """The rows of the check table, and of what the checks look at themselves."""
+    return [*_rows(value("policy_checks")), *_rows([*mapping(value("policy_own_check_rows")).values()])]
+
+
+def _rows(table: object) -> list[Json]:
+    return [row for row in table if isinstance(row, Mapping)] if isinstance(table, list) else []
 
 
 def _require_rungs(rows: Iterable[tuple[str, Any]], value: Callable[[str], Any]) -> None:
