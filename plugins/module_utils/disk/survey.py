@@ -159,16 +159,12 @@ class Survey:
 
         Where none does, a later rule that asks for none has the file: it frees space by logs that are lost with it.
         """
-        first: tuple[Rule | None, str, tuple[str, str]] = (None, "", ("", ""))
-        for rule, verdict in verdicts:
-            if verdict not in ("", "no_date"):
-                continue
-            asked = rule.archived_in and not verdict
-            found = (rule, verdict, self._why_not_archived(rule, facts) if asked else ("", ""))
-            if not found[2][0]:
-                return found
-            first = first if first[0] else found
-        return first
+        due = [
+            (rule, verdict, self._why_not_archived(rule, facts) if rule.archived_in and not verdict else ("", ""))
+            for rule, verdict in verdicts
+            if verdict in ("", "no_date")
+        ]
+        return next((one for one in due if not one[2][0]), due[0] if due else (None, "", ("", "")))
 
     def _judge(self, rule: Rule, name: str, facts: os.stat_result) -> str:
         verdict = rule.judge(name, facts, self._now_ns)

@@ -10,6 +10,7 @@ import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta, timezone
+from itertools import dropwhile
 from typing import Any
 
 from ..deadline import deadline_of
@@ -51,24 +52,21 @@ def daily_reports_info(params: Mapping[str, Any]) -> dict[str, Any]:
     wanted = _unfinished(days, kept.days, until) if params["reports"] else set()
     if params["reports"]:
         # Those between them as well, or what they have would be taken for another's.
-        days = [day for at, day in enumerate(days) if any(one.name in wanted for one in days[: at + 1])]
+        days = list(dropwhile(lambda day: day.name not in wanted, days))
     now_told = _now_told(params["seen"])
     logged = _logged(params, days, until)
     one = settle([*kept.days.values(), *([now_told] if now_told else [])], logged)
     calendar = [told.day for told in kept.days.values() if told.day] + days
     borders = [(until - timedelta(seconds=WEEK_S * back)).timestamp() for back in range(WEEKS + 2)]
     of_days = {day.name: kept.days[day.name] for day in days if day.name in kept.days}
+    reports = day_reports(days, of_days, now_told, logged, until) if wanted else []
     return {
         "changed": False,
         "until": to_text(until),
         "days": windows_of(one, calendar, until.timestamp(), borders),
         "seen": now_told is not None,
         "log": {"state": logged.state, "reason": logged.reason},
-        "reports": [
-            report
-            for report in (day_reports(days, of_days, now_told, logged, until) if wanted else [])
-            if report["day"] in wanted
-        ],
+        "reports": [report for report in reports if report["day"] in wanted],
         "weeks": kept.weeks,
         "peaks": peaks_by_week(one.samples, until, WEEKS + 1),
         "actions": {**actions_of(record.entries, record.running), "bad_lines": record.bad_lines},
