@@ -99,6 +99,11 @@ class Store:
             ),
         )
 
+    def content(self, key: str) -> bytes:
+        """Return what an object holds."""
+        content: bytes = self.client().get_object(Bucket=self.bucket, Key=key)["Body"].read()
+        return content
+
     def keys(self) -> list[str]:
         """Return the names of its objects."""
         return [entry["Key"] for entry in self.client().list_objects_v2(Bucket=self.bucket).get("Contents", [])]

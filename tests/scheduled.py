@@ -60,7 +60,7 @@ def write_schedule(directory: Path, procedures: Sequence[Mapping[str, Any]], inv
     (directory / "schedule.json").write_text(json.dumps(schedule), encoding="utf-8")
 
 
-def play(directory: Path, name: str, *options: str, environment: Mapping[str, str]) -> Run:
+def play(directory: Path, name: str, *options: str, environment: Mapping[str, str], timeout: float = 600) -> Run:
     """Run a procedure of the schedule in `directory` as its timer does, or with --now by hand."""
     done = subprocess.run(
         [sys.executable, str(RUNNER), "--dir", str(directory), "run", name, *options],
@@ -69,7 +69,7 @@ def play(directory: Path, name: str, *options: str, environment: Mapping[str, st
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        timeout=1800,
+        timeout=timeout,
         check=False,
     )
     played = re.search(r"(/\S+/artifacts/\S+)", done.stdout)

@@ -10,7 +10,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -98,13 +98,20 @@ class Fleet:
         hosts = self.lab.inventory()["all"]["children"]["media_hosts"]["hosts"]
         return f"{str(hosts['media1']['ansible_host']).rpartition('.')[0]}.1"
 
-    def playbook(self, playbook: str, *options: str, inventory: Path | None = None) -> subprocess.CompletedProcess[str]:
+    def playbook(
+        self,
+        playbook: str,
+        *options: str,
+        inventory: Path | None = None,
+        environment: Mapping[str, str] | None = None,
+        timeout: float = 300,
+    ) -> subprocess.CompletedProcess[str]:
         """Run a playbook of the repository with its own ansible.cfg."""
         command = [str(Path(sys.executable).with_name("ansible-playbook")), "-i", str(inventory or self.inventory)]
-        env = {**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "NO_COLOR": "1"}
+        env = {**(environment or os.environ), "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "NO_COLOR": "1"}
         return subprocess.run(
             [*command, playbook, *options],
-            cwd=ROOT, env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=900, check=False,
+            cwd=ROOT, env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=timeout, check=False,
         )  # fmt: skip
 
 
@@ -114,13 +121,14 @@ def fleet(lab_hosts: Lab, tmp_path_factory: pytest.TempPathFactory) -> Fleet:
     return made_fleet(lab_hosts, tmp_path_factory.mktemp("fleet"))
 
 
-def made_fleet(lab: Lab, scratch: Path, settings: str = "", **variables: Any) -> Fleet:
+def made_fleet(lab: Lab, scratch: Path, settings: str = "", *, timeout: float = 300, **variables: Any) -> Fleet:
     """Install the service on a lab's hosts and prepare them.
 
     Args:
         lab: its hosts are up.
         scratch: where the controller keeps what it needs for them.
         settings: of the service, lines of its environment; "" for those that the lab's tests have.
+        timeout: seconds for each of the two playbooks.
         variables: of the inventory.
     """
     content = lab.inventory()
@@ -139,6 +147,6 @@ def made_fleet(lab: Lab, scratch: Path, settings: str = "", **variables: Any) ->
     fleet = Fleet(lab, as_user, "")
     given = ["-e", json.dumps({"pipeline_settings": settings})] if settings else []
     for playbook in ("molecule/shared/install_pipeline.yml", "playbooks/prepare_hosts.yml"):
-        done = fleet.playbook(playbook, *given, inventory=as_root)
+        done = fleet.playbook(playbook, *given, inventory=as_root, timeout=timeout)
         assert done.returncode == 0, done.stdout + done.stderr
     return Fleet(lab, as_user, (scratch / "api_token").read_text(encoding="ascii"))

@@ -78,7 +78,7 @@ def test_the_weekly_playbook_copies_with_the_services_own_credentials(
     code, output = weekly()
     assert code == 0, output
     assert copies() == [name, f"{name}.sha256"]
-    mark = store.client().get_object(Bucket=store.bucket, Key=f"{prefix}{name}.sha256")["Body"].read().decode()
+    mark = store.content(f"{prefix}{name}.sha256").decode()
     assert mark == host.sh(f"cd /backup/logs && sha256sum {name}")
     entries = [(entry["action"], entry["result"]) for entry in host.ledger()]
     assert ("copy", "failed") in entries

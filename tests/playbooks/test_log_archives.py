@@ -106,8 +106,8 @@ def test_from_rotated_logs_to_a_verified_copy(site: Site, store: Store) -> None:
     key = f"log-archives/media1/{archive.name}"
     assert store.keys() == [key, f"{key}.sha256"]
     content = archive.read_bytes()
-    assert store.client().get_object(Bucket=store.bucket, Key=key)["Body"].read() == content
-    marked = store.client().get_object(Bucket=store.bucket, Key=f"{key}.sha256")["Body"].read().decode()
+    assert store.content(key) == content
+    marked = store.content(f"{key}.sha256").decode()
     assert marked == f"{hashlib.sha256(content).hexdigest()}  {archive.name}\n"
 
     again = site.weekly()
@@ -122,4 +122,4 @@ def test_from_rotated_logs_to_a_verified_copy(site: Site, store: Store) -> None:
     changed_since = site.weekly()
     assert changed_since.code == 2, changed_since.output
     assert "The copy in the store is the good one, as its mark says" in changed_since.output
-    assert store.client().get_object(Bucket=store.bucket, Key=key)["Body"].read() == content
+    assert store.content(key) == content

@@ -67,9 +67,8 @@ def lines_of(site: Site, host: str) -> Lines:
     for key in stored:
         name = key.removeprefix(prefix)
         if key.startswith(prefix) and not name.endswith(".sha256") and name not in local:
-            body = site.store.client().get_object(Bucket=site.store.bucket, Key=key)["Body"].read()
             there = root / "root" / name
-            there.write_bytes(body)
+            there.write_bytes(site.store.content(key))
             _archive(found, site, host, f"s3/{name}", f"/root/{name}")
             there.unlink()
     return found
@@ -87,9 +86,7 @@ def copies(site: Site, host: str) -> dict[str, bool]:
     stored = site.store.keys()
     for path in (site.root(host) / ARCHIVES.lstrip("/")).glob("archived_logs_*.tar.*"):
         key = f"log-archives/{host}/{path.name}"
-        there = key in stored
-        body = site.store.client().get_object(Bucket=site.store.bucket, Key=key)["Body"].read() if there else b""
-        found[path.name] = body == path.read_bytes()
+        found[path.name] = key in stored and site.store.content(key) == path.read_bytes()
     return found
 
 

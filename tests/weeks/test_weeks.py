@@ -4,8 +4,8 @@
 
 """Weeks on three real hosts, by the schedule's own runner: nothing of their logs is lost, people know what they must.
 
-One week is of `make test`, with the watches around its faults alone; five, with a watch each hour, are of `make test
-STAGES=weeks`. What is played is in week.py, the hosts are in site.py.
+One week, with the watches around its faults alone, is of `make test STAGES=week`; five, with a watch each hour, are of
+`make test STAGES=weeks`. What is played is in week.py, the hosts are in site.py.
 """
 
 from __future__ import annotations
