@@ -108,8 +108,8 @@ STAGES = (
     replace(pytest("demo", "-m", "every_demo", "tests/playbooks/test_demo.py", limit_s=3600), asked=True, kept=False),
     pytest("lab", "tests/lab", workers=4, limit_s=3000),
     # A week of three hosts whose clock is moved, and five of them with a watch each hour.
-    replace(pytest("week", "-m", "not five_weeks", "tests/weeks", workers=1, limit_s=1800), asked=True),
-    replace(pytest("weeks", "-m", "five_weeks", "tests/weeks", workers=1, limit_s=7200), asked=True),
+    replace(pytest("week", "-m", "not five_weeks", "tests/weeks", workers=1, limit_s=3600), asked=True),
+    replace(pytest("weeks", "-m", "five_weeks", "tests/weeks", workers=1, limit_s=14400), asked=True),
     # Random situations; HOSTILE_TRIES=100000 asks for a run of two hours.
     Stage(
         "hostile",

@@ -44,6 +44,8 @@ ARCHIVES = "/backup/logs"
 STATE = "/srv/media-ops"
 LIBRARY = "/usr/local/lib/moved-clock.so"
 DISK_BYTES = 256 << 20
+TOKEN = "MEDIA_OPS_API_TOKEN"
+FRESH = timedelta(seconds=30)
 # On processors that are shared with other tests
 LONGEST_S = 1800
 SETTINGS = """
@@ -51,8 +53,16 @@ PIPELINE_CPU_WARNING=1000
 PIPELINE_CPU_CRITICAL=1000
 PIPELINE_MEMORY_WARNING=1000
 PIPELINE_MEMORY_CRITICAL=1000
-PIPELINE_SAMPLE_SECONDS=10
+PIPELINE_SAMPLE_SECONDS=2
 PIPELINE_HEALTH_CACHE_SECONDS=0
+"""
+# The date of the service's newest sample, or nothing; the token comes by stdin
+SAMPLED = """
+import json, sys, urllib.request
+url = "http://127.0.0.1:8000/api/v1/monitoring/metrics/system?hours=1"
+asked = urllib.request.Request(url, headers={"Authorization": f"Bearer {sys.stdin.read()}"})
+with urllib.request.urlopen(asked, timeout=10) as answer:
+    print(*[row["timestamp"] for row in json.load(answer)["metrics"]][-1:])
 """
 # Three ways of one day's rotation. The service holds its logs open: it is restarted, or its logs are emptied in place.
 RESTART = "sharedscripts\n  postrotate\n    systemctl restart media-processing-service\n  endscript"
@@ -132,6 +142,11 @@ class Site:
         return (moment.astimezone(self.zone).date() - self.first).days
 
     @property
+    def token(self) -> str:
+        """Of the API, as the schedule's runner has it."""
+        return (self.base / "environment").read_text(encoding="ascii").strip().partition("=")[2]
+
+    @property
     def environment(self) -> dict[str, str]:
         """Of processes of the control node, which is in the site's zone."""
         zones = self.base / "zoneinfo"
@@ -161,6 +176,15 @@ class Site:
         url = "http://127.0.0.1:8000/api/v1/monitoring/none"
         ask = f"python3 -c 'import urllib.request as u; u.urlopen(\"{url}\", timeout=5)' 2>&1 | grep -q 'Error 404'"
         wait_for(f"the service of {host}", lambda: self.sh(host, f"({ask}) && echo yes || true").strip(), 90)
+
+    def wait_sampled(self, *hosts: str) -> None:
+        """Until the services have sampled the time that it is: a clock that moved by hours is no service that hangs."""
+
+        def sampled(host: str) -> bool:
+            last = self.sh(host, f"python3 -c '{SAMPLED}' 2>/dev/null || true", stdin=self.token).strip()
+            return bool(last) and self.clock.now() - datetime.fromisoformat(last).replace(tzinfo=UTC) < FRESH
+
+        self.everywhere(lambda host: wait_for(f"a sample of {host}", lambda: sampled(host), 90), hosts or self.up())
 
     def write(self, count: int, *hosts: str) -> None:
         """The application writes lines, each with a number of its own."""
@@ -209,6 +233,7 @@ class Site:
 
     def run(self, name: str, *options: str) -> None:
         """As the timer does, or with --now by hand."""
+        self.wait_sampled()
         when = self._when(name)
         if when in self.runs:
             when += ", again"
@@ -217,9 +242,10 @@ class Site:
 
     def by_hand(self, playbook: str, **variables: Any) -> None:
         """As a person does who was called."""
+        self.wait_sampled()
         when, given = self._when(playbook), ("-e", json.dumps(variables))
-        path = f"playbooks/{playbook}.yml"
-        done = self.fleet.playbook(path, *given, environment=self.environment, timeout=LONGEST_S)
+        path, environment = f"playbooks/{playbook}.yml", {**self.environment, TOKEN: self.token}
+        done = self.fleet.playbook(path, *given, environment=environment, timeout=LONGEST_S)
         self.runs[when] = Run(done.returncode, done.stdout + done.stderr)
 
     def _when(self, name: str) -> str:
@@ -343,7 +369,7 @@ def weeks_site(lab_name: str, base: Path, first: date, ahead: date, back: date) 
         )
         secrets = base / "environment"
         secrets.touch(mode=0o600)
-        secrets.write_text(f"MEDIA_OPS_API_TOKEN={token.strip()}\n", encoding="ascii")
+        secrets.write_text(f"{TOKEN}={token.strip()}\n", encoding="ascii")
         write_schedule(base / "schedule", SCHEDULE, base / "hosts.json", secrets)
         yield site
 

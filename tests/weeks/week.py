@@ -101,15 +101,16 @@ def _full_disk(agenda: Agenda, site: Site, day: int) -> None:
     space = f"$(($(df --output=avail -B1 {BASE} | tail -1)"
     fill = f"install -d -o media -g media {left} && fallocate -l {space} / 10 * 6)) {left}/part.tmp"
     agenda.add(site.at(day, "05:00"), site.sh, "media2", f"{fill} && chown media: {left}/part.tmp")
-    incoming = f"{BASE}/uploads/incoming.bin"
-    # To the last byte.
-    is_full = f"test $(df --output=avail -B1 {BASE} | tail -1) -eq 0"
-    write = f"runuser -u media -- cat /dev/zero > {incoming} 2>/dev/null; chown media: {incoming}; {is_full}"
+    incoming = f"{BASE}/uploads/incoming"
+    # To the last byte: one large file leaves some blocks, which only small ones take.
+    small = f"n=0; while printf x 2>/dev/null > {incoming}.$n; do n=$((n+1)); done"
+    fill_up = f"runuser -u media -- sh -c 'cat /dev/zero 2>/dev/null > {incoming}.bin; {small}'"
+    write = f"{fill_up}; test $(df --output=avail -B1 {BASE} | tail -1) -eq 0"
     agenda.add(site.at(day, "10:00"), site.sh, "media2", write)
     _watch(agenda, site, day, "10:05")
     agenda.add(site.at(day, "10:10"), site.by_hand, "emergency_disk_cleanup")
     _watch(agenda, site, day, "10:15")
-    agenda.add(site.at(day, "11:00"), site.sh, "media2", f"rm -r {incoming} {left}")
+    agenda.add(site.at(day, "11:00"), site.sh, "media2", f"rm -r {incoming}.* {left}")
 
 
 def _failures(agenda: Agenda, site: Site, day: int) -> None:
