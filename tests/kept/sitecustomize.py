@@ -54,7 +54,11 @@ class Patching:
 
 
 if os.environ.get("MEDIA_OPS_KEPT"):
+    import gc
+
     import kept_code
 
+    # A run of Ansible loads much, keeps it and ends: a tenth of its time goes into looking for cycles there.
+    gc.set_threshold(50_000, 20, 50)
     kept_code.keep_code_of_zips()
     sys.meta_path.insert(0, Patching())
