@@ -13,7 +13,7 @@ from typing import Any
 
 from ansible.module_utils.parsing.convert_bool import boolean
 
-from ..module_utils.api.endpoints import READ
+from ..module_utils.api.endpoints import READ, health_path
 from ..module_utils.api.login import ends_of
 from ..module_utils.api.settings import api_argument_spec
 from ..module_utils.errors import MediaOpsError
@@ -66,11 +66,13 @@ class ActionModule(HostAction):
             log_names=_names_in(str(options["log_dir"]), given["logs"]),
             disk_percent=given["disk_percent"],
             unit=str(options["unit"]),
+            restart=[str(one) for one in options["restart_command"] or []],
             service_user=str(options["service_user"]),
             base_dir=str(options["base_dir"]),
             log_dir=str(options["log_dir"]),
             becomes=boolean(options["service_become"]),
             archive_dir=given["archive_dir"],
+            own_checks=given["own_checks"],
             python=self._python(),
             connects_as=str(
                 self._templar.template(self.variables.get("ansible_user")) or self._play_context.remote_user or ""
@@ -115,9 +117,19 @@ class ActionModule(HostAction):
             **given["modules"]["setup_info"]["options"],
             "libraries": given["libraries"],
             "api_url": settings.api_url,
+            "health_path": self._asked_for(),
             "token_file": settings.token_file or None,
             "controller_time": to_text(utc_now()),
         }
+
+    def _asked_for(self) -> str:
+        """The path at which an answer shows that the API is there: of the health, else any."""
+        connection = self.connection()
+        try:
+            asked = {"api_offered": boolean(connection.get("api_offered", True)), "api_map": connection.get("api_map")}
+            return health_path(asked) or "/"
+        except MediaOpsError:  # said with what the site has set wrong
+            return "/"
 
     def _api(self, given: Json) -> dict[str, Any]:
         """All endpoints; a token that a login gives is kept nowhere, since this look changes nothing."""

@@ -48,6 +48,11 @@ options:
     description: From where on a file system is full.
     type: float
     required: true
+  own_checks:
+    description: What the checks look at themselves, C(policy_own_checks) of role P(media_ops.runbook.policy#role).
+    type: list
+    elements: str
+    default: []
   write:
     description: Write an object into the bucket, read and remove it. In check mode nothing is written.
     type: bool

@@ -80,6 +80,10 @@ options:
     description: Address of the monitoring API. Asked for its health, without a token, where it is of this host.
     type: str
     required: true
+  health_path:
+    description: Path below O(api_url) that is asked for.
+    type: str
+    default: /health
   token_file:
     description: File on the host that holds the API's token.
     type: path

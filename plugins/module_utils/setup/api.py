@@ -21,11 +21,12 @@ _DENIED = (401, 403)
 _ERRNO = re.compile(r"\[Errno [0-9]+\] ")
 
 
-def look_at_api(url: str, places: Sequence[Place]) -> dict[str, Any]:
+def look_at_api(url: str, asked: str, places: Sequence[Place]) -> dict[str, Any]:
     """What answers at the address, and, where that is no monitoring API, at the places where the service listens.
 
     Args:
         url: of the monitoring API.
+        asked: path below it that is asked for, that of its health.
         places: where the service listens.
     """
     try:
@@ -39,7 +40,7 @@ def look_at_api(url: str, places: Sequence[Place]) -> dict[str, Any]:
         return {**found, "reason": "it is not of this host"}
     own = [Place(one, port) for one in ("127.0.0.1", "::1") if host in ("localhost", one)]
     for place in own:
-        answered = ask(place, path + _HEALTH, _TIMEOUT_S)
+        answered = ask(place, path + asked, _TIMEOUT_S)
         found.update(status=answered.status, answer=_kind(answered), reason=_ERRNO.sub("", answered.reason))
         if answered.status:
             break

@@ -49,6 +49,7 @@ def setup_argument_spec() -> dict[str, Any]:
         "disk_paths": {"type": "list", "elements": "path", "default": ["/"]},
         "libraries": {"type": "list", "elements": "str", "default": []},
         "api_url": {"type": "str", "required": True},
+        "health_path": {"type": "str", "default": "/health"},
         "token_file": {"type": "path", "no_log": False},
         "controller_time": {"type": "str"},
     }
@@ -79,7 +80,7 @@ def setup_info(params: Mapping[str, Any]) -> dict[str, Any]:
         "unit": dict(found.unit),
         "units": units,
         "service": service.shown(found),
-        "api": api.look_at_api(params["api_url"], found.places),
+        "api": api.look_at_api(params["api_url"], params["health_path"], found.places),
         "access": _access(params["token_file"]),
         "logs": log_files.log_files(params["log_dir"]),
         "directories": places.directories([params["base_dir"], *params["directories"]], deletes),

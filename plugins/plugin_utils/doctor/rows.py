@@ -26,6 +26,8 @@ from .reach import PYTHON_NEEDED, Reach
 PREPARE = "prepare_hosts"
 BELOW = "set the line below"
 _NEEDED = ".".join(map(str, PYTHON_NEEDED))
+# Of a service whose own health says nothing of it
+_OWN_FFMPEG = "; the checks look at it themselves with policy_own_checks: [disk, ffmpeg]"
 _LISTED_MAX, _ROWS_MAX = 6, 50
 # Of what ssh says, the first that fits, and what helps
 _WAYS: tuple[tuple[re.Pattern[str], str, str], ...] = (
@@ -81,11 +83,13 @@ class Settings:
         log_names: the logs that playbooks read.
         disk_percent: from where on a file system is full.
         unit: the service's.
+        restart: what restarts a service without a unit.
         service_user: whose it is.
         base_dir: its own directory.
         log_dir: where it logs.
         becomes: whether modules that work in its files become the service's user.
         archive_dir: where its archives go.
+        own_checks: what the checks look at themselves.
         python: what ``ansible_python_interpreter`` says, "" where Ansible is to look for one.
         connects_as: the user by whom hosts are reached, "" where nothing is set.
         policy: as option ``policy`` of action check.
@@ -100,11 +104,13 @@ class Settings:
     log_names: Sequence[str]
     disk_percent: float
     unit: str
+    restart: Sequence[str]
     service_user: str
     base_dir: str
     log_dir: str
     becomes: bool
     archive_dir: str
+    own_checks: Sequence[str]
     python: str
     connects_as: str
     policy: Json
@@ -224,12 +230,16 @@ def _sudo(found: Rows, seen: Seen, site: Settings) -> None:
     become, restart, named = said.get("become"), said.get("restart"), site.unit or "the service"
     if not isinstance(become, str) or not isinstance(restart, str):
         found.add("sudo", "unknown", "the host does not say what sudo allows")
+    elif site.becomes and not _has_user(seen):
+        why = f"whether {user} may become {site.service_user} is not known, as there is no such user"
+        found.add("sudo", "unknown", why, "It is known when policy_service_user is right")
     elif become:
         why = f"{user} may not become {site.service_user}: {become}"
         found.add("sudo", "critical", why, playbook=PREPARE)
     elif restart:
-        cure = "" if site.unit else "Set policy_service_restart to what restarts it, then run prepare_hosts"
-        found.add("sudo", "warning", f"{user} may not restart {named}: {restart}", cure, PREPARE if site.unit else "")
+        prepare = bool(site.unit) or PREPARE in restart
+        cure = "" if prepare else f"{'Correct' if site.restart else 'Set'} policy_service_restart, what restarts it"
+        found.add("sudo", "warning", f"{user} may not restart {named}: {restart}", cure, PREPARE if prepare else "")
     else:
         also = f" and become {site.service_user}" if site.becomes else ""
         found.add("sudo", "ok", f"{user} may restart {named}{also}")
@@ -242,6 +252,10 @@ def _state_dir(found: Rows, seen: Seen, _site: Settings) -> None:
     else:
         why = str(state.get("reason") or "not seen")
         found.add("state_dir", "critical", why.partition(" (run prepare_hosts")[0], playbook=PREPARE)
+
+
+def _has_user(seen: Seen) -> bool:
+    return mapping(seen.info.get("service_user")).get("there") is True
 
 
 def _service(found: Rows, seen: Seen, site: Settings) -> None:
@@ -297,13 +311,12 @@ def _main_process(found: Rows, unit: Json, process: str) -> None:
 
 
 def _service_user(found: Rows, seen: Seen, site: Settings) -> None:
-    there, service = mapping(seen.info.get("service_user")), mapping(seen.info.get("service"))
-    unit = mapping(seen.info.get("unit"))
+    unit, service = mapping(seen.info.get("unit")), mapping(seen.info.get("service"))
     user = service.get("user") or (unit.get("user") if unit.get("state") == "there" else "")
     if user and user != site.service_user:
         why = f"the service runs as {user}, and policy_service_user is {site.service_user}"
         found.add("service_user", "critical", why, found.set("policy_service_user", user))
-    elif there.get("there") is not True:
+    elif not _has_user(seen):
         cure = "Set policy_service_user to the user that the service runs as"
         found.add("service_user", "critical", f"there is no user {site.service_user}", cure)
     elif user:
@@ -587,7 +600,7 @@ def _bucket(found: Rows, seen: Seen, _site: Settings) -> None:
         found.add("bucket", "critical" if state else "unknown", str(reason or seen.storage.get("msg")), cure)
 
 
-def _ffmpeg(found: Rows, seen: Seen, _site: Settings) -> None:
+def _ffmpeg(found: Rows, seen: Seen, site: Settings) -> None:
     if seen.ffmpeg is None:
         if _not_become(seen):
             found.add("ffmpeg", "unknown", "not tried yet: it takes the service's user", playbook=PREPARE)
@@ -595,13 +608,17 @@ def _ffmpeg(found: Rows, seen: Seen, _site: Settings) -> None:
     state = seen.ffmpeg.get("state")
     binary = seen.ffmpeg.get("binary")
     if state == "ok":
-        found.add("ffmpeg", "ok", f"{binary} {seen.ffmpeg.get('version') or ''} encodes as the service's user")
+        own = "" if (site.api_offered and not site.api_mapped) or "ffmpeg" in site.own_checks else _OWN_FFMPEG
+        said = f"{binary} {seen.ffmpeg.get('version') or ''} encodes as the service's user{own}"
+        found.add("ffmpeg", "ok", said)
     elif state == "missing":
         cure = "Install ffmpeg, or set policy_service_path to the PATH that the service has"
         found.add("ffmpeg", "critical", str(seen.ffmpeg.get("reason")), cure)
     else:
         why = str(seen.ffmpeg.get("reason") or seen.ffmpeg.get("msg") or "no answer")
-        found.add("ffmpeg", "unknown" if state in (None, "unknown") else "critical", why)
+        broken = state not in (None, "unknown")
+        cure = "Try it by hand as the service's user; incident_critical_system plans what mends a package"
+        found.add("ffmpeg", "critical" if broken else "unknown", why, cure if broken else "")
 
 
 def _clock(found: Rows, seen: Seen, site: Settings) -> None:

@@ -21,6 +21,8 @@ _FIRST = "daily_morning_health_check"
 _SELF = "check_setup"
 _STEPS_MAX = 12
 _WAY = ("inventory", "ssh", "python")
+# What prepare_hosts allows is for the service's user and its restart: they are set before
+_BEFORE = (*_WAY, "service_user", "sudo")
 _NAMED_MAX = 5
 
 
@@ -117,11 +119,11 @@ def steps(
     others = [
         (host, row) for host, row in bad if not row["playbook"] and not (lines.get(host) and BELOW in row["action"])
     ]
-    found: list[dict[str, Any]] = _cures((host, row) for host, row in others if row["check"] in _WAY)
+    found: list[dict[str, Any]] = _cures((host, row) for host, row in others if row["check"] in _BEFORE)
+    found += _set(lines, rows, places)
     if prepare:
         found.append(_prepare(prepare, commands.of(PREPARE, [] if set(prepare) == set(rows) else prepare)))
-    found += _set(lines, rows, places)
-    found += _cures((host, row) for host, row in others if row["check"] not in _WAY)
+    found += _cures((host, row) for host, row in others if row["check"] not in _BEFORE)
     if found:
         again = {"why": "Then look again", "command": commands.again(_SELF, [], {})}
         return _numbered([*found[:_STEPS_MAX], again])

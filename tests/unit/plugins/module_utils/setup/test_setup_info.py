@@ -59,6 +59,7 @@ def asked(base: Path, **more: Any) -> dict[str, Any]:
         "disk_paths": ["/", str(base / "not/there/yet")],
         "libraries": ["json", "media_ops_no_such_library"],
         "api_url": "http://localhost:9/api",
+        "health_path": "/health",
         "token_file": None,
         "controller_time": None,
         **more,

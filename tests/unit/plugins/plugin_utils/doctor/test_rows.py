@@ -25,11 +25,13 @@ SITE = Settings(
     log_names=["media_processing.log", "errors.log"],
     disk_percent=90,
     unit="media-processing-service",
+    restart=[],
     service_user="media",
     base_dir="/srv/media-processing",
     log_dir="/srv/media-processing/temp/logs",
     becomes=True,
     archive_dir="/var/lib/archives",
+    own_checks=[],
     python="",
     connects_as="media-ops",
     policy={"answer_age_max": 300, "clock_skew_max": 120},
@@ -153,6 +155,46 @@ def test_before_prepare_hosts_what_it_makes_is_its_own_to_cure() -> None:
     assert set(bad.values()) == {"prepare_hosts"}
     assert set(bad) >= {"libraries", "sudo", "state_dir", "logs", "bucket", "ffmpeg"}
     assert states(found)["api"] == "warning", "somebody answers there; more is not known yet"
+
+
+def test_nobody_can_become_a_user_who_is_not_there_and_prepare_hosts_makes_none() -> None:
+    for become in ("", "sudo: unknown user nosuch"):
+        found = rows_of(
+            seen(service_user={"there": False, "name": "media"}, sudo={"become": become, "restart": ""}), SITE
+        )
+        assert states(found)["sudo"] == "unknown"
+        assert row(found, "sudo")["playbook"] == ""
+
+
+@pytest.mark.parametrize(
+    ("restart", "why", "cure", "playbook"),
+    [
+        ([], "nothing says how to restart this service", "Set policy_service_restart", ""),
+        (["/opt/restart"], "/opt/restart is not a program", "Correct policy_service_restart", ""),
+        (["/usr/bin/supervisorctl"], "cannot be read: run the playbook prepare_hosts", "", "prepare_hosts"),
+    ],
+)
+def test_a_restart_that_would_not_be_run_is_set_corrected_or_prepared(
+    restart: list[str], why: str, cure: str, playbook: str
+) -> None:
+    some = seen(sudo={"become": "", "restart": why}, unit={"state": "none", "active": "running", "reason": "pid file"})
+    sudo = row(rows_of(some, replace(SITE, unit="", restart=restart)), "sudo")
+    assert (sudo["state"], sudo["playbook"]) == ("warning", playbook)
+    assert why in sudo["message"]
+    assert sudo["action"].startswith(cure)
+
+
+def test_an_ffmpeg_that_no_health_tells_of_may_be_looked_at_by_the_checks() -> None:
+    said = {
+        name: row(rows_of(seen(), site), "ffmpeg")["message"]
+        for name, site in {
+            "runbook's": SITE,
+            "other": replace(SITE, api_mapped=True),
+            "plain": replace(SITE, api_offered=False),
+            "looked at": replace(SITE, api_offered=False, own_checks=["disk", "ffmpeg"]),
+        }.items()
+    }
+    assert [name for name, line in said.items() if "policy_own_checks: [disk, ffmpeg]" in line] == ["other", "plain"]
 
 
 def test_the_only_other_unit_is_a_line_and_of_several_none_is() -> None:

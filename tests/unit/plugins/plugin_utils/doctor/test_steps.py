@@ -46,12 +46,12 @@ def summary(found: dict[str, list[Verdict]], lines: Any = None, own: list[Verdic
 def test_what_all_else_stands_on_comes_first_and_another_look_last() -> None:
     found = summary({"a": TOKEN, "b": OTHER, "c": BARE, "d": DOWN}, {"b": LINE})
     whys = [row["why"] for row in found["next"]]
-    assert [why.split(" ", 2)[1] for why in whys[:-1]] == ["d:", "c:", "b:", "a:"]
+    assert [why.split(" ", 2)[1] for why in whys[:-1]] == ["d:", "b:", "c:", "a:"]
     assert [why[:2] for why in whys] == ["1.", "2.", "3.", "4.", "5."]
-    assert found["next"][1]["command"] == (
+    assert found["next"][2]["command"] == (
         "ansible-playbook -i inv/hosts.yml playbooks/prepare_hosts.yml --limit c -e ansible_user=admin -K"
     )
-    assert "inv/host_vars/b.yml" in whys[2]
+    assert "inv/host_vars/b.yml" in whys[1], "what is prepared is what these lines say"
     assert found["next"][-1] == {"why": "5. Then look again", "command": "ansible-playbook check_setup.yml"}
     assert (found["state"], found["failed"]) == ("critical", True)
 
