@@ -37,4 +37,11 @@ options:
             A list has patterns of the first arguments instead, one for each.
           - Exactly one root of a process tree of O(process.user) must be so.
         type: raw
+      serves_api:
+        description:
+          - Whether the API is of this service itself. Where another program has it, as the monitor of a queue, that the
+            API answers does not contradict that the service has ended, and that it is silent does not say that the
+            service hangs.
+        type: bool
+        default: true
 """

@@ -290,11 +290,12 @@ recovered_at:
 unit:
   description:
     - How the service stands at one look, C(class), C(reason), C(main_pid) and C(since) as
-      RV(media_ops.runbook.service_control#module:service), and C(told_by), V(systemd) or what tells its main process.
+      RV(media_ops.runbook.service_control#module:service), C(told_by), V(systemd) or what tells its main process, and
+      C(serves_api), whether the API is this service's own.
     - The class is V(unknown) where systemd does not answer, or the main process cannot be told.
   returned: with O(unit) or O(process)
   type: dict
-  sample: {class: running, reason: pid 812, main_pid: 812, since: "2026-11-24T05:31:07Z", told_by: systemd}
+  sample: {class: running, reason: pid 812, main_pid: 812, told_by: systemd, serves_api: true}
 recoveries:
   description:
     - What the host has recovered from after a response, within the last hour, newest first, each with C(at) and

@@ -317,7 +317,7 @@ def test_forced_restart_of_one_that_obeys_needs_no_sigkill(host: Host) -> None:
     host.unit("ExecStart=/bin/sleep infinity\nRestart=on-failure\nRestartSec=60\n", start=True)
     after = host.control("force_restarted")
     assert after["verified"], after["msg"]
-    assert "SIGTERM ended its 1 processes" in after["msg"]
+    assert "SIGTERM ended its processes (1)" in after["msg"]
 
 
 def test_forced_start_of_a_dead_one(host: Host) -> None:
@@ -384,7 +384,7 @@ def test_what_kill_mode_process_leaves_behind_is_named_and_forced_away(host: Hos
     assert [one["name"] for one in after["service"]["left_behind"]] == ["sleep", "sleep"]
     for one in after["service"]["left_behind"]:
         assert host.root(f"cat /proc/{one['pid']}/comm") == "sleep", "named, not killed"
-    assert "2 processes of its control group are not of its main process" in after["msg"]
+    assert "processes of its control group that are not of its main process: 2" in after["msg"]
 
     forced = host.control("force_restarted")
     assert (forced["verified"], forced["service"]["left_behind_count"]) == (True, 0)

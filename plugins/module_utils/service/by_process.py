@@ -90,7 +90,7 @@ def look_at(named: MainProcess, samples: int, interval_s: float, api_url: str) -
             first = uses_of(seen[0].processes)
     last = seen[-1]
     state, reason = classify_looks(seen)
-    port = local_port(api_url)
+    port = local_port(api_url) if named.serves_api else 0
     if state == "dead" and listens_all_the_same(last, port):
         state = "unknown"
         reason = f"{reason}, and yet {named.user} listens on port {port}: one of the two is another service's"

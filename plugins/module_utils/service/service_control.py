@@ -192,7 +192,8 @@ def service_control(
     named, wanted, percent = require_operated(params), params["state"], params["busy_percent"]
     command = command_of(params) if named.process else None
     named_by = Workers(params["programs"], params["work_dir"] or "")
-    before = _asked(_not_contradicted(_observed(named, params), lists), named_by, params)
+    seen = _observed(named, params)
+    before = _asked(_not_contradicted(seen, lists) if _serves_api(named) else seen, named_by, params)
     left_alone = _left_alone(before, named_by, params)
     needed = [] if left_alone else params["steps"] or _STEPS.get(wanted, [])
     work = _NO_WORK if left_alone or wanted in ("observed", "started") else _work(before, named_by, params, lists)
@@ -332,7 +333,7 @@ def service_seen(named: Operated, api_url: str) -> dict[str, Any]:
     if named.process:
         stands = observe(named, 1, 0, api_url)
         seen = {"class": stands.state, "reason": stands.reason, "main_pid": stands.main[0], "since": stands.since}
-        return {**seen, "told_by": named.process.told_by}
+        return {**seen, "told_by": named.process.told_by, "serves_api": named.process.serves_api}
     try:
         properties = unit_properties(named.unit, _PROPERTIES)
         state, reason = classify([properties])
@@ -340,7 +341,12 @@ def service_seen(named: Operated, api_url: str) -> dict[str, Any]:
         state, reason = "unknown", one_line(error)
         properties = {}
     stands = Service(state, reason, properties)
-    return {"class": state, "reason": reason, "main_pid": stands.main[0], "since": stands.since, "told_by": "systemd"}
+    seen = {"class": state, "reason": reason, "main_pid": stands.main[0], "since": stands.since}
+    return {**seen, "told_by": "systemd", "serves_api": True}
+
+
+def _serves_api(named: Operated) -> bool:
+    return named.process is None or named.process.serves_api
 
 
 def _not_contradicted(service: Service, lists: Lists | None) -> Service:
@@ -357,6 +363,8 @@ def _asked(service: Service, named_by: Workers, params: Mapping[str, Any]) -> Se
         return replace(service, answering=not_asked(f"it is {service.state}") if params["health"] else _NOT_ASKED)
     if not params["health_path"]:
         return replace(service, answering=not_asked("the service does not offer this"))
+    if not _serves_api(require_operated(params)):
+        return replace(service, answering=not_asked("its API is another program's (serves_api)"))
     main = service.main[0]
     uid = next((one.uid for one in service.processes if one.pid == main), -1)
     found = answering(
@@ -724,7 +732,7 @@ def _carry_out(action: Action, before: Service, params: Mapping[str, Any], work:
         said.append(f"the old main process {after.main[0]} still runs")
     said.append(f"{after.state}: {after.reason}")
     if after.left_behind:
-        said.append(f"{len(after.left_behind)} processes of its control group are not of its main process")
+        said.append(f"processes of its control group that are not of its main process: {len(after.left_behind)}")
     action["result"] = "done" if verified else "failed"
     action["msg"] = one_line("; ".join(said), 400)
     return after, verified, action["msg"]
@@ -746,7 +754,7 @@ def _carry_out_command(
     ours = {one.pid for one in after.processes}
     if before.process and (left := tuple(one for one in left if one.pid not in ours)):
         after = replace(after, left_behind=left)
-        said.append(f"{len(left)} processes of the former main process are left")
+        said.append(f"processes left of the former main process: {len(left)}")
     action["result"] = "done" if verified else "failed"
     action["msg"] = one_line("; ".join(said), 400)
     return after, verified, action["msg"]
@@ -758,11 +766,11 @@ def _kill(unit: str, before: Service, kill_after_s: float) -> list[str]:
         return ["there was no process to kill"]
     run_as_root([SYSTEMCTL, "kill", unit], timeout_s=_QUICK_S)
     if _gone(before.processes, kill_after_s):
-        return [f"SIGTERM ended its {len(before.processes)} processes"]
+        return [f"SIGTERM ended its processes ({len(before.processes)})"]
     run_as_root([SYSTEMCTL, "kill", "--signal=SIGKILL", unit], timeout_s=_QUICK_S)
     if _gone(before.processes, _KILLED_WAIT_S):
         return [
-            f"SIGTERM did not end all of its {len(before.processes)} processes within {kill_after_s:g} s, SIGKILL did"
+            f"SIGTERM did not end all of its processes ({len(before.processes)}) within {kill_after_s:g} s, SIGKILL did"
         ]
     return ["a process outlives SIGKILL: it waits in the kernel, look at its disk or its network file system"]
 

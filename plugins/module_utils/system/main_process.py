@@ -41,13 +41,19 @@ _FIXED_MIN = 3
 
 @dataclass(frozen=True)
 class MainProcess:
-    """What tells the main process of a service: its user, and one of the others."""
+    """What tells the main process of a service: its user, and one of the others.
+
+    Attributes:
+        serves_api: whether the API is this service's own. Where another program has it, as the monitor of a queue, that
+            it answers does not say that this service lives, and that it is silent does not say that this one hangs.
+    """
 
     user: str
     pid_file: str = ""
     port: int = 0
     command: tuple[str, ...] = ()
     whole: bool = False  # the command is one pattern of the whole line
+    serves_api: bool = True
 
     @property
     def told_by(self) -> str:
@@ -88,6 +94,7 @@ def process_spec() -> dict[str, Any]:
             "pid_file": {"type": "str"},
             "port": {"type": "int"},
             "command": {"type": "raw"},
+            "serves_api": {"type": "bool", "default": True},
         },
         "mutually_exclusive": [_KINDS],
         "required_one_of": [_KINDS],
@@ -100,25 +107,29 @@ def main_process(option: str, given: Mapping[str, Any]) -> MainProcess:
     Raises:
         OptionError: it cannot tell any.
     """
-    unknown = sorted(set(map(str, given)) - {"user", *_KINDS})
+    unknown = sorted(set(map(str, given)) - {"user", "serves_api", *_KINDS})
     if unknown:
-        raise OptionError(option, unknown[0], f"must have one of {', '.join(_KINDS)}, and nothing else")
+        why = f"must have one of {', '.join(_KINDS)}, and beside it serves_api alone"
+        raise OptionError(option, unknown[0], why)
     named = [kind for kind in _KINDS if given.get(kind) not in (None, "", [])]
     if len(named) != 1:
         raise OptionError(option, dict(given), f"must have one of {', '.join(_KINDS)}")
-    user, kind = str(given.get("user") or ""), named[0]
+    user, kind, serves_api = str(given.get("user") or ""), named[0], given.get("serves_api", True)
+    if not isinstance(serves_api, bool):
+        raise OptionError(f"{option}.serves_api", serves_api, "must be true or false")
     value = given[kind]
     if kind == "pid_file":
         parts = str(value).split("/")
         if parts[0] or ".." in parts or len(parts) < 3 or not parts[-1] or not str(value).isprintable():
             raise OptionError(f"{option}.pid_file", value, "must be an absolute path of a file, not in /")
-        return MainProcess(user, pid_file=str(value))
+        return MainProcess(user, pid_file=str(value), serves_api=serves_api)
     if kind == "port":
         text = str(value)
         if isinstance(value, bool) or not re.fullmatch("[0-9]{1,5}", text) or not 1 <= int(text) <= 65535:
             raise OptionError(f"{option}.port", value, "must be a port of TCP, from 1 to 65535")
-        return MainProcess(user, port=int(text))
-    return MainProcess(user, command=_patterns(f"{option}.command", value), whole=isinstance(value, str))
+        return MainProcess(user, port=int(text), serves_api=serves_api)
+    patterns = _patterns(f"{option}.command", value)
+    return MainProcess(user, command=patterns, whole=isinstance(value, str), serves_api=serves_api)
 
 
 def _patterns(option: str, value: object) -> tuple[str, ...]:

@@ -352,11 +352,12 @@ def _unit(result: Json) -> dict[str, Observation]:
     time is well in between."""
     unit = mapping(result.get("unit"))
     state = one_line(unit.get("class") or "", 40)
-    if state == "unknown" and unit.get("told_by") not in (None, "systemd"):
+    by_process = unit.get("told_by") not in (None, "systemd")
+    if state == "unknown" and by_process:
         # The site has said what tells its main process, so that this host is not merely one without systemd.
         reason = one_line(unit.get("reason") or "its main process is not known")
         return {"service_unit": observation(None, "state", fault="missing", reason=reason)}
-    if state == "dead" and unit.get("told_by") not in (None, "systemd") and _answers(result):
+    if state == "dead" and by_process and unit.get("serves_api") is not False and _answers(result):
         reason = f"{one_line(unit.get('reason') or '')}, and yet its API answers: policy_service_process names another"
         return {"service_unit": observation(None, "state", fault="contradiction", reason=reason)}
     if state in ("", "unknown", "not_found"):

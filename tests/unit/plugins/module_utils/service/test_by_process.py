@@ -141,6 +141,17 @@ def test_one_whose_api_answers_is_not_dead_whatever_tells_its_main_process(site:
     found = site.control("restarted", check_mode=True, process=wrong, lists=lambda: answers)
     assert (found["service"]["class"], found["plan"]) == ("unknown", [])
     assert "yet its API answers" in found["refusals"][0]
+    apart = {**wrong, "serves_api": False}
+    found = site.control("restarted", check_mode=True, process=apart, lists=lambda: answers)
+    assert found["service"]["class"] == "dead", "the API is another program's"
+    assert found["plan"]
+
+
+def test_one_whose_api_is_another_programs_is_not_asked_for_its_health(site: Site) -> None:
+    own = {"user": ME, "pid_file": str(site.pid_file), "serves_api": False}
+    service = site.control("observed", process=own, health=True)["service"]
+    assert (service["class"], service["answering"]["state"]) == ("running", "unknown")
+    assert "its API is another program's" in service["answering"]["reason"]
 
 
 def test_a_command_that_restarts_nothing_has_failed_whatever_it_returns(site: Site) -> None:

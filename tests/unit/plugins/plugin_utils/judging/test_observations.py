@@ -134,6 +134,8 @@ def test_a_main_process_that_the_site_has_named_and_nobody_can_tell_is_unknown(
     seen = observe(answer, age_max_s=300, skew_max_s=120)["service_unit"]
     assert (seen["fault"], seen["value"]) == (fault, None if fault else kind)
     assert "r" in seen["reason" if fault else "note"]
+    apart = observe({**answer, "unit": {**unit, "serves_api": False}}, age_max_s=300, skew_max_s=120)["service_unit"]
+    assert apart["fault"] == ("" if kind == "dead" else fault), "the API is another program's"
 
 
 @pytest.mark.parametrize(
