@@ -38,9 +38,17 @@ def test_morning_of_a_service_of_another_shape(play: Play, tmp_path: Path) -> No
 
         service.feed(4, fault="broken")
         bad = play(MORNING, {"media1": on(service)}, token=service.token())
-    assert (bad.code, bad.states()) == (2, {"media1": "critical"}), bad.output
-    rate = bad.verdict("media1", "error_rate")
-    assert rate["state"] == "critical"
-    assert 0.1 < rate["observed"] < 1
-    assert "incident_high_error_rate" in rate["playbook"]
-    assert service.token() not in bad.output
+        assert (bad.code, bad.states()) == (2, {"media1": "critical"}), bad.output
+        rate = bad.verdict("media1", "error_rate")
+        assert rate["state"] == "critical"
+        assert 0.1 < rate["observed"] < 1
+        assert "incident_high_error_rate" in rate["playbook"]
+        assert service.token() not in bad.output
+        # A service that has one window, and no log that tells of the last hour
+        day = on(service)
+        stats = {**day["policy_api_map"]["stats"], "path": "/v2/numbers?last_minutes=1440", "hours": 24}
+        day |= {"policy_api_map": {**day["policy_api_map"], "stats": stats}, "policy_operations_log": ""}
+        found = play("playbooks/incident_response.yml", {"media1": day}, token=service.token())
+        assert "P1 High error rate" in found.output, found.output
+        title = found.verdict("media1", "recent_error_rate", "incident_response")["title"]
+        assert title == "Error rate of 24 h"
