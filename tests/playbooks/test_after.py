@@ -62,6 +62,10 @@ def test_each_host_is_asked_for_its_own_archive(play: Play, tmp_path: Path, pipe
     (why,) = refusals(done, "without")
     assert why.startswith("weekly_log_management (log_archive) has not succeeded on this host within 168 h")
     assert done.states("daily_log_cleanup") == {"with": "ok", "without": "critical", "paused": "warning"}
+    # Who starts an emergency awaits that it is done.
+    emergency = play("playbooks/emergency_disk_cleanup.yml", hosts, "--limit", "paused", token=token)
+    assert (emergency.code, emergency.states("emergency_disk_cleanup")) == (2, {"paused": "critical"}), emergency.output
+    assert f"Nothing was done: {until}" in emergency.output
     # What the schedule's runner hands on is asked for beside it.
     more = json.dumps({"automation_after": [{"procedure": "weekly_system_cleanup", "hours": 72}]})
     (why,) = refusals(play(DELETION, hosts, "--limit", "with", "-e", more, token=token), "with")

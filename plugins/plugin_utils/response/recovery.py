@@ -161,6 +161,8 @@ _PROBED: dict[str, tuple[str, dict[str, str]]] = {
 
 # Of these the service itself tells, but for a fault of the look.
 _LOOKED_AT = {"service": "P0-3C", "sessions": "P0-3B", "performance": "P2P-1A"}
+_EMERGENCY = "emergency_"
+_AGAIN = "Run it again after that"
 _OF_RESPONSE = ("probed_", "could_not_look", "found_beside")
 CHECKS = (*(f"probed_{name}" for name in (*_PROBED, *_LOOKED_AT)), *_OF_RESPONSE[1:])
 """The checks that a response adds to those of the check table."""
@@ -207,10 +209,15 @@ def _not_looked_at(response: Json, findings: Mapping[str, str]) -> list[Verdict]
     ]
 
 
-def _held(said: str) -> Verdict:
-    """The row of the check table, by what the guard said when the host was to be acted upon."""
-    action = "Run it again after that"
-    return verdict("automation", "Automation", "DM-1", "warning", one_line(said, 300), observed="held", action=action)
+def _held(response: Json) -> Verdict:
+    """The row of the check table, by what the guard said when the host was to be acted upon.
+
+    A host in somebody's hands is not critical of itself. But of an emergency a person awaits that it was done.
+    """
+    awaited = response.get("mode") == "apply" and str(response.get("procedure") or "").startswith(_EMERGENCY)
+    action = f"{_AGAIN}; automation_resume ends a pause" if awaited else _AGAIN
+    state, said = "critical" if awaited else "warning", one_line(response["held"], 300)
+    return verdict("automation", "Automation", "DM-1", state, said, observed="held", action=action)
 
 
 def _carried_out(response: Json) -> list[Verdict]:
@@ -270,7 +277,7 @@ def final_verdicts(verdicts: Sequence[Verdict], response: Json) -> list[Verdict]
     known: list[Verdict] = [{**one} for one in verdicts if not str(one["check"]).startswith(_OF_RESPONSE)]
     known += _carried_out(response)
     if response.get("held"):
-        known = [*(one for one in known if one["check"] != "automation"), _held(response["held"])]
+        known = [*(one for one in known if one["check"] != "automation"), _held(response)]
     if outcome is None:
         return sorted([*_diagnosed(response), *known], key=lambda one: -STATES.index(one["state"]))
     stale = {check for incident in response.get("incidents", []) for check in incident["checks"]}
