@@ -40,5 +40,6 @@ class ActionModule(HostAction):
             # One that did not answer may be paused.
             "refusals": guard_refusals(guard.get("answer") or guard) if asked and chosen["incidents"] else [],
             "held": guard_holds(mapping(guard.get("answer"))) if chosen["incidents"] else "",
+            "caps_reached": mapping(guard.get("answer")).get("caps_reached") or [],
             "acted_for": mapping(guard.get("answer")).get("acted_for"),
         }

@@ -10,7 +10,7 @@ from typing import Any
 from ..plugin_utils.host_action import HostAction
 from ..plugin_utils.response.choice import is_reached
 from ..plugin_utils.response.course import planned, planned_procedure, to_be_acted_upon
-from ..plugin_utils.response.ledger import planned_rungs
+from ..plugin_utils.response.ledger import planned_rungs, with_caps
 from ..plugin_utils.response.lines import response_lines
 from ..plugin_utils.response.recovery import amended
 
@@ -22,7 +22,8 @@ class ActionModule(HostAction):
 
     def act(self, given: dict[str, Any]) -> dict[str, Any]:
         """The result of the check with the plan in it, which is shown where the host was reached."""
-        rungs = planned_rungs(given["rungs"])
+        reached = (given["diagnosis"] or {}).get("caps_reached") or []
+        rungs = with_caps(planned_rungs(given["rungs"]), reached)
         run: dict[str, Any] = {
             "host": str(self.variables["inventory_hostname"]),
             "run_id": given["run"]["run_id"],

@@ -110,6 +110,11 @@ held:
     - Empty also where that is a run that is known to be dead.
   type: str
   returned: success
+caps_reached:
+  description: As RV(media_ops.runbook.guard#module:caps_reached).
+  type: list
+  elements: dict
+  returned: success
 acted_for:
   description: As RV(media_ops.runbook.guard#module:acted_for). Null where the host's ledger could not be read.
   type: dict

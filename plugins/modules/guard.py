@@ -284,6 +284,13 @@ acted_for:
   type: dict
   returned: success
   sample: {"service": 620}
+caps_reached:
+  description:
+    - What may not be done once more by O(caps), each with C(action), C(why), and C(taken_for), for what it was done;
+      empty where it counts for whatever.
+  type: list
+  elements: dict
+  returned: success
 counts:
   description: Number of recent entries by action and result.
   type: dict

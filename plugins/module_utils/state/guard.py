@@ -187,19 +187,37 @@ def _late(params: Mapping[str, Any], now: datetime) -> list[str]:
 
 def _capped(params: Mapping[str, Any], ledger: Ledger) -> list[str]:
     """What was done too often: for the cause that the run acts for, and with `of_all` for whatever cause."""
-    wanted, cause = set(params.get("actions") or []), params.get("taken_for")
-    refusals = []
+    wanted = set(params.get("actions") or [])
+    caps = [cap for cap in params.get("caps") or [] if cap["action"] in wanted]
+    return [why for cap in caps if (why := _reached(cap, params.get("taken_for"), ledger, params["run_id"]))]
+
+
+def _reached(cap: Mapping[str, Any], taken_for: str | None, ledger: Ledger, run_id: str | None) -> str:
+    """Why an action may not be carried out once more, "" where it may."""
+    of_cause = None if cap.get("of_all") else taken_for
+    others = ledger.runs(cap["action"], cap["within"], of_cause) - {run_id}
+    if len(others) < cap["at_most"]:
+        return ""
+    why = f" for {one_line(of_cause, 100)}" if of_cause else ""
+    return (
+        f"{cap['action']} was carried out {len(others)} times{why} within {cap['within']:g} s, "
+        f"at most {cap['at_most']} are allowed: it does not help, a person must look. "
+        f"""The way past it, for one who has looked, is -e '{{"policy_action_caps": []}}'"""
+    )
+
+
+def _caps_reached(params: Mapping[str, Any], ledger: Ledger) -> list[dict[str, str]]:
+    """The actions that may not be carried out once more, and for what: of each cap, for each cause on record."""
+    found: list[dict[str, str]] = []
     for cap in params.get("caps") or []:
-        of_cause = None if cap.get("of_all") else cause
-        others = ledger.runs(cap["action"], cap["within"], of_cause) - {params["run_id"]}
-        if cap["action"] in wanted and len(others) >= cap["at_most"]:
-            why = f" for {one_line(of_cause, 100)}" if of_cause else ""
-            refusals.append(
-                f"{cap['action']} was carried out {len(others)} times{why} within {cap['within']:g} s, "
-                f"at most {cap['at_most']} are allowed: it does not help, a person must look. "
-                f"""The way past it, for one who has looked, is -e '{{"policy_action_caps": []}}'"""
-            )
-    return refusals
+        past = [entry for entry in ledger.within(cap["within"]) if entry["action"] == cap["action"]]
+        causes = [""] if cap.get("of_all") else sorted({str(entry.get("taken_for") or "") for entry in past})
+        found += [
+            {"action": str(cap["action"]), "taken_for": one_line(cause, 100), "why": why}
+            for cause in causes[:_CAUSES_MAX]
+            if (why := _reached(cap, cause, ledger, params.get("run_id")))
+        ]
+    return found
 
 
 def _not_yet(params: Mapping[str, Any], ledger: Ledger) -> list[str]:
@@ -301,6 +319,7 @@ def _status(host: _Host, params: Mapping[str, Any]) -> dict[str, Any]:
         "mutes_unreadable": unreadable,
         "recent": recent[-200:],
         "acted_for": host.ledger.acted_for(seconds),
+        "caps_reached": _caps_reached(params, host.ledger),
         "counts": dict(sorted(counts.items())),
         "repeated": {action: len(ids) for action, ids in sorted(runs.items()) if len(ids) > 1},
         "bad_lines": host.ledger.bad_lines,

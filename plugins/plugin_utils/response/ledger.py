@@ -60,6 +60,22 @@ def planned_rungs(rows: Sequence[Json]) -> list[Rung]:
     return made
 
 
+def with_caps(rungs: Sequence[Rung], reached: Sequence[Json]) -> list[Rung]:
+    """The rungs, with what of them would be refused since it was done often enough.
+
+    Args:
+        rungs: planned.
+        reached: ``caps_reached`` of module guard.
+    """
+    made = []
+    for one in rungs:
+        actions = {action["action"] for action in one["actions"]}
+        causes = ("", taken_for(one, ""))
+        lines = [row["why"] for row in reached if row["action"] in actions and row["taken_for"] in causes]
+        made.append(Rung(**{**one, "noted": [*one["noted"], *(f"it would be refused: {why}" for why in lines)]}))
+    return made
+
+
 def _space(acted: Json) -> str:
     """What a cleanup made of each file system, before and after, and what space deleted files still take."""
     raw = acted.get("free")

@@ -422,6 +422,18 @@ def test_caps_count_by_what_it_was_for_and_one_of_all_whatever_it_was_for(call: 
     assert not take(call, "g", actions=["reinstall"], caps=alike, taken_for="x")["permitted"], "nor here"
 
 
+def test_who_plans_is_told_what_may_not_be_done_once_more(call: Any) -> None:
+    caps = [*RESTART_CAP, {"action": "restart", "at_most": 2, "within": 3600.0, "of_all": True}]
+    assert call("observed", caps=caps)["caps_reached"] == []
+    done = {"action": "restart", "result": "done", "taken_for": "timeouts"}
+    call("recorded", run_id="a", entries=[done])
+    (row,) = call("observed", caps=caps)["caps_reached"]
+    assert (row["action"], row["taken_for"]) == ("restart", "timeouts")
+    assert "restart was carried out 1 times for timeouts" in row["why"]
+    call("recorded", run_id="b", entries=[{**done, "taken_for": "ffmpeg"}])
+    assert [row["taken_for"] for row in call("observed", caps=caps)["caps_reached"]] == ["ffmpeg", "timeouts", ""]
+
+
 def test_a_clock_set_back_lifts_no_cap(call: Any, clock: Any) -> None:
     call("recorded", run_id="a", entries=[{"action": "restart", "result": "done"}])
     clock(-7200)

@@ -8,7 +8,11 @@ import pytest
 from ansible_collections.media_ops.runbook.plugins.plugin_utils.judging.shapes import response
 from ansible_collections.media_ops.runbook.plugins.plugin_utils.response.beside import noted_by, unjudged, unseen_by
 from ansible_collections.media_ops.runbook.plugins.plugin_utils.response.course import begun, concluded
-from ansible_collections.media_ops.runbook.plugins.plugin_utils.response.ledger import planned_rung, planned_rungs
+from ansible_collections.media_ops.runbook.plugins.plugin_utils.response.ledger import (
+    planned_rung,
+    planned_rungs,
+    with_caps,
+)
 from ansible_collections.media_ops.runbook.plugins.plugin_utils.response.lines import response_lines
 from ansible_collections.media_ops.runbook.plugins.plugin_utils.response.recovery import final_verdicts
 
@@ -228,6 +232,32 @@ def test_a_rung_that_could_not_be_planned_is_not_left_out() -> None:
     assert [(one["act"], one["failed"], one["msg"]) for one in made[1:]] == [
         ("guard", True, "could not be planned: boom")
     ]
+
+
+@pytest.mark.parametrize(
+    ("procedure", "mode", "state"),
+    [
+        ("emergency_disk_cleanup", "apply", "critical"),
+        ("emergency_disk_cleanup", "plan", "warning"),
+        ("weekly_log_management", "apply", "warning"),
+        ("", "apply", "warning"),
+    ],
+)
+def test_an_emergency_that_somebody_holds_back_is_not_done_and_fails(procedure: str, mode: Any, state: str) -> None:
+    whole = response("r1", mode, procedure=procedure, held="automation is paused until 2199 by bob: new disk")
+    (found,) = final_verdicts([], whole)
+    assert (found["check"], found["state"]) == ("automation", state)
+
+
+def test_what_was_done_often_enough_is_said_with_the_plan() -> None:
+    action = {"action": "restart", "target": "media", "why": "dead", "proof": {}, "steps": ["EM-R1"]}
+    answer = {"plan": [{**action, "result": "planned", "msg": ""}], "hash": "0123456789ab"}
+    made = planned_rung({**row("service_control"), "cause": "service"}, answer)
+    of_cause = {"action": "restart", "taken_for": "service", "why": "1 times for service"}
+    others = [{**of_cause, "taken_for": "storage"}, {**of_cause, "action": "delete"}]
+    for reached, noted in (([of_cause], 1), (others, 0), ([{**of_cause, "taken_for": ""}], 1)):
+        (told,) = with_caps([made], reached)
+        assert told["noted"] == ["it would be refused: 1 times for service"] * noted
 
 
 @pytest.mark.parametrize("subject", ["service", "sessions", "performance", "errors_log"])
