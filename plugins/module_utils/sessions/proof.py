@@ -196,6 +196,8 @@ class Proofs:
         gone = _gone_of(process, claims) if is_ours else ""
         ids = {gone} if gone else claims.ids
         if not ids and not (is_ours and process.runs(self._programs)):
+            if process.uid == service.uid and process.runs(self._programs) and self._is_left(process):
+                self.unproved[process.pid] = "is an orphan of the service's user, and works in no session's directory"
             return
         if not ids and not claims.uses:
             self.unplaced[process.pid] = process

@@ -295,7 +295,7 @@ def _worked_on(sessions: Json) -> str:
     """That sessions go on, in a few words; "" where none is seen to."""
     rows = sessions.get("sessions")
     going = [row for row in map(mapping, rows if isinstance(rows, list) else []) if row.get("state") == "progressing"]
-    return f"{len(going)} sessions go on, such as {going[0].get('session_id')}" if going else ""
+    return f"sessions go on ({len(going)}), such as {going[0].get('session_id')}" if going else ""
 
 
 def _operations(result: Json, limits: Json) -> tuple[str, str]:
@@ -338,7 +338,15 @@ def _sessions(result: Json) -> tuple[str, str]:
             f"{len(lost)} are listed without a process, such as {lost[0].get('session_id')}: only a restart of the "
             "service ends those"
         )
-    return _long_running(result, sessions, orphans)
+    kind, line = _long_running(result, sessions, orphans)
+    return kind, "; ".join([line, *_strangers(result)])
+
+
+def _strangers(result: Json) -> list[str]:
+    """What looks like a session's process and is not proved to be one, in a line; none where there is nothing."""
+    rows = _rows(result, "unproved")
+    listed = "; ".join(f"pid {row.get('pid')} ({row.get('command')}) {row.get('why')}" for row in rows[:3])
+    return [f"beside them {listed}"] if rows else []
 
 
 def _long_running(result: Json, sessions: Sequence[Json], orphans: Sequence[Json]) -> tuple[str, str]:

@@ -30,7 +30,8 @@ def response_lines(response: Json, of_all: str = "") -> list[str]:
     if response.get("procedure"):
         shown.append(response["title"])
     elif not incidents:
-        shown.append("No incident: nothing is to be done")
+        seen = response.get("findings")
+        shown.append("No incident by the checks: nothing is planned" if seen else "No incident: nothing is to be done")
     if response.get("findings"):
         shown.append("Found:")
         shown += [f"  {row['subject']}: {row['class']} - {row['finding']}" for row in response["findings"]]
@@ -50,7 +51,7 @@ def _plan_lines(response: Json, of_all: str) -> list[str]:
     if not plan:
         return ["Plan: nothing that automation may do; a person must look"] if response.get("incidents") else []
     shown = [f"Plan {response.get('hash') or ''}:".replace(" :", ":"), *_rung_lines(plan, result=False)]
-    doable = any(rung.get("actions") for rung in plan)
+    doable = any(rung.get("actions") and not rung.get("failed") for rung in plan)
     if response.get("mode") == "plan" and response.get("incidents") and doable and not response.get("refusals"):
         own = response.get("hash")
         limited = f"--limit to this host and -e incident_mode=apply -e incident_plan={own}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -347,6 +348,17 @@ def test_an_orphan_is_told_from_a_session_of_the_living_service(site: Site) -> N
     listed = look(site)
     assert listed["orphans"] == [], "what the API lists is no orphan"
     assert not only(listed)["may_end"]
+
+
+def test_an_orphan_whose_directory_is_gone_is_shown_and_nobodys(site: Site) -> None:
+    left = site.waiting(SESSION, listed=False)
+    site.crash()
+    left_alone(site, left)
+    shutil.rmtree(site.work_dir / SESSION)
+    result = look(site)
+    why = {stranger["pid"]: stranger["why"] for stranger in result["unproved"]}
+    assert why[left.pid] == "is an orphan of the service's user, and works in no session's directory"
+    assert result["may_end"] == []
 
 
 def test_a_dead_service_leaves_orphans(site: Site) -> None:

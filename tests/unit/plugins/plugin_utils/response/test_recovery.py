@@ -244,6 +244,10 @@ class TestDiagnosis:
         assert made["classes"] == {"sessions": "orphans"}
         assert "jkl (pid 41, 42)" in made["findings"][0]["finding"]
         assert classes({"sessions": {"sessions": [], "orphans": []}}) == {"sessions": "ok"}
+        stranger = {"pid": 43, "command": "ffmpeg", "why": "is an orphan"}
+        made = classify({"sessions": {"sessions": [], "orphans": [], "unproved": [stranger]}}, LIMITS)
+        assert made["classes"] == {"sessions": "ok"}
+        assert made["findings"][0]["finding"].endswith("beside them pid 43 (ffmpeg) is an orphan")
         # Without the API nobody knows which sessions there are.
         silent = {"api": {"state": "unreachable", "reason": "refused"}, "sessions": [], "orphans": []}
         assert classes({"sessions": silent}) == {"sessions": "unknown"}
@@ -572,21 +576,21 @@ class TestLines:
             "msg": "",
             "hash": "0123456789ab",
         }
-        shown = response_lines(
-            {
-                "mode": "plan",
-                "incidents": [incident("service")],
-                "findings": [{"subject": "service", "class": "dead", "finding": "inactive (dead)"}],
-                "plan": [rung],
-                "hash": "0123456789ab",
-                "refusals": [],
-                "msg": "",
-            }
-        )
-        text = "\n".join(shown)
+        response: dict[str, Any] = {
+            "mode": "plan",
+            "incidents": [incident("service")],
+            "findings": [{"subject": "service", "class": "dead", "finding": "inactive (dead)"}],
+            "plan": [rung],
+            "hash": "0123456789ab",
+            "refusals": [],
+            "msg": "",
+        }
+        text = "\n".join(response_lines(response))
         for part in ("P0 Critical system, cause service", "service: dead", "Plan 0123456789ab", "class: dead"):
             assert part in text
         assert "-e incident_mode=apply -e incident_plan=0123456789ab" in text
+        refused = {**rung, "failed": True, "msg": "policy_service_restart is empty"}
+        assert "To do it" not in "\n".join(response_lines({**response, "plan": [refused]})), "it would not be done"
 
     def test_what_was_done_and_why_not_more(self) -> None:
         rung = {"rung": "Restart the service", "steps": ["P0-3C"], "actions": [action(result="failed", msg="timeout")]}
@@ -608,6 +612,9 @@ class TestLines:
 
     def test_nothing_found(self) -> None:
         assert response_lines({"incidents": []}) == ["No incident: nothing is to be done"]
+        seen = [{"subject": "ffmpeg", "class": "broken_binary", "finding": "exit code 1"}]
+        shown = response_lines({"incidents": [], "findings": seen})
+        assert shown[0] == "No incident by the checks: nothing is planned", "it does not say that all is well"
 
     def test_a_cause_without_a_rung_is_for_a_person(self) -> None:
         shown = response_lines({"incidents": [incident("cloud_storage")], "plan": []})
