@@ -20,6 +20,7 @@ from tests.unit.plugins.policy import policy
 POLICY = policy()
 SITE = {
     "unit": "media-processing-service",
+    "restart_command": [],
     "service_user": "media",
     "service_become": False,
     "base_dir": "/srv/media-processing",
