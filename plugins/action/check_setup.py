@@ -117,16 +117,15 @@ class ActionModule(HostAction):
             **given["modules"]["setup_info"]["options"],
             "libraries": given["libraries"],
             "api_url": settings.api_url,
-            "health_path": self._asked_for(),
+            "health_path": self._asked_for(settings),
             "token_file": settings.token_file or None,
             "controller_time": to_text(utc_now()),
         }
 
-    def _asked_for(self) -> str:
+    def _asked_for(self, settings: Settings) -> str:
         """The path at which an answer shows that the API is there: of the health, else any."""
-        connection = self.connection()
+        asked = {"api_offered": settings.api_offered, "api_map": self.connection().get("api_map")}
         try:
-            asked = {"api_offered": boolean(connection.get("api_offered", True)), "api_map": connection.get("api_map")}
             return health_path(asked) or "/"
         except MediaOpsError:  # said with what the site has set wrong
             return "/"

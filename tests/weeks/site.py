@@ -177,14 +177,14 @@ class Site:
         ask = f"python3 -c 'import urllib.request as u; u.urlopen(\"{url}\", timeout=5)' 2>&1 | grep -q 'Error 404'"
         wait_for(f"the service of {host}", lambda: self.sh(host, f"({ask}) && echo yes || true").strip(), 90)
 
-    def wait_sampled(self, *hosts: str) -> None:
+    def wait_sampled(self) -> None:
         """Until the services have sampled the time that it is: a clock that moved by hours is no service that hangs."""
 
         def sampled(host: str) -> bool:
             last = self.sh(host, f"python3 -c '{SAMPLED}' 2>/dev/null || true", stdin=self.token).strip()
             return bool(last) and self.clock.now() - datetime.fromisoformat(last).replace(tzinfo=UTC) < FRESH
 
-        self.everywhere(lambda host: wait_for(f"a sample of {host}", lambda: sampled(host), 90), hosts or self.up())
+        self.everywhere(lambda host: wait_for(f"a sample of {host}", lambda: sampled(host), 90), self.up())
 
     def write(self, count: int, *hosts: str) -> None:
         """The application writes lines, each with a number of its own."""

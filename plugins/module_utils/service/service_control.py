@@ -192,8 +192,7 @@ def service_control(
     named, wanted, percent = require_operated(params), params["state"], params["busy_percent"]
     command = command_of(params) if named.process else None
     named_by = Workers(params["programs"], params["work_dir"] or "")
-    seen = _observed(named, params)
-    before = _asked(_not_contradicted(seen, lists) if _serves_api(named) else seen, named_by, params)
+    before = _asked(_not_contradicted(_observed(named, params), named, lists), named_by, params)
     left_alone = _left_alone(before, named_by, params)
     needed = [] if left_alone else params["steps"] or _STEPS.get(wanted, [])
     work = _NO_WORK if left_alone or wanted in ("observed", "started") else _work(before, named_by, params, lists)
@@ -332,26 +331,32 @@ def service_seen(named: Operated, api_url: str) -> dict[str, Any]:
     """How the service stands at one look: its class and the reason, its main process and by what that is known."""
     if named.process:
         stands = observe(named, 1, 0, api_url)
-        seen = {"class": stands.state, "reason": stands.reason, "main_pid": stands.main[0], "since": stands.since}
-        return {**seen, "told_by": named.process.told_by, "serves_api": named.process.serves_api}
-    try:
-        properties = unit_properties(named.unit, _PROPERTIES)
-        state, reason = classify([properties])
-    except MediaOpsError as error:
-        state, reason = "unknown", one_line(error)
-        properties = {}
-    stands = Service(state, reason, properties)
-    seen = {"class": state, "reason": reason, "main_pid": stands.main[0], "since": stands.since}
-    return {**seen, "told_by": "systemd", "serves_api": True}
+    else:
+        try:
+            properties = unit_properties(named.unit, _PROPERTIES)
+            state, reason = classify([properties])
+        except MediaOpsError as error:
+            state, reason = "unknown", one_line(error)
+            properties = {}
+        stands = Service(state, reason, properties)
+    return {
+        "class": stands.state,
+        "reason": stands.reason,
+        "main_pid": stands.main[0],
+        "since": stands.since,
+        "told_by": named.process.told_by if named.process else "systemd",
+        "serves_api": _serves_api(named),
+    }
 
 
 def _serves_api(named: Operated) -> bool:
     return named.process is None or named.process.serves_api
 
 
-def _not_contradicted(service: Service, lists: Lists | None) -> Service:
+def _not_contradicted(service: Service, named: Operated, lists: Lists | None) -> Service:
     """The service; unknown where it is dead by what tells its main process, and its API answers all the same."""
-    if not (service.without_unit and service.state == "dead" and lists and lists().state == "ok"):
+    is_dead = service.without_unit and service.state == "dead"
+    if not (is_dead and _serves_api(named) and lists and lists().state == "ok"):
         return service
     why = f"{service.reason}, and yet its API answers: policy_service_process or policy_service_user is another's"
     return replace(service, state="unknown", reason=why)

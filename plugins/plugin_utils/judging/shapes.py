@@ -228,6 +228,11 @@ def rung(
     return made
 
 
+def is_doable(rungs: Sequence[Json]) -> bool:
+    """Whether one of the rungs of a plan would be carried out."""
+    return any(one.get("actions") and not one.get("failed") for one in rungs)
+
+
 Finding = TypedDict("Finding", {"subject": str, "class": str, "finding": str})
 """What a probe found of one subject."""
 

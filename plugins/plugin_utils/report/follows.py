@@ -10,6 +10,7 @@ from typing import Any
 
 from ...module_utils.plan import fleet_hash
 from ...module_utils.shapes import Json, mapping, one_line
+from ..judging.shapes import is_doable
 from .commands import Commands
 
 _REASON_MAX = 240
@@ -64,8 +65,9 @@ def _answer(host: Json) -> Json:
 
 def _waits(answer: Json) -> bool:
     """Whether a plan waits for a person's word, and nothing speaks against it."""
-    doable = any(rung["actions"] and not rung.get("failed") for rung in answer["plan"])
-    return doable and not answer["acted"] and not answer["refusals"] and answer.get("recovered") is None
+    return (
+        is_doable(answer["plan"]) and not answer["acted"] and not answer["refusals"] and answer.get("recovered") is None
+    )
 
 
 def _approval(incidents: Sequence[Json], planned: Mapping[str, str], commands: Commands) -> Iterable[tuple[str, str]]:

@@ -67,12 +67,12 @@ def with_caps(rungs: Sequence[Rung], reached: Sequence[Json]) -> list[Rung]:
         rungs: planned.
         reached: ``caps_reached`` of module guard.
     """
-    made = []
+    made: list[Rung] = []
     for one in rungs:
         actions = {action["action"] for action in one["actions"]}
         causes = ("", taken_for(one, ""))
         lines = [row["why"] for row in reached if row["action"] in actions and row["taken_for"] in causes]
-        made.append(Rung(**{**one, "noted": [*one["noted"], *(f"it would be refused: {why}" for why in lines)]}))
+        made.append({**one, "noted": [*one["noted"], *(f"it would be refused: {why}" for why in lines)]})
     return made
 
 

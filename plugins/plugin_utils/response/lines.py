@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from ...module_utils.shapes import Json, one_line
 from ...module_utils.state.mutes import mute_name
 from ..judging.muting import said
+from ..judging.shapes import is_doable
 from .ledger import bounded
 
 _SHOWN = 20
@@ -51,8 +52,12 @@ def _plan_lines(response: Json, of_all: str) -> list[str]:
     if not plan:
         return ["Plan: nothing that automation may do; a person must look"] if response.get("incidents") else []
     shown = [f"Plan {response.get('hash') or ''}:".replace(" :", ":"), *_rung_lines(plan, result=False)]
-    doable = any(rung.get("actions") and not rung.get("failed") for rung in plan)
-    if response.get("mode") == "plan" and response.get("incidents") and doable and not response.get("refusals"):
+    if (
+        response.get("mode") == "plan"
+        and response.get("incidents")
+        and is_doable(plan)
+        and not response.get("refusals")
+    ):
         own = response.get("hash")
         limited = f"--limit to this host and -e incident_mode=apply -e incident_plan={own}"
         alone = f"-e incident_mode=apply -e incident_plan={own}"
