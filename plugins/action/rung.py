@@ -16,7 +16,7 @@ from ..module_utils.times import to_text, utc_now
 from ..plugin_utils.host_action import HostAction, has_fragment, options_of
 from ..plugin_utils.response.ladder import is_enabled
 from ..plugin_utils.response.ledger import planned_rung
-from ..plugin_utils.response.rung import joined, module_arguments, settings_of, taken
+from ..plugin_utils.response.rung import joined, module_arguments, taken
 
 
 class ActionModule(HostAction):
@@ -31,13 +31,14 @@ class ActionModule(HostAction):
                 self.tell([f"{rung['rung']}: left out, {why}"] if rung.get("unless") else [])
             return {"changed": False, "skipped": True, "skip_reason": one_line(why)}
         try:
-            answer = self._carry(rung, rung["act"], given)
+            answer = self._carry(rung, rung["act"], given["settings"], given)
             if answer.get("restart_needed") and rung["act"] == "service_config" and not answer.get("failed"):
                 # What the service reads at its start takes effect with a restart.
                 restart = {**rung, "args": {"state": "restarted"}}
-                answer = joined(answer, self._carry(restart, "service_control", given))
+                answer = joined(answer, self._carry(restart, "service_control", given["restart"], given))
                 if not given["planning"] and not self._task.check_mode:
-                    answer = taken(answer, self._carry({**rung, "args": {"state": "confirmed"}}, rung["act"], given))
+                    confirm = {**rung, "args": {"state": "confirmed"}}
+                    answer = taken(answer, self._carry(confirm, rung["act"], given["settings"], given))
         except MediaOpsError as error:
             answer = {"failed": True, "msg": str(error)}
         made = planned_rung(rung, answer)
@@ -51,6 +52,7 @@ class ActionModule(HostAction):
         self,
         rung: Mapping[str, Any],
         module: str,
+        settings: Mapping[str, Any],
         params: Mapping[str, Any],
     ) -> dict[str, Any]:
         options = options_of(module)
@@ -62,6 +64,5 @@ class ActionModule(HostAction):
         }
         if params["approved"] and not params["planning"]:
             given.update(plan_hash=rung.get("hash") or None, as_of=rung.get("as_of"))
-        settings = settings_of(module, params["modules"])
         arguments = module_arguments(rung, module, options, mapping(settings.get("options")), given)
         return self.ask(module, arguments, check=params["planning"], within=settings.get("within"))

@@ -34,10 +34,16 @@ options:
     description: The rung, with C(rung), C(act), C(args) and C(steps).
     type: dict
     required: true
-  modules:
-    description: The site's options for each module, C(policy_modules).
+  settings:
+    description:
+      - What the site gives the rung's module, its row of C(policy_all_modules). C(options), and C(within), for how many
+        seconds it is waited for.
     type: dict
     required: true
+  restart:
+    description: The same of M(media_ops.runbook.service_control), which makes an override take effect.
+    type: dict
+    default: {}
   run_id:
     description: What names the run.
     type: str
@@ -61,10 +67,9 @@ EXAMPLES = r"""
       steps: [P0-3C]
       args:
         state: restarted
-    modules:
-      service_control:
-        options:
-          unit: media-processing-service
+    settings:
+      options:
+        unit: media-processing-service
     run_id: 20261128T060000Z-0001
 """
 

@@ -4,6 +4,7 @@
                                           Python that of a module, with all that it needs, for each task (kept_code)
     the payloads of modules               in every run it parses the source of a module and of the hundred files that
                                           it needs, to find them
+    the code of templates and expressions Jinja makes it anew in every worker, of each template at every look at it
     YAML of Ansible and of this project   its own settings and routes, the documentation of plugins, roles, playbooks
 
 What is kept has a name made of the content of all that it comes from, so that nothing outdated is ever used. It lies
@@ -14,6 +15,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import marshal
 import os
 import pickle
 from collections.abc import Callable, Iterable
@@ -51,6 +53,8 @@ def patch(module: ModuleType) -> None:
             changed.copy = SimpleNamespace(deepcopy=copied)
         case "loader":
             changed.yaml = SimpleNamespace(load=load_yaml(changed.yaml.load))
+        case "_jinja_bits":
+            templates(changed)
         case "_collection_finder":
             changed.compile = compiled
         case "_collection_meta":
@@ -88,6 +92,50 @@ def from_yaml(plain: Callable[..., Any]) -> Callable[..., Any]:
         return remembered("yaml", [file_name.encode(), *_tagged(data)], work)
 
     return read
+
+
+def templates(changed: Any) -> None:
+    """Let Ansible's environment of Jinja keep the code of templates that are texts, and of expressions."""
+    from jinja2.environment import TemplateExpression
+
+    environment = changed.AnsibleEnvironment
+    plain, plain_expression = environment.compile, environment.compile_expression
+
+    def code_of(self: Any, kind: str, source: str, work: Callable[[], Any]) -> Any:
+        escapes = changed._TemplateCompileContext.current(optional=True)
+        settings = [getattr(self, name) for name in changed._TEMPLATE_OVERRIDE_FIELD_NAMES]
+        inputs = [PYTHON, ANSIBLE, repr([settings, escapes and escapes.escape_backslashes]).encode(), _bytes(source)]
+        kept = KEPT / f"{kind}-{_digest(*inputs)}"
+        try:
+            return marshal.loads(kept.read_bytes())
+        except OSError:
+            code = work()
+            keep(str(kept), marshal.dumps(code))
+            return code
+
+    def compile_template(self: Any, source: Any, *given: Any, **named: Any) -> Any:
+        def work() -> Any:
+            return plain(self, source, *given, **named)
+
+        is_of_text = isinstance(source, str) and not given and not named
+        return code_of(self, "template", source, work) if is_of_text else work()
+
+    def compile_expression(self: Any, source: str, undefined_to_none: bool = True) -> Any:
+        def work() -> Any:
+            # What an expression becomes goes to compile_template as nodes.
+            made: list[Any] = []
+            self.compile = lambda nodes: made.append(plain(self, nodes)) or made[0]
+            try:
+                plain_expression(self, source, undefined_to_none)
+            finally:
+                del self.compile
+            return made[0]
+
+        code = code_of(self, "expression", source, work)
+        template = self.template_class.from_code(self, code, self.make_globals(None))
+        return TemplateExpression(template, undefined_to_none)
+
+    environment.compile, environment.compile_expression = compile_template, compile_expression
 
 
 def load_yaml(plain: Callable[..., Any]) -> Callable[..., Any]:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 PATCHED = {
+    "ansible._internal._templating._jinja_bits",
     "ansible.config.manager",
     "ansible.executor.module_common",
     "ansible.parsing.dataloader",

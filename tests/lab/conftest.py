@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -23,6 +24,7 @@ from tools.lab.lab import RUN
 
 ROOT = Path(__file__).resolve().parents[2]
 PREFIX = "pytest-"
+CODE = "var/cache/kept-code"
 # Of the files whose tests share a fleet, those that one worker takes: a fleet takes minutes to make. They take longest.
 TOGETHER = (
     ("test_host_faults.py", "test_deletion_faults.py"),
@@ -73,12 +75,27 @@ def lab_name() -> str:
     return own_name()
 
 
+def keep_code(lab: Lab) -> None:
+    """Have Python on a lab's hosts keep the code of modules from run to run, where this machine does (tests/kept)."""
+    if not os.environ.get("MEDIA_OPS_KEPT"):
+        return
+    for host in lab.hosts.values():
+        packages = host.root / "usr/lib/python3/dist-packages"
+        shutil.copy(ROOT / "tests/kept/kept_code.py", packages)
+        packages.joinpath("kept_code.pth").write_text(
+            f"import kept_code; kept_code.keep_on_host('/{CODE}')\n", encoding="ascii"
+        )
+        host.root.joinpath(CODE).mkdir()
+        host.root.joinpath(CODE).chmod(0o1777)
+
+
 @pytest.fixture(scope="session")
 def lab_hosts(lab_name: str) -> Iterator[Lab]:
     """Three hosts with all that a media host needs, media1 to media3, for the whole session."""
     lab = Lab(lab_name)
     try:
         lab.up(["media1", "media2", "media3"], "media")
+        keep_code(lab)
         yield lab
     finally:
         lab.down()

@@ -20,7 +20,7 @@ import pytest
 
 from tools.lab import Lab
 
-from .conftest import ROOT, Fleet
+from .conftest import ROOT, Fleet, keep_code
 
 pytestmark = [pytest.mark.root, pytest.mark.slow]
 
@@ -185,6 +185,7 @@ def whole_site(lab_name: str, tmp_path_factory: pytest.TempPathFactory) -> Itera
     lab = Lab(f"{lab_name}-ffmpeg")
     try:
         lab.up([HOST], "media")
+        keep_code(lab)
         content = lab.inventory()
         site = Site(lab, content, scratch)
         site.sh(SET_UP, stdin=UNIT)

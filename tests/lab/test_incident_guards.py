@@ -42,7 +42,7 @@ def test_a_dead_service_is_started_once_and_a_second_time_within_the_hour_is_ref
     assert code == 2, output
     assert refused["recovered"] is False
     assert refused["page"] is True
-    assert any("restart was carried out 1 times" in line for line in refused["refusals"]), refused["refusals"]
+    assert any("restart was carried out 1 time" in line for line in refused["refusals"]), refused["refusals"]
     assert "Operations on call +00 000" in refused["msg"]
     note("service dead again within the hour", host, refused)
     assert host.main_pid() == 0

@@ -26,7 +26,7 @@ import pytest
 
 from tools.lab import Lab
 
-from .conftest import ROOT
+from .conftest import ROOT, keep_code
 
 pytestmark = [pytest.mark.root, pytest.mark.slow]
 
@@ -142,6 +142,7 @@ def prepared(lab_name: str, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     lab = Lab(f"{lab_name}-service")
     try:
         lab.up(["media1"], "media")
+        keep_code(lab)
         content = lab.inventory()
         group = content["all"]["children"]["media_hosts"]["vars"]
         group["prepare_authorized_keys"] = [group["lab_public_key"]]

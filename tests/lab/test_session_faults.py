@@ -21,7 +21,7 @@ import pytest
 
 from tools.lab import Lab
 
-from .conftest import Fleet
+from .conftest import Fleet, keep_code
 
 pytestmark = [pytest.mark.root, pytest.mark.slow]
 
@@ -195,6 +195,7 @@ def installed(lab_name: str, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     scratch = tmp_path_factory.mktemp("sessions")
     try:
         lab.up(["media1"], "media")
+        keep_code(lab)
         content = lab.inventory()
         group = content["all"]["children"]["media_hosts"]["vars"]
         group |= {"lab_scratch": str(scratch), "prepare_authorized_keys": [group["lab_public_key"]]}
@@ -367,7 +368,7 @@ def test_the_pid_is_reused_between_plan_and_apply(host: Host, matrix: list[dict[
     session = host.feed("fifo")
     planned = host.call("session_terminate", session_ids=[session], remove_files=False, wait=0, plan_hash="0" * 12)
     target = planned["plan"][0]["stable"]["pid"]
-    leader = host.fleet.lab._leader(host.fleet.lab.hosts["media1"])
+    leader = host.fleet.lab.leader(host.fleet.lab.hosts["media1"])
     host.root("kill", "-KILL", str(target))
     host.eventually(lambda: not host.root("ps", "-o", "pid=", "-p", str(target), check=False))
     # In the host's pid namespace, and with this machine's /proc: the host's own is read-only there.

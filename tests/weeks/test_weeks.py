@@ -127,9 +127,9 @@ WATCHED = [
     (2, "10:00", "10:10", ("watch_health",), {"media2": "critical"}),
     (3, "12:05", "13:05", ("watch_health",), {"media1": "critical"}),
 ]
-# And of the Monday on which the power went.
+# And of the Monday on which the power of one host went, and the store refused what the others had.
 CUT = {
-    "07 01:00 weekly_log_management": (2, {"media2": "critical"}),
+    "07 01:00 weekly_log_management": (2, dict.fromkeys(HOSTS, "critical")),
     "07 01:30 weekly_log_management": (0, {"media2": "warning"}),
 }
 

@@ -38,6 +38,7 @@ def weeks_of(agenda: Agenda, site: Site, weeks: int, *, hourly: bool) -> None:
         _host_down(agenda, site, week * 7 + 1)
         _full_disk(agenda, site, week * 7 + 2)
         _failures(agenda, site, week * 7 + 3)
+    _refused_copy(agenda, site, 7)
     _power_cut(agenda, site, 7)
 
 
@@ -117,6 +118,12 @@ def _failures(agenda: Agenda, site: Site, day: int) -> None:
     """Three of ten operations fail on the first host on Thursday."""
     agenda.add(site.at(day, "12:05"), site.work, 3, "media1", fault="empty")
     _watch(agenda, site, day, "12:10", "13:30")
+
+
+def _refused_copy(agenda: Agenda, site: Site, day: int) -> None:
+    """The store refuses Monday's copies, until a person runs it again."""
+    agenda.add(site.at(day, "00:58"), site.proxy.faults.update, {"put": "access_denied"})
+    agenda.add(site.at(day, "01:25"), site.proxy.faults.clear)
 
 
 def _power_cut(agenda: Agenda, site: Site, day: int) -> None:

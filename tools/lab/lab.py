@@ -123,7 +123,7 @@ class Lab:
         self, name: str, command: Sequence[str], *, stdin: str = "", check: bool = True, timeout: float = 60
     ) -> subprocess.CompletedProcess[str]:
         """Run a command as root in a host, by its namespaces: no sshd or Python is needed in it."""
-        leader = self._leader(self._host(name))
+        leader = self.leader(self._host(name))
         if not leader:
             raise LabError(f"host {name} of lab {self.name} does not run")
         environment = ["env", "-i", "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root", "LANG=C.UTF-8"]
@@ -137,6 +137,10 @@ class Lab:
             raise LabError(f"{name}: {' '.join(command)}: exit code {done.returncode}: {said}")
         return done
 
+    def leader(self, host: Host) -> int:
+        """Return the pid of the host's init; 0 when it does not run."""
+        return next(iter(self._group(host).pids("payload/init.scope")), 0)
+
     def stop(self, name: str) -> None:
         """Cut a host's power: it is gone at once, its disk stays."""
         self._group(self._host(name)).end()
@@ -144,7 +148,7 @@ class Lab:
     def start(self, name: str) -> None:
         """Boot a host that was stopped, and wait for its sshd."""
         host = self._host(name)
-        if not self._leader(host):
+        if not self.leader(host):
             self._launch(host, self._read()["bridge"])
         self._wait(host, time.monotonic() + BOOT_LIMIT_S)
 
@@ -252,10 +256,6 @@ class Lab:
 
     def _group(self, host: Host) -> Group:
         return Group(f"{self.name}/{host.name}")
-
-    def _leader(self, host: Host) -> int:
-        """Return the pid of the host's init; 0 when it does not run."""
-        return next(iter(self._group(host).pids("payload/init.scope")), 0)
 
     def _answers(self, host: Host) -> bool:
         return self._ssh(host, "true").returncode == 0

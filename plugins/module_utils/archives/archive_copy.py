@@ -21,6 +21,7 @@ from ..shapes import one_line
 from ..storage.client import PLAIN_REQUESTS, in_child, need_boto3
 from ..storage.settings import Settings, clean, read_settings
 from ..system.tree import Root, locked, opened_option
+from ..words import number_of
 from . import copies
 from .archive import ARCHIVE_NAME, hashed
 from .copies import Job, Leftover
@@ -169,7 +170,7 @@ def make_plan(
             return []
         stable: dict[str, Any] = {"kind": "unknown", "to": destination, "archives": [[*one] for one in archives]}
         why = "the store could not be asked which of them it has"
-        return [planned("copy", f"{len(archives)} archives to {destination}", why, _STEPS, stable=stable)]
+        return [planned("copy", f"{number_of(len(archives), 'archive')} to {destination}", why, _STEPS, stable=stable)]
     plan = []
     for archive in archives:
         state = seen.of(archive)

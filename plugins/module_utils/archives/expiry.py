@@ -16,6 +16,7 @@ from typing import Any, Callable, NamedTuple
 from ..shapes import one_line
 from ..system.open_files import OpenFiles, claimed, leased
 from ..system.tree import Root
+from ..words import number_of
 from .archive import ARCHIVE_NAME, days_old
 from .journal import Expired
 from .register import Register
@@ -107,7 +108,7 @@ class Expiry:
                 self._removed.append(archive.name)
         os.fsync(self._archives.fd)
         kept = "".join(f"; {kept['archive']} stays: {kept['msg']}" for kept in self._kept[before : before + 1])
-        return f"{len(self._removed)} archives deleted{kept}", bool(self._removed)
+        return f"{number_of(len(self._removed), 'archive')} deleted{kept}", bool(self._removed)
 
     def _delete(self, archive: Expired, open_files: OpenFiles) -> tuple[str, str]:
         """Delete an archive that nobody has open; else why it stays, and the same for people."""

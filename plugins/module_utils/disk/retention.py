@@ -26,6 +26,7 @@ from ..errors import OptionError
 from ..plan import Action, planned
 from ..shapes import one_line
 from ..times import text_of
+from ..words import number_of
 
 _NANO = 10**9
 _SORTED_AT_ONCE = 1 << 16
@@ -448,11 +449,10 @@ def make_plan(findings: Iterable[tuple[Findings, Totals]]) -> list[Action]:
 
 
 def _action(rule: Rule, counted: Totals) -> Action:
-    target = f"{counted.files} files below {rule.root} (rule {rule.name})"
+    what = number_of(counted.files, "file")
     if counted.directories:
-        target = (
-            f"{counted.files} files and {counted.directories} empty directories below {rule.root} (rule {rule.name})"
-        )
+        what += f" and {number_of(counted.directories, 'empty directory')}"
+    target = f"{what} below {rule.root} (rule {rule.name})"
     return planned(
         "delete",
         one_line(target),

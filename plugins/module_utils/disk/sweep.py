@@ -23,6 +23,7 @@ from ..shapes import one_line
 from ..system.open_files import OpenFiles, claimed, leased
 from ..system.stamp import Stamp
 from ..system.tree import LOCK, Root, is_at, opened_again
+from ..words import number_of
 from .kept import Work
 from .retention import DueFile, Findings, Rule, Totals, lacking
 from .roots import Look, Roots
@@ -193,8 +194,8 @@ class Sweep:
         files, directories = self.removed[rule.name], self._removed_directories[rule.name]
         failed = stayed.keys() - _GOOD_REASONS
         action["result"] = "done" if files or directories else "failed" if failed else "skipped"
-        action["msg"] = f"{files} files deleted, {self._freed[rule.name]} bytes freed"
-        action["msg"] += f", {directories} empty directories removed" if directories else ""
+        action["msg"] = f"{number_of(files, 'file')} deleted, {self._freed[rule.name]} bytes freed"
+        action["msg"] += f", {number_of(directories, 'empty directory')} removed" if directories else ""
         if found.skipped:
             reasons = ", ".join(f"{count} {reason}" for reason, count in sorted(found.skipped.items()))
             action["msg"] += f"; skipped: {reasons}"

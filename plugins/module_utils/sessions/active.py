@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from ..shapes import Json, mapping, one_line
+from ..words import number_of
 
 
 class ActiveSessions(NamedTuple):
@@ -33,5 +34,5 @@ def active_sessions(document: Json) -> ActiveSessions:
         else:
             reason = f"a session of the answer has no id: {one_line(row, 60)}"
     if not reason and (isinstance(total, bool) or total != len(rows)):
-        reason = f"the answer lists {len(rows)} sessions, and counts {one_line(total, 40)}"
+        reason = f"the answer lists {number_of(len(rows), 'session')}, and counts {one_line(total, 40)}"
     return ActiveSessions(found, not reason, reason)

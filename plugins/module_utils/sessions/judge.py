@@ -16,6 +16,7 @@ from datetime import timedelta
 from ..shapes import NOT_OFFERED, one_line
 from ..system.proc import is_frozen
 from ..system.processes import Process
+from ..words import number_of
 from .files import Listing
 from .joined import ID
 from .listed import Entry
@@ -142,7 +143,7 @@ class Judge:
             return "progressing", f"{session.progress}; none of it by a process of its own"
         unread = len(self._proofs.unread)
         why = _worked_on(session) or session.progress.unseen
-        why = why or (f"{unread} processes of the service cannot be looked into" if unread else "")
+        why = why or (f"{number_of(unread, 'process')} of the service cannot be looked into" if unread else "")
         why = why or (self._may_be_of(session) if session.listed else "")
         if why:
             return "unknown", why

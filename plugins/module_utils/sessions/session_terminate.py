@@ -23,6 +23,7 @@ from ..plan import Action, plan_hash, planned, require_hash
 from ..shapes import one_line
 from ..system.open_files import OpenFiles
 from ..system.processes import TICKS, OpenFile, Process, Target, end_processes, read_process
+from ..words import number_of
 from .files import LEASES_MAX, Listing, differences, kept_closed, remove_session_files, without
 from .judge import Session
 from .listed import ask_sessions
@@ -195,7 +196,7 @@ def _delete(scene: Scene, session: Session) -> Action:
     largest = sorted(files.entries.items(), key=lambda entry: -entry[1].size)[:_SHOWN_MAX]
     return planned(
         "delete",
-        f"{directory} ({len(files.entries)} files, {files.bytes} bytes)",
+        f"{directory} ({number_of(len(files.entries), 'file')}, {files.bytes} bytes)",
         f"the files of session {session.session_id}",
         ["P2S-2C"],
         stable={
@@ -474,7 +475,7 @@ def _remove_one(again: Scene, one: _Work, action: Action, open_files: OpenFiles)
     one.outcome.files_removed, one.outcome.bytes_freed = removed.files, removed.freed
     action["result"] = "done" if removed.gone else "failed"
     stays = f"; stays: {'; '.join(removed.skipped)}" if removed.skipped else ""
-    action["msg"] = one_line(f"{removed.files} files removed, {removed.freed} bytes freed{stays}", 1000)
+    action["msg"] = one_line(f"{number_of(removed.files, 'file')} removed, {removed.freed} bytes freed{stays}", 1000)
 
 
 def _in_use(again: Scene, one: _Work) -> str:

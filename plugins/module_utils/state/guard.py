@@ -20,6 +20,7 @@ from typing import Any, Callable, NamedTuple
 from ..errors import MediaOpsError, OptionError
 from ..shapes import json_object, one_line
 from ..times import from_text, to_text, utc_now
+from ..words import number_of
 from .directory import alone, existing, failing, read_if_there
 from .mutes import Mutes, mute_name, sound_mute
 from .slots import NO_ROOM, LineFiles, TornError, is_there, read_slots, write_slots
@@ -200,7 +201,7 @@ def _reached(cap: Mapping[str, Any], taken_for: str | None, ledger: Ledger, run_
         return ""
     why = f" for {one_line(of_cause, 100)}" if of_cause else ""
     return (
-        f"{cap['action']} was carried out {len(others)} times{why} within {cap['within']:g} s, "
+        f"{cap['action']} was carried out {number_of(len(others), 'time')}{why} within {cap['within']:g} s, "
         f"at most {cap['at_most']} are allowed: it does not help, a person must look. "
         f"""The way past it, for one who has looked, is -e '{{"policy_action_caps": []}}'"""
     )

@@ -13,6 +13,7 @@ from ...module_utils.expressions import UnfitError, compiled
 from ...module_utils.shapes import NOT_OFFERED, SAID_NOT_OFFERED, Json, mapping, number, one_line
 from ...module_utils.state.guard import pause_said
 from ...module_utils.times import from_text
+from ...module_utils.words import number_of
 from ..judging.observations import components, unread
 from .advice import advise
 from .beside import unjudged
@@ -371,7 +372,7 @@ def _long_running(result: Json, sessions: Sequence[Json], orphans: Sequence[Json
             f"{_all(result, 'orphans')} without a session of the service still have processes: {listed}; "
             "emergency_clear_stuck_processes.yml ends such"
         )
-    return "ok", f"{_all(result, 'sessions')} sessions, none is stuck"
+    return "ok", f"{number_of(_all(result, 'sessions'), 'session')}, none is stuck"
 
 
 def _all(result: Json, *kinds: str) -> int:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from ...module_utils.shapes import Json, mapping, number, one_line
+from ...module_utils.words import number_of
 
 MIB = 2**20
 SAID_FROM_BYTES = MIB  # what is less frees nothing worth a line
@@ -36,7 +37,11 @@ def unproven_said(held: Json, used: float | None) -> str:
     if unseen == 0:
         return ""
     of = "an unknown number of bytes" if used is None else f"{used / MIB:.0f} MiB"
-    why = "the processes could not be looked at" if unseen is None else f"{unseen:g} processes must not be looked into"
+    why = (
+        "the processes could not be looked at"
+        if unseen is None
+        else f"{number_of(unseen, 'process')} must not be looked into"
+    )
     return f"deleted files may hold more of the {of} in use, holder unproven: {why}"
 
 

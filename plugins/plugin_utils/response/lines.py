@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 
 from ...module_utils.shapes import Json, one_line
 from ...module_utils.state.mutes import mute_name
+from ...module_utils.words import number_of
 from ..judging.muting import said
 from ..judging.shapes import is_doable
 from .ledger import bounded
@@ -111,13 +112,17 @@ def automation_lines(guard: object, overrides: object = None) -> list[str]:
     )
     shown += _mute_lines(stands)
     shown += _override_lines(overrides)
-    repeated = ", ".join(f"{action} in {count} runs" for action, count in stands.get("repeated", {}).items())
+    repeated = ", ".join(
+        f"{action} in {number_of(count, 'run')}" for action, count in stands.get("repeated", {}).items()
+    )
     if repeated:
-        shown.append(f"Repeated: {repeated}")
-    shown.append(f"Done lately: {len(stands['recent'])} entries" if stands["recent"] else "Done lately: nothing")
+        shown.append("Repeated: " + ", ".join(f"{action} in {number_of(count, 'run')}" for action, count in repeated))
+    shown.append(
+        f"Done lately: {number_of(len(stands['recent']), 'entry')}" if stands["recent"] else "Done lately: nothing"
+    )
     shown += [f"  {_entry(entry)}" for entry in stands["recent"][-_SHOWN:]]
     if stands.get("bad_lines"):
-        shown.append(f"{stands['bad_lines']} lines of the ledger could not be read")
+        shown.append(f"{number_of(stands['bad_lines'], 'line')} of the ledger could not be read")
     return shown
 
 

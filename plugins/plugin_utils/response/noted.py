@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ...module_utils.shapes import Json, number, one_line
+from ...module_utils.words import number_of
 from ..judging.cause import cause
 
 _COUNTED = (
@@ -90,7 +91,7 @@ def _slow(rows: Sequence[Json]) -> str:
     longest, row = max(known, key=lambda pair: pair[0])
     memory = number(field_of(row, "extra.memory_usage_mb"))
     used = f", with {memory:g} MB" if memory is not None else ""
-    return f"{len(known)} operations over the limit, the longest {longest:.0f} s{used}"
+    return f"{number_of(len(known), 'operation')} over the limit, the longest {longest:.0f} s{used}"
 
 
 def _busy(rows: Sequence[Json]) -> str:
@@ -103,6 +104,6 @@ def _busy(rows: Sequence[Json]) -> str:
     if not cpu or not memory:
         return ""
     return (
-        f"{len(cpu)} samples with active sessions: CPU {sum(cpu) / len(cpu):.0f} % on average, "
+        f"{number_of(len(cpu), 'sample')} with active sessions: CPU {sum(cpu) / len(cpu):.0f} % on average, "
         f"{max(cpu):.0f} % at most, memory {max(memory):.0f} % at most"
     )

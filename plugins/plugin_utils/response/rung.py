@@ -15,18 +15,6 @@ from .ladder import joined_hash
 _NOT_PROVED = "set, not proved to have an effect"
 
 
-def settings_of(module: str, modules: Json) -> Json:
-    """What the site gives a module: its ``options``, and for how many seconds it is waited ``within``.
-
-    Args:
-        module: that a rung names.
-        modules: ``policy_modules``, with ``policy_site_modules``.
-    """
-    if module not in modules:
-        raise MediaOpsError(f"role policy names module {module!r} for a rung, and only {', '.join(modules)} are known")
-    return mapping(modules[module])
-
-
 def module_arguments(
     rung: Json, module: str, options: Collection[str], settings: Json, given: Mapping[str, Any]
 ) -> dict[str, Any]:

@@ -224,13 +224,13 @@ class TestProbe:
 class TestRung:
     def test_what_is_set_is_looked_for_in_the_service_after_its_restart(self) -> None:
         row = {"rung": "More time", "act": "service_config", "steps": ["P1-3A"], "args": {"state": "present"}}
-        modules = {name: {"options": {"unit": "u"}} for name in ("service_config", "service_control")}
+        settings = {"options": {"unit": "u"}}
         setting: Any = {**ACTION, "action": "configure", "stable": {"name": "PROCESSING_TIMEOUT", "value": "600"}}
         answer = {"plan": [setting], "hash": "a" * 12, "changed": True, "restart_needed": True}
         seen = {"overrides": [{"name": "PROCESSING_TIMEOUT", "shown_in": ""}], "restart_needed": False}
         restart = {"plan": [{**ACTION, "action": "restart"}], "hash": "b" * 12, "changed": True}
         answers: dict[str, Any] = {"service_config": [answer, seen], "service_control": restart}
-        given = {"rung": row, "modules": modules, "run_id": "r1"}
+        given = {"rung": row, "settings": settings, "restart": settings, "run_id": "r1"}
         run = act("rung", given, answers=answers)
         assert run.modules == ["service_config", "service_control", "service_config"]
         assert run.asked[-1].arguments["state"] == "confirmed", "a later run can tell it"

@@ -39,7 +39,7 @@ def test_plan_approve_apply(capsys: pytest.CaptureFixture[str], tmp_path: Path) 
         drifted = run(capsys, **options, plan_hash="0" * 12)
         assert drifted["failed"] is True
         assert drifted["plan"] == planned["plan"]
-        assert f"delete 1 files below {tmp_path} (rule temporary)" in drifted["msg"]
+        assert f"delete 1 file below {tmp_path} (rule temporary)" in drifted["msg"]
         done = run(capsys, **options, plan_hash=planned["hash"], as_of=planned["as_of"])
         assert done["plan"][0]["result"] == "done"
         assert "diff" not in done

@@ -362,7 +362,7 @@ def test_the_same_action_is_refused_beyond_its_cap(call: Any, clock: Any) -> Non
     entry = {"action": "restart", "result": "done"}
     call("recorded", run_id="a", entries=[entry, entry])
     refused = take(call, "b", actions=["restart"], caps=RESTART_CAP)
-    assert "restart was carried out 1 times within 3600 s, at most 1" in refused["refusals"][0]
+    assert "restart was carried out 1 time within 3600 s, at most 1" in refused["refusals"][0]
     assert take(call, "b", actions=["reinstall"], caps=RESTART_CAP)["permitted"], "another action is not capped"
     assert take(call, "b")["permitted"]
     call("released", run_id="b")
@@ -408,7 +408,7 @@ def test_caps_count_by_what_it_was_for_and_one_of_all_whatever_it_was_for(call: 
     done = {"action": "restart", "result": "done", "taken_for": "timeouts"}
     call("recorded", run_id="a", entries=[done])
     refused = take(call, "b", actions=["restart"], caps=caps, taken_for="timeouts")["refusals"]
-    assert "restart was carried out 1 times for timeouts within 3600 s" in refused[0]
+    assert "restart was carried out 1 time for timeouts within 3600 s" in refused[0]
     assert """-e '{"policy_action_caps": []}'""" in refused[0], "the way past it is named"
     back = {"actions": ["restart"], "caps": caps, "taken_for": "take_back_overrides"}
     assert take(call, "b", **back)["permitted"], "an override's own restart does not block its taking back"
@@ -429,7 +429,7 @@ def test_who_plans_is_told_what_may_not_be_done_once_more(call: Any) -> None:
     call("recorded", run_id="a", entries=[done])
     (row,) = call("observed", caps=caps)["caps_reached"]
     assert (row["action"], row["taken_for"]) == ("restart", "timeouts")
-    assert "restart was carried out 1 times for timeouts" in row["why"]
+    assert "restart was carried out 1 time for timeouts" in row["why"]
     call("recorded", run_id="b", entries=[{**done, "taken_for": "ffmpeg"}])
     assert [row["taken_for"] for row in call("observed", caps=caps)["caps_reached"]] == ["ffmpeg", "timeouts", ""]
 

@@ -601,13 +601,13 @@ class TestLines:
                     "incidents": [incident("service")],
                     "plan": [rung],
                     "acted": [rung],
-                    "refusals": ["restart was carried out 1 times"],
+                    "refusals": ["restart was carried out 1 time"],
                     "msg": "NOT recovered",
                 }
             )
         )
         assert "-> failed: timeout" in shown
-        assert "Not touched: restart was carried out 1 times" in shown
+        assert "Not touched: restart was carried out 1 time" in shown
         assert shown.endswith("NOT recovered")
 
     def test_nothing_found(self) -> None:
