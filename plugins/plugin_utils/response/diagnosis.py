@@ -13,7 +13,8 @@ from ...module_utils.expressions import UnfitError, compiled
 from ...module_utils.shapes import NOT_OFFERED, SAID_NOT_OFFERED, Json, mapping, number, one_line
 from ...module_utils.state.guard import pause_said
 from ...module_utils.times import from_text
-from ..judging.observations import components, unread
+from ..judging.health import components
+from ..judging.log_errors import unread
 from .advice import advise
 from .beside import unjudged
 from .controller import dead_run
