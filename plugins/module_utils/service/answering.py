@@ -54,6 +54,9 @@ def not_known(why: str) -> Answering:
     return Answering("unknown", why)
 
 
+NOT_WANTED = not_asked("that is not wanted")
+
+
 def answering(
     pids: Iterable[int], main: int, uid: int, *, api_url: str, path: str, timeout_s: float, tries: int
 ) -> Answering:

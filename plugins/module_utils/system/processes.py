@@ -35,6 +35,7 @@ _PATHS_MAX = 256
 _ARGUMENTS_SHOWN = 60
 _ARGUMENT_SHOWN = 300
 _POLL_S = 0.05
+_LOOK_S = 0.1
 # By whatever longer name: imageio brings one of its own, called ffmpeg-linux-x86_64-v7.0.2
 FFMPEG = ("ffmpeg", "ffmpeg-*")
 _WILD = re.compile(r"[*?\[]")
@@ -207,6 +208,28 @@ def read_process(pid: int, *, deep: bool = True) -> Process | None:
         return None
     finally:
         os.close(directory)
+
+
+def read_living(pid: int) -> Process | None:
+    """A process that has not ended, not looked into; None where there is none with this pid."""
+    process = read_process(pid, deep=False)
+    return process if process and process.state not in "ZX" else None
+
+
+def lives(process: Process) -> bool:
+    """Whether a process that was seen has not ended since."""
+    now = read_living(process.pid)
+    return now is not None and now.key == process.key
+
+
+def have_ended(processes: Sequence[Process], within_s: float) -> bool:
+    """Wait so many seconds at most for processes that were seen to end; whether all of them have."""
+    deadline = time.monotonic() + within_s
+    while any(map(lives, processes)):
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(_LOOK_S)
+    return True
 
 
 def snapshot(*, deep_uid: int | None) -> dict[int, Process]:
