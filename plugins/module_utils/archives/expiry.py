@@ -14,7 +14,7 @@ from datetime import date
 from typing import Any, Callable, NamedTuple
 
 from ..shapes import one_line
-from ..system.open_files import OpenFiles, claimed, leased
+from ..system.open_files import NOT_CLAIMED, OpenFiles, claimed, leased
 from ..system.tree import Root
 from .archive import ARCHIVE_NAME, days_old
 from .journal import Expired
@@ -23,10 +23,7 @@ from .register import Register
 _DAY_0 = date(1970, 1, 1)
 _SHOWN = 20
 _SAID = {
-    "changed": "was written to, moved or replaced meanwhile",
-    "gone": "is not there any more",
-    "open": "a process that cannot be told has it open",
-    "unproven": "nobody can say whether a process has it open: there is no lease, and not all of /proc could be read",
+    **NOT_CLAIMED,
     "needed": "it holds logs that could not be deleted, and that would be archived once more without it",
 }
 

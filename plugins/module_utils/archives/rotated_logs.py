@@ -14,22 +14,19 @@ from dataclasses import dataclass, field
 
 from ..opener import NotRegularError, open_regular_at
 from ..shapes import one_line
-from ..system.open_files import OpenFiles, lease, leased
+from ..system.open_files import NOT_CLAIMED, OpenFiles, lease, leased
 from ..system.tree import Root
 from .journal import Identity
 from .live import is_rotated, rotated_from, written_to
 from .set_aside import log_name, was_shortened
 
 _SAID = {
-    "changed": "was written to, moved or replaced meanwhile",
+    **NOT_CLAIMED,
     "damaged": "cannot be unpacked, so that no secrets can be taken out of it",
     "denied": "cannot be opened by this user",
-    "gone": "is not there any more",
     "live_log": "is the log that others were rotated from",
     "no_regular_file": "is no regular file",
-    "open": "a process that cannot be told has it open",
     "twin": "may hold the same lines as another file",
-    "unproven": "nobody can say whether a process has it open: there is no lease, and not all of /proc could be read",
 }
 
 

@@ -40,6 +40,13 @@ _LOCAL = frozenset(
 _LAYERED = frozenset({"overlay", "aufs"})
 # With overlay's xino the highest bits of an inode's number tell its layer.
 _INODE_OF_LAYER = (1 << 48) - 1
+NOT_CLAIMED = {
+    "changed": "was written to, moved or replaced meanwhile",
+    "gone": "is not there any more",
+    "open": "a process that cannot be told has it open",
+    "unproven": "nobody can say whether a process has it open: there is no lease, and not all of /proc could be read",
+}
+"""Why :func:`claimed` does not hold a file, for people who are told no more."""
 
 
 def file_system(fd: int) -> str:
