@@ -19,7 +19,7 @@ from ..opener import kind_of
 from ..rotated import PACKED
 from ..state import directory
 from ..system.tree import Root
-from .archive import Member, Source, archive_name, data_size, hashed, verify_archive, write_archive
+from .archive import NEW_FILE, Member, Source, archive_name, data_size, hashed, verify_archive, write_archive
 from .between_runs import BetweenRuns
 from .journal import Journal
 from .redacted import can_be_read, plain_name, redacted
@@ -28,7 +28,6 @@ from .rotated_logs import Log, Seen
 from .set_aside import NAME_MAX, log_name, shortened
 from .settings import Settings
 
-_NEW = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _MEMBER_OVERHEAD = 2048
 _UNPACKED = 12  # by what logs of text grow, rather too much
 _RATIOS = 8
@@ -160,7 +159,7 @@ class Making:
     def _temp(self) -> Iterator[int]:
         """The new file, open; it does not outlive an error."""
         with directory.failing(f"cannot write an archive to {self._archives.path}; all logs are kept"):
-            fd = os.open(self._between.temp_name, _NEW, 0o600, dir_fd=self._archives.fd)
+            fd = os.open(self._between.temp_name, NEW_FILE, 0o600, dir_fd=self._archives.fd)
             try:
                 yield fd
             finally:

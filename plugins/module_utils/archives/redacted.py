@@ -17,9 +17,8 @@ from ..deadline import Deadline
 from ..errors import OptionError
 from ..redact import Redactor
 from ..rotated import PACKED
-from .archive import Source, hashed_unpacked, logged
+from .archive import NEW_FILE, Source, hashed_unpacked, logged
 
-_NEW = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _BLOCK = 1 << 20
 
 
@@ -59,7 +58,7 @@ def redacted(source: Source, redactor: Redactor, directory: int, deadline: Deadl
         deadline: for all of it.
     """
     name = f".{secrets.token_hex(8)}.tmp"
-    opened = os.open(name, _NEW, 0o600, dir_fd=directory)
+    opened = os.open(name, NEW_FILE, 0o600, dir_fd=directory)
     with os.fdopen(opened, "wb+", buffering=0) as file:
         os.unlink(name, dir_fd=directory)
         rest = b""

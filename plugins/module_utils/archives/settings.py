@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timezone
+from datetime import date
 from typing import Any
 
 from ..errors import OptionError
 from ..redact import Redactor
-from .archive import compression_of
+from .archive import compression_of, read_day
 from .expiry import Terms
 from .live import may_take_a_log
 
@@ -75,6 +75,6 @@ def _day(given: str | None, today: date) -> date:
     if given is None:
         return today
     try:
-        return datetime.strptime(given.replace("-", ""), "%Y%m%d").replace(tzinfo=timezone.utc).date()
+        return read_day(given.replace("-", ""))
     except ValueError:
         raise OptionError("date", given, "must be a day as YYYYMMDD or YYYY-MM-DD") from None
