@@ -22,10 +22,11 @@ from typing import Any
 from ..errors import OptionError
 from ..opener import open_regular
 from ..shapes import one_line
+from ..system.ending import have_ended
 from ..system.listening import local_port
 from ..system.main_process import Found, MainProcess, find_main, listens_all_the_same
 from ..system.privilege import PROGRAMS, Ran, root_refusal, run, run_as_root
-from ..system.processes import TICKS, Process, have_ended
+from ..system.processes import TICKS, Process
 from ..system.usage import Uses, uses_of
 from ..times import to_text
 

@@ -15,9 +15,10 @@ import signal
 from collections.abc import Mapping, Sequence
 
 from ..shapes import one_line
+from ..system.ending import have_ended
 from ..system.journal import why_it_ended
 from ..system.privilege import Ran, root_refusal, run_as_root
-from ..system.processes import Process, have_ended
+from ..system.processes import Process
 from ..system.systemd import PROPERTIES, SYSTEMCTL, main_pid
 
 UNIT_PROPERTIES = (*PROPERTIES, "StateChangeTimestampMonotonic", "InvocationID")

@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..plan import Action
+from ..system.ending import lives
 from ..system.operated import require_operated
-from ..system.processes import lives
 from .hanging import hangs
 from .standing import Service, observe
 from .work import NO_WORK, Lists, Work, Workers, work_of

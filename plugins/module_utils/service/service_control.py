@@ -18,8 +18,8 @@ from ..errors import MediaOpsError, OptionError
 from ..options import check_range
 from ..plan import Action, plan_hash, require_hash
 from ..shapes import one_line
+from ..system.ending import lives
 from ..system.operated import Operated, require_operated
-from ..system.processes import lives
 from . import by_process, by_unit
 from .by_process import command_of
 from .costs import drained, lost_by, wants_a_person

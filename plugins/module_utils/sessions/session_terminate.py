@@ -21,8 +21,9 @@ from ..errors import OptionError
 from ..options import check_range
 from ..plan import Action, plan_hash, planned, require_hash
 from ..shapes import one_line
+from ..system.ending import Target, end_processes, have_ended, lives
 from ..system.open_files import OpenFiles
-from ..system.processes import TICKS, OpenFile, Process, Target, end_processes, have_ended, lives
+from ..system.processes import TICKS, OpenFile, Process
 from .files import LEASES_MAX, Listing, differences, kept_closed, remove_session_files, without
 from .judge import Session
 from .listed import ask_sessions
