@@ -26,8 +26,8 @@ from ..system.tree import Root, locked, opened_option
 from ..times import utc_now
 from .archive import data_size, hashed
 from .between_runs import BetweenRuns
-from .expiry import Expiry
-from .journal import Expired, Journal
+from .expiry import Expired, Expiry
+from .journal import Journal
 from .making import Making, require_space
 from .register import Register, read_register
 from .removal import Removal
@@ -233,7 +233,7 @@ def make_plan(
                 f"{len(expired)} archives in {archive_dir}",
                 "older than they are kept, by the day in their name and by their time",
                 ["WL-4"],
-                stable={"kind": "expire", "archives": [list(archive) for archive in expired]},
+                stable={"kind": "expire", "archives": [[archive.name, *archive.stamp] for archive in expired]},
             )
         )
     if seen.logs:

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 import secrets
 from collections.abc import Iterator, Mapping
 from typing import Any, Callable
 
 from ..deadline import Deadline
-from ..errors import OptionError
+from ..options import patterns_of
 from ..redact import Redactor
 from ..rotated import PACKED
 from .archive import NEW_FILE, Source, hashed_unpacked, logged
@@ -30,10 +29,7 @@ def redactor_of(params: Mapping[str, Any], secrets_of: Callable[[], set[str]]) -
     """
     if not params["redact"]:
         return None
-    try:
-        patterns = [re.compile(pattern) for pattern in params["redact_patterns"]]
-    except re.error as error:
-        raise OptionError("redact_patterns", error.pattern, f"is not a regular expression: {error}") from None
+    patterns = patterns_of(params, "redact_patterns")
     return Redactor(secrets_of(), patterns)
 
 

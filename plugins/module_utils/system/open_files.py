@@ -23,7 +23,7 @@ from typing import Any
 
 from ..opener import open_regular_at
 from ..shapes import one_line
-from .proc import file_tables, mapped_files, small
+from .proc import file_tables, mapped_files, opened_at, small
 from .tree import mount_id
 
 _PROCESSES_MAX = 20
@@ -276,11 +276,8 @@ def _sees_all() -> bool:
 
 
 def _names(directory: int, name: str) -> list[str]:
-    handle = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=directory)
-    try:
+    with opened_at(directory, name) as handle:
         return os.listdir(handle)
-    finally:
-        os.close(handle)
 
 
 def _in_flight() -> str:

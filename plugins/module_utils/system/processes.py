@@ -21,7 +21,7 @@ from typing import NamedTuple
 
 from ..redact import Redactor
 from ..shapes import one_line
-from .proc import MappedFile, file_tables, mapped_files, small
+from .proc import MappedFile, file_tables, mapped_files, opened_at, small
 
 TICKS = os.sysconf("SC_CLK_TCK")
 
@@ -361,7 +361,7 @@ def _files(directory: int, at: int) -> Iterator[OpenFile]:
     """All that a process has open. Threads may have tables of their own; those are looked at where they differ."""
     seen: set[tuple[int, int, int]] = set()
     for task in file_tables(directory, at):
-        with _opened(task, "fd") as listing, _opened(task, "fdinfo") as infos:
+        with opened_at(task, "fd") as listing, opened_at(task, "fdinfo") as infos:
             for name in sorted(os.listdir(listing), key=int):
                 with contextlib.suppress(FileNotFoundError):
                     found = _descriptor(listing, infos, name)
@@ -369,15 +369,6 @@ def _files(directory: int, at: int) -> Iterator[OpenFile]:
                     if key not in seen:
                         seen.add(key)
                         yield found
-
-
-@contextlib.contextmanager
-def _opened(directory: int, name: str) -> Iterator[int]:
-    handle = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=directory)
-    try:
-        yield handle
-    finally:
-        os.close(handle)
 
 
 def _descriptor(listing: int, infos: int, name: str) -> OpenFile:
@@ -429,7 +420,7 @@ def _has_link(path: str, at: int) -> bool:
 
 
 def _tasks(directory: int) -> list[str]:
-    with _opened(directory, "task") as listing:
+    with opened_at(directory, "task") as listing:
         return sorted(os.listdir(listing), key=int)
 
 
@@ -447,7 +438,7 @@ def _threads(directory: int, pid: int) -> tuple[tuple[tuple[str, str], ...], tup
     times: tuple[int, ...] = (0, 0, 0)
     living = str(pid)
     dead, has_muxer = True, False
-    with _opened(directory, "task") as listing:
+    with opened_at(directory, "task") as listing:
         for name in sorted(os.listdir(listing), key=int):
             with contextlib.suppress(OSError):
                 text = _read(listing, f"{name}/stat")
