@@ -9,8 +9,9 @@ from functools import cache
 from typing import Any
 
 from ansible_collections.media_ops.runbook.plugins.plugin_utils.judging.checked import checked
+from ansible_collections.media_ops.runbook.plugins.plugin_utils.judging.details import details
 from ansible_collections.media_ops.runbook.plugins.plugin_utils.judging.muting import made as made_mute
-from ansible_collections.media_ops.runbook.plugins.plugin_utils.judging.observations import details, observe
+from ansible_collections.media_ops.runbook.plugins.plugin_utils.judging.observations import observe
 from ansible_collections.media_ops.runbook.plugins.plugin_utils.judging.routing import route
 from ansible_collections.media_ops.runbook.plugins.plugin_utils.judging.verdict import judge
 from ansible_collections.media_ops.runbook.plugins.plugin_utils.report.commands import Commands

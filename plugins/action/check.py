@@ -15,7 +15,9 @@ from ..module_utils.times import to_text, utc_now
 from ..plugin_utils.arguments import host_problems, require_sound_parts
 from ..plugin_utils.host_action import HostAction, has_fragment
 from ..plugin_utils.judging.checked import ages_of, checked
-from ..plugin_utils.judging.observations import is_dated_off, moving_offset, no_log, observe
+from ..plugin_utils.judging.dates import is_dated_off, moving_offset
+from ..plugin_utils.judging.log_errors import no_log
+from ..plugin_utils.judging.observations import observe
 from ..plugin_utils.judging.probed_by_site import observe_probe
 from ..plugin_utils.judging.shapes import Observation
 from ..plugin_utils.judging.told_now import told_now

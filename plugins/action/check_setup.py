@@ -20,8 +20,10 @@ from ..module_utils.errors import MediaOpsError
 from ..module_utils.shapes import Json, mapping
 from ..module_utils.times import to_text, utc_now
 from ..plugin_utils.arguments import host_problems, require_sound_parts
+from ..plugin_utils.doctor.host import host_rows
 from ..plugin_utils.doctor.reach import LIMIT_S, Reach, reached, script
-from ..plugin_utils.doctor.rows import Rows, Seen, Settings, rows_of
+from ..plugin_utils.doctor.rows import Rows
+from ..plugin_utils.doctor.seen import Seen, Settings
 from ..plugin_utils.host_action import HostAction
 
 
@@ -34,7 +36,7 @@ class ActionModule(HostAction):
         try:
             settings = self._settings(given)
             seen = self._seen(given, settings)
-            found = rows_of(seen, settings)
+            found = host_rows(seen, settings)
         except MediaOpsError as error:
             found, wrong = Rows(), [*wrong, str(error)]
         if wrong:

@@ -17,7 +17,7 @@ from ..module_utils.errors import MediaOpsError
 from ..module_utils.shapes import mapping, one_line
 from ..plugin_utils.arguments import require_arguments, require_one_fleet, shipped
 from ..plugin_utils.doctor.controller import controller_rows
-from ..plugin_utils.doctor.steps import Places, summary_of
+from ..plugin_utils.doctor.steps import Places, steps, summary_of
 from ..plugin_utils.host_action import HostAction, plain
 from ..plugin_utils.invocation import call_of
 from ..plugin_utils.judging.checked import broken_off
@@ -39,14 +39,16 @@ class ActionModule(HostAction):
                 found[host] = broken_off({}, f"in a task that failed: {one_line(one.get('msg') or 'no answer', 300)}")
         own = [*self._set_wrong(), *self._of_controller(list(found), send=given["message"])]
         call = call_of(self.variables, str(self._value("report_command_prefix") or ""))
-        summary = summary_of(
-            {host: one["verdicts"] for host, one in found.items()},
+        rows = {host: one["verdicts"] for host, one in found.items()}
+        following = steps(
+            rows,
             {host: mapping(one.get("lines")) for host, one in found.items()},
             own,
             fail_on=given["fail_on"],
             commands=Commands(call, list(found)),
             places=self._places(whole=not call["limit"]),
         )
+        summary = summary_of(rows, own, fail_on=given["fail_on"], following=following)
         wrong = [row for row in own if row["state"] in given["fail_on"]]
         return {
             "summary": summary,

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What lies below an exception, in a file of its own: only what speaks HTTP takes it along to a host."""
+"""What lies below an exception, in a file of its own: only what asks others takes it along to a host."""
 
 from __future__ import annotations
 

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -21,3 +22,11 @@ def check_absolute(option: str, path: str) -> None:
     """Refuse a path that is relative, cannot be one, or may lead elsewhere than it reads."""
     if not path.startswith("/") or "\0" in path or ".." in path.split("/"):
         raise OptionError(option, path, "must be an absolute path without '..'")
+
+
+def patterns_of(params: Mapping[str, Any], option: str) -> list[re.Pattern[str]]:
+    """Regular expressions, compiled; refuse what is none."""
+    try:
+        return [re.compile(pattern) for pattern in params[option]]
+    except re.error as error:
+        raise OptionError(option, error.pattern, f"is not a regular expression: {error}") from None

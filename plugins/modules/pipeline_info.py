@@ -339,7 +339,7 @@ from ..module_utils.logs.fields import OPTION as LOG_FIELDS
 from ..module_utils.logs.fields import LogFields
 from ..module_utils.review.logged_stats import logged_stats
 from ..module_utils.service.on_record import overrides_on_record
-from ..module_utils.service.service_control import service_seen
+from ..module_utils.service.standing import service_seen
 from ..module_utils.sessions.at_work import sessions_at_work
 from ..module_utils.state.guard import last_recovery
 from ..module_utils.state.held import held_on_record

@@ -21,6 +21,7 @@ from urllib.parse import urlsplit
 from ..errors import MediaOpsError, OptionError
 from ..shapes import one_line
 from ..times import utc_now
+from ..web_address import is_web_address
 from .channels import SENDERS, Delivery, syslog_address
 from .post import ChannelError, Limits, Line
 from .text import Frame, Json, grouped, headline, latest, share_keys
@@ -234,16 +235,12 @@ def _lacking(channel: Json) -> Iterator[tuple[str, object, str]]:
 
 def _bad_url(channel: Json) -> Iterator[tuple[str, object, str]]:
     url = channel["url"] or ""
-    try:
-        parts = urlsplit(url)
-        good = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:  # brackets that do not match, a port that is no number
-        good = False
     if not url:
         return
-    if not good or not url.isprintable() or " " in url or "@" in parts.netloc:
+    if not is_web_address(url) or not url.isprintable() or " " in url or "@" in urlsplit(url).netloc:
         yield "url", _HIDDEN, "must be https://HOST[:PORT]/PATH, without user and password"
         return
+    parts = urlsplit(url)
     secret = channel["type"] in ("slack", "pagerduty") or channel["token"]
     if secret and parts.scheme != "https" and not _is_loopback(parts.hostname):
         yield "url", _HIDDEN, "must be https, for it carries a secret"

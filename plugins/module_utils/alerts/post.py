@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from ..causes import causes_of
+from ..http_session import bare_session
 from ..shapes import one_line
 from ..times import utc_now
 
@@ -140,22 +141,13 @@ def host_of(url: str) -> str:
 
 def _session(channel: Mapping[str, Any]) -> requests.Session:
     try:
-        import requests
+        session = bare_session()
     except ImportError:
         raise ChannelError("the Python library 'requests' is missing on the controller") from None
-
-    class Session(requests.Session):
-        def get_redirect_target(self, resp: requests.Response) -> str | None:  # noqa: ARG002
-            """None: requests would read the whole body of a redirect, unbounded, although none is followed."""
-            return None
-
-    session = Session()
-    # Neither proxies nor .netrc nor certificate bundles of the environment.
-    session.trust_env = False
     session.verify = channel["ca_path"] or True
     if channel["proxy"]:
         session.proxies = {"http": channel["proxy"], "https": channel["proxy"]}
-    session.headers.update({"User-Agent": "media_ops.runbook", "Content-Type": "application/json"})
+    session.headers["Content-Type"] = "application/json"
     if channel["token"]:
         session.headers["Authorization"] = f"Bearer {channel['token']}"
     return session

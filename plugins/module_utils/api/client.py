@@ -28,6 +28,7 @@ from urllib.parse import urlsplit
 
 from ..causes import causes_of
 from ..errors import MissingLibraryError
+from ..http_session import bare_session
 from ..shapes import NOT_OFFERED, SAID_NOT_OFFERED, RepeatedKeyError, mapping, one_line, unique_keys
 from ..times import text_of, to_text, utc_now
 from .login import Login, Token, ends_of
@@ -417,27 +418,16 @@ def _network_errors() -> tuple[type[Exception], ...]:
 
 def _session(settings: ApiSettings) -> requests.Session:
     try:
-        import requests
+        session = bare_session()
         import urllib3
     except ImportError as error:
         raise MissingLibraryError("requests", "python3-requests", "it is needed to ask the monitoring API") from error
-
-    class Session(requests.Session):
-        def get_redirect_target(self, resp: requests.Response) -> str | None:  # noqa: ARG002
-            """None: requests would read the whole body of a redirect, unbounded, although none is followed."""
-            return None
-
-    session = Session()
-    # Neither proxies nor .netrc nor certificate bundles of the environment.
-    session.trust_env = False
     session.verify = settings.verify
     if settings.cert:
         session.cert = settings.cert if settings.cert[1] else settings.cert[0]  # type: ignore[assignment]
     if not settings.verify:
         urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
-    session.headers.update(
-        {"User-Agent": "media_ops.runbook", "Accept": "application/json", "Accept-Encoding": "identity"}
-    )
+    session.headers.update({"Accept": "application/json", "Accept-Encoding": "identity"})
     session.headers.update(_credential(settings, settings.token))
     return session
 

@@ -13,11 +13,11 @@ import stat
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Callable
-from urllib.parse import urlsplit
 
 from ..errors import OptionError
 from ..opener import open_regular, read_whole
 from ..options import check_range
+from ..web_address import is_web_address
 from .endpoints import Endpoint, offered, read_endpoints
 from .login import Login, read_login
 
@@ -130,12 +130,7 @@ def _url(given: str, hide: Callable[[str], None]) -> str:
     if mark:
         hide(query)
         raise OptionError("api_url", f"{base}?{_HIDDEN}", "must have no query and no fragment")
-    try:
-        parts = urlsplit(given)
-        good = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:  # brackets that do not match, a port that is no number
-        good = False
-    if not good or not given.isprintable() or " " in given:
+    if not is_web_address(given) or not given.isprintable() or " " in given:
         raise OptionError("api_url", given, "must be http://HOST[:PORT][/PATH] or https://HOST[:PORT][/PATH]")
     return given.rstrip("/")
 

@@ -30,6 +30,8 @@ ARCHIVES_BEGIN = "archived_logs_"
 ARCHIVE_NAME = re.compile(ARCHIVES_BEGIN + r"([0-9]{8})(?:-[0-9]+)?\.tar\.(?:gz|zst)")
 """Names of archives, with their day: what :func:`archive_name` makes."""
 
+NEW_FILE = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+"""How a file is opened beside the archives that is to be made by this run."""
 _CHUNK = 1 << 18
 _LEVEL = 6
 _DAMAGED = (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile, OSError)
@@ -64,11 +66,20 @@ def archive_name(day: date, number: int, compression: str) -> str:
     return f"{ARCHIVES_BEGIN}{day:%Y%m%d}{f'-{number}' if number > 1 else ''}{_SUFFIXES[compression]}"
 
 
+def read_day(text: str) -> date:
+    """A day as YYYYMMDD.
+
+    Raises:
+        ValueError: it is none.
+    """
+    return datetime.strptime(text, "%Y%m%d").replace(tzinfo=timezone.utc).date()
+
+
 def days_old(name: str, today: date) -> int | None:
     """How old an archive is by the day in its name; None where that is no day."""
     found = ARCHIVE_NAME.fullmatch(name)
     try:
-        made = datetime.strptime(found.group(1), "%Y%m%d").replace(tzinfo=timezone.utc).date() if found else None
+        made = read_day(found.group(1)) if found else None
     except ValueError:
         return None
     return (today - made).days if made else None

@@ -14,22 +14,31 @@ from datetime import date
 from typing import Any, Callable, NamedTuple
 
 from ..shapes import one_line
-from ..system.open_files import OpenFiles, claimed, leased
+from ..system.open_files import NOT_CLAIMED, OpenFiles, claimed, leased
+from ..system.stamp import Stamp
 from ..system.tree import Root
 from ..words import number_of
 from .archive import ARCHIVE_NAME, days_old
-from .journal import Expired
 from .register import Register
 
 _DAY_0 = date(1970, 1, 1)
 _SHOWN = 20
 _SAID = {
-    "changed": "was written to, moved or replaced meanwhile",
-    "gone": "is not there any more",
-    "open": "a process that cannot be told has it open",
-    "unproven": "nobody can say whether a process has it open: there is no lease, and not all of /proc could be read",
+    **NOT_CLAIMED,
     "needed": "it holds logs that could not be deleted, and that would be archived once more without it",
 }
+
+
+class Expired(NamedTuple):
+    """An archive that is old by its name and by its time, as it was looked at."""
+
+    name: str
+    stamp: Stamp
+
+    @property
+    def size(self) -> int:
+        """In bytes."""
+        return self.stamp.size
 
 
 class Terms(NamedTuple):
@@ -84,9 +93,9 @@ class Expiry:
             elif name in needed:
                 self._keep(name, "needed")
             elif self._is_copied(name, facts.st_size, register):
-                self.due.append(Expired.of(name, facts))
+                self.due.append(Expired(name, Stamp.of(facts)))
             else:
-                self._held.append(Expired.of(name, facts))
+                self._held.append(Expired(name, Stamp.of(facts)))
 
     def _is_copied(self, name: str, size: int, register: Register) -> bool:
         made = register.archives.get(name)
@@ -114,7 +123,7 @@ class Expiry:
         """Delete an archive that nobody has open; else why it stays, and the same for people."""
         try:
             facts = os.stat(archive.name, dir_fd=self._archives.fd, follow_symlinks=False)
-            if Expired.of(archive.name, facts) != archive:
+            if Stamp.of(facts) != archive.stamp:
                 return "changed", ""
             with claimed(self._archives.fd, archive.name, facts, open_files) as (fd, why):
                 if why:

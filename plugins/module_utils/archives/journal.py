@@ -141,18 +141,3 @@ class Memory:
                 f"{path} says which logs are archived that are being compressed, and cannot be read: look into it, "
                 "and delete it once no compressed log stands both in the log directory and in an archive"
             ) from error
-
-
-class Expired(NamedTuple):
-    """An archive that is old by its name and by its time."""
-
-    name: str
-    inode: int
-    size: int
-    mtime_ns: int
-    ctime_ns: int
-
-    @classmethod
-    def of(cls, name: str, facts: os.stat_result) -> Expired:
-        """Of an archive that was looked at."""
-        return cls(name, facts.st_ino, facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns)

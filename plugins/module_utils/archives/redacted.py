@@ -8,18 +8,16 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 import secrets
 from collections.abc import Iterator, Mapping
 from typing import Any, Callable
 
 from ..deadline import Deadline
-from ..errors import OptionError
+from ..options import patterns_of
 from ..redact import Redactor
 from ..rotated import PACKED
-from .archive import Source, hashed_unpacked, logged
+from .archive import NEW_FILE, Source, hashed_unpacked, logged
 
-_NEW = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _BLOCK = 1 << 20
 
 
@@ -31,10 +29,7 @@ def redactor_of(params: Mapping[str, Any], secrets_of: Callable[[], set[str]]) -
     """
     if not params["redact"]:
         return None
-    try:
-        patterns = [re.compile(pattern) for pattern in params["redact_patterns"]]
-    except re.error as error:
-        raise OptionError("redact_patterns", error.pattern, f"is not a regular expression: {error}") from None
+    patterns = patterns_of(params, "redact_patterns")
     return Redactor(secrets_of(), patterns)
 
 
@@ -59,7 +54,7 @@ def redacted(source: Source, redactor: Redactor, directory: int, deadline: Deadl
         deadline: for all of it.
     """
     name = f".{secrets.token_hex(8)}.tmp"
-    opened = os.open(name, _NEW, 0o600, dir_fd=directory)
+    opened = os.open(name, NEW_FILE, 0o600, dir_fd=directory)
     with os.fdopen(opened, "wb+", buffering=0) as file:
         os.unlink(name, dir_fd=directory)
         rest = b""

@@ -26,7 +26,7 @@ from typing import Any, Callable
 from ..deadline import Deadline, LateError, deadline_of
 from ..errors import MediaOpsError, OptionError
 from ..opener import open_directory, open_regular_at
-from ..options import check_range
+from ..options import check_range, patterns_of
 from ..redact import REMOVED, Redactor, is_secret_name, secret_values
 from ..shapes import one_line
 from ..state.directory import existing
@@ -180,10 +180,7 @@ def _settings(params: Mapping[str, Any]) -> Settings:
         ("send_bytes", 0, 4 << 20),
     ):
         check_range(params, option, low, high)
-    try:
-        patterns = [re.compile(pattern) for pattern in params["redact_patterns"]]
-    except re.error as error:
-        raise OptionError("redact_patterns", error.pattern, f"is not a regular expression: {error}") from None
+    patterns = patterns_of(params, "redact_patterns")
     given = {one.name: params[one.name] for one in fields(Settings) if one.name not in ("patterns", "service")}
     return Settings(**given, patterns=patterns, service=service)
 

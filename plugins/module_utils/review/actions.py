@@ -55,10 +55,7 @@ def actions_of(entries: Iterable[Json], running: str = "") -> dict[str, Any]:
             who = one_line(entry.get("controller") or "", 100)
             interrupted.append({"at": at, **_named(what), "run_id": one_line(run, 60), "controller": who})
     listed = [{**_named(what), **row, "runs": len(row["runs"])} for what, row in rows.items()]
-    # Newest first, and the sort is stable: repeated fixes come before all that helped at once.
-    listed.sort(key=lambda row: str(row["last_at"]), reverse=True)
-    listed.sort(key=lambda row: (-row["runs"], -row["failed"] - row["interrupted"]))
-    interrupted.sort(key=lambda row: str(row["at"]), reverse=True)
+    put_in_order(listed, interrupted)
     return {
         "attempts": attempts,
         "not_attempted": aside,
@@ -68,6 +65,18 @@ def actions_of(entries: Iterable[Json], running: str = "") -> dict[str, Any]:
         "interrupted": interrupted[:_INTERRUPTED_MAX],
         "interrupted_left": max(0, len(interrupted) - _INTERRUPTED_MAX),
     }
+
+
+def put_in_order(rows: list[dict[str, Any]], interrupted: list[dict[str, Any]]) -> None:
+    """Newest first, and of rows repeated fixes before all that helped at once.
+
+    Args:
+        rows: each with ``last_at``, ``runs``, ``failed`` and ``interrupted``.
+        interrupted: each with ``at``.
+    """
+    rows.sort(key=lambda row: str(row["last_at"]), reverse=True)
+    rows.sort(key=lambda row: (-row["runs"], -row["failed"] - row["interrupted"]))
+    interrupted.sort(key=lambda row: str(row["at"]), reverse=True)
 
 
 def _ended(entries: Sequence[Json], running: str) -> Iterator[Json]:

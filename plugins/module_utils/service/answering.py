@@ -17,7 +17,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ..shapes import one_line
-from ..system.listening import Answered, Place, Places, ask, first_port_first, local_port, places_of, port_of, users_on
+from ..system.listening import Answered, Place, Places, ask, first_port_first, local_port, places_of, users_on
+from ..web_address import port_of
 
 _PAUSE_S = 1.0
 _PLACES_MAX = 8
@@ -52,6 +53,9 @@ def not_asked(why: str) -> Answering:
 def not_known(why: str) -> Answering:
     """What stands for an answer where nobody can tell."""
     return Answering("unknown", why)
+
+
+NOT_WANTED = not_asked("that is not wanted")
 
 
 def answering(

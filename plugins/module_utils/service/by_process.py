@@ -22,10 +22,11 @@ from typing import Any
 from ..errors import OptionError
 from ..opener import open_regular
 from ..shapes import one_line
+from ..system.ending import have_ended
 from ..system.listening import local_port
 from ..system.main_process import Found, MainProcess, find_main, listens_all_the_same
 from ..system.privilege import PROGRAMS, Ran, root_refusal, run, run_as_root
-from ..system.processes import TICKS, Process, read_process
+from ..system.processes import TICKS, Process
 from ..system.usage import Uses, uses_of
 from ..times import to_text
 
@@ -194,7 +195,7 @@ def restart(command: Command, named: MainProcess, before: Process | None, timeou
         if time.monotonic() > deadline:
             return False, [*said, _not_new(found, before)]
         time.sleep(_POLL_S)
-    if before and not _gone(before):
+    if before and not have_ended([before], _GONE_S):
         return False, [*said, f"the old main process {before.pid} still runs"]
     return True, said
 
@@ -214,12 +215,3 @@ def _command_said(command: Command, ran: Ran, timeout_s: float) -> list[str]:
     if ran.rc != 0:
         return [f"'{command.shown}' failed with exit code {ran.rc}: {told or 'it said nothing'}"]
     return [f"'{command.shown}' said: {told}"] if told else []
-
-
-def _gone(process: Process) -> bool:
-    deadline = time.monotonic() + _GONE_S
-    while (now := read_process(process.pid, deep=False)) and now.key == process.key and now.state not in "ZX":
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(_POLL_S)
-    return True

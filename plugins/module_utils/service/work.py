@@ -83,6 +83,9 @@ class Work:
         return {"count": len(self.merges), "merges": rows, "unseen": list(self.unseen), "said": self.said}
 
 
+NO_WORK = Work({})
+
+
 class Workers:
     """Tells the service's workers from the service itself, by their programs and by the directories that they name.
 

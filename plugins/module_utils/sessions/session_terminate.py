@@ -21,8 +21,9 @@ from ..errors import OptionError
 from ..options import check_range
 from ..plan import Action, plan_hash, planned, require_hash
 from ..shapes import one_line
+from ..system.ending import Target, end_processes, have_ended, lives
 from ..system.open_files import OpenFiles
-from ..system.processes import TICKS, OpenFile, Process, Target, end_processes, read_process
+from ..system.processes import TICKS, OpenFile, Process
 from ..words import number_of
 from .files import LEASES_MAX, Listing, differences, kept_closed, remove_session_files, without
 from .judge import Session
@@ -35,7 +36,6 @@ from .settings import session_argument_spec, session_settings
 
 _POLL_S = 1.0
 _CLOSES_S = 3.0
-_LOOK_S = 0.05
 _SHOWN_MAX = 20
 _SHOWN_DRIFT = 5
 _CPU_TICKS = 1  # may pass while a process is looked at
@@ -258,7 +258,7 @@ def act(
             _end(again, work, orders.grace)
         _remove(scene, work, settings)
     for one in work:
-        one.outcome.alive = [process.pid for process in one.session.processes if _lives(process)]
+        one.outcome.alive = [process.pid for process in one.session.processes if lives(process)]
     return [one.outcome for one in work]
 
 
@@ -292,9 +292,7 @@ def _clean(work: Sequence[_Work], settings: ApiSettings, grace_s: float) -> None
         for action in one.kinds["cleanup"]:
             _ask(action, settings)
     waited_for = [process for one in work if one.cleaned for process in one.session.processes]
-    deadline = time.monotonic() + grace_s
-    while time.monotonic() < deadline and any(map(_lives, waited_for)):
-        time.sleep(_LOOK_S)
+    have_ended(waited_for, grace_s)
 
 
 def _ask(action: Action, settings: ApiSettings) -> None:
@@ -306,11 +304,6 @@ def _ask(action: Action, settings: ApiSettings) -> None:
         action["result"], action["msg"] = "failed", reply.reason
     else:
         action["result"], action["msg"] = "done", f"the API took it (HTTP {status})"
-
-
-def _lives(process: Process) -> bool:
-    now = read_process(process.pid, deep=False)
-    return now is not None and now.key == process.key and now.state not in "ZX"
 
 
 def _prove_again(scene: Scene, work: Sequence[_Work], settings: ApiSettings) -> Scene:
@@ -333,7 +326,7 @@ def _drift(scene: Scene, again: Scene, one: _Work, now: Session | None) -> str:
     then, was, service = one.session, scene.last.service, again.last.service
     if (service.state, service.main, service.group) != (was.state, was.main, was.group):
         return f"the service's main process was {was.main or 'none'}, and is {service.main or 'none'} ({service.state})"
-    left = [process for process in then.processes if _lives(process)]
+    left = [process for process in then.processes if lives(process)]
     for process in left:
         seen_now = again.last.processes.get(process.pid)
         if seen_now and seen_now.key == process.key and seen_now.argv_hash != process.argv_hash:
@@ -481,7 +474,7 @@ def _remove_one(again: Scene, one: _Work, action: Action, open_files: OpenFiles)
 def _in_use(again: Scene, one: _Work) -> str:
     """Who works in a session's directory, or has files of it open, once its own processes should be dead."""
     session_id = one.session.session_id
-    alive = [process.pid for process in one.session.processes if _lives(process)]
+    alive = [process.pid for process in one.session.processes if lives(process)]
     if alive:
         return f"process {alive[0]} still lives"
     for process in again.last.processes.values():

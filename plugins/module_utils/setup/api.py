@@ -12,7 +12,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ..shapes import json_object, mapping
-from ..system.listening import HERE, Answered, Place, ask, port_of
+from ..system.listening import HERE, Answered, Place, ask
+from ..web_address import port_of
 
 _TIMEOUT_S = 5.0
 _PLACES_MAX = 8

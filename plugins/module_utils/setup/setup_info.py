@@ -18,12 +18,11 @@ from ..errors import OptionError
 from ..opener import read_regular
 from ..options import check_absolute
 from ..service.by_process import command_of, refusals
-from ..service.service_control import SYSTEMCTL
 from ..shapes import one_line
-from ..system.listening import port_of
 from ..system.privilege import root_refusal, run
-from ..system.systemd import unit_name
+from ..system.systemd import SYSTEMCTL, unit_name
 from ..times import text_of
+from ..web_address import port_of
 from . import api, log_files, places, service
 from .places import User
 

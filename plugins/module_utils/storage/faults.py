@@ -11,9 +11,10 @@ import http.client
 import re
 import socket
 import ssl
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any, Callable
 
+from ..causes import causes_of
 from ..shapes import one_line
 
 DENIED = "denied"
@@ -224,7 +225,7 @@ def explain(
         return _explain_answer(error, step, show, status, skew_s)
     if names & set(_CREDENTIAL_ERRORS):
         return fault("not_configured", error, show=show)
-    chain = list(_causes(error))
+    chain = list(causes_of(error))
     kinds = {kind.__name__ for cause in chain for kind in type(cause).__mro__}
     shown = f"{where}: {_innermost(chain)}"
     for state, found in (
@@ -291,20 +292,6 @@ def _identity_fault(state: str, shown: str, show: Callable[[str], str]) -> Fault
     if state == DENIED:
         return Fault("unknown", f"not told whose credentials these are ({one_line(show(shown))})")
     return fault(state, shown, show=show)
-
-
-def _causes(error: BaseException) -> Iterator[BaseException]:
-    """An exception and all that it wraps, outermost first."""
-    waiting: list[BaseException] = [error]
-    seen: set[int] = set()
-    while waiting:
-        current = waiting.pop(0)
-        if id(current) in seen:
-            continue
-        seen.add(id(current))
-        yield current
-        inner = (current.__cause__, current.__context__, getattr(current, "reason", None), *current.args)
-        waiting.extend(cause for cause in inner if isinstance(cause, BaseException))
 
 
 def _first(chain: list[BaseException], *kinds: type[BaseException]) -> BaseException | None:

@@ -12,7 +12,6 @@ import pwd
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Callable
-from urllib.parse import urlsplit
 
 from ..errors import MediaOpsError, OptionError
 from ..options import check_range
@@ -21,6 +20,7 @@ from ..system.environment import ServiceEnvironment, service_environment
 from ..system.environment_files import read_environment_file
 from ..system.operated import require_operated, service_properties, service_spec
 from ..system.systemd import main_pid
+from ..web_address import is_web_address
 from .faults import Fault
 
 BUCKET = ("AWS_S3_BUCKET_NAME",)
@@ -238,14 +238,9 @@ def _problem(settings: Settings) -> str:
     """Why these settings cannot work, seen without asking anybody."""
     if not settings.bucket:
         return f"no bucket: {BUCKET[0]} is not set"
-    if settings.endpoint_url:
-        try:
-            parts = urlsplit(settings.endpoint_url)
-            good = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-        except ValueError:
-            good = False
-        if not good or userinfo(settings.endpoint_url):
-            return f"{ENDPOINT[0]} must be http://HOST[:PORT] or https://HOST[:PORT], without credentials"
+    url = settings.endpoint_url
+    if url and (not is_web_address(url) or userinfo(url)):
+        return f"{ENDPOINT[0]} must be http://HOST[:PORT] or https://HOST[:PORT], without credentials"
     return _credentials_problem(settings)
 
 

@@ -21,6 +21,7 @@ from urllib.parse import unquote, urlsplit
 
 from ..shapes import one_line
 from ..times import to_text
+from ..web_address import host_and_port
 from .client import new_client, within
 from .faults import Fault, explain, fault
 from .settings import SECRET, TOKEN, Settings, clean, hiding, masked
@@ -165,7 +166,7 @@ class Probe:
         self._where = _authority(self._proxy or url)
 
     def _dns(self) -> None:
-        host, port = _host_and_port(self._proxy or self._url.geturl())
+        host, port = host_and_port(self._proxy or self._url.geturl())
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
         self.report["addresses"] = list(dict.fromkeys(str(entry[4][0]) for entry in found))[:8]
 
@@ -173,7 +174,7 @@ class Probe:
         self._connect().close()
 
     def _connect(self) -> socket.socket:
-        place = _host_and_port(self._proxy or self._url.geturl())
+        place = host_and_port(self._proxy or self._url.geturl())
         return socket.create_connection(place, self._settings.connect_timeout)
 
     def _tls(self) -> None:
@@ -382,13 +383,8 @@ def _proxy_of(url: str, scheme: str) -> str:
     return proxy if not proxy or "://" in proxy else f"http://{proxy}"
 
 
-def _host_and_port(url: str) -> tuple[str, int]:
-    parts = urlsplit(url)
-    return parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
-
-
 def _authority(url: str) -> str:
-    host, port = _host_and_port(url)
+    host, port = host_and_port(url)
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 

@@ -17,9 +17,9 @@ import ssl
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from urllib.parse import urlsplit
 
 from ..shapes import one_line
+from ..web_address import host_and_port
 
 _LISTENS, _ACCEPTS = "0A", 0x10000
 _SOCKET = re.compile(r"socket:\[([0-9]+)\]\Z")
@@ -102,20 +102,13 @@ def users_on(port: int) -> set[int] | None:
         return None
 
 
-def port_of(url: str) -> int:
-    """The port of an address, also where it does not name it; 0 where it has none that can be read."""
-    try:
-        parts = urlsplit(url)
-        port = parts.port
-    except ValueError:
-        return 0
-    return port or (443 if parts.scheme == "https" else 80)
-
-
 def local_port(url: str) -> int:
     """The port of an address of this host, 0 for any other."""
-    port = port_of(url)
-    return port if port and urlsplit(url).hostname in HERE else 0
+    try:
+        host, port = host_and_port(url)
+    except ValueError:
+        return 0
+    return port if host in HERE else 0
 
 
 def listeners_on(port: int) -> set[str]:

@@ -23,7 +23,7 @@ from typing import Any
 
 from ..opener import open_regular_at
 from ..shapes import one_line
-from .proc import file_tables, mapped_files, small
+from .proc import file_tables, mapped_files, opened_at, small
 from .tree import mount_id
 
 _PROCESSES_MAX = 20
@@ -40,6 +40,13 @@ _LOCAL = frozenset(
 _LAYERED = frozenset({"overlay", "aufs"})
 # With overlay's xino the highest bits of an inode's number tell its layer.
 _INODE_OF_LAYER = (1 << 48) - 1
+NOT_CLAIMED = {
+    "changed": "was written to, moved or replaced meanwhile",
+    "gone": "is not there any more",
+    "open": "a process that cannot be told has it open",
+    "unproven": "nobody can say whether a process has it open: there is no lease, and not all of /proc could be read",
+}
+"""Why :func:`claimed` does not hold a file, for people who are told no more."""
 
 
 def file_system(fd: int) -> str:
@@ -269,11 +276,8 @@ def _sees_all() -> bool:
 
 
 def _names(directory: int, name: str) -> list[str]:
-    handle = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=directory)
-    try:
+    with opened_at(directory, name) as handle:
         return os.listdir(handle)
-    finally:
-        os.close(handle)
 
 
 def _in_flight() -> str:

@@ -100,6 +100,16 @@ def mapped_files(text: bytes) -> Iterator[MappedFile]:
         yield MappedFile(os.makedev(int(major, 16), int(minor, 16)), int(fields[4]), os.fsdecode(fields[5]), writes)
 
 
+@contextlib.contextmanager
+def opened_at(directory: int, name: str) -> Iterator[int]:
+    """A directory within an open one, open."""
+    handle = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=directory)
+    try:
+        yield handle
+    finally:
+        os.close(handle)
+
+
 def file_tables(process: int, living: int) -> Iterator[int]:
     """One thread of each table of open files that a process has: nearly always all of its threads share one.
 
@@ -120,12 +130,8 @@ def file_tables(process: int, living: int) -> Iterator[int]:
         for task in tasks:
             if task == first or _share_files(first, task):
                 continue
-            with contextlib.suppress(FileNotFoundError):
-                handle = os.open(str(task), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=listing)
-                try:
-                    yield handle
-                finally:
-                    os.close(handle)
+            with contextlib.suppress(FileNotFoundError), opened_at(listing, str(task)) as handle:
+                yield handle
     finally:
         os.close(listing)
 

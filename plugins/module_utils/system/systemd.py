@@ -14,6 +14,8 @@ import re
 from ..errors import MediaOpsError, OptionError
 from .privilege import run
 
+SYSTEMCTL = "/usr/bin/systemctl"
+"""As root runs it: by the very path that role ``prepare`` grants."""
 UNIT = re.compile(r"[A-Za-z0-9:_.@\\][A-Za-z0-9:_.@\\-]*\Z")
 PROPERTIES = (
     "Id",

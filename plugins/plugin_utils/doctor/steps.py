@@ -40,22 +40,18 @@ class Places(NamedTuple):
 
 def summary_of(
     rows: Mapping[str, Sequence[Verdict]],
-    lines: Mapping[str, Mapping[str, str]],
     own: Sequence[Verdict],
     *,
     fail_on: Sequence[str],
-    commands: Commands,
-    places: Places,
+    following: Sequence[Json],
 ) -> dict[str, Any]:
     """What the table is drawn from, after the shape of that of a report.
 
     Args:
         rows: by host.
-        lines: by host, the lines that would mend some, by their names.
         own: the rows of the controller.
         fail_on: the states that fail the run.
-        commands: makes commands.
-        places: where lines belong.
+        following: what is to be done, as :func:`steps` says.
     """
     states = {host: host_state(list(found)) for host, found in rows.items()}
     state = worst_state([*states.values(), *([host_state(list(own))] if own else [])])
@@ -77,7 +73,7 @@ def summary_of(
         "incidents": [],
         "refused": [],
         "muted": [],
-        "next": steps(rows, lines, own, fail_on=fail_on, commands=commands, places=places),
+        "next": list(following),
         "reports": [],
         "problems": [],
     }
@@ -111,7 +107,16 @@ def steps(
     commands: Commands,
     places: Places,
 ) -> list[dict[str, Any]]:
-    """What is to be done, in order: first what all else stands on."""
+    """What is to be done, in order: first what all else stands on.
+
+    Args:
+        rows: by host.
+        lines: by host, the lines that would mend some, by their names.
+        own: the rows of the controller.
+        fail_on: the states that fail the run.
+        commands: makes commands.
+        places: where lines belong.
+    """
     every = {CONTROLLER: own, **rows}
     bad = [(host, row) for host, found in every.items() for row in found if row["state"] in fail_on]
     prepare = list(dict.fromkeys(host for host, row in bad if row["playbook"] == PREPARE))

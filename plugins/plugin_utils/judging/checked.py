@@ -14,8 +14,11 @@ from ...module_utils.shapes import Json, mapping, one_line
 from ...module_utils.state.mutes import Mute, mute_name
 from ...module_utils.times import utc_now
 from .counting import Counting
+from .details import details
+from .health import not_seen_to_work
+from .log_errors import observe_log
 from .muting import in_force, muted_components, said, without_muted
-from .observations import details, not_seen_to_work, observe, observe_log
+from .observations import observe
 from .routing import route
 from .shapes import Observation, Verdict, observation, verdict
 from .verdict import bound_of, judge

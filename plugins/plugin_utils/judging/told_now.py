@@ -12,7 +12,8 @@ from typing import Any
 from ...module_utils.shapes import NOT_OFFERED, Json, mapping
 from ...module_utils.times import from_text, to_text
 from .checked import ages_of, counting_of
-from .observations import details, observe
+from .details import details
+from .observations import observe
 from .shapes import SHORT
 
 

@@ -14,7 +14,8 @@ from ...module_utils.shapes import NOT_OFFERED, SAID_NOT_OFFERED, Json, mapping,
 from ...module_utils.state.guard import pause_said
 from ...module_utils.times import from_text
 from ...module_utils.words import number_of
-from ..judging.observations import components, unread
+from ..judging.health import components
+from ..judging.log_errors import unread
 from .advice import advise
 from .beside import unjudged
 from .controller import dead_run

@@ -11,8 +11,8 @@ from typing import Any
 
 from ...module_utils.errors import OptionError
 from ...module_utils.shapes import STATES, Json, mapping, one_line
+from ..judging.health import components, not_seen_to_work
 from ..judging.muting import without_muted
-from ..judging.observations import components, not_seen_to_work
 from ..judging.routing import route
 from ..judging.shapes import Verdict, verdict
 from .beside import CALLS

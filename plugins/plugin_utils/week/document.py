@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ...module_utils.errors import OptionError
+from ...module_utils.review.actions import put_in_order
 from ...module_utils.review.days import REVIEW_VERSION
 from ...module_utils.shapes import Json, mapping, number, one_line
 
@@ -225,9 +226,7 @@ def _automation(hosts: Sequence[Json]) -> dict[str, Any]:
         died_left += actions.get("interrupted_left") or 0
         attempts += actions.get("attempts") or 0
         aside += actions.get("not_attempted") or 0
-    rows.sort(key=lambda row: str(row["last_at"]), reverse=True)
-    rows.sort(key=lambda row: (-row["runs"], -row["failed"] - row["interrupted"]))
-    interrupted.sort(key=lambda row: str(row["at"]), reverse=True)
+    put_in_order(rows, interrupted)
     return {
         "attempts": attempts,
         "not_attempted": aside,

@@ -52,7 +52,7 @@ from ...module_utils.review.sums import (
 from ...module_utils.review.windows import proves
 from ...module_utils.shapes import mapping, one_line
 from ...module_utils.times import from_text, text_of, to_text
-from ..judging.observations import metrics
+from ..judging.figures import metrics
 
 _NOTES_MAX = 20
 

@@ -17,7 +17,8 @@ import pytest
 from ansible_collections.media_ops.runbook.plugins.module_utils.api.pipeline_info import pipeline_info
 from ansible_collections.media_ops.runbook.plugins.module_utils.api.settings import api_argument_spec
 from ansible_collections.media_ops.runbook.plugins.module_utils.times import from_text
-from ansible_collections.media_ops.runbook.plugins.plugin_utils.judging.observations import details, observe
+from ansible_collections.media_ops.runbook.plugins.plugin_utils.judging.details import details
+from ansible_collections.media_ops.runbook.plugins.plugin_utils.judging.observations import observe
 from ansible_collections.media_ops.runbook.plugins.plugin_utils.judging.routing import route
 from ansible_collections.media_ops.runbook.plugins.plugin_utils.judging.verdict import judge
 from ansible_collections.media_ops.runbook.plugins.plugin_utils.report.render import render

@@ -63,7 +63,10 @@ FAILURE = set(_FAILURE)
 POLICY = policy()
 NOW = datetime(2026, 11, 24, 6, 0, 5, tzinfo=UTC)
 
-JUDGED, QUICK = "plugin_utils/judging/observations.py", "plugin_utils/judging/quick.py"
+JUDGED, HOST_JUDGED = "plugin_utils/judging/observations.py", "plugin_utils/judging/host.py"
+DATED, DETAILED = "plugin_utils/judging/dates.py", "plugin_utils/judging/details.py"
+ENDPOINT, ALERTED = "plugin_utils/judging/endpoint.py", "plugin_utils/judging/alerts.py"
+LOGGED, QUICK = "plugin_utils/judging/log_errors.py", "plugin_utils/judging/quick.py"
 DIAGNOSED, WATCHED = "plugin_utils/response/diagnosis.py", "plugin_utils/response/recovery.py"
 COURSE = "plugin_utils/response/course.py"
 WORDS, LEDGER = "plugin_utils/response/lines.py", "plugin_utils/response/ledger.py"
@@ -77,29 +80,35 @@ Joint = Callable[[], tuple[set[str], set[str]]]
 JOINTS: dict[str, Joint] = {
     # A module's answer, as it is judged.
     "the answer of pipeline_info": lambda: (
-        read_by(JUDGED, "result", functions=("observe", "_clock_offset", "_overrides", "details")),
+        read_by(JUDGED, "result")
+        | read_by(DATED, "result", functions=("clock_offset",))
+        | read_by(HOST_JUDGED, "result", functions=("_overrides",))
+        | read_by(DETAILED, "result"),
         returned("pipeline_info"),
     ),
-    "an endpoint's answer": lambda: (read_by(JUDGED, "self._raw"), returned("pipeline_info", "endpoints")),
+    "an endpoint's answer": lambda: (read_by(ENDPOINT, "self._raw"), returned("pipeline_info", "endpoints")),
     "what an endpoint was asked for": lambda: (
-        read_by(JUDGED, "answer.params"),
+        read_by(ALERTED, "answer.params"),
         told("pipeline_info", "endpoints", "params"),
     ),
     "overrides": lambda: (
-        read_by(JUDGED, "answer", functions=("_overrides",)),
+        read_by(HOST_JUDGED, "answer", functions=("_overrides",)),
         returned("pipeline_info", "overrides"),
     ),
     "an override": lambda: (
-        read_by(JUDGED, "row", functions=("_overrides",)),
+        read_by(HOST_JUDGED, "row", functions=("_overrides",)),
         told("pipeline_info", "overrides", "overrides"),
     ),
-    "a host that gave no answer": lambda: (read_by(JUDGED, "raw", functions=("_host",)) - {"endpoints"}, FAILURE),
+    "a host that gave no answer": lambda: (
+        read_by(HOST_JUDGED, "raw", functions=("observe_host",)) - {"endpoints"},
+        FAILURE,
+    ),
     "a counted log": lambda: (
-        read_by(JUDGED, "raw", functions=("_observe_log",)) | read_by(JUDGED, "log", functions=("_details_log",)),
+        read_by(LOGGED, "raw", functions=("_observe_log",)) | read_by(DETAILED, "log", functions=("_log",)),
         returned("log_digest_info") | FAILURE,
     ),
     "a count of a log": lambda: (
-        read_by(JUDGED, "row", functions=("_observe_log", "_details_log")),
+        read_by(LOGGED, "row", functions=("_observe_log",)) | read_by(DETAILED, "row", functions=("_log",)),
         sampled("log_digest_info", "counts", "extra.error_code", 0),
     ),
     "the last lines of a log": lambda: (

@@ -14,7 +14,7 @@ from ansible_collections.media_ops.runbook.plugins.plugin_utils import host_acti
 
 from tests.unit.plugins import factories as f
 from tests.unit.plugins.action.acting import INTRUDER, act
-from tests.unit.plugins.plugin_utils.doctor.test_rows import info
+from tests.unit.plugins.plugin_utils.doctor.test_host import info
 from tests.unit.plugins.policy import policy
 
 POLICY = policy()

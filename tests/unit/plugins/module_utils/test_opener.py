@@ -140,8 +140,8 @@ def test_a_lease_of_another_process_makes_nobody_wait(tmp_path: Path) -> None:
 ALLOWED = {
     ("archives/archive.py", 'tarfile.open(fileobj=packed, mode="w|", format=tarfile.PAX_FORMAT, bufsize=_CHUNK)'),
     ("archives/archive.py", 'tarfile.open(fileobj=unpacked, mode="r|", bufsize=_CHUNK)'),
-    ("archives/log_archive.py", "os.open(self._temp_name, _NEW, 0o600, dir_fd=self._archives.fd)"),
-    ("archives/redacted.py", "os.open(name, _NEW, 0o600, dir_fd=directory)"),
+    ("archives/making.py", "os.open(self._between.temp_name, NEW_FILE, 0o600, dir_fd=self._archives.fd)"),
+    ("archives/redacted.py", "os.open(name, NEW_FILE, 0o600, dir_fd=directory)"),
     # By O_PATH nothing is opened, which could hold anybody up.
     ("disk/sweep.py", "os.open(file.name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=directory)"),
     ("evidence/bundles.py", 'tarfile.open(fileobj=buffer, mode="w", format=tarfile.PAX_FORMAT)'),

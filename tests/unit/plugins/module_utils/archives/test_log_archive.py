@@ -26,7 +26,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.media_ops.runbook.plugins.module_utils.archives import archive, log_archive
+from ansible_collections.media_ops.runbook.plugins.module_utils.archives import (
+    archive,
+    between_runs,
+    log_archive,
+    making,
+    removal,
+    set_aside,
+)
 from ansible_collections.media_ops.runbook.plugins.module_utils.archives.journal import own_name
 from ansible_collections.media_ops.runbook.plugins.module_utils.archives.redacted import redactor_of
 from ansible_collections.media_ops.runbook.plugins.module_utils.archives.register import (
@@ -313,7 +320,7 @@ def test_an_archive_that_does_not_read_back_is_given_up(
         os.pwrite(target, bytes(255 - byte for byte in os.pread(target, 8, middle)), middle)
         return members
 
-    monkeypatch.setattr(log_archive, "write_archive", write_badly)
+    monkeypatch.setattr(making, "write_archive", write_badly)
     with pytest.raises(MediaOpsError, match="archive"):
         site.run()
     assert (tree(site.logs), site.backup()) == (before, {})
@@ -353,7 +360,7 @@ def test_what_was_packed_and_compared_is_not_packed_again(
 ) -> None:
     pid = os.fork()
     if not pid:
-        monkeypatch.setattr(log_archive._Run, "_name", lambda *_run: os.kill(os.getpid(), signal.SIGKILL))
+        monkeypatch.setattr(between_runs.BetweenRuns, "name", lambda *_run: os.kill(os.getpid(), signal.SIGKILL))
         try:
             site.run()
         finally:
@@ -363,7 +370,7 @@ def test_what_was_packed_and_compared_is_not_packed_again(
     left = [f"archived_logs_{TODAY}.tar.gz was packed and compared, and lacked its name: it is taken up"]
     left.append(f"5 logs that archived_logs_{TODAY}.tar.gz holds, and that were still to be deleted")
     assert site.run(check=True)["left"] == left
-    monkeypatch.setattr(log_archive, "write_archive", lambda *_all: pytest.fail("packed again"))
+    monkeypatch.setattr(making, "write_archive", lambda *_all: pytest.fail("packed again"))
     found = site.run()
     assert (found["left"], found["removed"]["files"], found["changed"]) == (left, 5, True)
     assert site.lines() == once(logs)
@@ -551,7 +558,7 @@ def while_it_reads(monkeypatch: pytest.MonkeyPatch, act: Callable[[], None]) -> 
         verify(*arguments)
         act()
 
-    monkeypatch.setattr(log_archive, "verify_archive", verify_and_act)
+    monkeypatch.setattr(making, "verify_archive", verify_and_act)
 
 
 def rotate(site: Site, new: bytes) -> None:
@@ -579,14 +586,14 @@ def test_a_rotation_between_the_look_and_the_deletion_takes_no_other_file(
 ) -> None:
     """The rename catches what a rotation put under the name a moment before: it goes back."""
     lines = site.write("application.log.1", 1000) | site.write("application.log", 0)
-    name_now = log_archive._Run._name_now
+    name_now = removal.Removal._name_now
 
-    def name_then_rotate(run: Any, log: Any) -> str:
-        name = name_now(run, log)
+    def name_then_rotate(by: Any, log: Any) -> str:
+        name = name_now(by, log)
         rotate(site, b"new\n")
         return name
 
-    monkeypatch.setattr(log_archive._Run, "_name_now", name_then_rotate)
+    monkeypatch.setattr(removal.Removal, "_name_now", name_then_rotate)
     found = site.run()
     assert said(found) == [("application.log.1", "changed")]
     assert sorted(tree(site.logs)) == ["application.log", "application.log.1", "application.log.2"]
@@ -775,7 +782,7 @@ def test_names_as_long_as_they_may_be_go_in_and_go(site: Site, length: int) -> N
     assert (found["removed"]["files"], found["skipped_files"]) == (2, [])
     assert site.lines() == once(lines)
     # What a killed run had set aside, beside a new log of that name
-    aside = log_archive._aside(name, 99)
+    aside = set_aside.aside_name(name, 99)
     assert len(os.fsencode(aside)) <= 255
     lines |= site.write(aside, 2000) | site.write(name, 3000)
     assert site.run(expected_ratio=0.5)["removed"]["files"] == 2
@@ -1032,7 +1039,7 @@ def test_links_are_refused_and_stay(site: Site, tmp_path: Path) -> None:
 
 def test_a_journal_that_cannot_be_read_stops_the_run(site: Site, logs: set[str]) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(log_archive._Run, "_remove", lambda run, *_log: os.kill(os.getpid(), signal.SIGKILL))
+        patch.setattr(removal.Removal, "remove", lambda run, *_log: os.kill(os.getpid(), signal.SIGKILL))
         pid = os.fork()
         if not pid:
             site.run()

@@ -21,7 +21,7 @@ from typing import Any
 import pytest
 from ansible_collections.media_ops.runbook.plugins.module_utils.logs import log_digest_info, writers
 from ansible_collections.media_ops.runbook.plugins.module_utils.rotated import may_be_of, rotated, rotated_of
-from ansible_collections.media_ops.runbook.plugins.plugin_utils.judging.observations import observe_log
+from ansible_collections.media_ops.runbook.plugins.plugin_utils.judging.log_errors import observe_log
 
 ROOT = Path(__file__).resolve().parents[5]
 PYTHONS = sorted({*Path("/usr/bin").glob("python3.*[0-9]"), *Path.home().glob(".pyenv/versions/3.*/bin/python3")})

@@ -18,19 +18,17 @@ from typing import Any
 import pytest
 from ansible_collections.media_ops.runbook.plugins.module_utils.errors import MediaOpsError
 from ansible_collections.media_ops.runbook.plugins.module_utils.plan import plan_hash
-from ansible_collections.media_ops.runbook.plugins.module_utils.service import service_control as under_test
+from ansible_collections.media_ops.runbook.plugins.module_utils.service import by_unit, costs, hanging, service_control
 from ansible_collections.media_ops.runbook.plugins.module_utils.service.answering import Answering
-from ansible_collections.media_ops.runbook.plugins.module_utils.service.service_control import (
-    Service,
-    restart_plan,
-    service_control,
-)
+from ansible_collections.media_ops.runbook.plugins.module_utils.service.restart_plan import restart_plan
+from ansible_collections.media_ops.runbook.plugins.module_utils.service.standing import Service
 from ansible_collections.media_ops.runbook.plugins.module_utils.service.work import Listed, Work, Workers, work_of
 from ansible_collections.media_ops.runbook.plugins.module_utils.system.operated import Operated
 from ansible_collections.media_ops.runbook.plugins.module_utils.system.processes import Process, read_process
 from ansible_collections.media_ops.runbook.plugins.module_utils.system.usage import share_of, uses_of, working
 
-from .test_service_control import OPTIONS, sample
+from .test_by_unit import sample
+from .test_service_control import OPTIONS
 
 SILENT = Listed("timeout", "no answer", ())
 NONE = Listed("ok", "", ())
@@ -163,8 +161,8 @@ def test_where_no_list_is_offered_nothing_is_unseen_and_any_directory_may_be_a_m
 
 
 def test_a_service_without_an_api_does_not_hang_for_that(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(under_test, "observe", lambda *_a, **_k: running())
-    found = service_control({**OPTIONS, "health_path": ""})["service"]["answering"]
+    monkeypatch.setattr(service_control, "observe", lambda *_a, **_k: running())
+    found = service_control.service_control({**OPTIONS, "health_path": ""})["service"]["answering"]
     assert (found["state"], found["reason"]) == (
         "unknown",
         "it was not asked for its health: the service does not offer this",
@@ -180,19 +178,22 @@ def control(monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[str, Any]]:
     ) -> dict[str, Any]:
         found, left = list(service) if isinstance(service, list) else [service or running()], list(listed)
         done: list[str] = []
-        monkeypatch.setattr(under_test, "observe", lambda *_a, **_k: found.pop(0) if len(found) > 1 else found[0])
-        monkeypatch.setattr(under_test, "answering", lambda *_a, **_k: Answering(health, "it answers on 127.0.0.1:1"))
-        monkeypatch.setattr(under_test, "root_refusal", lambda _argv: "")
-        monkeypatch.setattr(under_test, "_DRAIN_LOOK_S", 0.01)
+        for one in (service_control, costs):
+            monkeypatch.setattr(one, "observe", lambda *_a, **_k: found.pop(0) if len(found) > 1 else found[0])
+        monkeypatch.setattr(hanging, "answering", lambda *_a, **_k: Answering(health, "it answers on 127.0.0.1:1"))
+        monkeypatch.setattr(by_unit, "root_refusal", lambda _argv: "")
+        monkeypatch.setattr(costs, "_DRAIN_LOOK_S", 0.01)
 
         def carry_out(action: Any, before: Service, *_more: Any) -> tuple[Service, bool, str]:
             done.append(action["proof"]["merges in work"])
             return before, True, "restarted"
 
-        monkeypatch.setattr(under_test, "_carry_out", carry_out)
+        monkeypatch.setattr(service_control, "_carry_out", carry_out)
         given = {**OPTIONS, "state": "restarted", **options}
         check = given.pop("check", False)
-        made = service_control(given, check_mode=check, lists=lambda: left.pop(0) if len(left) > 1 else left[0])
+        made = service_control.service_control(
+            given, check_mode=check, lists=lambda: left.pop(0) if len(left) > 1 else left[0]
+        )
         return {**made, "done": done}
 
     return call

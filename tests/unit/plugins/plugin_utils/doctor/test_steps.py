@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from ansible_collections.media_ops.runbook.plugins.plugin_utils.doctor.rows import Rows
-from ansible_collections.media_ops.runbook.plugins.plugin_utils.doctor.steps import Places, summary_of
+from ansible_collections.media_ops.runbook.plugins.plugin_utils.doctor.steps import Places, steps, summary_of
 from ansible_collections.media_ops.runbook.plugins.plugin_utils.judging.shapes import Verdict
 from ansible_collections.media_ops.runbook.plugins.plugin_utils.report.commands import Commands
 from ansible_collections.media_ops.runbook.plugins.plugin_utils.report.table import table
@@ -33,14 +33,10 @@ TOKEN = rows(("ssh", "ok", "connected as x"), ("token", "critical", "expired", "
 
 
 def summary(found: dict[str, list[Verdict]], lines: Any = None, own: list[Verdict] | None = None) -> dict[str, Any]:
-    return summary_of(
-        found,
-        lines or {},
-        own or [],
-        fail_on=["critical", "unknown"],
-        commands=Commands(CALL, list(found)),
-        places=PLACES,
-    )
+    fail_on = ["critical", "unknown"]
+    commands = Commands(CALL, list(found))
+    following = steps(found, lines or {}, own or [], fail_on=fail_on, commands=commands, places=PLACES)
+    return summary_of(found, own or [], fail_on=fail_on, following=following)
 
 
 def test_what_all_else_stands_on_comes_first_and_another_look_last() -> None:
@@ -72,15 +68,9 @@ def test_lines_of_all_hosts_are_the_groups_and_one_host_sets_nothing_for_another
 
 
 def test_a_part_of_the_fleet_sets_nothing_for_all() -> None:
-    found = summary_of(
-        {"a": OTHER},
-        {"a": LINE},
-        [],
-        fail_on=["critical"],
-        commands=Commands({**CALL, "limit": "a"}, ["a"]),
-        places=PLACES._replace(of_all=""),
-    )
-    assert "inv/host_vars/a.yml" in found["next"][0]["why"]
+    commands, places = Commands({**CALL, "limit": "a"}, ["a"]), PLACES._replace(of_all="")
+    found = steps({"a": OTHER}, {"a": LINE}, [], fail_on=["critical"], commands=commands, places=places)
+    assert "inv/host_vars/a.yml" in found[0]["why"]
 
 
 def test_what_is_wrong_on_the_controller_alone_fails_the_run() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from ansible_collections.media_ops.runbook.plugins.module_utils.times import from_text
 from ansible_collections.media_ops.runbook.plugins.plugin_utils.judging.checked import checked
-from ansible_collections.media_ops.runbook.plugins.plugin_utils.judging.observations import moving_offset
+from ansible_collections.media_ops.runbook.plugins.plugin_utils.judging.dates import moving_offset
 from ansible_collections.media_ops.runbook.plugins.plugin_utils.judging.verdict import PolicyError, require_sound
 
 from tests.unit.plugins import factories as f

@@ -11,8 +11,8 @@ from ansible_collections.media_ops.runbook.plugins.module_utils.api.pipeline_inf
 from ansible_collections.media_ops.runbook.plugins.module_utils.api.settings import api_argument_spec
 from ansible_collections.media_ops.runbook.plugins.module_utils.times import utc_now
 from ansible_collections.media_ops.runbook.plugins.plugin_utils.judging.checked import checked
+from ansible_collections.media_ops.runbook.plugins.plugin_utils.judging.dates import moving_offset
 from ansible_collections.media_ops.runbook.plugins.plugin_utils.judging.muting import made
-from ansible_collections.media_ops.runbook.plugins.plugin_utils.judging.observations import moving_offset
 from media_pipeline.launcher import Pipeline, running_pipeline
 
 from tests.unit.plugins.policy import policy

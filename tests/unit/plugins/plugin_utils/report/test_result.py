@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 from ansible_collections.media_ops.runbook.plugins.module_utils.plan import Action, drift, fleet_hash, planned
-from ansible_collections.media_ops.runbook.plugins.plugin_utils.judging.observations import details, observe
+from ansible_collections.media_ops.runbook.plugins.plugin_utils.judging.details import details
+from ansible_collections.media_ops.runbook.plugins.plugin_utils.judging.observations import observe
 from ansible_collections.media_ops.runbook.plugins.plugin_utils.judging.routing import route
 from ansible_collections.media_ops.runbook.plugins.plugin_utils.judging.verdict import judge
 from ansible_collections.media_ops.runbook.plugins.plugin_utils.report.commands import Commands

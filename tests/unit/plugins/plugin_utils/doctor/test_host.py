@@ -9,8 +9,10 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from ansible_collections.media_ops.runbook.plugins.plugin_utils.doctor.host import host_rows
 from ansible_collections.media_ops.runbook.plugins.plugin_utils.doctor.reach import Reach
-from ansible_collections.media_ops.runbook.plugins.plugin_utils.doctor.rows import Rows, Seen, Settings, rows_of
+from ansible_collections.media_ops.runbook.plugins.plugin_utils.doctor.rows import Rows
+from ansible_collections.media_ops.runbook.plugins.plugin_utils.doctor.seen import Seen, Settings
 
 from tests.unit.plugins import factories as f
 
@@ -94,7 +96,7 @@ def row(found: Rows, check: str) -> dict[str, Any]:
 
 
 def test_a_host_that_has_everything_is_well() -> None:
-    found = rows_of(seen(), SITE)
+    found = host_rows(seen(), SITE)
     assert set(states(found).values()) == {"ok"}
     assert found.lines == {}
     assert "until 2027-01-15T09:00:00Z (in 60 min)" in row(found, "token")["message"]
@@ -114,7 +116,7 @@ def test_a_host_that_has_everything_is_well() -> None:
     ],
 )
 def test_a_host_that_is_not_reached_is_one_row_with_its_cure(reason: str, said: str, playbook: str) -> None:
-    found = rows_of(Seen(Reach("unreachable", reason), now=NOW), SITE)
+    found = host_rows(Seen(Reach("unreachable", reason), now=NOW), SITE)
     assert states(found) == {"ssh": "critical"}
     one = row(found, "ssh")
     assert said in one["message"]
@@ -123,14 +125,14 @@ def test_a_host_that_is_not_reached_is_one_row_with_its_cure(reason: str, said: 
 
 def test_a_host_without_python_says_so_and_what_time_it_has() -> None:
     reach = Reach("ok", user="admin", offset_s=900.0, offset_error_s=1.0, pythons={"/usr/bin/python3": (3, 7)})
-    found = rows_of(Seen(reach, now=NOW), replace(SITE, python="/usr/bin/python3"))
+    found = host_rows(Seen(reach, now=NOW), replace(SITE, python="/usr/bin/python3"))
     assert states(found) == {"ssh": "ok", "python": "critical", "clock": "warning"}
     assert "3.9 or newer is needed, and /usr/bin/python3 is 3.7" in row(found, "python")["message"]
     assert found.lines == {}
 
 
 def test_an_interpreter_that_is_not_there_gives_the_line_of_one_that_is() -> None:
-    found = rows_of(seen(), replace(SITE, python="/opt/python"))
+    found = host_rows(seen(), replace(SITE, python="/opt/python"))
     assert states(found)["python"] == "critical"
     assert found.lines == {"ansible_python_interpreter": 'ansible_python_interpreter: "/usr/bin/python3"'}
     assert states(found)["disk"] == "ok", "what the one that is there can see is said in the same run"
@@ -138,7 +140,7 @@ def test_an_interpreter_that_is_not_there_gives_the_line_of_one_that_is() -> Non
 
 def test_become_that_wants_a_password_is_told_from_a_broken_python() -> None:
     reach = Reach("ok", user="admin", pythons={"/usr/bin/python3": (3, 11)})
-    found = rows_of(Seen(reach, {"failed": True, "msg": "Missing sudo password"}, now=NOW), SITE)
+    found = host_rows(Seen(reach, {"failed": True, "msg": "Missing sudo password"}, now=NOW), SITE)
     assert "--ask-become-pass" in row(found, "python")["action"]
 
 
@@ -150,7 +152,7 @@ def test_before_prepare_hosts_what_it_makes_is_its_own_to_cure() -> None:
         logs={"state": "unreadable", "reason": "Permission denied", "files": []},
         directories=[directory(SITE.base_dir), directory(SITE.archive_dir, state="missing")],
     )
-    found = rows_of(replace(some, api=None, ffmpeg=None, storage=None), SITE)
+    found = host_rows(replace(some, api=None, ffmpeg=None, storage=None), SITE)
     bad = {one["check"]: one["playbook"] for one in found.rows if one["state"] in ("critical", "unknown")}
     assert set(bad.values()) == {"prepare_hosts"}
     assert set(bad) >= {"libraries", "sudo", "state_dir", "logs", "bucket", "ffmpeg"}
@@ -159,7 +161,7 @@ def test_before_prepare_hosts_what_it_makes_is_its_own_to_cure() -> None:
 
 def test_nobody_can_become_a_user_who_is_not_there_and_prepare_hosts_makes_none() -> None:
     for become in ("", "sudo: unknown user nosuch"):
-        found = rows_of(
+        found = host_rows(
             seen(service_user={"there": False, "name": "media"}, sudo={"become": become, "restart": ""}), SITE
         )
         assert states(found)["sudo"] == "unknown"
@@ -178,7 +180,7 @@ def test_a_restart_that_would_not_be_run_is_set_corrected_or_prepared(
     restart: list[str], why: str, cure: str, playbook: str
 ) -> None:
     some = seen(sudo={"become": "", "restart": why}, unit={"state": "none", "active": "running", "reason": "pid file"})
-    sudo = row(rows_of(some, replace(SITE, unit="", restart=restart)), "sudo")
+    sudo = row(host_rows(some, replace(SITE, unit="", restart=restart)), "sudo")
     assert (sudo["state"], sudo["playbook"]) == ("warning", playbook)
     assert why in sudo["message"]
     assert sudo["action"].startswith(cure)
@@ -186,7 +188,7 @@ def test_a_restart_that_would_not_be_run_is_set_corrected_or_prepared(
 
 def test_an_ffmpeg_that_no_health_tells_of_may_be_looked_at_by_the_checks() -> None:
     said = {
-        name: row(rows_of(seen(), site), "ffmpeg")["message"]
+        name: row(host_rows(seen(), site), "ffmpeg")["message"]
         for name, site in {
             "runbook's": SITE,
             "other": replace(SITE, api_mapped=True),
@@ -200,18 +202,20 @@ def test_an_ffmpeg_that_no_health_tells_of_may_be_looked_at_by_the_checks() -> N
 def test_the_only_other_unit_is_a_line_and_of_several_none_is() -> None:
     missing = {"state": "missing", "reason": "not-found"}
     one = {"unit": "pipeline.service", "why": ["runs ffmpeg"]}
-    found = rows_of(seen(unit=missing, units=[one]), SITE)
+    found = host_rows(seen(unit=missing, units=[one]), SITE)
     assert found.lines == {"policy_service_unit": 'policy_service_unit: "pipeline"'}
-    several = rows_of(seen(unit=missing, units=[one, {"unit": "nginx.service", "why": ["listens on port 8000"]}]), SITE)
+    several = host_rows(
+        seen(unit=missing, units=[one, {"unit": "nginx.service", "why": ["listens on port 8000"]}]), SITE
+    )
     assert several.lines == {}
     assert "nginx.service listens on port 8000" in row(several, "service")["message"]
 
 
 def test_a_service_that_cannot_be_seen_is_unknown_and_one_without_a_unit_a_warning() -> None:
     nothing = {"state": "unknown", "reason": "systemd cannot be asked"}
-    assert states(rows_of(seen(unit=nothing), SITE))["service"] == "warning"
+    assert states(host_rows(seen(unit=nothing), SITE))["service"] == "warning"
     none: dict[str, Any] = {"pid": None, "user": "", "found_by": "", "log_dirs": [], "listens": []}
-    assert states(rows_of(seen(unit=nothing, service=none), SITE))["service"] == "unknown"
+    assert states(host_rows(seen(unit=nothing, service=none), SITE))["service"] == "unknown"
 
 
 def test_another_user_port_and_place_of_logs_are_lines() -> None:
@@ -220,7 +224,7 @@ def test_another_user_port_and_place_of_logs_are_lines() -> None:
     api = {"local": True, "status": 0, "answer": "", "reason": "refused", "elsewhere": [answer]}
     logs = {"state": "missing", "reason": "No such file or directory", "files": []}
     some = replace(seen(service=service, api=api, logs=logs), api=None)
-    assert rows_of(some, SITE).lines == {
+    assert host_rows(some, SITE).lines == {
         "media_ops_api_url": 'media_ops_api_url: "http://localhost:9000/api/v1/monitoring"',
         "policy_log_dir": 'policy_log_dir: "/var/log/pipeline"',
         "policy_service_user": 'policy_service_user: "pipeline"',
@@ -231,7 +235,7 @@ def test_where_a_service_listens_is_told_by_ports_alone() -> None:
     places = [{"host": "127.0.0.1", "port": 8888, "path": ""}, {"host": "", "port": 0, "path": "/tmp/listener"}]
     service = {"pid": 7, "user": "media", "log_dirs": [], "listens": places}
     api = {"local": True, "status": 0, "answer": "", "reason": "refused", "elsewhere": []}
-    found = rows_of(replace(seen(service=service, api=api), api=None), SITE)
+    found = host_rows(replace(seen(service=service, api=api), api=None), SITE)
     assert row(found, "api")["action"].endswith("The service listens on 127.0.0.1:8888.")
 
 
@@ -243,7 +247,7 @@ def test_another_base_directory_is_one_line_for_all_below_it() -> None:
         directories=[directory(SITE.base_dir, state="missing")],
         service_directories=[directory("/srv/other")],
     )
-    assert rows_of(some, SITE).lines == {"policy_base_dir": 'policy_base_dir: "/srv/other"'}
+    assert host_rows(some, SITE).lines == {"policy_base_dir": 'policy_base_dir: "/srv/other"'}
 
 
 @pytest.mark.parametrize("hostile", ["{{ lookup('pipe','id') }}", "a\nb", 'x" y', "\u202ea", "a" * 300])
@@ -257,7 +261,7 @@ def test_what_a_host_says_is_described_and_never_a_line(hostile: str) -> None:
         directories=[directory(SITE.base_dir, state="missing")],
         service_directories=[directory(f"/srv/{hostile}")],
     )
-    found = rows_of(replace(some, api=None), SITE)
+    found = host_rows(replace(some, api=None), SITE)
     assert found.lines == {}
     for one in found.rows:
         assert (one["message"] + one["action"]).isprintable()
@@ -266,25 +270,25 @@ def test_what_a_host_says_is_described_and_never_a_line(hostile: str) -> None:
 @pytest.mark.parametrize("part", sorted(info()))
 @pytest.mark.parametrize("value", [None, 7, "x", [], {}, [7], [{"path": []}], {"files": [7], "state": "there"}])
 def test_whatever_kind_a_part_of_the_answer_is_there_are_rows(part: str, value: Any) -> None:
-    assert len(rows_of(seen(**{part: value}), SITE).rows) > 10
+    assert len(host_rows(seen(**{part: value}), SITE).rows) > 10
 
 
 def test_a_host_that_says_without_end_has_as_many_rows_as_any() -> None:
     many = [directory(f"/srv/{number}", state="missing") for number in range(10_000)]
     odd = f.result(**{"x\n" * 9: f.answer(None, "invalid", "x")})
-    assert len(rows_of(replace(seen(directories=many), api=odd), SITE).rows) < 100
+    assert len(host_rows(replace(seen(directories=many), api=odd), SITE).rows) < 100
 
 
 def test_tokens() -> None:
-    expired = rows_of(seen(), replace(SITE, token_end=NOW - 90))
+    expired = host_rows(seen(), replace(SITE, token_end=NOW - 90))
     assert (states(expired)["token"], "90 s ago" in row(expired, "token")["message"]) == ("critical", True)
     refused = f.answer(None, "auth", "HTTP 401: no token given")
     some = replace(seen(), api=f.result(stats=refused, alerts=refused))
-    none = rows_of(some, replace(SITE, has_token=False, token_end=None))
+    none = host_rows(some, replace(SITE, has_token=False, token_end=None))
     assert "stats, alerts: HTTP 401" in row(none, "token")["message"]
     assert "endpoint stats" not in states(none), "said once"
     unread = {"state": "unreadable", "reason": "Permission denied", "ends_at": None}
-    file = rows_of(seen(token=unread), replace(SITE, has_token=False, token_file="/etc/token"))
+    file = host_rows(seen(token=unread), replace(SITE, has_token=False, token_file="/etc/token"))
     assert states(file)["token"] == "critical"
 
 
@@ -293,24 +297,24 @@ def test_a_token_is_not_said_to_be_accepted_where_nobody_answers() -> None:
         name: f.answer(None, "unreachable", "refused") for name in ("health", "stats", "alerts", "sessions", "metrics")
     }
     some = replace(seen(), api=f.result(**down))
-    assert row(rows_of(some, SITE), "token")["message"].startswith("valid, until")
-    assert states(rows_of(some, replace(SITE, token_end=None)))["token"] == "unknown"
-    assert states(rows_of(some, replace(SITE, token_end=None, has_token=False)))["token"] == "unknown"
+    assert row(host_rows(some, SITE), "token")["message"].startswith("valid, until")
+    assert states(host_rows(some, replace(SITE, token_end=None)))["token"] == "unknown"
+    assert states(host_rows(some, replace(SITE, token_end=None, has_token=False)))["token"] == "unknown"
 
 
 def test_a_token_that_a_login_renews() -> None:
     for access, state in (({"by": "login", "valid_until": None}, "ok"), ({"by": "login", "reason": "401"}, "critical")):
-        found = rows_of(replace(seen(), api={**f.result(stats=STATS), "api_access": access}), SITE)
+        found = host_rows(replace(seen(), api={**f.result(stats=STATS), "api_access": access}), SITE)
         assert states(found)["token"] == state
 
 
 def test_an_answer_of_another_shape_names_what_it_lacks() -> None:
     stats = f.stats()
     del stats["average_duration"]
-    found = rows_of(replace(seen(), api=f.result(stats=f.answer(stats, hours=24))), SITE)
+    found = host_rows(replace(seen(), api=f.result(stats=f.answer(stats, hours=24))), SITE)
     assert states(found)["endpoint stats"] == "critical"
     assert "average_duration" in row(found, "endpoint stats")["message"]
-    not_offered = rows_of(replace(seen(), api=f.result(stats=STATS, metrics=f.answer(None, "not_offered"))), SITE)
+    not_offered = host_rows(replace(seen(), api=f.result(stats=STATS, metrics=f.answer(None, "not_offered"))), SITE)
     assert (states(not_offered)["endpoint metrics"], states(not_offered)["endpoint stats"]) == ("ok", "ok")
 
 
@@ -325,7 +329,7 @@ def test_an_answer_of_another_shape_names_what_it_lacks() -> None:
 )
 def test_logs_by_their_fields_and_dates(more: dict[str, Any], state: str) -> None:
     files = [log("media_processing.log", **more)]
-    found = rows_of(seen(logs={"state": "there", "reason": "", "files": files}), SITE)
+    found = host_rows(seen(logs={"state": "there", "reason": "", "files": files}), SITE)
     assert states(found)["log media_processing.log"] == state
     assert states(found)["log errors.log"] == "warning", "not there"
 
@@ -340,7 +344,7 @@ def test_a_full_disk_a_foreign_directory_and_a_clock() -> None:
             directory(SITE.archive_dir, state="unknown", reason="Permission denied"),
         ],
     )
-    found = rows_of(some, SITE)
+    found = host_rows(some, SITE)
     assert states(found)["disk"] == "critical"
     assert "500 s behind" in row(found, "clock")["message"]
     assert (
@@ -353,13 +357,13 @@ def test_a_full_disk_a_foreign_directory_and_a_clock() -> None:
     ("active", "state"), [("running", "ok"), ("dead", "critical"), ("unset", "critical"), ("unknown", "unknown")]
 )
 def test_a_service_without_a_unit_goes_by_its_main_process(active: str, state: str) -> None:
-    found = rows_of(seen(unit={"state": "none", "reason": "pid 7, which listens", "active": active}), SITE)
+    found = host_rows(seen(unit={"state": "none", "reason": "pid 7, which listens", "active": active}), SITE)
     assert states(found)["service"] == state
 
 
 def test_a_service_without_an_api_is_well_without_one() -> None:
     names = ("health", "health_detailed", "stats", "alerts", "metrics", "sessions")
     none = {name: f.answer(None, "not_offered") for name in names}
-    found = rows_of(replace(seen(), api=f.result(**none)), replace(SITE, api_offered=False, has_token=False))
+    found = host_rows(replace(seen(), api=f.result(**none)), replace(SITE, api_offered=False, has_token=False))
     assert row(found, "api")["message"] == "the service does not offer this"
     assert not [check for check in states(found) if check.startswith(("endpoint", "token"))]
