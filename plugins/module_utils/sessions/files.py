@@ -128,9 +128,9 @@ def held_by_others(directory: str, open_files: OpenFiles, own: Container[int], t
         told: inodes of the files into which they tell how far they have got, which who started them has open as well.
     """
     with _opened(directory) as (root, _state):
-        for place, name, facts in _regular_files(root, told):
+        for place, name, facts in _entries(root, told):
             why = "open" if open_files.holder(facts) else ""
-            if not why and facts.st_ino not in own:
+            if not why and facts.st_ino not in own and stat.S_ISREG(facts.st_mode):
                 with claimed(place.fd, name, facts, open_files) as (_fd, why):
                     pass
             said = open_files.says(facts, why)
@@ -140,14 +140,18 @@ def held_by_others(directory: str, open_files: OpenFiles, own: Container[int], t
 
 
 def _regular_files(root: Root | None, but: Container[int]) -> Iterator[tuple[Directory, str, os.stat_result]]:
-    """The files of a session's open directory, with the one that each lies in; not those with the inodes of `but`."""
+    return (one for one in _entries(root, but) if stat.S_ISREG(one[2].st_mode))
+
+
+def _entries(root: Root | None, but: Container[int]) -> Iterator[tuple[Directory, str, os.stat_result]]:
+    """What a session's open directory has, with the one that each lies in; not that with the inodes of `but`."""
     for place, others in walk(root, lambda _path, _why: None) if root else ():
         for other in others:
             try:
                 facts = other.stat(follow_symlinks=False)
             except FileNotFoundError:
                 continue
-            if stat.S_ISREG(facts.st_mode) and facts.st_ino not in but:
+            if facts.st_ino not in but:
                 yield place, other.name, facts
 
 
@@ -297,7 +301,10 @@ def _unlink(place: Directory, name: str, expected: Stamp, removed: Removed) -> N
         elif removed.open_files.holder(facts):
             removed.skip(path, removed.open_files.says(facts))
             return
-        else:  # a link, a FIFO or a socket has no lease to be had, and nothing in it that could be lost
+        elif stat.S_ISSOCK(facts.st_mode):
+            removed.skip(path, "is a socket, and who listens on it cannot be told")
+            return
+        else:  # a link or a FIFO has no lease to be had, and nothing in it that could be lost
             os.unlink(name, dir_fd=place.fd)
     except FileNotFoundError:
         return  # the service tidies up as well

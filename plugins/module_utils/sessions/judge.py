@@ -98,6 +98,8 @@ class Judge:
         self._settings = settings
         self._looks = looks
         self._service = looks[-1].service
+        self._processes = looks[-1].processes
+        self._lines_lost = looks[0].log.lines_lost()
         self._proofs = proofs
         self._entries = entries
         self._without_process = [one for one in entries if one not in proofs.by_session]
@@ -178,7 +180,14 @@ class Judge:
 
     def _may_be_of(self, session: Session) -> str:
         """Which living program of the service may be this session's, though it does not work in its directory."""
-        found = self._after_start(session, self._proofs.unplaced.values())
+        alike = {
+            pid
+            for one, proved in self._proofs.by_session.items()
+            if one not in self._entries and session.session_id.casefold() in one.casefold()
+            for pid in proved.lines.keys() - proved.orphans
+        }
+        unlisted = [self._processes[pid] for pid in sorted(alike)]
+        found = self._after_start(session, [*self._proofs.unplaced.values(), *unlisted])
         if not found:
             return ""
         return f"process {found[0].pid} ({one_line(found[0].name, 20)}) of the service lives, and may be its"
@@ -194,6 +203,7 @@ class Judge:
         if self._service.state == "unknown":
             return self._service.reason
         faults = [look.log.fault for look in self._looks if look.log.fault]
+        faults += [self._lines_lost] if self._lines_lost else []
         if faults:
             return f"its log lines cannot be seen: {faults[-1]}"
         faults = [look.joined.fault for look in self._looks if look.joined.fault]

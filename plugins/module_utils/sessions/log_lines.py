@@ -28,6 +28,7 @@ from ..shapes import one_line
 _TAIL_BYTES = 64 << 20
 _LINE_BYTES = 1 << 20
 _NEW_BYTES = 32 << 20
+_HEAD_BYTES = 512
 _ENDS = 100  # the last lines may be no entries
 _TIME = time_reader("timestamp")
 _VALUES = re.compile(rb'"([A-Za-z0-9][A-Za-z0-9._-]{0,127})"')
@@ -39,12 +40,16 @@ Entry = Dict[str, Any]
 
 @dataclass(frozen=True)
 class LogMark:
-    """Where the log ended at one moment; `fault` is why that cannot be seen, empty for a log that is not there."""
+    """Where the log ended at one moment; `fault` is why that cannot be seen, empty for a log that is not there.
+
+    `head` is how it begins, which no new line changes.
+    """
 
     path: str
     inode: int = 0
     size: int = 0
     fault: str = ""
+    head: bytes = b""
 
     @classmethod
     def of(cls, path: str) -> LogMark:
@@ -58,10 +63,21 @@ class LogMark:
         except OSError as error:
             return cls(path, fault=one_line(f"{path}: {error.strerror}"))
         try:
-            facts = os.fstat(opened)
+            facts, head = os.fstat(opened), os.pread(opened, _HEAD_BYTES, 0)
         finally:
             os.close(opened)
-        return cls(path, facts.st_ino, facts.st_size)
+        return cls(path, facts.st_ino, facts.st_size, head=head)
+
+    def lines_lost(self) -> str:
+        """Why lines that were written since are not there to be read; empty where all are."""
+        if not self.inode:
+            return ""
+        now = LogMark.of(self.path)
+        if now.inode != self.inode:
+            is_found = LogMark.of(f"{self.path}.1").inode == self.inode
+            return "" if is_found else f"{self.path} was rotated meanwhile, and is not at {self.path}.1"
+        is_whole = now.size >= self.size and now.head.startswith(self.head)
+        return "" if is_whole else f"{self.path} was emptied meanwhile"
 
     def lines_since(self) -> list[bytes]:
         """The lines written since, also where the log was rotated meanwhile."""

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from stat import S_ISSOCK
 
 from ..errors import OptionError
+from ..system.pipes import waiting_in_pipes
 from ..system.processes import Process, snapshot
 from ..system.sockets import Sockets, look_at_sockets
 from .files import Listing, list_session_files
@@ -25,7 +26,11 @@ from .settings import NAMELESS, SessionSettings
 
 @dataclass(frozen=True)
 class Look:
-    """All that was seen at one moment. `ids` are all sessions asked for or claimed, also those of no valid id."""
+    """All that was seen at one moment.
+
+    `ids` are all sessions asked for or claimed, also those of no valid id; `pipes` the bytes in the pipes into which a
+    process of a session waits to write, by inode.
+    """
 
     at: float
     ids: set[str]
@@ -36,6 +41,7 @@ class Look:
     places: Places
     sockets: Sockets
     joined: Joined
+    pipes: dict[int, int]
 
 
 def take_look(
@@ -73,12 +79,11 @@ def take_look(
         if ID.fullmatch(session_id)
     }
     places = Places(work_dir, files, joined)
-    has_work = any(places.claims(process).ids for process in processes.values())
-    with_sockets = [one for one in processes.values() if has_work and any(S_ISSOCK(file.mode) for file in one.files)]
+    at_work = [process for process in processes.values() if places.claims(process).ids]
+    with_sockets = [one for one in processes.values() if at_work and any(S_ISSOCK(file.mode) for file in one.files)]
     sockets = look_at_sockets({one.net: one.pid for one in with_sockets}) if with_sockets else Sockets()
-    return Look(
-        time.monotonic(), wanted, service, processes, files, LogMark.of(settings.log_path), places, sockets, joined
-    )
+    log, pipes = LogMark.of(settings.log_path), waiting_in_pipes(at_work)
+    return Look(time.monotonic(), wanted, service, processes, files, log, places, sockets, joined, pipes)
 
 
 def session_directories(path: str) -> list[str]:

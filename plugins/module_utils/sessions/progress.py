@@ -125,6 +125,12 @@ class Counting:
         counted.write_bytes += written
         counted.socket_bytes += carried
         moved = positions(old, before, self._session_id) != positions(new, after, self._session_id)
+        moved = moved or _read_so_far(old) != _read_so_far(new)
+        if old.stack != new.stack:
+            counted.other = counted.other or f"process {new.pid} has become another program"
+        emptied = _emptied(before, after, new)
+        if emptied is not None:
+            counted.other = counted.other or f"somebody reads the pipe of descriptor {emptied} of process {new.pid}"
         if moved and not (read or written):
             counted.other = counted.other or f"process {new.pid} has moved on in a file"
         said = {
@@ -156,6 +162,8 @@ class Counting:
         if new.ended > old.ended:
             return f"what children of process {new.pid} did that have ended since has no counter"
         has_run = ran > 0 or ticks > 0 or new.counters.run_ns < 0
+        if has_run and new.forgets:
+            return f"what children of process {new.pid} do is counted nowhere, as it ignores SIGCHLD"
         return self._without_counter(before, after, old, new) if has_run else ""
 
     def _without_counter(self, before: Look, after: Look, old: Process, new: Process) -> str:
@@ -180,10 +188,9 @@ class Counting:
     def _uncounted(self, before: Look, after: Look, process: Process, file: OpenFile) -> str:
         if file.path.startswith("anon_inode:[io_uring]"):
             return "io_uring"
-        pipes = {one.inode for one in process.files if stat.S_ISFIFO(one.mode)}
         # An ffmpeg with threads of its kind reads and writes, and lets the kernel move nothing.
-        if stat.S_ISFIFO(file.mode) and file.number >= _STANDARD and len(pipes) > 1 and not process.muxes:
-            return f"the pipe of descriptor {file.number}"  # to another one, by splice()
+        if stat.S_ISFIFO(file.mode) and not process.muxes and _may_splice(process, file):
+            return f"the pipe of descriptor {file.number}"
         if not stat.S_ISSOCK(file.mode) or file.inode in after.sockets.carried:
             return ""
         if file.inode in after.sockets.local:
@@ -224,6 +231,34 @@ def _is_shared(one: MappedFile) -> bool:
 
 def _sockets(process: Process) -> set[int]:
     return {file.inode for file in process.files if stat.S_ISSOCK(file.mode)}
+
+
+def _may_splice(process: Process, file: OpenFile) -> bool:
+    """Whether the kernel may move what a pipe holds to another one, by splice(), as pv lets it."""
+    pipes = {one.number: one.inode for one in process.files if stat.S_ISFIFO(one.mode)}
+    is_filter = pipes.get(0, 0) != pipes.get(1, 0) and {0, 1} <= pipes.keys()
+    return len({*pipes.values()}) > 1 and (file.number >= _STANDARD or is_filter)
+
+
+def _read_so_far(process: Process) -> list[tuple[int, int, int]]:
+    """How far a process has got in the files that it only reads, wherever they are."""
+    return [
+        (file.number, file.inode, file.position)
+        for file in process.files
+        if stat.S_ISREG(file.mode) and not file.writes and file.position >= 0
+    ]
+
+
+def _emptied(before: Look, after: Look, process: Process) -> int | None:
+    """The descriptor of a pipe into which a process cannot write on, and which another one reads all the same."""
+    return next(
+        (
+            file.number
+            for file in process.files
+            if file.inode in before.pipes and before.pipes[file.inode] != after.pipes.get(file.inode)
+        ),
+        None,
+    )
 
 
 def positions(process: Process, look: Look, session_id: str) -> list[tuple[int, int, int]]:

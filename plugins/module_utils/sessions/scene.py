@@ -30,8 +30,7 @@ _SESSIONS_MAX = 200
 _PROCESSES_MAX = 50
 _UNPROVED_MAX = 50
 _LOOKS_ON = 4
-# What the kernel itself says to be at a stand, and no longer look will see go on
-_AT_A_STAND = ("wait_for_partner",)
+_AT_A_STAND = "wait_for_partner"
 
 
 def observe(settings: SessionSettings, api: ApiSettings) -> Scene:
@@ -123,7 +122,7 @@ class Scene:
         proved = self.proofs.by_session.get(session_id)
         pids = sorted(proved.lines) if proved else []
         processes = sorted((self.last.processes[pid] for pid in pids), key=lambda process: process.start)
-        doubts = self.proofs.doubts.get(session_id, {})
+        doubts = {**self.proofs.doubts.get(session_id, {}), **self._beside(proved, listed=bool(entry))}
         first = self._before.get(session_id)
         then = [self.looks[0].processes[pid] for pid in (first.lines if first else ())]
         now = [self.last.processes.get(process.pid) for process in then]
@@ -143,13 +142,35 @@ class Scene:
             files=files,
             progress=self._progress(session_id, processes, doubts),
             orphan=bool(proved and ((proved.orphans and not listed) or self._is_lost(session_id, proved))),
-            contradiction=self._contradictions.get(session_id, ""),
+            contradiction=self._contradictions.get(session_id, "") or self._other_letters(session_id),
             doubts=doubts,
             ended=[one for old, one in zip(then, now) if one and one.key == old.key and one.state in "ZX"],  # noqa: B905
             quiet_s=quiet_seconds(
                 processes, without(files, talk(processes)), self._joined(self.last, session_id, but=talk(processes))
             ),
         )
+
+    def _beside(self, proved: Proved | None, *, listed: bool) -> dict[int, str]:
+        """Who lives on beside a session's processes, and must not end with them."""
+        found: dict[int, str] = {}
+        if proved and proved.orphans and not listed:
+            for pid in proved.lines.keys() - proved.orphans - proved.lost:
+                found[pid] = f"pid {pid} of the running service works there, beside what an earlier one left"
+        for pid in proved.lines if proved else ():
+            init = self.last.processes[pid]
+            if init.is_init and init.pids:
+                others = (one for one in self.last.processes.values() if one.pids == init.pids)
+                other = next((one.pid for one in others if proved and one.pid not in proved.lines), 0)
+                if other:
+                    found[pid] = f"pid {pid} is the first process of a container in which pid {other} works, too"
+        return found
+
+    def _other_letters(self, session_id: str) -> str:
+        """That an id is listed in other letters than those of its directory, in words; empty where it is not."""
+        if session_id in self._entries:
+            return ""
+        listed = next((one for one in self._entries if one.casefold() == session_id.casefold()), "")
+        return f"the list has it as {one_line(listed, 130)}" if listed else ""
 
     def _is_lost(self, session_id: str, proved: Proved) -> bool:
         """Whether all processes of a session write to what has no name, in each look: its directory was taken away."""
@@ -204,9 +225,7 @@ class Scene:
         """For how many seconds more a session must be looked at that would be ended by what was seen so far."""
         longest = 0.0
         for session in [*self.sessions, *self.orphans]:
-            if not session.may_end or session.state == "stopped":
-                continue
-            if any(place in where for one in session.processes for _s, where in one.threads for place in _AT_A_STAND):
+            if not session.may_end or all(map(_is_at_a_stand, session.processes)):
                 continue
             wanted = longer_look_s(
                 session.processes,
@@ -330,6 +349,11 @@ def _ended_in(before: Look, after: Look) -> set[str]:
     """The sessions in which a process has ended between two looks."""
     ended = [one for one in before.processes.values() if same_process(after, one.key) is None]
     return {session_id for one in ended for session_id in before.places.claims(one).ids}
+
+
+def _is_at_a_stand(process: Process) -> bool:
+    """Whether the kernel itself says that a process is at a stand, which no longer look will see go on."""
+    return process.state in "TtZX" or any(state in "Tt" or _AT_A_STAND in where for state, where in process.threads)
 
 
 def _needs_restart(session: Session) -> bool:

@@ -176,9 +176,13 @@ class OpenFiles:
         if stat.S_ISREG(facts.st_mode) and facts.st_nlink == 0:
             if facts.st_dev in self._devices:
                 holder.deleted[key] = self._deleted[key] = facts.st_blocks * 512
-        elif stat.S_ISREG(facts.st_mode) or stat.S_ISDIR(facts.st_mode):
+        elif stat.S_ISREG(facts.st_mode) or stat.S_ISDIR(facts.st_mode) or self._is_fifo(facts):
             self._open.setdefault(key, holder)
             self._inodes.setdefault(facts.st_ino & _INODE_OF_LAYER, holder)
+
+    def _is_fifo(self, facts: os.stat_result) -> bool:
+        """Whether it is a FIFO that has a name, as pipes have none."""
+        return stat.S_ISFIFO(facts.st_mode) and facts.st_dev in self._devices
 
     def _look_at_kernel(self) -> None:
         """Files that no process has open, but the kernel itself: below a loop device, or swap."""

@@ -89,7 +89,8 @@ def mapped_files(text: bytes) -> Iterator[MappedFile]:
     seen: set[tuple[bytes, bytes, bool]] = set()
     for line in text.splitlines():
         fields = line.split(None, 5)  # 7f00-7f01 rw-s 00000000 08:01 1234  /path
-        if len(fields) < 6 or fields[4] == b"0":
+        # Memory that processes share has a number for an inode, of which the first one is 0.
+        if len(fields) < 6 or (fields[4] == b"0" and not fields[5].startswith(b"/SYSV")):
             continue
         writes = fields[1][1:2] == b"w" and fields[1][3:4] == b"s"
         key = (fields[3], fields[4], writes)

@@ -12,6 +12,7 @@ import hashlib
 import os
 import pwd
 import re
+import signal
 import stat
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -24,6 +25,7 @@ from ..shapes import one_line
 from .proc import MappedFile, file_tables, mapped_files, opened_at, small
 
 TICKS = os.sysconf("SC_CLK_TCK")
+_CLOCK_OF_PROCESS = 2  # CPUCLOCK_SCHED, as clock_getcpuclockid(3) makes it of a pid
 
 _ARGV_MAX = 1 << 16
 _ARGUMENTS_MAX = 2048
@@ -80,7 +82,7 @@ class Counters(NamedTuple):
     """What the kernel counts of a process, all of its threads together; -1 is unknown.
 
     Attributes:
-        run_ns: time on a processor.
+        run_ns: time on a processor, also that of threads that have ended.
         wait_ns: time in wait of one.
         read: bytes read by calls, also from pipes and the cache, but not from sockets by recv().
         written: bytes written by calls, likewise; of an ffmpeg without those by which its first thread tells how far
@@ -133,7 +135,11 @@ class Process:
         threads: state and, where the kernel tells, place of waiting of each thread.
         counters: what it has done so far.
         net: its network namespace.
+        pids: its namespace of processes.
+        is_init: whether it is the first one there, with which all others there end.
         muxes: whether it is an ffmpeg, also by the names of its threads.
+        stack: where its stack begins, which is another place with each program that it becomes; 0 where not told.
+        forgets: whether it ignores what becomes of its children, whose figures then are counted nowhere.
     """
 
     pid: int
@@ -159,7 +165,11 @@ class Process:
     threads: tuple[tuple[str, str], ...] = ()
     counters: Counters = UNCOUNTED
     net: str = ""
+    pids: str = ""
+    is_init: bool = False
     muxes: bool = False
+    stack: int = 0
+    forgets: bool = False
 
     @property
     def key(self) -> tuple[int, int]:
@@ -294,6 +304,9 @@ def _process(pid: int, directory: int, deep: bool) -> Process:
         tracer=int(status.get("TracerPid", "0")),
         cpu=sum(int(ticks) for ticks in fields[11:15]),
         ended=int(fields[8]) + int(fields[10]),
+        is_init=status.get("NSpid", "").split()[1:][-1:] == ["1"],
+        stack=int(fields[25]),
+        forgets=bool(int(status.get("SigIgn", "0"), 16) >> (signal.SIGCHLD - 1) & 1),
     )
     return _looked_into(plain, directory) if deep else plain
 
@@ -303,6 +316,7 @@ def _looked_into(process: Process, directory: int) -> Process:
     if process.state == "Z" and not _tasks(directory)[1:]:
         return Process(**{**plain, "deep": True})
     threads, (run_ns, wait_ns, slices), living, has_muxer = _threads(directory, process.pid)
+    run_ns = run_ns if run_ns < 0 else max(run_ns, _clock_ns(process.pid))
     muxes = has_muxer and process.runs(FFMPEG)
     try:
         moved = _io(directory, "io")
@@ -318,6 +332,7 @@ def _looked_into(process: Process, directory: int) -> Process:
                 "maps": tuple(mapped_files(_whole(at, "maps"))),
                 "paths": tuple(_paths(process.argv, at)),
                 "net": os.readlink("ns/net", dir_fd=at),
+                "pids": os.readlink("ns/pid", dir_fd=at),
                 "muxes": muxes,
                 "counters": Counters(
                     run_ns, wait_ns, moved["rchar"], moved["wchar"] - told, _faults(_read(directory, "stat")), slices
@@ -459,6 +474,14 @@ def _with(times: tuple[int, ...], listing: int, name: str) -> tuple[int, ...]:
         return times[0] + more[0], times[1] + more[1], times[2] + more[2]
     except (OSError, ValueError, IndexError):  # a kernel that does not keep it
         return -1, -1, -1
+
+
+def _clock_ns(pid: int) -> int:
+    """Time on a processor of all threads that a process ever had; 0 where that is not told."""
+    try:
+        return time.clock_gettime_ns(~pid << 3 | _CLOCK_OF_PROCESS)
+    except OSError:
+        return 0
 
 
 def _faults(text: str) -> int:
