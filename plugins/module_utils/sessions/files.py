@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import hashlib
 import os
@@ -209,7 +210,13 @@ def _how(then: Stamp | None, now: Stamp | None) -> str:
 
 
 def remove_session_files(
-    directory: str, planned: Listing, now: Listing, open_files: OpenFiles, *, written: Container[int] = ()
+    directory: str,
+    planned: Listing,
+    now: Listing,
+    open_files: OpenFiles,
+    *,
+    written: Container[int] = (),
+    made: Container[str] = (),
 ) -> Removed:
     """Remove the files that were planned, and then the empty directories. What is new, another or in use by now stays.
 
@@ -219,6 +226,7 @@ def remove_session_files(
         now: what there was once its processes were known to be dead.
         open_files: who had what open then.
         written: inodes of the files that its processes wrote to up to their end, which may have grown since the plan.
+        made: paths of files that its processes were to make, and may have made since the plan.
     """
     removed = Removed(open_files)
     with _opened(directory) as (root, state):
@@ -234,7 +242,7 @@ def remove_session_files(
             for other in others:
                 path = _path(place, other.name)
                 then, since = planned.entries.get(path), now.entries.get(path)
-                why = _drifted(then, since, written)
+                why = "" if then is None and path in made else _drifted(then, since, written)
                 if why or since is None:
                     removed.skip(path, why or "is new since its processes ended")
                     continue
@@ -309,7 +317,8 @@ def _unlink(place: Directory, name: str, expected: Stamp, removed: Removed) -> N
     except FileNotFoundError:
         return  # the service tidies up as well
     except OSError as error:
-        removed.skip(path, error.strerror or "cannot be removed")
+        why = error.strerror or "cannot be removed"
+        removed.skip(path, f"{why}; it may be immutable (chattr +i)" if error.errno == errno.EPERM else why)
         return
     removed.files += 1
     removed.freed += facts.st_blocks * 512 if facts.st_nlink == 1 else 0

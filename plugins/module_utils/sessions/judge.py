@@ -147,6 +147,7 @@ class Judge:
         why = _worked_on(session) or session.progress.unseen
         why = why or (f"{number_of(unread, 'process')} of the service cannot be looked into" if unread else "")
         why = why or (self._may_be_of(session) if session.listed else "")
+        why = why or ("" if ID.fullmatch(session.session_id) else "its id cannot be trusted")
         if why:
             return "unknown", why
         dead = session.ended or self._zombies_of(session)

@@ -170,7 +170,7 @@ class Places:
                 found.written.setdefault(session_id, []).append(line)
         for number, argument in enumerate(process.argv[1:], 1):
             session_id = self._work_dir.argument_of(process, argument)
-            if session_id in self._gone and not _is_source(process, number):
+            if session_id in self._gone and not is_source(process, number):
                 found.lost.setdefault(session_id, []).append(f"argument {number} is {one_line(argument, 160)}")
 
     def _file(self, found: Claims, what: str, path: str, key: tuple[int, int], *, writes: bool) -> None:
@@ -188,7 +188,7 @@ class Places:
     def _argument(self, found: Claims, process: Process, argument: Argument) -> None:
         key = (argument.device, argument.inode)
         sessions = self.of(key)
-        if not sessions or _is_source(process, argument.number):
+        if not sessions or is_source(process, argument.number):
             return
         shown = one_line(shown_argv([process.argv[argument.number]])[0], 160)
         by_map = self._joined.keys.get(key, ((), ""))[1] if key not in self._directories else ""
@@ -197,7 +197,19 @@ class Places:
             found.named.setdefault(session_id, []).append(f"argument {argument.number} is {shown}")
 
 
-def _is_source(process: Process, number: int) -> bool:
+def outputs(processes: Iterable[Process], files: Listing) -> set[str]:
+    """Files that processes were told to make in a session's directory, which were not there yet, by path below it."""
+    places = {files.inode: "", **{inode: f"{path}/" for path, inode in files.directories.items()}}
+    return {
+        places[argument.inode] + os.path.basename(process.argv[argument.number])
+        for process in processes
+        for argument in process.paths
+        if not argument.exists and argument.device == files.device and argument.inode in places
+        if not is_source(process, argument.number)
+    }
+
+
+def is_source(process: Process, number: int) -> bool:
     """Whether an argument is what is read, or the value of an option that is no output."""
     before = process.argv[number - 1]
     if process.runs(_READERS):

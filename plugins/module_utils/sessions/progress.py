@@ -13,7 +13,7 @@ known whether there is progress.
 from __future__ import annotations
 
 import stat
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from ..shapes import one_line
@@ -99,7 +99,7 @@ class Counting:
         self._share = cpu_percent / 100
         self.progress = Progress(seconds=looks[-1].at - looks[0].at)
 
-    def count(self, keys: Iterable[tuple[int, int]]) -> Progress:
+    def count(self, keys: Sequence[tuple[int, int]]) -> Progress:
         """All that these processes did."""
         for before, after in zip(self._looks, self._looks[1:]):  # noqa: B905
             for key in keys:

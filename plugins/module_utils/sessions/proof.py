@@ -112,7 +112,8 @@ def _gone_of(process: Process, claims: Claims) -> str:
     if claims.ids or len(sessions) != 1 or not claims.lost or not claims.uses.keys() <= sessions:
         return ""
     keeps = any(file.writes and file.links for file in working_files(process))
-    sends = any(stat.S_ISSOCK(file.mode) for file in process.files if file.number >= _STANDARD)
+    ways = (stat.S_ISSOCK, stat.S_ISFIFO)
+    sends = any(is_way(file.mode) for file in process.files for is_way in ways if file.number >= _STANDARD)
     return "" if keeps or sends else sessions.pop()
 
 
@@ -323,11 +324,15 @@ class Proofs:
                     lines = [line for line in lines if not line.endswith(tuple(told))]
                 if used:
                     self.doubts.setdefault(session_id, {})[pid] = f"{used[0]} is open by {who}"
-                elif lines and self.is_ours(process) and pid != self._service.main:
+                elif lines and self._may_be_ours(process) and pid != self._service.main:
                     # What only names the file of a process that it started, as timeout does, is explained by that.
                     started = not claims.held and proved and descendants(self._processes, pid) & set(proved.lines)
                     if not started and not (proved and self._waits_for(process, proved)):
                         self.doubts.setdefault(session_id, {})[pid] = f"{lines[0]} of {who}"
+
+    def _may_be_ours(self, process: Process) -> bool:
+        """Whether a process is the service's, or has been started by its user in whatever way."""
+        return process.uid == self._service.uid or self.is_ours(process)
 
     def _told(self, proved: Proved) -> set[str]:
         """Paths of the files into which a session's processes tell of themselves."""

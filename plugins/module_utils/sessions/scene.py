@@ -184,7 +184,7 @@ class Scene:
 
     def _progress(self, session_id: str, processes: Sequence[Process], doubts: Mapping[int, str]) -> Progress:
         counting = Counting(session_id, self.looks, self.settings.cpu_percent)
-        progress = counting.count(process.key for process in processes)
+        progress = counting.count([process.key for process in processes])
         progress.log_lines = self._lines[session_id]
         told = talk(processes)
         for before, after, ended in zip(self.looks, self.looks[1:], self._ended):  # noqa: B905

@@ -29,7 +29,7 @@ from .files import LEASES_MAX, Listing, differences, kept_closed, remove_session
 from .judge import Session
 from .listed import ask_sessions
 from .look import quiet_seconds
-from .places import talk, working_files
+from .places import outputs, talk, working_files
 from .progress import cpu_work
 from .scene import Scene, observe, own_inodes
 from .settings import session_argument_spec, session_settings
@@ -464,7 +464,10 @@ def _remove_one(again: Scene, one: _Work, action: Action, open_files: OpenFiles)
     written = {
         file.inode for process in one.proved.processes if process.key in ended for file in process.files if file.writes
     }
-    removed = remove_session_files(action["stable"]["path"], one.session.files, now, open_files, written=written)
+    # What an ffmpeg was to make, it may begin as it is ended: a source that stalled has let it make nothing so far.
+    made = outputs((process for process in one.proved.processes if process.key in ended), one.session.files)
+    path = action["stable"]["path"]
+    removed = remove_session_files(path, one.session.files, now, open_files, written=written, made=made)
     one.outcome.files_removed, one.outcome.bytes_freed = removed.files, removed.freed
     action["result"] = "done" if removed.gone else "failed"
     stays = f"; stays: {'; '.join(removed.skipped)}" if removed.skipped else ""
