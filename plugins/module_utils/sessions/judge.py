@@ -121,7 +121,7 @@ class Judge:
             return self._state_without(session)
         if session.progress.any:
             return "progressing", str(session.progress)
-        why = _worked_on(session) or _unseen_of(session, living) or self._unseen()
+        why = self._doubted(session) or _unseen_of(session, living) or self._unseen()
         if why:
             return "unknown", why
         for state, letters, said in (
@@ -144,7 +144,7 @@ class Judge:
         if session.progress.any:
             return "progressing", f"{session.progress}; none of it by a process of its own"
         unread = len(self._proofs.unread)
-        why = _worked_on(session) or session.progress.unseen
+        why = self._doubted(session) or session.progress.unseen
         why = why or (f"{number_of(unread, 'process')} of the service cannot be looked into" if unread else "")
         why = why or (self._may_be_of(session) if session.listed else "")
         why = why or ("" if ID.fullmatch(session.session_id) else "its id cannot be trusted")
@@ -210,6 +210,11 @@ class Judge:
         faults = [look.joined.fault for look in self._looks if look.joined.fault]
         return f"which ids are of one session is not known: {faults[-1]}" if faults else ""
 
+    def _doubted(self, session: Session) -> str:
+        """Who may work on a session; first of all what is said of its times, which may be why that is not proved."""
+        why, entry = _worked_on(session), self._entries.get(session.session_id)
+        return f"{entry.contradiction}; {why}" if why and entry and entry.contradiction else why
+
     def _always(self, process: Process, letters: str) -> bool:
         """Whether the process, or a thread of it, had this state at every look."""
         seen = [same_process(look, process.key) for look in self._looks]
@@ -242,8 +247,11 @@ class Judge:
         checks = (
             (not ID.fullmatch(session.session_id) or len(session.session_id) < length, "its id cannot be trusted"),
             (self._service.state == "unknown", "whose its processes are is not known"),
-            (session.listed is None and self._needs_list(), f"the API does not answer ({self._api_state})"),
-            (bool(_worked_on(session)), _worked_on(session)),
+            (
+                session.listed is None and self._needs_list(),
+                f"the API gives no list that can be used ({self._api_state})",
+            ),
+            (bool(_worked_on(session)), self._doubted(session)),
             (any(process.tracer for process in session.processes), "a debugger is attached"),
             (session.orphan and state == "progressing", None),
             (state not in ENDABLE, f"it is {state.replace('_', ' ')}"),

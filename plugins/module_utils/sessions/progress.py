@@ -26,6 +26,7 @@ from .places import working_files
 
 _STARVED = 0.5  # of the time between two looks in wait of a processor, of each thread on average
 _SLICE_S = 0.0005  # to look at a source and find nothing takes some ten microseconds at a time
+_THREAD_NS = 200_000  # what a thread runs that does anything; what runs while it is looked at is less
 _TCP = ("TCP", "TCPv6")
 _MEMORY = ("/dev/shm/", "/dev/zero")  # noqa: S108
 _SUMMED = (*_TCP, "UDP", "UDPv6", "UDP-Lite", "UDPLITEv6")  # others, such as raw ones, are in no sum
@@ -161,6 +162,8 @@ class Counting:
             return f"process {new.pid} wants to run, and gets no processor"
         if new.ended > old.ended:
             return f"what children of process {new.pid} did that have ended since has no counter"
+        if new.counters.gone_ns - old.counters.gone_ns > _THREAD_NS:
+            return f"what threads of process {new.pid} did that have ended since has no counter"
         has_run = ran > 0 or ticks > 0 or new.counters.run_ns < 0
         if has_run and new.forgets:
             return f"what children of process {new.pid} do is counted nowhere, as it ignores SIGCHLD"

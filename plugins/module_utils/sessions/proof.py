@@ -331,8 +331,8 @@ class Proofs:
                         self.doubts.setdefault(session_id, {})[pid] = f"{lines[0]} of {who}"
 
     def _may_be_ours(self, process: Process) -> bool:
-        """Whether a process is the service's, or has been started by its user in whatever way."""
-        return process.uid == self._service.uid or self.is_ours(process)
+        """Whether a process is the service's, or one of its programs that its user has started in whatever way."""
+        return self.is_ours(process) or (process.uid == self._service.uid and process.runs(self._programs))
 
     def _told(self, proved: Proved) -> set[str]:
         """Paths of the files into which a session's processes tell of themselves."""

@@ -82,13 +82,14 @@ class Counters(NamedTuple):
     """What the kernel counts of a process, all of its threads together; -1 is unknown.
 
     Attributes:
-        run_ns: time on a processor, also that of threads that have ended.
+        run_ns: time on a processor.
         wait_ns: time in wait of one.
         read: bytes read by calls, also from pipes and the cache, but not from sockets by recv().
         written: bytes written by calls, likewise; of an ffmpeg without those by which its first thread tells how far
             it has got, twice a second and also where nothing goes on. Its output is written by threads of their own.
         faults: pages that were not there when they were touched.
         slices: how often it got a processor.
+        gone_ns: of its time on a processor that of threads which have ended.
     """
 
     run_ns: int = -1
@@ -97,6 +98,7 @@ class Counters(NamedTuple):
     written: int = -1
     faults: int = -1
     slices: int = -1
+    gone_ns: int = 0
 
     @property
     def moved(self) -> tuple[int, int]:
@@ -316,7 +318,7 @@ def _looked_into(process: Process, directory: int) -> Process:
     if process.state == "Z" and not _tasks(directory)[1:]:
         return Process(**{**plain, "deep": True})
     threads, (run_ns, wait_ns, slices), living, has_muxer = _threads(directory, process.pid)
-    run_ns = run_ns if run_ns < 0 else max(run_ns, _clock_ns(process.pid))
+    gone_ns = max(_clock_ns(process.pid) - run_ns, 0) if run_ns >= 0 else 0
     muxes = has_muxer and process.runs(FFMPEG)
     try:
         moved = _io(directory, "io")
@@ -335,7 +337,13 @@ def _looked_into(process: Process, directory: int) -> Process:
                 "pids": os.readlink("ns/pid", dir_fd=at),
                 "muxes": muxes,
                 "counters": Counters(
-                    run_ns, wait_ns, moved["rchar"], moved["wchar"] - told, _faults(_read(directory, "stat")), slices
+                    run_ns=run_ns,
+                    wait_ns=wait_ns,
+                    read=moved["rchar"],
+                    written=moved["wchar"] - told,
+                    faults=_faults(_read(directory, "stat")),
+                    slices=slices,
+                    gone_ns=gone_ns,
                 ),
             }
         finally:

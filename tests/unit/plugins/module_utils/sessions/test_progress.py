@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import socket
 import subprocess
 import threading
@@ -14,6 +15,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.media_ops.runbook.plugins.module_utils.sessions.session_info import session_info
+from ansible_collections.media_ops.runbook.plugins.module_utils.system.processes import read_process
 
 from tests.session_site import FFMPEG, Site, eventually, running_site
 
@@ -118,12 +120,15 @@ def test_a_relay_whose_source_is_dead_is_stuck_although_it_asks_again_and_again(
 ) -> None:
     relay(site, source, level, site.directory(SESSION) / log if log else None)
     source.dead.set()
-    sent: list[int] = [-1]
+    pid, seen = site.started[-1].pid, [(-1, 0)]
 
     def quiet() -> bool:
-        same, sent[0] = sent[0] == source.taken, source.taken
+        process = read_process(pid)
+        assert process
+        (taken, run_ns), seen[0] = seen[0], (source.taken, process.counters.run_ns)
         time.sleep(0.5)
-        return same
+        # It works off what it has read before.
+        return taken == source.taken and process.counters.run_ns - run_ns < 2_000_000
 
     eventually("nothing comes any more", quiet)
     row = look(site, interval=0.3, look_max=5)
@@ -193,11 +198,43 @@ while True:
         sum(range(10_000)); os._exit(0)
     os.waitpid(pid, 0); time.sleep(0.3)
 """
+WORKS_BY_CHILDREN_THAT_NOBODY_COUNTS = """
+import os, signal, time
+signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+print(os.getpid(), flush=True)
+while True:
+    if not os.fork():
+        sum(range(10_000)); os._exit(0)
+    time.sleep(0.3)
+"""
+WORKS_BY_THREADS = """
+import os, threading, time
+print(os.getpid(), flush=True)
+while True:
+    threading.Thread(target=lambda: sum(range(30_000))).start(); time.sleep(0.3)
+"""
+BECOMES_ANOTHER = """
+import os, sys, time
+print(os.getpid(), flush=True)
+time.sleep(1)
+os.execv("/proc/self/exe", ["ffmpeg", "-c", sys.orig_argv[2], *sys.argv[1:]])
+"""
+READS_ELSEWHERE = """
+import os, time
+file = os.open(os.__file__, os.O_RDONLY)
+print(os.getpid(), flush=True)
+while True:
+    os.lseek(file, 1, os.SEEK_CUR); time.sleep(0.5)
+"""
 
 
 @pytest.mark.parametrize(
     ("code", "states", "may_end"),
     [
+        (WORKS_BY_CHILDREN_THAT_NOBODY_COUNTS, {"progressing", "unknown"}, False),
+        (WORKS_BY_THREADS, {"progressing", "unknown"}, False),
+        (BECOMES_ANOTHER, {"progressing"}, False),
+        (READS_ELSEWHERE, {"progressing"}, False),
         (WORKS_BY_CHILDREN, {"progressing", "unknown"}, False),
         (ASKS_AGAIN, {"stuck"}, True),
         (WAITS_WITH_TIMEOUT, {"stuck"}, True),
@@ -218,3 +255,54 @@ def test_what_is_progress_of_a_process(site: Site, code: str, states: set[str], 
         row = look(site, interval=1.2, look_max=4)
     assert row["state"] in states, row["why"]
     assert row["may_end"] == may_end, row["why"]
+
+
+WRITES_SELDOM = """
+import os, time
+print(os.getpid(), flush=True)
+null = os.open("/dev/null", os.O_WRONLY)
+while True:
+    time.sleep(2); os.write(null, b"x")
+"""
+
+
+def test_what_goes_on_after_the_first_looks_counts(site: Site) -> None:
+    site.python(WRITES_SELDOM, cwd=site.directory(SESSION), told=True)
+    row = look(site, interval=0.2, look_max=6, look_bytes=1e12)
+    assert (row["state"], row["may_end"]) == ("progressing", False), row["why"]
+
+
+def test_one_that_is_stopped_says_nothing_of_the_others(site: Site) -> None:
+    directory = site.directory(SESSION)
+    stopped = site.python("import time; time.sleep(600)", cwd=directory)
+    site.python(WRITES_SELDOM, cwd=directory, told=True)
+    os.kill(stopped.pid, signal.SIGSTOP)
+    row = look(site, interval=0.2, look_max=6, look_bytes=1e12)
+    assert (row["state"], row["may_end"]) == ("progressing", False), row["why"]
+
+
+def test_who_reads_a_pipe_slowly_lets_its_writer_live(site: Site, tmp_path: Path) -> None:
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    reading = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        code = "import os, sys; os.write(os.open(sys.argv[1], os.O_WRONLY), bytes(1 << 20))"
+        writer = site.python(code, str(fifo), cwd=site.directory(SESSION))
+        eventually("it waits", lambda: "pipe_write" in Path(f"/proc/{writer.pid}/wchan").read_text(encoding="ascii"))
+        row = look(site, interval=0.3)
+        assert (row["state"], row["may_end"]) == ("blocked_on_pipe", True), row["why"]
+        stop = threading.Event()
+
+        def read() -> None:
+            while not stop.wait(0.1):
+                os.read(reading, 10)
+
+        reader = threading.Thread(target=read)
+        reader.start()
+        row = look(site, interval=0.5)
+        stop.set()
+        reader.join()
+    finally:
+        os.close(reading)
+    assert (row["state"], row["may_end"]) == ("progressing", False), row["why"]
+    assert "somebody reads the pipe of descriptor" in row["why"]

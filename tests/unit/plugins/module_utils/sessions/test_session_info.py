@@ -37,6 +37,9 @@ SESSION = f"5d0c1f6e-{os.getpid()}"
 OTHER = f"7e11b2c4-{os.getpid()}"
 
 
+SLEEPS = "import time; time.sleep(600)"
+
+
 @pytest.fixture
 def site(tmp_path: Path) -> Iterator[Site]:
     with running_site(tmp_path) as running:
@@ -247,6 +250,67 @@ def test_a_log_that_is_rotated_between_two_looks_loses_no_line(site: Site) -> No
     assert lines_by_session(mark.lines_since())[SESSION] == 1, "rotated twice: of the new file at least"
 
 
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda log: log.write_text("shorter\n"), "was emptied"),
+        (lambda log: log.write_text("what was written after it was emptied, and is longer by now\n"), "was emptied"),
+        (lambda log: (log.rename(f"{log}-20261130"), log.touch()), "was rotated"),
+        (lambda log: log.unlink(), "was rotated"),
+        (lambda log: (log.rename(f"{log}.1"), log.touch()), ""),
+        (lambda log: log.open("a").write("one more\n"), ""),
+    ],
+)
+def test_lines_that_are_lost_between_two_looks_are_no_silence(site: Site, change: Any, said: str) -> None:
+    site.log.write_text("what was there before it\n")
+    mark = LogMark.of(str(site.log))
+    change(site.log)
+    assert said in mark.lines_lost()
+    assert bool(said) == bool(mark.lines_lost())
+
+
+@pytest.mark.parametrize("name", ["MERGE-AB01-1", "session_merge-ab01-1"])
+def test_a_process_in_a_directory_of_nearly_that_name_is_no_reason_to_restart(site: Site, name: str) -> None:
+    site.list_session("merge-ab01-1")
+    site.python(SLEEPS, cwd=site.directory(name))
+    (row,) = (row for row in look(site)["sessions"] if row["session_id"] == "merge-ab01-1")
+    assert row["state"] == "unknown", row["why"]
+    assert look(site)["restart_needed"] == []
+
+
+def test_an_id_that_cannot_be_trusted_is_no_reason_to_restart(site: Site) -> None:
+    site.list_session(" merge-ab01-1")
+    site.python(SLEEPS, cwd=site.directory("merge-ab01-1"))
+    assert look(site)["restart_needed"] == []
+
+
+def test_what_works_beside_an_orphan_lives(site: Site) -> None:
+    orphan = site.python(SLEEPS, cwd=site.directory("merge-ab01-1"))
+    site.crash()
+    worker = site.python(SLEEPS, cwd=site.directory("merge-ab01-1"))
+    (row,) = look(site, orphans=True)["orphans"]
+    assert {process["pid"] for process in row["processes"]} == {orphan.pid, worker.pid}
+    assert (row["state"], row["may_end"]) == ("unknown", False)
+    assert f"pid {worker.pid} of the running service works there" in row["why"]
+
+
+def test_a_fifo_that_somebody_else_has_open_keeps_a_session(site: Site) -> None:
+    site.list_session("merge-ab01-1")
+    directory = site.directory("merge-ab01-1")
+    site.python(SLEEPS, cwd=directory)
+    os.mkfifo(directory / "live.ts")
+    (row,) = look(site)["sessions"]
+    assert row["may_end"], row["why"]
+    held = subprocess.Popen(["sleep", "60"], stdin=os.open(directory / "live.ts", os.O_RDWR))
+    try:
+        (row,) = look(site)["sessions"]
+    finally:
+        held.kill()
+        held.wait()
+    assert (row["state"], row["may_end"]) == ("unknown", False)
+    assert f"open by pid {held.pid} (sleep)" in row["why"]
+
+
 def test_ids_are_whole_path_components(site: Site) -> None:
     longer = f"{SESSION}-2"
     short, long = site.waiting(SESSION), site.waiting(longer)
@@ -380,7 +444,7 @@ def test_without_the_api_sessions_are_shown_and_none_may_be_ended(site: Site) ->
         result = look(site, end_minutes=0, investigate_minutes=0, look_minutes=0)
         assert result["api"]["state"] == "invalid"
         assert (only(result)["listed"], only(result)["may_end"]) == (None, False)
-    assert "the API does not answer" in only(result)["why"]
+    assert "the API gives no list" in only(result)["why"]
     assert only(result, OTHER)["state"] == "no_process"
     emergency = {"look_minutes": 0.0, "investigate_minutes": 0.0, "end_minutes": 0.0, "api_required": False}
     assert only(look(site, **emergency))["may_end"]

@@ -6,6 +6,7 @@ import dataclasses
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -322,7 +323,7 @@ def test_without_the_api_nothing_is_ended_but_in_an_emergency(site: Site) -> Non
     ages: dict[str, Any] = {"look_minutes": 0.0, "investigate_minutes": 0.0, "end_minutes": 0.0, "interval": 1.0}
     assert terminate(site, **ages)["plan"] == []
     refused = terminate(site, session_ids=[SESSION], **ages)["refused"]
-    assert "the API does not answer" in refused[0]["why"]
+    assert "the API gives no list" in refused[0]["why"]
     result = terminate(site, api_required=False, grace=0.3, wait=60.0, **ages)
     assert [action["steps"] for action in result["plan"]] == [["EM-S1", "EM-S2"], ["P2S-2C"]]
     assert not alive(stuck)
@@ -450,3 +451,36 @@ def test_what_others_write_to_a_log_that_is_shared_is_not_held_against_a_session
     assert not alive(stuck)
     assert alive(writer)
     os.kill(writer.pid, signal.SIGKILL)
+
+
+MAKES_ITS_OUTPUT_AT_THE_END = """
+import os, signal, sys, time
+def end(*_given):
+    open(sys.argv[1], "w").write("begun at its end"); os._exit(0)
+signal.signal(signal.SIGTERM, end)
+print(os.getpid(), flush=True)
+time.sleep(600)
+"""
+
+
+def test_what_an_ffmpeg_makes_only_as_it_is_ended_goes_with_the_rest(site: Site) -> None:
+    site.list_session(SESSION)
+    directory = site.directory(SESSION)
+    process = site.python(MAKES_ITS_OUTPUT_AT_THE_END, str(directory / "out.mp4"), cwd=directory, told=True)
+    result = terminate(site)
+    assert results(result) == [("done", "ended by SIGTERM")]
+    assert not alive(process)
+    assert not directory.exists(), result["plan"]
+
+
+def test_a_socket_stays_as_nobody_can_say_who_listens(site: Site) -> None:
+    site.list_session(SESSION)
+    directory = site.directory(SESSION)
+    site.python("import time; time.sleep(600)", cwd=directory)
+    here = os.open(directory, os.O_RDONLY)
+    with socket.socket(socket.AF_UNIX) as control:
+        control.bind(f"/proc/self/fd/{here}/control.sock")
+        os.close(here)
+        result = terminate(site)
+    assert [path.name for path in directory.iterdir()] == ["control.sock"]
+    assert "control.sock: is a socket" in json.dumps(result["plan"])
