@@ -114,7 +114,7 @@ class Counting:
     def _process(self, before: Look, after: Look, old: Process, new: Process) -> None:
         seconds, counted = max(after.at - before.at, 1e-3), self.progress
         ran, is_work = cpu_work(old, new, seconds, self._share)
-        ticks = (new.cpu - old.cpu) / TICKS
+        ticks = _ticks_s(old, new)
         worked = max(ran, ticks, 0.0)
         read = max(new.counters.read - old.counters.read, 0)
         # It becomes less where an ffmpeg begins its output, and its first thread's part is told apart.
@@ -217,14 +217,24 @@ def cpu_work(old: Process, new: Process, seconds: float, share: float) -> tuple[
     Returns:
         Seconds on a processor, and whether they are work: so many, or long ones, as no look at a source is.
     """
-    ticks = (new.cpu - old.cpu) / TICKS
+    ticks = _ticks_s(old, new)
     if min(old.counters.run_ns, new.counters.run_ns) < 0:
         # One tick may be of the smallest part of it.
         return 0.0, ticks > 1 / TICKS and ticks >= share * seconds
-    ran = (new.counters.run_ns - old.counters.run_ns) / 1e9
+    ran = (new.counters.run_ns + new.counters.gone_ns - old.counters.run_ns - old.counters.gone_ns) / 1e9
     slices = max(new.counters.slices - old.counters.slices, 1)
     long = ran >= 4 * _SLICE_S and ran / slices >= _SLICE_S
     return max(ran, 0.0), max(ran, ticks - 1 / TICKS) >= share * seconds or long
+
+
+def _ticks_s(old: Process, new: Process) -> float:
+    """Seconds by ticks: only of ended children where the kernel tells better of a process itself.
+
+    A tick goes to whoever has the processor just then. Who wakes up for some microseconds at each one has them all.
+    """
+    if min(old.counters.run_ns, new.counters.run_ns) < 0:
+        return (new.cpu - old.cpu) / TICKS
+    return (new.cpu_ended - old.cpu_ended) / TICKS
 
 
 def _is_shared(one: MappedFile) -> bool:

@@ -127,6 +127,7 @@ class Process:
         groups: its control groups, of the hierarchies that systemd keeps.
         tracer: who traces it, else 0.
         cpu: ticks used by it and by its children that have ended.
+        cpu_ended: of these those of its children.
         ended: faults of its children that have ended; each had some.
         deep: whether the rest could be read.
         cwd: path of the current directory.
@@ -157,6 +158,7 @@ class Process:
     groups: tuple[str, ...]
     tracer: int
     cpu: int
+    cpu_ended: int = 0
     ended: int = 0
     deep: bool = False
     cwd: str = ""
@@ -305,6 +307,7 @@ def _process(pid: int, directory: int, deep: bool) -> Process:
         groups=_groups(_read(directory, "cgroup")),
         tracer=int(status.get("TracerPid", "0")),
         cpu=sum(int(ticks) for ticks in fields[11:15]),
+        cpu_ended=sum(int(ticks) for ticks in fields[13:15]),
         ended=int(fields[8]) + int(fields[10]),
         is_init=status.get("NSpid", "").split()[1:][-1:] == ["1"],
         stack=int(fields[25]),

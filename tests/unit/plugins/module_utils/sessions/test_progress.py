@@ -131,7 +131,7 @@ def test_a_relay_whose_source_is_dead_is_stuck_although_it_asks_again_and_again(
         return taken == source.taken and process.counters.run_ns - run_ns < 2_000_000
 
     eventually("nothing comes any more", quiet)
-    row = look(site, interval=0.3, look_max=5)
+    row = look(site, interval=1.2, look_max=5)
     assert (row["state"], row["may_end"]) == ("stuck", True), row["why"]
     assert row["progress"]["seconds"] > 1
 
