@@ -99,6 +99,8 @@ options:
       prune_empty:
         description:
           - Whether directories below the root that are empty, and unchanged for longer than C(min_age), go too.
+          - One that an option names stays, by whatever path (C(configured)): the root of another rule, O(sessions_dir),
+            and what O(work_dirs), O(log_dirs), O(roots), O(kept_dirs), O(id_maps) and C(archived_in) name.
         type: bool
         default: false
       steps:
@@ -277,8 +279,8 @@ rules:
       type: int
     skipped:
       description:
-        - How many stay, by reason. C(session), C(active), C(not_work), C(result), C(open), C(unproven) (somebody may
-          have it open, or work on it), C(changed), C(gone),
+        - How many stay, by reason. C(session), C(active), C(configured) (an empty directory that an option names),
+          C(not_work), C(result), C(open), C(unproven) (somebody may have it open, or work on it), C(changed), C(gone),
           C(moved) (the root was), C(mount) (also a mount point of another namespace), C(dated_in_the_future),
           C(not_archived), C(no_date) (before 1677 or after 2262), C(denied), C(immutable), C(append_only),
           C(read_only), C(locked), C(symbolic_link), C(no_regular_file), C(target_reached), C(time_over) (the module's

@@ -19,7 +19,7 @@ from ..errors import OptionError
 from ..options import check_range
 from ..plan import plan_hash, require_hash
 from ..shapes import one_line
-from .kept import Results, work_of
+from .kept import Results, configured, work_of
 from .retention import Findings, lacking, limit_to, make_plan, parse_rules, totals
 from .roots import Look, Roots, with_mounts
 from .survey import Archived, Protected, Survey
@@ -61,7 +61,17 @@ def disk_cleanup(
     try:
         listed = Listed(ask, params["overall_timeout"] if params["sessions_dir"] else 0.0)
         look = Look.now(roots)
-        survey = Survey(roots, listed.now, look, now_ns, deadline, results=results, work=work, archived=archived)
+        survey = Survey(
+            roots,
+            listed.now,
+            look,
+            now_ns,
+            deadline,
+            results=results,
+            work=work,
+            named=configured(params, (rule.root for rule in rules)),
+            archived=archived,
+        )
         if params["target_free_percent"] is not None:
             for root, found in roots.by_file_system(survey.findings):
                 limit_to(found, lacking(root.statvfs(), params["target_free_percent"]))

@@ -20,7 +20,7 @@ from ..errors import MediaOpsError
 from ..opener import kind_of
 from ..system.open_files import claimed
 from ..system.tree import Directory, Root, walk
-from .kept import Results, Work
+from .kept import Configured, Results, Work
 from .retention import Findings, Rule
 from .roots import Look, Roots
 
@@ -68,6 +68,7 @@ class Survey:
         *,
         results: Results,
         work: Work,
+        named: Configured,
         archived: Archived,
     ) -> None:
         self._archived = archived
@@ -76,6 +77,7 @@ class Survey:
         self._sessions = sessions
         self._results = results
         self._work = work
+        self._named = named
         self._look = look
         self._now_ns = now_ns
         self._by_rule = {}
@@ -225,27 +227,26 @@ class Survey:
         if owner is None or parent is None or owner[0].root != place.root:
             return
         found, verdict = self._by_rule[owner[0].name], owner[1]
-        why_not = _why_not_from(root, parent)
-        mounted_on = self._look.mounted_on(place.root, directory.relative)
-        unlisted = self._sessions.keeps_unlisted(parent.path, directory.name, owner[0].min_age)
+        reason, said = (verdict, "") if verdict else self._why_not_empty(place, parent, root, owner[0].min_age)
         if verdict == "future":
             _note_ahead(found, directory.path, directory.facts)
-        elif verdict:
-            found.skip(directory.path, verdict)
-        elif place.result:
-            found.skip(directory.path, "result", said=place.result)
-        elif place.session:
-            found.skip(directory.path, "session", said=place.session)
-        elif unlisted[0]:
-            found.skip(directory.path, unlisted[0], said=unlisted[1])
-        elif mounted_on:
-            found.skip(directory.path, "mount", said=mounted_on)
-        elif self._look.open_files.holder(directory.facts):
-            found.skip(directory.path, "open", said=self._look.open_files.says(directory.facts, "open"))
-        elif why_not:
-            found.skip(directory.path, why_not)
+        elif reason:
+            found.skip(directory.path, reason, said=said)
         else:
             found.due_directories.add(parent.relative, parent.facts.st_ino, directory.name, directory.facts)
+
+    def _why_not_empty(self, place: _Place, parent: Directory, root: Root, age_s: float) -> tuple[str, str]:
+        """Why an empty directory stays, and the same for people; empty where it does not."""
+        directory, files = place.directory, self._look.open_files
+        stays = (
+            ("result", place.result),
+            ("session", place.session),
+            ("configured", self._named.says(directory.facts)),
+            self._sessions.keeps_unlisted(parent.path, directory.name, age_s),
+            ("mount", self._look.mounted_on(place.root, directory.relative)),
+            ("open", files.says(directory.facts, "open") if files.holder(directory.facts) else ""),
+        )
+        return next((one for one in stays if one[1]), (_why_not_from(root, parent), ""))
 
 
 def _is_roots(path: str) -> bool:

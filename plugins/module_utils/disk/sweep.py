@@ -48,6 +48,7 @@ SAID = {
     "active": "is of work that nothing lists, and that goes on",
     "append_only": "may only be appended to (chattr +a)",
     "changed": "is another since it was planned",
+    "configured": "is a directory that the options name",
     "denied": "this user may not delete from its directory",
     "gone": "is not there any more",
     "immutable": "is immutable (chattr +i)",
@@ -70,6 +71,7 @@ SAID = {
 # Why a file may stay without anything having failed
 _GOOD_REASONS = {
     "active",
+    "configured",
     "not_work",
     "result",
     "open",
