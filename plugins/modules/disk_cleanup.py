@@ -111,8 +111,9 @@ options:
   sessions_dir:
     description:
       - Directory that holds one directory for each session, named by the session's id.
-      - With it the API is asked which sessions there are. What lies in a directory named like one of them, in
-        whatever tree, and files named like C(ID), C(ID.part.mp4), C(ID-1.mp4) or C(ID_clip.mp4), stay.
+      - With it the API is asked which sessions there are. Files with the id of one in their name, or in that of a
+        directory on the way to them, stay, in whatever tree, wherever in the name it stands and whatever the case of
+        its letters. An id of fewer than four characters must be a whole part of the name, as in C(x-ID.mp4).
       - Where the API does not tell, everything below this directory stays, unless the service is known not to run. So
         it does where the list contradicts itself, or has an id that cannot be told from other names, such as C(a/b).
       - Of a service that does not list its sessions (O(api_map)), files go below O(work_dirs) and O(log_dirs) alone

@@ -37,7 +37,7 @@ class Protected(Protocol):
     ids: frozenset[str]
     all_of: bool
 
-    def keeps_directory(self, path: str) -> str:
+    def keeps_directory(self, path: str, root: str) -> str:
         """Why a directory stays, with all that is in it; else empty."""
 
     def keeps_file(self, name: str) -> str:
@@ -117,7 +117,7 @@ class Survey:
             place = _Place(
                 path,
                 directory,
-                self._sessions.keeps_directory(directory.path),
+                self._sessions.keeps_directory(directory.path, path),
                 _why_not_from(root, directory),
                 self._results.holds(directory),
             )

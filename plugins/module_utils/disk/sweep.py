@@ -263,7 +263,7 @@ class Sweep:
         """Whether a file is a session's by now, or below what is mounted by now."""
         directory = f"{root.path}/{file.directory}" if file.directory else root.path
         listed = self._listed.now
-        session = listed.keeps_directory(directory) or listed.keeps_file(file.name)
+        session = listed.keeps_directory(directory, root.path) or listed.keeps_file(file.name)
         if session:
             return Outcome("session", f"{session}, since the plan was made")
         going_on = self._work.goes_on(directory)

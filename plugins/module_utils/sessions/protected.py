@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import os
-import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Callable
@@ -18,7 +17,8 @@ from ..shapes import NOT_OFFERED, Json, number, one_line
 from ..system.operated import Operated, operated, pids_left, service_properties
 from ..system.systemd import main_pid
 from .active import active_sessions
-from .joined import ENDS, id_maps, read_tables
+from .joined import id_maps, read_tables
+from .names import Names
 from .unlisted import Stays, Unlisted
 
 _NAME_MAX = 255
@@ -47,14 +47,10 @@ class Sessions:
     joined: frozenset[str] = frozenset()
     also: tuple[str, ...] = ()
     unlisted: Unlisted | None = None
-    _by_name: dict[str, str] = field(init=False, repr=False)
+    _names: Names = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        # An id that itself has a suffix, such as ab12.part.mp4, is a name of ab12's: its other names stay as well.
-        names = self.ids | self.joined
-        self._by_name = {_composed(session).split(".", 1)[0]: session for session in names}
-        self._by_name.update((_composed(session), session) for session in names)
-        self._by_name.pop("", None)
+        self._names = Names(self.ids | self.joined)
 
     def keeps_unlisted(self, directory: str, name: str, age_s: float) -> Stays:
         """Why a file stays of a service that lists no sessions; empty where it lists them.
@@ -66,36 +62,30 @@ class Sessions:
         """
         return self.unlisted.stays(directory, name, age_s) if self.unlisted else ("", "")
 
-    def keeps_directory(self, path: str) -> str:
+    def keeps_directory(self, path: str, root: str) -> str:
         """Why a directory stays with all that is in it, for people: a session's that is listed, or may be; else empty.
 
         Args:
             path: absolute and resolved.
+            root: of the walk, of which the site has chosen the name: a part of it that is like an id is none.
         """
-        is_below = path.startswith(self.directory + "/")
         if self.all_of and any(f"{path}/".startswith(f"{top}/") for top in (self.directory, *self.also)):
             return f"may be a session's: {self.reason}"
-        names = path[len(self.directory) :] if is_below else path
-        return next(filter(None, map(self.keeps_file, names.split("/"))), "") if self._by_name else ""
+        if not self._names:
+            return ""
+        is_below = path.startswith(self.directory + "/")
+        names = path[len(self.directory if is_below else root) :].split("/")
+        own = () if is_below else filter(None, map(self._names.begins, root.split("/")))
+        return next(filter(None, (*map(self._says, own), *map(self.keeps_file, names))), "")
 
     def keeps_file(self, name: str) -> str:
-        """Why a file or directory of this name stays, for people: it is named like a listed session; else empty."""
-        if not self._by_name:
-            return ""
-        composed = _composed(name)
-        for text in (composed, composed.lstrip(".")):  # a temporary name is often the name behind a dot
-            for end in ENDS.finditer(text):
-                session = self._by_name.get(text[: end.start()])
-                if session is not None:
-                    shown = one_line(session, 60)
-                    is_own = session in self.ids
-                    return f"session {shown} is listed" if is_own else f"{shown} is an id of a session of the list"
-        return ""
+        """Why a file or directory of this name stays, for people: a listed session's id is in it; else empty."""
+        session = self._names.find(name) if self._names else ""
+        return self._says(session) if session else ""
 
-
-def _composed(text: str) -> str:
-    """A text as it compares: a letter with an accent may be written in two ways."""
-    return text if text.isascii() else unicodedata.normalize("NFC", text)
+    def _says(self, session: str) -> str:
+        shown = one_line(session, 60)
+        return f"session {shown} is listed" if session in self.ids else f"{shown} is an id of a session of the list"
 
 
 def unusable(session_id: str) -> str:
