@@ -115,7 +115,8 @@ options:
         directory on the way to them, stay, in whatever tree, wherever in the name it stands and whatever the case of
         its letters. An id of fewer than four characters must be a whole part of the name, as in C(x-ID.mp4).
       - Where the API does not tell, everything below this directory stays, unless the service is known not to run. So
-        it does where the list contradicts itself, or has an id that cannot be told from other names, such as C(a/b).
+        it does where the list contradicts itself, or has an id that cannot be told from other names, such as C(a/b),
+        and where the answer says of itself that it is not all, by C(error), C(success), C(total), C(next) and the like.
       - Of a service that does not list its sessions (O(api_map)), files go below O(work_dirs) and O(log_dirs) alone
         (C(not_work)). Below the first, one goes only where no line of its id was logged within the C(min_age) of its
         rule (C(active)), by O(operations_log) and its rotated files, which must reach back that far (C(unproven)).
