@@ -114,6 +114,8 @@ options:
       - With it the API is asked which sessions there are. Files with the id of one in their name, or in that of a
         directory on the way to them, stay, in whatever tree, wherever in the name it stands and whatever the case of
         its letters. An id of fewer than four characters must be a whole part of the name, as in C(x-ID.mp4).
+      - This directory, and that of each session, are known by device and inode, so that a bind mount, or a symbolic
+        link in the place of a session's directory, shows neither as something else.
       - Where the API does not tell, everything below this directory stays, unless the service is known not to run. So
         it does where the list contradicts itself, or has an id that cannot be told from other names, such as C(a/b),
         and where the answer says of itself that it is not all, by C(error), C(success), C(total), C(next) and the like.

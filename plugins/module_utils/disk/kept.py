@@ -15,6 +15,7 @@ from typing import Any
 from ..errors import OptionError
 from ..options import check_absolute, check_range
 from ..system.tree import Directory, open_root, walk
+from .known import Known
 
 _NANO = 10**9
 _LASTS_S = 30.0
@@ -40,7 +41,7 @@ class Results:
                 raise OptionError("kept_dirs", path, why) from error
             self._named[facts.st_dev, facts.st_ino] = path
 
-    def holds(self, directory: Directory) -> str:
+    def holds(self, directory: Directory, known: Known) -> str:
         """Why everything in a directory of a walk stays, for people; empty where it is not of the results."""
         at: Directory | None = directory
         while at is not None and self._named:
@@ -51,19 +52,10 @@ class Results:
         if not self._named:
             return ""
         if top.path not in self._said_above:
-            self._said_above[top.path] = self._above(top.path)
+            named = (self._named.get(one) for one in known.above(top.path))
+            path = next((path for path in named if path is not None), None)
+            self._said_above[top.path] = f"finished results: {path}" if path is not None else ""
         return self._said_above[top.path]
-
-    def _above(self, root: str) -> str:
-        """The same of a root that itself lies in a directory of results."""
-        while root != "/":
-            root = os.path.dirname(root)
-            with contextlib.suppress(OSError):
-                facts = os.stat(root)
-                path = self._named.get((facts.st_dev, facts.st_ino))
-                if path is not None:
-                    return f"finished results: {path}"
-        return ""
 
 
 class Configured:

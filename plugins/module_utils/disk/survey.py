@@ -12,7 +12,7 @@ import os
 import stat
 import sys
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Callable, NamedTuple, Protocol
 
 from ..deadline import Deadline
@@ -21,6 +21,7 @@ from ..opener import kind_of
 from ..system.open_files import claimed
 from ..system.tree import Directory, Root, walk
 from .kept import Configured, Results, Work
+from .known import Identity, Known, on_the_way
 from .retention import Findings, Rule
 from .roots import Look, Roots
 
@@ -36,6 +37,7 @@ class Protected(Protocol):
     reason: str
     ids: frozenset[str]
     all_of: bool
+    elsewhere: Mapping[Identity, str]
 
     def keeps_directory(self, path: str, root: str) -> str:
         """Why a directory stays, with all that is in it; else empty."""
@@ -69,6 +71,7 @@ class Survey:
         results: Results,
         work: Work,
         named: Configured,
+        known: Known,
         archived: Archived,
     ) -> None:
         self._archived = archived
@@ -78,6 +81,7 @@ class Survey:
         self._results = results
         self._work = work
         self._named = named
+        self._known = known
         self._look = look
         self._now_ns = now_ns
         self._by_rule = {}
@@ -113,13 +117,14 @@ class Survey:
                 if self._look.mounted_on(path, directory.relative):  # what lies below it goes without saying
                     skipped(directory.path, "mount")
                 continue
+            self._known.meet(directory)
             rules = [rule for rule in rivals if rule.covers(directory.path)]
             place = _Place(
                 path,
                 directory,
-                self._sessions.keeps_directory(directory.path, path),
+                self._known.keeps(self._sessions, root, directory.path, on_the_way(directory)),
                 _why_not_from(root, directory),
-                self._results.holds(directory),
+                self._results.holds(directory, self._known),
             )
             for entry in entries:
                 self._entry(place, rules, entry)
@@ -209,7 +214,7 @@ class Survey:
         session = place.session or self._sessions.keeps_file(name)
         if session:
             return "session", session
-        going_on = self._work.goes_on(place.directory.path)
+        going_on = self._known.goes_on(self._work, place.root, place.directory.path)
         return ("active", going_on) if going_on else self._sessions.keeps_unlisted(place.directory.path, name, age_s)
 
     def _empty(self, place: _Place, root: Root, rules: list[Rule]) -> None:

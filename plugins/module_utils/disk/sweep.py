@@ -25,6 +25,7 @@ from ..system.stamp import Stamp
 from ..system.tree import LOCK, Root, is_at, opened_again
 from ..words import number_of
 from .kept import Work
+from .known import Known, on_the_way_to
 from .retention import DueFile, Findings, Rule, Totals, lacking
 from .roots import Look, Roots
 from .survey import Protected, flag_of
@@ -168,8 +169,11 @@ class Sweep:
         deadline: Deadline,
         *,
         work: Work,
+        known: Known,
     ) -> None:
         self._work = work
+        self._known = known
+        self._whose: tuple[str, str, Protected | None, str] = ("", "", None, "")
         self._roots = roots
         self._deadline = deadline
         self._listed = listed
@@ -263,10 +267,14 @@ class Sweep:
         """Whether a file is a session's by now, or below what is mounted by now."""
         directory = f"{root.path}/{file.directory}" if file.directory else root.path
         listed = self._listed.now
-        session = listed.keeps_directory(directory, root.path) or listed.keeps_file(file.name)
+        # Files come by their age: many of one directory are asked for, one after the other.
+        if self._whose[:2] != (root.path, file.directory) or self._whose[2] is not listed:
+            said = self._known.keeps(listed, root, directory, on_the_way_to(root, file.directory))
+            self._whose = (root.path, file.directory, listed, said)
+        session = self._whose[3] or listed.keeps_file(file.name)
         if session:
             return Outcome("session", f"{session}, since the plan was made")
-        going_on = self._work.goes_on(directory)
+        going_on = self._known.goes_on(self._work, root.path, directory)
         if going_on:
             return Outcome("active", f"{going_on}, since the plan was made")
         unlisted, said = listed.keeps_unlisted(directory, file.name, rule.min_age)

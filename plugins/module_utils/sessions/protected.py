@@ -6,7 +6,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import stat
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Callable
@@ -37,6 +39,8 @@ class Sessions:
         joined: other ids of these sessions, as the service's maps have them.
         also: further directories below which everything stays then, as nobody can say whose the ids there are.
         unlisted: what of the files stays where the service lists no sessions.
+        elsewhere: directories of sessions that stay, and that a link or a mount in ``directory`` shows there, by device
+            and inode, with the reason for people.
     """
 
     directory: str = ""
@@ -47,10 +51,25 @@ class Sessions:
     joined: frozenset[str] = frozenset()
     also: tuple[str, ...] = ()
     unlisted: Unlisted | None = None
+    elsewhere: dict[tuple[int, int], str] = field(default_factory=dict)
     _names: Names = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         self._names = Names(self.ids | self.joined)
+
+    def looked(self) -> Sessions:
+        """The same, once it was looked where the directories of sessions that stay really are."""
+        with contextlib.suppress(OSError), os.scandir(self.directory) as entries:
+            device = os.stat(self.directory).st_dev
+            for entry in entries:
+                said = self.keeps_directory(entry.path, self.directory)
+                with contextlib.suppress(OSError):
+                    facts = os.stat(entry.path) if said else None
+                    # What is neither a link nor a mount point is met below the directory itself.
+                    if facts and stat.S_ISDIR(facts.st_mode) and _is_elsewhere(facts, (device, entry.inode())):
+                        shown = one_line(entry.path, 100)
+                        self.elsewhere[facts.st_dev, facts.st_ino] = f"{said}: {shown} leads to its directory"
+        return self
 
     def keeps_unlisted(self, directory: str, name: str, age_s: float) -> Stays:
         """Why a file stays of a service that lists no sessions; empty where it lists them.
@@ -86,6 +105,10 @@ class Sessions:
     def _says(self, session: str) -> str:
         shown = one_line(session, 60)
         return f"session {shown} is listed" if session in self.ids else f"{shown} is an id of a session of the list"
+
+
+def _is_elsewhere(facts: os.stat_result, entry: tuple[int, int]) -> bool:
+    return (facts.st_dev, facts.st_ino) != entry
 
 
 def unusable(session_id: str) -> str:
@@ -129,7 +152,7 @@ def protected_sessions(
         reason = _short(reply.data) or listed.reason or _unusable_ids(listed.by_id)
         known = frozenset(session for session in listed.by_id if not unusable(session))
         if not reason and not tables.fault:
-            return Sessions(directory, "ok", "", known, joined=frozenset(tables.others_of(known)))
+            return Sessions(directory, "ok", "", known, joined=frozenset(tables.others_of(known))).looked()
         # Who answers runs, whatever is known of the unit: no further question makes such a list a right one.
         state, running = "invalid", "the list cannot be relied on"
         reason = reason or f"which ids are of one session is not known: {tables.fault}"
@@ -146,7 +169,7 @@ def protected_sessions(
     everywhere = ", ".join(dict.fromkeys((directory, *also)))
     warn(f"the sessions are not known ({reason}; {running}): everything below {everywhere} stays")
     joined = frozenset(tables.others_of(None))
-    return Sessions(directory, state, f"{reason}; {running}", known, all_of=True, joined=joined, also=also)
+    return Sessions(directory, state, f"{reason}; {running}", known, all_of=True, joined=joined, also=also).looked()
 
 
 def _short(document: Json) -> str:

@@ -114,6 +114,19 @@ class MountPoints:
             if device == mount.device and path.startswith(start) and path != start
         }
 
+    def ways(self, root: Root) -> list[str]:
+        """The other paths by which mounts of this namespace show a root: of itself, or of what it lies in."""
+        mount = self._own.get(b"%d" % root.mount)
+        top = _inside(mount, os.fsencode(root.path)) if mount else None
+        if mount is None or top is None:
+            return []
+        found = set()
+        for other in self._own.values():
+            shown = other.top.rstrip(b"/")
+            if other.device == mount.device and (top == shown or top.startswith(shown + b"/")):
+                found.add(os.fsdecode(other.point.rstrip(b"/") + top[len(shown) :]))
+        return sorted(found - {root.path, ""})
+
 
 def _who(process: str) -> tuple[int, str]:
     """Pid and name of a process, by its directory in /proc."""
