@@ -22,8 +22,8 @@ description:
     have passed. A change is one of its content or of its inode, whichever is later, so that a file that has just come
     here is young, whatever date it brought along.
   - What stays, and is named in RV(rules) and RV(skipped_files), is what a live process has open, what belongs to a
-    session that the API lists, what changed since it was planned, what is dated in the future, what is mounted upon in
-    whatever mount namespace, and what is not a regular file.
+    session that the API lists, what changed since it was planned, what is dated in the future, what is mounted upon, or
+    is itself mounted elsewhere, in whatever mount namespace, and what is not a regular file.
   - Right before the first deletion of each rule, and every half a minute after that, the API is asked again which
     sessions there are. A session that has begun since the plan keeps its files, and where no answer comes any more
     everything below O(sessions_dir) stays. Who has what open, and what is mounted, is looked at anew, too.
@@ -285,7 +285,8 @@ rules:
       description:
         - How many stay, by reason. C(session), C(active), C(configured) (an empty directory that an option names),
           C(not_work), C(result), C(open), C(unproven) (somebody may have it open, or work on it), C(changed), C(gone),
-          C(moved) (the root was), C(mount) (also a mount point of another namespace), C(dated_in_the_future),
+          C(moved) (the root was), C(mount) (also a mount point of another namespace, and what is mounted
+          elsewhere), C(dated_in_the_future),
           C(not_archived), C(no_date) (before 1677 or after 2262), C(denied), C(immutable), C(append_only),
           C(read_only), C(locked), C(symbolic_link), C(no_regular_file), C(target_reached), C(time_over) (the module's
           15 minutes), C(unreadable) (what archives hold); of directories not looked into C(mount), C(denied),

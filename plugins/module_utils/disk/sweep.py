@@ -54,7 +54,7 @@ SAID = {
     "gone": "is not there any more",
     "immutable": "is immutable (chattr +i)",
     "locked": "another run works in its directory",
-    "mount": "is another mount, or a mount point in some namespace",
+    "mount": "is another mount, or a mount point or what a mount shows in some namespace",
     "moved": "the root was moved away, or something else is in its place",
     "no_date": "has a date that no clock can have given, before 1677 or after 2262",
     "no_regular_file": "is no regular file",

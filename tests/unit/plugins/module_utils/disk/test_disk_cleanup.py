@@ -462,6 +462,60 @@ sleep 600
 """
 
 
+CHROOTED = """
+import os, subprocess, sys, time
+jail = sys.argv[1]
+subprocess.run(["mount", "-t", "tmpfs", "none", jail + "/mounted"], check=True)
+subprocess.run(["mount", "--bind", jail + "/b.keep", jail + "/file.tmp"], check=True)
+os.chroot(jail)
+print("there", flush=True)
+time.sleep(600)
+"""
+
+
+@needs_root
+def test_a_mount_point_of_a_process_in_a_chroot_stays(top: Path) -> None:
+    for name in ("jail/file.tmp", "jail/free.tmp", "jail/b.keep", "jail/mounted/a"):
+        make(top / name)
+    (top / "jail/mounted/a").unlink()
+    aged(top / "jail/mounted", 2 * DAY)
+    with holding("unshare", "-m", "--propagation", "private", *python(CHROOTED, top / "jail")):
+        found = clean(rule(top, "*.tmp", prune_empty=True))
+    assert found["rules"][0]["skipped"] == {"mount": 2}
+    assert sorted(tree(top / "jail")) == ["b.keep", "file.tmp", "mounted"]
+
+
+VOLUMES = """
+set -e
+mount --make-rprivate /
+mount --bind "$1/volume" "$2"
+mount --bind "$1/file.tmp" "$3"
+echo there
+sleep 600
+"""
+
+
+@needs_root
+def test_what_is_mounted_at_another_place_stays(top: Path, tmp_path: Path) -> None:
+    for name in ("volume/full/a.tmp", "file.tmp", "empty/a"):
+        make(top / name)
+    (top / "empty/a").unlink()
+    aged(top / "empty", 2 * DAY)
+    (tmp_path / "seen").mkdir()
+    make(tmp_path / "seen.tmp")
+    with holding("unshare", "-m", "bash", "-c", VOLUMES, "bash", top, tmp_path / "seen", tmp_path / "seen.tmp") as pid:
+        found = clean(rule(top, "*.tmp", prune_empty=True))
+        assert sorted(tree(top)) == ["file.tmp", "volume", "volume/full"]
+        assert found["skipped_files"][0]["msg"].startswith(
+            f"is mounted at another place in the mount namespace of pid {pid}"
+        )
+        for name in ("volume/full", "volume"):
+            aged(top / name, 2 * DAY)
+            found = clean(rule(top, "*.tmp", prune_empty=True))
+    assert found["rules"][0]["skipped"] == {"mount": 2}
+    assert sorted(tree(top)) == ["file.tmp", "volume"]
+
+
 @needs_root
 def test_a_mount_point_of_another_namespace_stays_with_what_is_below(top: Path) -> None:
     for name in ("mounted/deep/a.tmp", "itself/a.tmp", "file.tmp", "free/a.tmp", "empty", "mounted sp"):
