@@ -22,8 +22,8 @@ description:
     have passed. A change is one of its content or of its inode, whichever is later, so that a file that has just come
     here is young, whatever date it brought along.
   - What stays, and is named in RV(rules) and RV(skipped_files), is what a live process has open, what belongs to a
-    session that the API lists, what changed since it was planned, what is dated in the future, what is mounted upon in
-    whatever mount namespace, and what is not a regular file.
+    session that the API lists, what changed since it was planned, what is dated in the future, what is mounted upon, or
+    is itself mounted elsewhere, in whatever mount namespace, and what is not a regular file.
   - Right before the first deletion of each rule, and every half a minute after that, the API is asked again which
     sessions there are. A session that has begun since the plan keeps its files, and where no answer comes any more
     everything below O(sessions_dir) stays. Who has what open, and what is mounted, is looked at anew, too.
@@ -99,6 +99,8 @@ options:
       prune_empty:
         description:
           - Whether directories below the root that are empty, and unchanged for longer than C(min_age), go too.
+          - One that an option names stays, by whatever path (C(configured)): the root of another rule, O(sessions_dir),
+            and what O(work_dirs), O(log_dirs), O(roots), O(kept_dirs), O(id_maps) and C(archived_in) name.
         type: bool
         default: false
       steps:
@@ -109,10 +111,14 @@ options:
   sessions_dir:
     description:
       - Directory that holds one directory for each session, named by the session's id.
-      - With it the API is asked which sessions there are. What lies in a directory named like one of them, in
-        whatever tree, and files named like C(ID), C(ID.part.mp4), C(ID-1.mp4) or C(ID_clip.mp4), stay.
+      - With it the API is asked which sessions there are. Files with the id of one in their name, or in that of a
+        directory on the way to them, stay, in whatever tree, wherever in the name it stands and whatever the case of
+        its letters. An id of fewer than four characters must be a whole part of the name, as in C(x-ID.mp4).
+      - This directory, and that of each session, are known by device and inode, so that a bind mount, or a symbolic
+        link in the place of a session's directory, shows neither as something else.
       - Where the API does not tell, everything below this directory stays, unless the service is known not to run. So
-        it does where the list contradicts itself, or has an id that cannot be told from other names, such as C(a/b).
+        it does where the list contradicts itself, or has an id that cannot be told from other names, such as C(a/b),
+        and where the answer says of itself that it is not all, by C(error), C(success), C(total), C(next) and the like.
       - Of a service that does not list its sessions (O(api_map)), files go below O(work_dirs) and O(log_dirs) alone
         (C(not_work)). Below the first, one goes only where no line of its id was logged within the C(min_age) of its
         rule (C(active)), by O(operations_log) and its rotated files, which must reach back that far (C(unproven)).
@@ -277,9 +283,10 @@ rules:
       type: int
     skipped:
       description:
-        - How many stay, by reason. C(session), C(active), C(not_work), C(result), C(open), C(unproven) (somebody may
-          have it open, or work on it), C(changed), C(gone),
-          C(moved) (the root was), C(mount) (also a mount point of another namespace), C(dated_in_the_future),
+        - How many stay, by reason. C(session), C(active), C(configured) (an empty directory that an option names),
+          C(not_work), C(result), C(open), C(unproven) (somebody may have it open, or work on it), C(changed), C(gone),
+          C(moved) (the root was), C(mount) (also a mount point of another namespace, and what is mounted
+          elsewhere), C(dated_in_the_future),
           C(not_archived), C(no_date) (before 1677 or after 2262), C(denied), C(immutable), C(append_only),
           C(read_only), C(locked), C(symbolic_link), C(no_regular_file), C(target_reached), C(time_over) (the module's
           15 minutes), C(unreadable) (what archives hold); of directories not looked into C(mount), C(denied),

@@ -19,7 +19,8 @@ from ..errors import OptionError
 from ..options import check_range
 from ..plan import plan_hash, require_hash
 from ..shapes import one_line
-from .kept import Results, work_of
+from .kept import Results, configured, work_of
+from .known import Known
 from .retention import Findings, lacking, limit_to, make_plan, parse_rules, totals
 from .roots import Look, Roots, with_mounts
 from .survey import Archived, Protected, Survey
@@ -61,7 +62,19 @@ def disk_cleanup(
     try:
         listed = Listed(ask, params["overall_timeout"] if params["sessions_dir"] else 0.0)
         look = Look.now(roots)
-        survey = Survey(roots, listed.now, look, now_ns, deadline, results=results, work=work, archived=archived)
+        known = Known(roots, look.mounts, _with_sessions(params))
+        survey = Survey(
+            roots,
+            listed.now,
+            look,
+            now_ns,
+            deadline,
+            results=results,
+            work=work,
+            named=configured(params, (rule.root for rule in rules)),
+            known=known,
+            archived=archived,
+        )
         if params["target_free_percent"] is not None:
             for root, found in roots.by_file_system(survey.findings):
                 limit_to(found, lacking(root.statvfs(), params["target_free_percent"]))
@@ -70,7 +83,7 @@ def disk_cleanup(
         require_hash(plan, params["plan_hash"], _since(survey.findings, params["as_of"]))
         diff = _diff(survey.findings, params["max_listed"]) if mode.diff else {}
         before = roots.figures()
-        sweep = Sweep(roots, listed, look, params["target_free_percent"], deadline, work=work)
+        sweep = Sweep(roots, listed, look, params["target_free_percent"], deadline, work=work, known=known)
         if not mode.check:
             for action in plan:
                 sweep.carry_out(action, survey.of(action["stable"]["rule"]))
@@ -108,6 +121,12 @@ def _since(findings: Iterable[Findings], as_of: float | None) -> list[str]:
         for found in findings
         if found.newer
     ]
+
+
+def _with_sessions(params: Mapping[str, Any]) -> list[str]:
+    """The directories below which files stay by the sessions that there are."""
+    maps = [path for one in params["id_maps"] for path in one["directories"]]
+    return [path for path in (params["sessions_dir"], *params["work_dirs"], *maps) if path]
 
 
 def _moment(as_of: float | None) -> int:

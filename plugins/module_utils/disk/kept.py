@@ -2,19 +2,20 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What stays whole whatever the rules say: finished results, and work that nothing lists and that goes on."""
+"""What stays whatever the rules say: finished results, work that goes on, and directories that options name."""
 
 from __future__ import annotations
 
 import contextlib
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ..errors import OptionError
 from ..options import check_absolute, check_range
 from ..system.tree import Directory, open_root, walk
+from .known import Known
 
 _NANO = 10**9
 _LASTS_S = 30.0
@@ -40,7 +41,7 @@ class Results:
                 raise OptionError("kept_dirs", path, why) from error
             self._named[facts.st_dev, facts.st_ino] = path
 
-    def holds(self, directory: Directory) -> str:
+    def holds(self, directory: Directory, known: Known) -> str:
         """Why everything in a directory of a walk stays, for people; empty where it is not of the results."""
         at: Directory | None = directory
         while at is not None and self._named:
@@ -51,19 +52,29 @@ class Results:
         if not self._named:
             return ""
         if top.path not in self._said_above:
-            self._said_above[top.path] = self._above(top.path)
+            named = (self._named.get(one) for one in known.above(top.path))
+            path = next((path for path in named if path is not None), None)
+            self._said_above[top.path] = f"finished results: {path}" if path is not None else ""
         return self._said_above[top.path]
 
-    def _above(self, root: str) -> str:
-        """The same of a root that itself lies in a directory of results."""
-        while root != "/":
-            root = os.path.dirname(root)
+
+class Configured:
+    """Directories that the options name. Empty or not, somebody counts on them: a service, or the next run.
+
+    Known by device and inode, as the results are.
+    """
+
+    def __init__(self, paths: Iterable[str]) -> None:
+        self._named: dict[tuple[int, int], str] = {}
+        for path in paths:
             with contextlib.suppress(OSError):
-                facts = os.stat(root)
-                path = self._named.get((facts.st_dev, facts.st_ino))
-                if path is not None:
-                    return f"finished results: {path}"
-        return ""
+                facts = os.stat(path)
+                self._named[facts.st_dev, facts.st_ino] = path
+
+    def says(self, facts: os.stat_result) -> str:
+        """Why a directory is not removed, for people; empty where no option names it."""
+        path = self._named.get((facts.st_dev, facts.st_ino))
+        return f"is a directory that the options name: {path}" if path is not None else ""
 
 
 class Work:
@@ -130,3 +141,11 @@ def work_of(params: Mapping[str, Any]) -> Work:
     check_range(params, "idle_seconds", 0, 31_536_000)
     directory = params["sessions_dir"]
     return Work(os.path.realpath(directory) if directory else "", params["idle_seconds"])
+
+
+def configured(params: Mapping[str, Any], roots: Iterable[str]) -> Configured:
+    """The directories that the options of disk_cleanup name, and the roots of its rules."""
+    maps = (path for one in params["id_maps"] for path in one["directories"])
+    several = (*params["work_dirs"], *params["log_dirs"], *params["roots"], *params["kept_dirs"], *maps)
+    archives = (rule.get("archived_in") for rule in params["rules"])
+    return Configured(filter(None, (params["sessions_dir"], *several, *archives, *roots)))

@@ -165,13 +165,13 @@ class Look(NamedTuple):
             path: below it.
         """
         point = self.points[root].get(path)
-        return f"is a mount point {point.where}" if point else ""
+        return point.says if point else ""
 
     def hidden(self, root: str, path: str) -> str:
         """The same where a path below a root is, or lies below, a mount point at which something else is seen."""
         for at, point in self.points[root].items():
             if point.hides and path == at:
-                return f"is a mount point {point.where}"
+                return point.says
             if point.hides and path.startswith(at + "/"):
-                return f"lies below {root}/{at}, which is a mount point {point.where}"
+                return f"lies below {root}/{at}, which {point.says}"
         return ""

@@ -12,7 +12,7 @@ import os
 import stat
 import sys
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Callable, NamedTuple, Protocol
 
 from ..deadline import Deadline
@@ -20,7 +20,8 @@ from ..errors import MediaOpsError
 from ..opener import kind_of
 from ..system.open_files import claimed
 from ..system.tree import Directory, Root, walk
-from .kept import Results, Work
+from .kept import Configured, Results, Work
+from .known import Identity, Known, on_the_way
 from .retention import Findings, Rule
 from .roots import Look, Roots
 
@@ -36,8 +37,9 @@ class Protected(Protocol):
     reason: str
     ids: frozenset[str]
     all_of: bool
+    elsewhere: Mapping[Identity, str]
 
-    def keeps_directory(self, path: str) -> str:
+    def keeps_directory(self, path: str, root: str) -> str:
         """Why a directory stays, with all that is in it; else empty."""
 
     def keeps_file(self, name: str) -> str:
@@ -68,6 +70,8 @@ class Survey:
         *,
         results: Results,
         work: Work,
+        named: Configured,
+        known: Known,
         archived: Archived,
     ) -> None:
         self._archived = archived
@@ -76,6 +80,8 @@ class Survey:
         self._sessions = sessions
         self._results = results
         self._work = work
+        self._named = named
+        self._known = known
         self._look = look
         self._now_ns = now_ns
         self._by_rule = {}
@@ -111,13 +117,14 @@ class Survey:
                 if self._look.mounted_on(path, directory.relative):  # what lies below it goes without saying
                     skipped(directory.path, "mount")
                 continue
+            self._known.meet(directory)
             rules = [rule for rule in rivals if rule.covers(directory.path)]
             place = _Place(
                 path,
                 directory,
-                self._sessions.keeps_directory(directory.path),
+                self._known.keeps(self._sessions, root, directory.path, on_the_way(directory)),
                 _why_not_from(root, directory),
-                self._results.holds(directory),
+                self._results.holds(directory, self._known),
             )
             for entry in entries:
                 self._entry(place, rules, entry)
@@ -207,7 +214,7 @@ class Survey:
         session = place.session or self._sessions.keeps_file(name)
         if session:
             return "session", session
-        going_on = self._work.goes_on(place.directory.path)
+        going_on = self._known.goes_on(self._work, place.root, place.directory.path)
         return ("active", going_on) if going_on else self._sessions.keeps_unlisted(place.directory.path, name, age_s)
 
     def _empty(self, place: _Place, root: Root, rules: list[Rule]) -> None:
@@ -225,27 +232,26 @@ class Survey:
         if owner is None or parent is None or owner[0].root != place.root:
             return
         found, verdict = self._by_rule[owner[0].name], owner[1]
-        why_not = _why_not_from(root, parent)
-        mounted_on = self._look.mounted_on(place.root, directory.relative)
-        unlisted = self._sessions.keeps_unlisted(parent.path, directory.name, owner[0].min_age)
+        reason, said = (verdict, "") if verdict else self._why_not_empty(place, parent, root, owner[0].min_age)
         if verdict == "future":
             _note_ahead(found, directory.path, directory.facts)
-        elif verdict:
-            found.skip(directory.path, verdict)
-        elif place.result:
-            found.skip(directory.path, "result", said=place.result)
-        elif place.session:
-            found.skip(directory.path, "session", said=place.session)
-        elif unlisted[0]:
-            found.skip(directory.path, unlisted[0], said=unlisted[1])
-        elif mounted_on:
-            found.skip(directory.path, "mount", said=mounted_on)
-        elif self._look.open_files.holder(directory.facts):
-            found.skip(directory.path, "open", said=self._look.open_files.says(directory.facts, "open"))
-        elif why_not:
-            found.skip(directory.path, why_not)
+        elif reason:
+            found.skip(directory.path, reason, said=said)
         else:
             found.due_directories.add(parent.relative, parent.facts.st_ino, directory.name, directory.facts)
+
+    def _why_not_empty(self, place: _Place, parent: Directory, root: Root, age_s: float) -> tuple[str, str]:
+        """Why an empty directory stays, and the same for people; empty where it does not."""
+        directory, files = place.directory, self._look.open_files
+        stays = (
+            ("result", place.result),
+            ("session", place.session),
+            ("configured", self._named.says(directory.facts)),
+            self._sessions.keeps_unlisted(parent.path, directory.name, age_s),
+            ("mount", self._look.mounted_on(place.root, directory.relative)),
+            ("open", files.says(directory.facts, "open") if files.holder(directory.facts) else ""),
+        )
+        return next((one for one in stays if one[1]), (_why_not_from(root, parent), ""))
 
 
 def _is_roots(path: str) -> bool:

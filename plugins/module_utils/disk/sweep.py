@@ -25,6 +25,7 @@ from ..system.stamp import Stamp
 from ..system.tree import LOCK, Root, is_at, opened_again
 from ..words import number_of
 from .kept import Work
+from .known import Known, on_the_way_to
 from .retention import DueFile, Findings, Rule, Totals, lacking
 from .roots import Look, Roots
 from .survey import Protected, flag_of
@@ -48,11 +49,12 @@ SAID = {
     "active": "is of work that nothing lists, and that goes on",
     "append_only": "may only be appended to (chattr +a)",
     "changed": "is another since it was planned",
+    "configured": "is a directory that the options name",
     "denied": "this user may not delete from its directory",
     "gone": "is not there any more",
     "immutable": "is immutable (chattr +i)",
     "locked": "another run works in its directory",
-    "mount": "is another mount, or a mount point in some namespace",
+    "mount": "is another mount, or a mount point or what a mount shows in some namespace",
     "moved": "the root was moved away, or something else is in its place",
     "no_date": "has a date that no clock can have given, before 1677 or after 2262",
     "no_regular_file": "is no regular file",
@@ -70,6 +72,7 @@ SAID = {
 # Why a file may stay without anything having failed
 _GOOD_REASONS = {
     "active",
+    "configured",
     "not_work",
     "result",
     "open",
@@ -166,8 +169,11 @@ class Sweep:
         deadline: Deadline,
         *,
         work: Work,
+        known: Known,
     ) -> None:
         self._work = work
+        self._known = known
+        self._whose: tuple[str, str, Protected | None, str] = ("", "", None, "")
         self._roots = roots
         self._deadline = deadline
         self._listed = listed
@@ -261,10 +267,14 @@ class Sweep:
         """Whether a file is a session's by now, or below what is mounted by now."""
         directory = f"{root.path}/{file.directory}" if file.directory else root.path
         listed = self._listed.now
-        session = listed.keeps_directory(directory) or listed.keeps_file(file.name)
+        # Files come by their age: many of one directory are asked for, one after the other.
+        if self._whose[:2] != (root.path, file.directory) or self._whose[2] is not listed:
+            said = self._known.keeps(listed, root, directory, on_the_way_to(root, file.directory))
+            self._whose = (root.path, file.directory, listed, said)
+        session = self._whose[3] or listed.keeps_file(file.name)
         if session:
             return Outcome("session", f"{session}, since the plan was made")
-        going_on = self._work.goes_on(directory)
+        going_on = self._known.goes_on(self._work, root.path, directory)
         if going_on:
             return Outcome("active", f"{going_on}, since the plan was made")
         unlisted, said = listed.keeps_unlisted(directory, file.name, rule.min_age)

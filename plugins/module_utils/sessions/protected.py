@@ -6,8 +6,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-import unicodedata
+import stat
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Callable
@@ -18,7 +19,8 @@ from ..shapes import NOT_OFFERED, Json, number, one_line
 from ..system.operated import Operated, operated, pids_left, service_properties
 from ..system.systemd import main_pid
 from .active import active_sessions
-from .joined import ENDS, id_maps, read_tables
+from .joined import id_maps, read_tables
+from .names import Names
 from .unlisted import Stays, Unlisted
 
 _NAME_MAX = 255
@@ -37,6 +39,8 @@ class Sessions:
         joined: other ids of these sessions, as the service's maps have them.
         also: further directories below which everything stays then, as nobody can say whose the ids there are.
         unlisted: what of the files stays where the service lists no sessions.
+        elsewhere: directories of sessions that stay, and that a link or a mount in ``directory`` shows there, by device
+            and inode, with the reason for people.
     """
 
     directory: str = ""
@@ -47,14 +51,25 @@ class Sessions:
     joined: frozenset[str] = frozenset()
     also: tuple[str, ...] = ()
     unlisted: Unlisted | None = None
-    _by_name: dict[str, str] = field(init=False, repr=False)
+    elsewhere: dict[tuple[int, int], str] = field(default_factory=dict)
+    _names: Names = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        # An id that itself has a suffix, such as ab12.part.mp4, is a name of ab12's: its other names stay as well.
-        names = self.ids | self.joined
-        self._by_name = {_composed(session).split(".", 1)[0]: session for session in names}
-        self._by_name.update((_composed(session), session) for session in names)
-        self._by_name.pop("", None)
+        self._names = Names(self.ids | self.joined)
+
+    def looked(self) -> Sessions:
+        """The same, once it was looked where the directories of sessions that stay really are."""
+        with contextlib.suppress(OSError), os.scandir(self.directory) as entries:
+            device = os.stat(self.directory).st_dev
+            for entry in entries:
+                said = self.keeps_directory(entry.path, self.directory)
+                with contextlib.suppress(OSError):
+                    facts = os.stat(entry.path) if said else None
+                    # What is neither a link nor a mount point is met below the directory itself.
+                    if facts and stat.S_ISDIR(facts.st_mode) and _is_elsewhere(facts, (device, entry.inode())):
+                        shown = one_line(entry.path, 100)
+                        self.elsewhere[facts.st_dev, facts.st_ino] = f"{said}: {shown} leads to its directory"
+        return self
 
     def keeps_unlisted(self, directory: str, name: str, age_s: float) -> Stays:
         """Why a file stays of a service that lists no sessions; empty where it lists them.
@@ -66,36 +81,34 @@ class Sessions:
         """
         return self.unlisted.stays(directory, name, age_s) if self.unlisted else ("", "")
 
-    def keeps_directory(self, path: str) -> str:
+    def keeps_directory(self, path: str, root: str) -> str:
         """Why a directory stays with all that is in it, for people: a session's that is listed, or may be; else empty.
 
         Args:
             path: absolute and resolved.
+            root: of the walk, of which the site has chosen the name: a part of it that is like an id is none.
         """
-        is_below = path.startswith(self.directory + "/")
         if self.all_of and any(f"{path}/".startswith(f"{top}/") for top in (self.directory, *self.also)):
             return f"may be a session's: {self.reason}"
-        names = path[len(self.directory) :] if is_below else path
-        return next(filter(None, map(self.keeps_file, names.split("/"))), "") if self._by_name else ""
+        if not self._names:
+            return ""
+        is_below = path.startswith(self.directory + "/")
+        names = path[len(self.directory if is_below else root) :].split("/")
+        own = () if is_below else filter(None, map(self._names.begins, root.split("/")))
+        return next(filter(None, (*map(self._says, own), *map(self.keeps_file, names))), "")
 
     def keeps_file(self, name: str) -> str:
-        """Why a file or directory of this name stays, for people: it is named like a listed session; else empty."""
-        if not self._by_name:
-            return ""
-        composed = _composed(name)
-        for text in (composed, composed.lstrip(".")):  # a temporary name is often the name behind a dot
-            for end in ENDS.finditer(text):
-                session = self._by_name.get(text[: end.start()])
-                if session is not None:
-                    shown = one_line(session, 60)
-                    is_own = session in self.ids
-                    return f"session {shown} is listed" if is_own else f"{shown} is an id of a session of the list"
-        return ""
+        """Why a file or directory of this name stays, for people: a listed session's id is in it; else empty."""
+        session = self._names.find(name) if self._names else ""
+        return self._says(session) if session else ""
+
+    def _says(self, session: str) -> str:
+        shown = one_line(session, 60)
+        return f"session {shown} is listed" if session in self.ids else f"{shown} is an id of a session of the list"
 
 
-def _composed(text: str) -> str:
-    """A text as it compares: a letter with an accent may be written in two ways."""
-    return text if text.isascii() else unicodedata.normalize("NFC", text)
+def _is_elsewhere(facts: os.stat_result, entry: tuple[int, int]) -> bool:
+    return (facts.st_dev, facts.st_ino) != entry
 
 
 def unusable(session_id: str) -> str:
@@ -139,7 +152,7 @@ def protected_sessions(
         reason = _short(reply.data) or listed.reason or _unusable_ids(listed.by_id)
         known = frozenset(session for session in listed.by_id if not unusable(session))
         if not reason and not tables.fault:
-            return Sessions(directory, "ok", "", known, joined=frozenset(tables.others_of(known)))
+            return Sessions(directory, "ok", "", known, joined=frozenset(tables.others_of(known))).looked()
         # Who answers runs, whatever is known of the unit: no further question makes such a list a right one.
         state, running = "invalid", "the list cannot be relied on"
         reason = reason or f"which ids are of one session is not known: {tables.fault}"
@@ -156,7 +169,7 @@ def protected_sessions(
     everywhere = ", ".join(dict.fromkeys((directory, *also)))
     warn(f"the sessions are not known ({reason}; {running}): everything below {everywhere} stays")
     joined = frozenset(tables.others_of(None))
-    return Sessions(directory, state, f"{reason}; {running}", known, all_of=True, joined=joined, also=also)
+    return Sessions(directory, state, f"{reason}; {running}", known, all_of=True, joined=joined, also=also).looked()
 
 
 def _short(document: Json) -> str:

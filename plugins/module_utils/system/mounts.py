@@ -17,8 +17,9 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from ..shapes import one_line
-from .tree import Root
+from .tree import Root, mount_id
 
+_Place = tuple[bytes, bytes]  # a file system's device, and a path in it
 _Where = tuple[int, tuple[int, int]]
 _ONE_THREAD = 3  # links of a process's directory "task"
 _ESCAPED = re.compile(rb"\\([0-7]{3})")
@@ -33,23 +34,26 @@ class _Mount(NamedTuple):
 
 
 class MountPoint(NamedTuple):
-    """A place on which something is mounted.
+    """A place on which something is mounted, or that is itself mounted elsewhere.
 
     Attributes:
         hides: whether something else is seen there; a directory that is mounted on itself, as systemd does it for
             ReadWritePaths=, is only not to be removed.
         pid: a process in whose mount namespace it is so; 0 for the namespace that is looked from.
         name: of that process.
+        is_shown: whether it is what a mount shows elsewhere, such as a container's volume: nothing is mounted on it.
     """
 
     hides: bool
     pid: int = 0
     name: str = ""
+    is_shown: bool = False
 
     @property
-    def where(self) -> str:
-        """In whose mount namespace, for people."""
-        return f"in the mount namespace of pid {self.pid} ({self.name})" if self.pid else "of this mount namespace"
+    def says(self) -> str:
+        """What it is, and in whose mount namespace, for people."""
+        where = f"in the mount namespace of pid {self.pid} ({self.name})" if self.pid else "of this mount namespace"
+        return f"is mounted at another place {where}" if self.is_shown else f"is a mount point {where}"
 
 
 class MountPoints:
@@ -63,6 +67,7 @@ class MountPoints:
     def __init__(self) -> None:
         self.unseen_processes = 0
         self._covered: dict[tuple[bytes, bytes], MountPoint] = {}
+        self._shown: dict[tuple[bytes, bytes], MountPoint] = {}
         self._own = {mount.number: mount for mount in _table("/proc/self")}
         self._take(list(self._own.values()))
         seen = {_namespace("/proc/self")}
@@ -80,29 +85,50 @@ class MountPoints:
                 with contextlib.suppress(FileNotFoundError, ProcessLookupError):
                     where = _namespace(task)
                     if where not in seen:
-                        self._take(list(_table(task)), *_who(process))
+                        self._take(list(_table(task)), *_who(process), task)
                         seen.add(where)
         except PermissionError:
             self.unseen_processes += 1
         except OSError:  # it has ended
             return
 
-    def _take(self, mounts: list[_Mount], pid: int = 0, name: str = "") -> None:
+    def _take(self, mounts: list[_Mount], pid: int = 0, name: str = "", task: str = "") -> None:
         by_number = {mount.number: mount for mount in mounts}
+        above: _Place | None = None
         for mount in mounts:
+            self._shown.setdefault((mount.device, mount.top), MountPoint(False, pid, name, is_shown=True))
             parent = by_number.get(mount.parent)
-            place = _inside(parent, mount.point) if parent and parent is not mount else None
-            if parent is None or place is None:
+            if parent is None and task and mount.point != b"/":
+                # Of a process that is in a chroot: its table leaves out what its own root is mounted from.
+                above = above or self._root_of(task)
+                key = (above[0], above[1].rstrip(b"/") + mount.point) if above else None
+            else:
+                place = _inside(parent, mount.point) if parent and parent is not mount else None
+                key = (parent.device, place) if parent and place is not None else None
+            if key is None:
                 continue
-            key = (parent.device, place)
             same = (mount.device, mount.top) == key
             known = self._covered.get(key)
             # The first that hides what is there is told, and this namespace, which is looked at before all others.
             if known is None or (not same and not known.hides):
                 self._covered[key] = MountPoint(not same, pid, name)
 
+    def _root_of(self, task: str) -> _Place | None:
+        """The root directory of a process, where the path of that in its namespace leads to the same in this one."""
+        with contextlib.suppress(OSError):
+            theirs = os.stat(f"{task}/root")
+            fd = os.open(os.readlink(f"{task}/root"), os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+            try:
+                facts, mount = os.fstat(fd), self._own.get(b"%d" % mount_id(fd))
+                place = _inside(mount, os.fsencode(os.readlink(f"/proc/self/fd/{fd}"))) if mount else None
+            finally:
+                os.close(fd)
+            if mount and place is not None and (facts.st_dev, facts.st_ino) == (theirs.st_dev, theirs.st_ino):
+                return mount.device, place
+        return None
+
     def below(self, root: Root) -> dict[str, MountPoint]:
-        """Mount points below a root, by their path below it."""
+        """Mount points below a root, and what mounts show elsewhere, by their path below it."""
         mount = self._own.get(b"%d" % root.mount)
         top = _inside(mount, os.fsencode(root.path)) if mount else None
         if mount is None or top is None:
@@ -110,9 +136,22 @@ class MountPoints:
         start = top.rstrip(b"/") + b"/"
         return {
             os.fsdecode(path[len(start) :]): point
-            for (device, path), point in self._covered.items()
+            for (device, path), point in {**self._shown, **self._covered}.items()
             if device == mount.device and path.startswith(start) and path != start
         }
+
+    def ways(self, root: Root) -> list[str]:
+        """The other paths by which mounts of this namespace show a root: of itself, or of what it lies in."""
+        mount = self._own.get(b"%d" % root.mount)
+        top = _inside(mount, os.fsencode(root.path)) if mount else None
+        if mount is None or top is None:
+            return []
+        found = set()
+        for other in self._own.values():
+            shown = other.top.rstrip(b"/")
+            if other.device == mount.device and (top == shown or top.startswith(shown + b"/")):
+                found.add(os.fsdecode(other.point.rstrip(b"/") + top[len(shown) :]))
+        return sorted(found - {root.path, ""})
 
 
 def _who(process: str) -> tuple[int, str]:

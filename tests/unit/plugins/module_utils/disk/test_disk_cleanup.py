@@ -17,6 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import unicodedata
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ from ansible_collections.media_ops.runbook.plugins.module_utils.deadline import 
 from ansible_collections.media_ops.runbook.plugins.module_utils.disk import roots, survey, sweep
 from ansible_collections.media_ops.runbook.plugins.module_utils.errors import MediaOpsError, OptionError
 from ansible_collections.media_ops.runbook.plugins.module_utils.sessions import protected
+from ansible_collections.media_ops.runbook.plugins.module_utils.sessions.names import Names
 from ansible_collections.media_ops.runbook.plugins.module_utils.system import open_files as open_files_module
 from ansible_collections.media_ops.runbook.plugins.module_utils.system.mounts import MountPoints
 from ansible_collections.media_ops.runbook.plugins.module_utils.system.open_files import OpenFiles
@@ -458,6 +460,60 @@ mount --bind /etc/hostname "$1/file.tmp"
 echo there
 sleep 600
 """
+
+
+CHROOTED = """
+import os, subprocess, sys, time
+jail = sys.argv[1]
+subprocess.run(["mount", "-t", "tmpfs", "none", jail + "/mounted"], check=True)
+subprocess.run(["mount", "--bind", jail + "/b.keep", jail + "/file.tmp"], check=True)
+os.chroot(jail)
+print("there", flush=True)
+time.sleep(600)
+"""
+
+
+@needs_root
+def test_a_mount_point_of_a_process_in_a_chroot_stays(top: Path) -> None:
+    for name in ("jail/file.tmp", "jail/free.tmp", "jail/b.keep", "jail/mounted/a"):
+        make(top / name)
+    (top / "jail/mounted/a").unlink()
+    aged(top / "jail/mounted", 2 * DAY)
+    with holding("unshare", "-m", "--propagation", "private", *python(CHROOTED, top / "jail")):
+        found = clean(rule(top, "*.tmp", prune_empty=True))
+    assert found["rules"][0]["skipped"] == {"mount": 2}
+    assert sorted(tree(top / "jail")) == ["b.keep", "file.tmp", "mounted"]
+
+
+VOLUMES = """
+set -e
+mount --make-rprivate /
+mount --bind "$1/volume" "$2"
+mount --bind "$1/file.tmp" "$3"
+echo there
+sleep 600
+"""
+
+
+@needs_root
+def test_what_is_mounted_at_another_place_stays(top: Path, tmp_path: Path) -> None:
+    for name in ("volume/full/a.tmp", "file.tmp", "empty/a"):
+        make(top / name)
+    (top / "empty/a").unlink()
+    aged(top / "empty", 2 * DAY)
+    (tmp_path / "seen").mkdir()
+    make(tmp_path / "seen.tmp")
+    with holding("unshare", "-m", "bash", "-c", VOLUMES, "bash", top, tmp_path / "seen", tmp_path / "seen.tmp") as pid:
+        found = clean(rule(top, "*.tmp", prune_empty=True))
+        assert sorted(tree(top)) == ["file.tmp", "volume", "volume/full"]
+        assert found["skipped_files"][0]["msg"].startswith(
+            f"is mounted at another place in the mount namespace of pid {pid}"
+        )
+        for name in ("volume/full", "volume"):
+            aged(top / name, 2 * DAY)
+            found = clean(rule(top, "*.tmp", prune_empty=True))
+    assert found["rules"][0]["skipped"] == {"mount": 2}
+    assert sorted(tree(top)) == ["file.tmp", "volume"]
 
 
 @needs_root
@@ -962,8 +1018,8 @@ def test_what_belongs_to_a_listed_session_stays_by_whole_names(tmp_path: Path, t
         found = clean(
             rule(top, "*.mp4", name="m"), rule(uploads, "*.mp4", name="u"), api_url=url, sessions_dir=str(top)
         )
-    assert [one["skipped"] for one in found["rules"]] == [{"session": 2}, {"session": 2}]
-    assert sorted(tree(uploads)) == ["ab.mp4", "ab_clip.mp4"]
+    assert [one["skipped"] for one in found["rules"]] == [{"session": 2}, {"session": 3}]
+    assert sorted(tree(uploads)) == ["ab.mp4", "ab_clip.mp4", "x_ab_.mp4"]
     assert [name for name in tree(top) if name.endswith("mp4")] == ["ab/deep/er/x.mp4", "ab/merged.mp4"]
     assert (found["protected_sessions"], found["api"]["state"]) == (["ab"], "ok")
     record_fault("old files of a listed session, and of one whose id it is a prefix of", "session", "only its own stay")
@@ -1006,13 +1062,50 @@ def test_names_of_a_listed_id_stay_whatever_stands_behind_it(tmp_path: Path, top
         make(tmp_path / f"uploads/.{stem}{suffix}")
     make(top / f"{session}/a.mp4")
     make(top / f"{stem}.work/a.mp4")
-    make(tmp_path / f"uploads/x{stem}.mp4")
+    make(tmp_path / "uploads/ab12cd3_5.mp4")
     with sessions_api(listed(session)) as url:
         options: dict[str, Any] = {"api_url": url, "sessions_dir": str(top)}
         found = clean(rule(tmp_path / "uploads", name="u"), rule(top), **options)
     assert [one["skipped"] for one in found["rules"]] == [{"session": 10}, {"session": 2}]
     assert found["skipped_files"][0]["msg"] == f"session {session} is listed"
-    assert not (tmp_path / f"uploads/x{stem}.mp4").exists()
+    assert not (tmp_path / "uploads/ab12cd3_5.mp4").exists()
+
+
+SHAPES = (
+    *("{}~", "{} (1).mp4", "{}@2x.mp4", "{}+audio.m4a", "{} final.mp4", "{}#1", "[{}].mp4", ".#{}.lock", "{}2.mp4"),
+    *("merge_{}", "concat_{}.txt", "session-{}/a.mp4", ".{}.mp4.Xy12Zq", "ffmpeg2pass-{}-0.log", "x{}x"),
+)
+
+
+@pytest.mark.parametrize("session", ["ab12-cd34", "Caf\u00e9-7"])
+def test_a_name_with_a_listed_id_anywhere_in_it_stays(tmp_path: Path, top: Path, session: str) -> None:
+    upper, apart = session.upper(), unicodedata.normalize("NFD", session)
+    for shape in SHAPES:
+        make(tmp_path / "uploads" / shape.format(session))
+    for name in (f"{upper}.mp4", f"{apart}.mp4", "of another.mp4"):
+        make(tmp_path / "uploads" / name)
+    with sessions_api(listed("zz99-yy88", session)) as url:
+        found = clean(rule(tmp_path / "uploads"), api_url=url, sessions_dir=str(top))
+    assert found["rules"][0]["skipped"] == {"session": len(SHAPES) + 2}
+    assert {one["msg"] for one in found["skipped_files"]} == {f"session {session} is listed"}
+    assert found["rules"][0]["removed"]["files"] == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "is_kept"),
+    [("a1.mp4", True), ("x@a1+2.mp4", True), ("x A1", True), ("b.c", True), ("xa1.mp4", False), ("a12", False)],
+)
+def test_a_short_id_is_looked_for_as_a_whole_part(name: str, is_kept: bool) -> None:
+    names = Names({"a1", "b.c", "ab12cd34"})
+    assert bool(names.find(name)) is is_kept
+
+
+def test_a_name_is_looked_at_in_thousands_of_ids_in_no_time() -> None:
+    names = Names(f"merge_{number:010x}" for number in range(20_000))
+    began = time.process_time()
+    found = [names.find(f"concat_merge_{number:010x}_of_no_session.mp4") for number in range(20_000, 25_000)]
+    assert not any(found)
+    assert time.process_time() - began < 1
 
 
 @pytest.mark.parametrize(

@@ -74,6 +74,31 @@ def test_results_that_are_not_there_keep_nothing(uploads: Path) -> None:
     assert kept_by(uploads, kept_dirs=[str(uploads / "no_such")]) == {}
 
 
+def test_an_empty_directory_that_an_option_names_is_not_removed(tmp_path: Path) -> None:
+    srv = tmp_path / "srv"
+    names = ["archives", "final", "inbox", "logs", "map", "sessions", "site", "work"]
+    for name in [*names, "nameless"]:
+        (srv / name).mkdir(parents=True)
+        aged(srv / name, 10 * DAY)
+    (tmp_path / "link").symlink_to(srv / "sessions")
+    maps = {"path": str(tmp_path / "map.json"), "query": "@", "id": None, "session": "@", "directories": [f"{srv}/map"]}
+    with sessions_api(listed()) as api_url:
+        result = clean(
+            rule(srv, prune_empty=True),
+            rule(srv / "inbox", name="inbox", archived_in=f"{srv}/archives"),
+            api_url=api_url,
+            sessions_dir=str(tmp_path / "link"),
+            work_dirs=[f"{srv}/work"],
+            log_dirs=[f"{srv}/logs"],
+            roots=[f"{srv}/site"],
+            kept_dirs=[f"{srv}/final"],
+            id_maps=[maps],
+        )
+    assert list(tree(srv)) == names
+    assert result["rules"][0]["skipped"] == {"configured": len(names) - 1, "result": 1}
+    assert any(f"that the options name: {srv}/" in one["msg"] for one in result["skipped_files"])
+
+
 @pytest.fixture
 def work(tmp_path: Path) -> Path:
     """A merge that nothing lists, idle between two runs of ffmpeg: its oldest parts are of yesterday."""

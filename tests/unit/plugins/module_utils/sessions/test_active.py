@@ -46,6 +46,21 @@ HOSTILE: list[tuple[str, Any, Any, str, str]] = [
 ]  # fmt: skip
 
 
+# What else an answer says, beside a list that holds together; and what may stand there without a meaning.
+MORE: list[tuple[dict[str, Any], str]] = [
+    ({"error": "database is away"}, "the answer says of itself error: database is away"),
+    ({"errors": [{"code": 7}]}, "the answer says of itself errors: [{'code': 7}]"),
+    ({"success": False}, "the answer says of itself success: false"),
+    ({"total": 9}, "the answer lists 1 session, and its total is 9"),
+    ({"count": 2.0}, "the answer lists 1 session, and its count is 2"),
+    ({"total_count": 2}, "the answer lists 1 session, and its total_count is 2"),
+    ({"total_sessions": 40}, "the answer lists 1 session, and its total_sessions is 40"),
+    ({"has_more": True}, "the answer says that there is more: has_more is True"),
+    ({"next": "?page=2"}, "the answer says that there is more: next is ?page=2"),
+]
+NO_MORE = {"error": None, "errors": [], "success": True, "total": 1, "count": 0, "has_more": False, "next": None}
+
+
 def document(rows: Any, total: Any) -> dict[str, Any]:
     return {key: one for key, one in {"active_sessions": rows, "total_active": total}.items() if one is not ...}
 
@@ -74,6 +89,27 @@ def test_an_answer_that_may_not_list_all_sessions_is_believed_by_nobody(
     for name in ("active_sessions", "longest_session"):
         assert (seen[name]["value"], seen[name]["fault"]) == (None, fault)
         assert fault != "contradiction" or seen[name]["reason"] == f"sessions: {found.reason}"
+
+
+@pytest.mark.parametrize(("more", "reason"), MORE)
+def test_an_answer_that_says_that_it_is_not_all_is_believed_by_nobody(
+    tmp_path: Path, more: dict[str, Any], reason: str
+) -> None:
+    answer = {**document([ROW], 1), **more}
+    assert active_sessions(answer) == ({"abc": [ROW]}, False, reason)
+    make(tmp_path / "work/other/old.tmp")
+    with sessions_api(answer) as url:
+        asked = ask_sessions(api_settings({**API, "api_url": url}, warn=print, hide=print))
+        cleaned = clean(rule(tmp_path / "work", age_of="mtime"), api_url=url, sessions_dir=str(tmp_path / "work"))
+    assert (asked.state, asked.reason) == ("invalid", reason)
+    assert cleaned["api"]["reason"].startswith(reason)
+    assert cleaned["rules"][0]["skipped"] == {"session": 1}
+    seen = observe(f.result(sessions=f.answer(answer)), age_max_s=300, skew_max_s=120)
+    assert (seen["active_sessions"]["fault"], seen["active_sessions"]["value"]) == ("contradiction", None)
+
+
+def test_what_says_of_no_more_sessions_is_no_fault() -> None:
+    assert active_sessions({**document([ROW], 1), **NO_MORE}) == ({"abc": [ROW]}, True, "")
 
 
 @pytest.mark.parametrize(

@@ -54,7 +54,7 @@ def test_a_mount_of_one_thread_is_seen(tmp_path: Path, first: str) -> None:
             found = MountPoints()
             name = Path(f"/proc/{pid}/comm").read_text(encoding="utf-8").strip()
             assert found.below(root) == {"a/b": MountPoint(True, pid, name)}
-            assert found.below(root)["a/b"].where == f"in the mount namespace of pid {pid} ({name})"
+            assert found.below(root)["a/b"].says == f"is a mount point in the mount namespace of pid {pid} ({name})"
             assert found.namespaces >= 2
         assert MountPoints().below(root) == {}
 
