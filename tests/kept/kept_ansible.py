@@ -124,7 +124,12 @@ def templates(changed: Any) -> None:
         def work() -> Any:
             # What an expression becomes goes to compile_template as nodes.
             made: list[Any] = []
-            self.compile = lambda nodes: made.append(plain(self, nodes)) or made[0]
+
+            def take(nodes: Any) -> Any:
+                made.append(plain(self, nodes))
+                return made[0]
+
+            self.compile = take
             try:
                 plain_expression(self, source, undefined_to_none)
             finally:

@@ -116,7 +116,7 @@ def automation_lines(guard: object, overrides: object = None) -> list[str]:
         f"{action} in {number_of(count, 'run')}" for action, count in stands.get("repeated", {}).items()
     )
     if repeated:
-        shown.append("Repeated: " + ", ".join(f"{action} in {number_of(count, 'run')}" for action, count in repeated))
+        shown.append(f"Repeated: {repeated}")
     shown.append(
         f"Done lately: {number_of(len(stands['recent']), 'entry')}" if stands["recent"] else "Done lately: nothing"
     )
