@@ -125,11 +125,11 @@ def unlisted_session(s: Deletion) -> None:
 
 @kind("delete", END, 5)
 def prefix_of_listed(s: Deletion) -> None:
-    """due and free, in the directory of a session whose id begins with that of a listed one"""
+    """due and free, in the directory of a session with whose id that of a listed one begins"""
     listed = s.id()
     s.enlist(listed)
     s.must_stay(s.file(s.dir(s.scene.sessions, listed) / "a.mp4"))
-    s.must_go(s.file(s.dir(s.scene.sessions, f"{listed}7f") / "a.mp4"))
+    s.must_go(s.file(s.dir(s.scene.sessions, listed[:-2]) / "a.mp4"))
 
 
 @kind("delete", END, 1)
@@ -443,6 +443,28 @@ def listed_name(s: Deletion) -> None:
 def listed_name_by_dash(s: Deletion) -> None:
     """a file named after a listed session, with a dash after its id"""
     _session_file(s, s.id(), s.rng.choice(["{}-thumb.jpg", "{}-0.ts"]), s.scene.data)
+
+
+@kind("delete", KEEP, 5)
+def listed_id_in_a_name(s: Deletion) -> None:
+    """with the id of a listed session anywhere in its name, or in capitals"""
+    session = s.id()
+    names = ["{}7f/a.mp4", "{} (1).mp4", "{}~", "merge-{}/a.mp4", "ffmpeg2pass-{}-0.log", "[{}].ts"]
+    name = s.rng.choice([*(name.format(session) for name in names), f"{session.upper()}.mp4"])
+    s.enlist(session)
+    s.must_stay(s.file(s.dir() / name))
+    s.says = "session"
+
+
+@kind("delete", KEEP, 5)
+def listed_directory_is_a_link(s: Deletion) -> None:
+    """in what the directory of a listed session is a symbolic link to"""
+    session = s.id()
+    s.enlist(session)
+    target = s.dir()
+    s.must_stay(s.file(target / "deep" / "a.tmp"))
+    (s.scene.sessions / session).symlink_to(target)
+    s.says = "session"
 
 
 @kind("delete", KEEP, 5)

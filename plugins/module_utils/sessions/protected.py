@@ -51,7 +51,7 @@ class Sessions:
     joined: frozenset[str] = frozenset()
     also: tuple[str, ...] = ()
     unlisted: Unlisted | None = None
-    elsewhere: dict[tuple[int, int], str] = field(default_factory=dict)
+    elsewhere: Mapping[tuple[int, int], str] = field(default_factory=dict)
     _names: Names = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -59,6 +59,7 @@ class Sessions:
 
     def looked(self) -> Sessions:
         """The same, once it was looked where the directories of sessions that stay really are."""
+        found = {}
         with contextlib.suppress(OSError), os.scandir(self.directory) as entries:
             device = os.stat(self.directory).st_dev
             for entry in entries:
@@ -68,7 +69,8 @@ class Sessions:
                     # What is neither a link nor a mount point is met below the directory itself.
                     if facts and stat.S_ISDIR(facts.st_mode) and _is_elsewhere(facts, (device, entry.inode())):
                         shown = one_line(entry.path, 100)
-                        self.elsewhere[facts.st_dev, facts.st_ino] = f"{said}: {shown} leads to its directory"
+                        found[facts.st_dev, facts.st_ino] = f"{said}: {shown} leads to its directory"
+        self.elsewhere = found
         return self
 
     def keeps_unlisted(self, directory: str, name: str, age_s: float) -> Stays:

@@ -503,7 +503,8 @@ def test_what_is_mounted_at_another_place_stays(top: Path, tmp_path: Path) -> No
     aged(top / "empty", 2 * DAY)
     (tmp_path / "seen").mkdir()
     make(tmp_path / "seen.tmp")
-    with holding("unshare", "-m", "bash", "-c", VOLUMES, "bash", top, tmp_path / "seen", tmp_path / "seen.tmp") as pid:
+    places = map(str, (top, tmp_path / "seen", tmp_path / "seen.tmp"))
+    with holding("unshare", "-m", "bash", "-c", VOLUMES, "bash", *places) as pid:
         found = clean(rule(top, "*.tmp", prune_empty=True))
         assert sorted(tree(top)) == ["file.tmp", "volume", "volume/full"]
         assert found["skipped_files"][0]["msg"].startswith(

@@ -58,7 +58,15 @@ MORE: list[tuple[dict[str, Any], str]] = [
     ({"has_more": True}, "the answer says that there is more: has_more is True"),
     ({"next": "?page=2"}, "the answer says that there is more: next is ?page=2"),
 ]
-NO_MORE = {"error": None, "errors": [], "success": True, "total": 1, "count": 0, "has_more": False, "next": None}
+NO_MORE: dict[str, Any] = {
+    "error": None,
+    "errors": [],
+    "success": True,
+    "total": 1,
+    "count": 0,
+    "has_more": False,
+    "next": None,
+}
 
 
 def document(rows: Any, total: Any) -> dict[str, Any]:
