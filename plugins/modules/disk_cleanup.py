@@ -99,8 +99,8 @@ options:
       prune_empty:
         description:
           - Whether directories below the root that are empty, and unchanged for longer than C(min_age), go too.
-          - One that an option names stays, by whatever path (C(configured)): the root of another rule, O(sessions_dir),
-            and what O(work_dirs), O(log_dirs), O(roots), O(kept_dirs), O(id_maps) and C(archived_in) name.
+          - One that an option names stays, by whatever path (C(configured)), such as the root of another rule,
+            O(sessions_dir), and what O(work_dirs), O(log_dirs), O(roots), O(kept_dirs) and O(id_maps) name.
         type: bool
         default: false
       steps:
