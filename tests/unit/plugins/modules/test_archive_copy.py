@@ -49,7 +49,7 @@ def test_a_store_that_is_down_is_an_action_that_failed(
     for found, result in ((planned, "planned"), (done, "failed")):
         assert "failed" not in found
         assert (found["state"], found["changed"], found["plan"][0]["result"]) == ("refused", False, result)
-        assert found["msg"].startswith("0 of 1 archives have a verified copy in s3://backups/web1/; 1 archives to ")
+        assert found["msg"].startswith("0 of 1 archives have a verified copy in s3://backups/web1/; 1 archive to ")
         assert not {"skipped", "results"} & found.keys(), "Ansible takes these for its own"
         assert CANARY not in json.dumps(found)
         assert "AKIACANARYCANARY0001" not in json.dumps(found)
