@@ -27,6 +27,9 @@ from ..times import text_of
 from .joined import ENDS, ID
 from .log_lines import LogMark
 
+_STARTS = re.compile(r"(?<![A-Za-z0-9])[A-Za-z0-9]")
+_STOPS = re.compile(r"[^A-Za-z0-9]|$")
+_LONG = re.compile(rb"\A(?=.*[0-9]).{6}")
 _TOKEN = re.compile(rb"[A-Za-z0-9][A-Za-z0-9._-]{0,254}")
 
 Stays = tuple[str, str]
@@ -72,13 +75,14 @@ class Unlisted:
             is_of_logs = any(f"{directory}/".startswith(f"{logs}/") for logs in self._logs)
             said = f"{one_line(directory, 100)} is not named as a directory of work"
             return ("", "") if is_of_logs else ("not_work", said)
-        unit = directory[len(top) + 1 :].partition("/")[0] or name
-        unseen = self._unseen(unit, age_s)
+        below = directory[len(top) + 1 :]
+        parts = [*(below.split("/") if below else []), name]
+        unseen = self._unseen(parts[0], age_s)
         if unseen:
             return "unproven", f"whether it is in work is not known: {unseen}"
-        at = self._named.last(unit)
-        if at is not None and time.time() - at < age_s:
-            return "active", f"a line of {unit} was logged {max(time.time() - at, 0):.0f} s ago"
+        at, named = self._named.last(parts)
+        if named and time.time() - at < age_s:
+            return "active", f"a line of {named} was logged {max(time.time() - at, 0):.0f} s ago"
         return "", ""
 
     def _unseen(self, unit: str, age_s: float) -> str:
@@ -122,20 +126,33 @@ class _Named:
     def take(self, line: bytes, at: float) -> None:
         """Take one line, of that moment."""
         for token in set(_TOKEN.findall(line)):
-            for name in _names(token):
+            for name in _names(token.decode("ascii")):
                 if at > self._last.get(name, 0.0):
                     self._last[name] = at
 
-    def last(self, unit: str) -> float | None:
-        """When a file or a directory of work was last spoken of, by its name or by an id that this begins with."""
-        found = [self._last[name] for name in _names(unit.encode("ascii")) if name in self._last]
-        return max(found, default=None)
+    def last(self, parts: Sequence[str]) -> tuple[float, str]:
+        """When a file of work was last spoken of, in seconds since 1970, and by which name.
+
+        Args:
+            parts: of its path below the directory of work. The first one may be an id, or begin with one, whatever that
+                looks like; an id elsewhere has some length and a digit, as words do not.
+        """
+        names = {*_names(parts[0]), *(name for part in parts for name in _within(part) if _LONG.search(name))}
+        spoken = [(self._last[name], name) for name in names if name in self._last]
+        at, name = max(spoken, default=(0.0, b""))
+        return at, name.decode("ascii")
 
 
-def _names(token: bytes) -> Iterable[bytes]:
+def _names(text: str) -> Iterable[bytes]:
     """A name, and what of it may be an id: ID.mp4, ID_clip.mp4, ID-1.mp4."""
-    text = token.decode("ascii")
-    return dict.fromkeys(text[: end.start()].encode("ascii") for end in ENDS.finditer(text) if end.start())
+    return dict.fromkeys(text[: end.start()].encode("utf-8", "replace") for end in ENDS.finditer(text) if end.start())
+
+
+def _within(text: str) -> Iterable[bytes]:
+    """Any part of a name that may be an id: thumb_ID (1).mp4."""
+    for start in _STARTS.finditer(text):
+        for end in _STOPS.finditer(text, start.end()):
+            yield text[start.start() : end.start()].encode("utf-8", "replace")
 
 
 def unlisted_of(params: Mapping[str, Any], deadline: Deadline | None = None) -> Unlisted:

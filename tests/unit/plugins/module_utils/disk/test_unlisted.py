@@ -68,6 +68,21 @@ def test_work_that_a_line_speaks_of_stays(site: Path, entry: dict[str, Any]) -> 
     assert cleaned(site)["rules"][0]["removed"]["files"] == 1
 
 
+@pytest.mark.parametrize("path", ["thumb_77f0c2ab.tmp", "batch/77f0c2ab/out.tmp", "batch/new/x-77f0c2ab (1).tmp"])
+def test_an_id_counts_anywhere_below_the_work(site: Path, path: str) -> None:
+    work = make(site / "work" / path)
+    logged(site, [(3 * DAY, {}), (23 * HOUR, {"job": "77f0c2ab"})])
+    assert "a line of 77f0c2ab was logged" in reasons(cleaned(site))["active"]
+    assert work.exists()
+
+
+def test_a_word_within_a_name_is_no_id(site: Path) -> None:
+    work = make(site / "work" / "batch" / "segment_01.tmp")
+    logged(site, [(3 * DAY, {}), (23 * HOUR, {"text": "segment 01 was written"})])
+    cleaned(site)
+    assert not work.exists()
+
+
 def test_a_log_that_does_not_reach_back_proves_nothing(site: Path) -> None:
     logged(site, [(23 * HOUR, {"event": "watching"})])
     assert "says nothing of the time before" in reasons(cleaned(site))["unproven"]
