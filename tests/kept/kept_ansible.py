@@ -104,14 +104,8 @@ def templates(changed: Any) -> None:
     def code_of(self: Any, kind: str, source: str, work: Callable[[], Any]) -> Any:
         escapes = changed._TemplateCompileContext.current(optional=True)
         settings = [getattr(self, name) for name in changed._TEMPLATE_OVERRIDE_FIELD_NAMES]
-        inputs = [PYTHON, ANSIBLE, repr([settings, escapes and escapes.escape_backslashes]).encode(), _bytes(source)]
-        kept = KEPT / f"{kind}-{_digest(*inputs)}"
-        try:
-            return marshal.loads(kept.read_bytes())
-        except OSError:
-            code = work()
-            keep(str(kept), marshal.dumps(code))
-            return code
+        inputs = [ANSIBLE, repr([settings, escapes and escapes.escape_backslashes]).encode(), _bytes(source)]
+        return marshal.loads(remembered(kind, inputs, lambda: marshal.dumps(work())))
 
     def compile_template(self: Any, source: Any, *given: Any, **named: Any) -> Any:
         def work() -> Any:

@@ -15,7 +15,7 @@ from typing import Any
 from ..errors import OptionError
 from ..options import check_absolute, check_range
 from ..system.tree import Directory, open_root, walk
-from .known import Known
+from .known import Known, identity_of
 
 _NANO = 10**9
 _LASTS_S = 30.0
@@ -67,9 +67,9 @@ class Configured:
     def __init__(self, paths: Iterable[str]) -> None:
         self._named: dict[tuple[int, int], str] = {}
         for path in paths:
-            with contextlib.suppress(OSError):
-                facts = os.stat(path)
-                self._named[facts.st_dev, facts.st_ino] = path
+            identity = identity_of(path)
+            if identity:
+                self._named[identity] = path
 
     def says(self, facts: os.stat_result) -> str:
         """Why a directory is not removed, for people; empty where no option names it."""

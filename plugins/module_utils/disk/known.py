@@ -46,7 +46,7 @@ class Known:
     def __init__(self, roots: Roots, mounts: MountPoints, directories: Iterable[str]) -> None:
         self._named: dict[Identity, str] = {}
         for path in directories:
-            identity = _identity(path)
+            identity = identity_of(path)
             if identity:
                 self._named[identity] = os.path.realpath(path)
         self._others: dict[tuple[str, str], None] = {}
@@ -54,7 +54,7 @@ class Known:
         for path, root in roots:
             self._above[path] = {}
             # What cannot be looked at may be the same, and what is kept in vain goes another day.
-            ways = [way for way in mounts.ways(root) if _identity(way) in (None, _identity(path))]
+            ways = [way for way in mounts.ways(root) if identity_of(way) in (None, identity_of(path))]
             self._others.update(((path, way), None) for way in ways)
             for base in (path, *ways):
                 self._climb(path, base)
@@ -64,7 +64,7 @@ class Known:
         at = base
         while at != "/":
             at = os.path.dirname(at)
-            identity = _identity(at)
+            identity = identity_of(at)
             if identity:
                 self._above[root][identity] = None
                 if identity in self._named:
@@ -127,7 +127,8 @@ def on_the_way_to(root: Root, relative: str) -> Iterator[Identity]:
         relative = relative.rpartition("/")[0]
 
 
-def _identity(path: str) -> Identity | None:
+def identity_of(path: str) -> Identity | None:
+    """Of what a path leads to; None where that cannot be looked at."""
     with contextlib.suppress(OSError):
         facts = os.stat(path)
         return facts.st_dev, facts.st_ino

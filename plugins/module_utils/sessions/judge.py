@@ -98,7 +98,6 @@ class Judge:
         self._settings = settings
         self._looks = looks
         self._service = looks[-1].service
-        self._processes = looks[-1].processes
         self._lines_lost = looks[0].log.lines_lost()
         self._proofs = proofs
         self._entries = entries
@@ -187,7 +186,7 @@ class Judge:
             if one not in self._entries and session.session_id.casefold() in one.casefold()
             for pid in proved.lines.keys() - proved.orphans
         }
-        unlisted = [self._processes[pid] for pid in sorted(alike)]
+        unlisted = [self._looks[-1].processes[pid] for pid in sorted(alike)]
         found = self._after_start(session, [*self._proofs.unplaced.values(), *unlisted])
         if not found:
             return ""

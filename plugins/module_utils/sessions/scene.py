@@ -153,14 +153,16 @@ class Scene:
     def _beside(self, proved: Proved | None, *, listed: bool) -> dict[int, str]:
         """Who lives on beside a session's processes, and must not end with them."""
         found: dict[int, str] = {}
-        if proved and proved.orphans and not listed:
+        if proved is None:
+            return found
+        if proved.orphans and not listed:
             for pid in proved.lines.keys() - proved.orphans - proved.lost:
                 found[pid] = f"pid {pid} of the running service works there, beside what an earlier one left"
-        for pid in proved.lines if proved else ():
+        for pid in proved.lines:
             init = self.last.processes[pid]
             if init.is_init and init.pids:
-                others = (one for one in self.last.processes.values() if one.pids == init.pids)
-                other = next((one.pid for one in others if proved and one.pid not in proved.lines), 0)
+                within = (one.pid for one in self.last.processes.values() if one.pids == init.pids)
+                other = next((one for one in within if one not in proved.lines), 0)
                 if other:
                     found[pid] = f"pid {pid} is the first process of a container in which pid {other} works, too"
         return found
