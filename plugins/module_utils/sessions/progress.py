@@ -268,7 +268,8 @@ def _emptied(before: Look, after: Look, process: Process) -> int | None:
         (
             file.number
             for file in process.files
-            if file.inode in before.pipes and before.pipes[file.inode] != after.pipes.get(file.inode)
+            if before.pipes.keys() & after.pipes.keys() & {file.inode}
+            and before.pipes[file.inode] != after.pipes[file.inode]
         ),
         None,
     )
