@@ -26,14 +26,14 @@ class ActionModule(HostAction):
         found, course, now = given["found"], given["course"], time.time()
         if "response" not in course:
             # What broke off may have been the first task; the lease is given back if it is this run's.
-            course = {**begun(found["response"], found["run"], now), "leased": True}
+            course = {**begun(found["response"], found["run"], now), "leased": True, "touched": True}
         if given["broken"]:
             # What was carried out when it broke off was done all the same.
             rung = given["carried_out"].get("rung")
             if rung and rung["rung"] not in [one["rung"] for one in course["response"]["acted"]]:
                 course = acted(course, rung, given["carried_out"].get("answer") or {})
             why = f"the response broke off: {one_line(given['broken'], 300)}"
-            course = {**refused(course, [why]), "state": "not_recovered"}
+            course = {**refused(course, [why]), "state": "not_recovered", "touched": True}
         if not course["response"]["samples"]:
             course = {**course, "ended": now}
         response = concluded(course, evidence=_place(given["evidence"]), contacts=given["contacts"])
@@ -66,7 +66,7 @@ class ActionModule(HostAction):
         """What is known of the host. What was found before it was acted upon says nothing of the time after."""
         if "verdicts" in result and result.get("judged_at") != found.get("judged_at"):
             return result
-        if not course["leased"]:
+        if not (course["leased"] and course["touched"]):
             return found
         why = one_line(result.get("msg") or "no answer", 200)
         return broken_off(found, f"after it was acted upon, before it was looked at anew: {why}")

@@ -23,6 +23,7 @@ from ..plugin_utils.response.course import (
     passed_over,
     refused,
     watch_refusals,
+    without_work,
 )
 from ..plugin_utils.response.ledger import begun as begun_entries
 from ..plugin_utils.response.ledger import taken_for
@@ -46,10 +47,11 @@ class ActionModule(HostAction):
             raise AnsibleActionFail("one of course, and result with a response, is needed")
         if is_over(course):
             return {"course": {**course, "permitted": False}}
-        over = passed_over(course, given["rung"] or {})
+        rung = given["rung"] or {}
+        over = passed_over(course, rung)
         if over:
             self.tell(over["passed_over"][len(course["passed_over"]) :])
-        return {"course": over or self._ask(course, given)}
+        return {"course": over or without_work(course, rung) or self._ask(course, given)}
 
     def _gate(self) -> list[str]:
         results = self.of_hosts("healthcheck_result")
@@ -108,7 +110,8 @@ class ActionModule(HostAction):
             why = asked.get("refusals") or [f"the lease could not be taken: {asked.get('msg') or 'no answer'}"]
             return held_back(course, why, str(asked.get("held") or ""))
         until = str(mapping(asked.get("lease")).get("expires_at") or "")
-        return {**course, "leased": True, "leased_until": until, "permitted": True}
+        touched = bool(course["touched"] or rung)
+        return {**course, "leased": True, "leased_until": until, "permitted": True, "touched": touched}
 
 
 def _needs(given: Json, procedure: str) -> list[Any]:

@@ -19,6 +19,8 @@ description:
   - A job that a schedule of AWX started is refused where its schedule's name does not say when it was due.
   - A rung that needs what the host, as last seen, does not have (C(needs) of C(policy_ladders)) is passed over, with a
     line that says so; nothing is asked for it.
+  - A rung of a procedure that deletes or ends nothing, as its plan shows, is not carried out to find the same again,
+    unless something was done before it in this run.
   - What speaks against it goes into the response, and C(permitted) is false; the task ends well. So it does where a
     host before it in this run did not recover.
 extends_documentation_fragment:
@@ -105,10 +107,10 @@ course:
   description:
     - How the response to the host goes, C(run) (C(run_id), C(controller), C(process) and C(user)), C(response) as it
       stands (docs/architecture.md), C(leased), C(leased_until) (when the lease ends by itself), C(permitted) (whether
-      the next thing may be done), C(unsettled) (whether the host may still be at work on a rung that gave no answer),
-      C(state) (V(watching), V(recovered) or V(not_recovered)), C(why) (it has not recovered), C(classes) (by
-      subject, as they were last seen), C(passed_over) (rungs that would have done no good as the host stood, in lines),
-      and C(began) and C(ended) in seconds since 1970.
+      the next thing may be done), C(touched) (whether anything was begun on the host), C(unsettled) (whether the host
+      may still be at work on a rung that gave no answer), C(state) (V(watching), V(recovered) or V(not_recovered)),
+      C(why) (it has not recovered), C(classes) (by subject, as they were last seen), C(passed_over) (rungs that would
+      have done no good as the host stood, in lines), and C(began) and C(ended) in seconds since 1970.
   type: dict
   returned: success
 """

@@ -7,8 +7,8 @@ The course is what passes from one task to the next: ``run``, ``response`` as it
 ``leased_until`` (when the lease ends by itself, by the host's clock, "" where that is not known), ``permitted``
 (whether the next rung may be carried out), ``state`` (watching, recovered or not_recovered), ``why`` (it has not
 recovered, "" where the samples tell), ``classes`` (by subject, as last seen), ``passed_over`` (rungs that would have
-done no good, in lines), ``unsettled`` (whether the host may still be at work on a rung that gave no answer), ``began``
-and ``ended`` (seconds since 1970).
+done no good, in lines), ``touched`` (whether anything was begun on the host), ``unsettled`` (whether the host may still
+be at work on a rung that gave no answer), ``began`` and ``ended`` (seconds since 1970).
 """
 
 from __future__ import annotations
@@ -26,6 +26,9 @@ from .ladder import cured, drifted, lacking
 
 _UNSEEN_MAX = 3
 _DISRUPTIVE = ("service_control", "session_terminate")
+# Which do nothing at all where they have planned nothing; others tidy up what runs before have left, or note what they
+# saw.
+_IDLE_WITHOUT_PLAN = ("disk_cleanup", "session_terminate")
 
 
 def planned(
@@ -154,6 +157,7 @@ def begun(whole: Json, run: Json, now: float) -> dict[str, Any]:
         "leased": False,
         "leased_until": "",
         "permitted": True,
+        "touched": False,
         "unsettled": False,
         "state": "watching",
         "classes": dict(whole.get("classes") or {}),
@@ -193,6 +197,16 @@ def passed_over(course: Json, rung: Json) -> dict[str, Any] | None:
         return None
     line = f"{rung['rung']}: passed over, {', '.join(missing)}"
     return {**course, "passed_over": [*course["passed_over"], line], "permitted": False}
+
+
+def without_work(course: Json, rung: Json) -> dict[str, Any] | None:
+    """The course with a rung of a procedure that has nothing to do, as its plan shows; None where it is to be carried
+    out. What was done before it in this run may have made work for it."""
+    whole = course["response"]
+    is_idle = whole["procedure"] and rung.get("act") in _IDLE_WITHOUT_PLAN and not rung["actions"]
+    if not is_idle or course["touched"] or rung["failed"]:
+        return None
+    return {**course, "response": {**whole, "acted": [*whole["acted"], dict(rung)]}, "permitted": False}
 
 
 def is_over(course: Json) -> bool:

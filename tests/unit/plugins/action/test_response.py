@@ -85,6 +85,18 @@ class TestLease:
         assert not run.result["course"]["permitted"]
         assert run.result["course"]["passed_over"] == ["Free: passed over, disk is full"]
 
+    def test_a_rung_that_has_nothing_to_do_is_done_without_a_question(self) -> None:
+        course = begun(planned(procedure="p")["response"], RUN, 1.0)
+        idle = rung({**ROW, "act": "disk_cleanup"}, [], plan_hash="a" * 12)
+        run = lease(planned(), [], course=course, rung=idle)
+        assert run.modules == []
+        assert run.result["course"]["response"]["acted"] == [idle]
+        assert not run.result["course"]["permitted"]
+        given = {**STANDS, "permitted": True, "refusals": [], "took_over": None, "recorded": 1}
+        run = lease(planned(), given, course={**course, "touched": True}, rung=idle)
+        assert run.modules == ["guard"], "what was done before it may have made work for it"
+        assert run.result["course"]["touched"]
+
     def test_what_cannot_be_watched_and_a_host_before_it_that_is_ill_are_not_even_asked(self) -> None:
         run = lease(planned(), [], watch={"samples": 5, "good": 9})
         assert run.modules == []
@@ -196,12 +208,20 @@ class TestConclude:
         assert run.result["response"]["recovered"] is False
 
     def test_where_it_could_not_be_looked_anew_what_was_found_before_says_nothing_of_now(self) -> None:
-        course = {**begun(planned()["response"], RUN, 1.0), "state": "recovered", "leased": True}
+        begin = begun(planned()["response"], RUN, 1.0)
+        course = {**begin, "state": "recovered", "leased": True, "touched": True}
         run = conclude(result={"failed": True, "msg": "no"}, course=course)
         assert run.result["judged_at"] > 1.0
         assert any("before it was looked at anew: no" in row["message"] for row in run.result["verdicts"])
         assert host_state(run.result["verdicts"]) == "unknown"
         assert run.result["response"]["recovered"] is True
+
+    def test_what_was_found_stands_where_nothing_was_begun_since(self) -> None:
+        course = {**begun(planned(procedure="p")["response"], RUN, 1.0), "leased": True}
+        run = conclude(course=course)
+        assert (run.result["judged_at"], [row["check"] for row in run.result["verdicts"]]) == (1.0, ["recovery"])
+        assert run.arguments("guard")["state"] == "released"
+        assert conclude(course=course, broken="Timed out").result["judged_at"] > 1.0
 
 
 class TestProbe:

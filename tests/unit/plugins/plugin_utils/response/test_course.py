@@ -27,6 +27,7 @@ from ansible_collections.media_ops.runbook.plugins.plugin_utils.response.course 
     to_be_acted_upon,
     watch_refusals,
     watched,
+    without_work,
 )
 from ansible_collections.media_ops.runbook.plugins.plugin_utils.response.diagnosis import (
     diagnose,
@@ -246,6 +247,34 @@ class TestPlan:
         assert drifted["recovered"] is False
         assert "c" * 12 in drifted["msg"]
         assert to_be_acted_upon(planned_procedure("p", "P", [rung()], **ON, mode="apply", approved=""))
+
+
+class TestWithoutWork:
+    idle = rung(act="disk_cleanup", changed=False)
+
+    def test_an_empty_plan_is_what_a_carried_out_one_would_tell(self) -> None:
+        made = without_work(course(procedure="p"), self.idle)
+        assert made is not None
+        assert (made["permitted"], made["touched"]) == (False, False)
+        end = concluded(made, evidence="", contacts=[])
+        assert (end["recovered"], decision_of(end, "watching")) == (True, "completed")
+        assert end["msg"].startswith("Looked in 0 s: there was nothing to do")
+
+    @pytest.mark.parametrize(
+        "more",
+        [
+            {"act": "log_archive"},
+            {"act": "pipeline_cleanup"},
+            {"failed": True},
+            {"actions": [{"action": "delete"}]},
+        ],
+    )
+    def test_all_else_is_carried_out(self, more: dict[str, Any]) -> None:
+        assert without_work(course(procedure="p"), {**self.idle, **more}) is None
+
+    def test_so_is_what_comes_after_something_that_was_done_and_a_rung_of_a_ladder(self) -> None:
+        assert without_work({**course(procedure="p"), "touched": True}, self.idle) is None
+        assert without_work(course(), self.idle) is None
 
 
 CONTACTS = [{"name": "Ann", "contact": "+1"}, {"name": "Bob", "contact": "+2"}]
