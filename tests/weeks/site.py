@@ -176,15 +176,15 @@ class Site:
 
         self.everywhere(lambda host: wait_for(f"the service of {host}", lambda: healthy(host), 90), hosts)
 
-    def wait_sampled(self) -> None:
-        """Until the services have sampled the time that it is: a clock that moved by hours is no service that hangs."""
+    def wait_sampled(self, *hosts: str) -> None:
+        """Until the services have sampled the time that it is, which takes them a second and no hours of the clock."""
 
         def sampled(host: str) -> bool:
             status, body = self._asked(host, "metrics/system?hours=1", Authorization=f"Bearer {self.token}")
             times = [row["timestamp"] for row in json.loads(body)["metrics"]] if status == HTTPStatus.OK else []
             return bool(times) and self.clock.now() - datetime.fromisoformat(times[-1]).replace(tzinfo=UTC) < FRESH
 
-        self.everywhere(lambda host: wait_for(f"a sample of {host}", lambda: sampled(host), 90), self.up())
+        self.everywhere(lambda host: wait_for(f"a sample of {host}", lambda: sampled(host), 90), hosts or self.up())
 
     def _asked(self, host: str, what: str, **headers: str) -> tuple[int, bytes]:
         """What the service answers in the host's own network; 0 where it does not. For threads that do only this."""
@@ -221,6 +221,7 @@ class Site:
         def one(host: str) -> None:
             self.sh(host, "systemctl start logrotate.service")
             self.wait_healthy(host)
+            self.wait_sampled(host)
 
         self.everywhere(one, hosts or self.up())
 
@@ -228,6 +229,7 @@ class Site:
         def one(host: str) -> None:
             self.sh(host, f"systemctl restart {UNIT}")
             self.wait_healthy(host)
+            self.wait_sampled(host)
 
         self.everywhere(one, hosts)
 
@@ -240,6 +242,7 @@ class Site:
         self.fleet.lab.start(host)
         self.down.remove(host)
         self.wait_healthy(host)
+        self.wait_sampled(host)
 
     # --- runs
 

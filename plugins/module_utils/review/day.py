@@ -18,7 +18,7 @@ from typing import Any
 from ..errors import OptionError
 from ..shapes import Json, mapping
 from ..times import from_text, to_text
-from .days import NoFiguresError, Window, again, read_window, samples_of
+from .days import SAMPLE_INTERVAL_S, NoFiguresError, Window, again, read_window, samples_of
 from .logged import (
     QUARTER_S,
     Logged,
@@ -135,13 +135,20 @@ def settle(told: Sequence[Told], logged: Logged) -> Told:
             span = span_of(window)
             if window["restarted_at"]:
                 restarts.add(window["restarted_at"])
-            if round(window["operations"]) > _named_in(one.quarters, span):
+            if round(window["operations"]) > _named_in(one.quarters, _remembered(window)):
                 one.windows.append(window)
             elif not window["assumed"]:
                 one.seen.append(span)
     one.windows = _without_contained(one.windows)
     one.seen, one.restarts = joined(one.seen), sorted(restarts)
     return one
+
+
+def _remembered(window: Window) -> Span:
+    """Of which time the service may tell: it may have started as long before its first sample as it takes to the next
+    one, and what ended in between is remembered."""
+    begin, end = span_of(window)
+    return (begin - SAMPLE_INTERVAL_S, end) if window["restarted_at"] else (begin, end)
 
 
 def _named_in(quarters: Quarters, span: Span) -> int:

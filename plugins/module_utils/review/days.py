@@ -19,7 +19,7 @@ from ..times import from_text, to_text
 
 WEEK_S = 168 * 3600
 REVIEW_VERSION = 1
-_SAMPLE_INTERVAL_S = 300  # how often the service takes a sample: a fact of its API
+SAMPLE_INTERVAL_S = 300  # how often the service takes a sample: a fact of its API
 _LIST_MAX = 50
 
 
@@ -131,7 +131,7 @@ def read_window(stats: object, samples: Sequence[Json] | None) -> Window:
 def _restarted(samples: Sequence[Json], begin: datetime) -> datetime | None:
     """When the service started within the window, or None where it did not, or where that cannot be told."""
     first = from_text(samples[0]["at"]) if samples else None
-    return first if first and first - begin > timedelta(seconds=2 * _SAMPLE_INTERVAL_S) else None
+    return first if first and first - begin > timedelta(seconds=2 * SAMPLE_INTERVAL_S) else None
 
 
 def _count(sample: Json) -> float | None:

@@ -37,6 +37,8 @@ class Host:
         self.state.mkdir(mode=0o750)
         self.process = 4000
         self.started = at("01 00:00")
+        self.first_sample = timedelta(0)
+        """After its start."""
         self.ended: list[tuple[datetime, bool]] = []
         self.zone = ZONE
         self.logs = True
@@ -64,6 +66,7 @@ class Host:
             {"at": to_text(begin + timedelta(minutes=5 * step)), "active_sessions": 1, "cpu_percent": 20.0,
              "memory_percent": 40.0, "disk_percent": 50.0, "temp_mb": 1.0}
             for step in range(count + 1)
+            if begin + timedelta(minutes=5 * step) >= self.started + self.first_sample
         ]  # fmt: skip
         answer = stats(now, operations=len(done), failed=sum(done), average=10.0 if done else 0.0)
         return {"stats": answer, "metrics": rows[:288], "log_errors": {"errors": {}, "lines": 1, "bad_lines": 0}}
@@ -158,6 +161,15 @@ def test_a_second_run_after_a_restart_adds_what_is_new_and_names_what_nobody_saw
     assert day["stats"]["total_operations"] == 2, "the answer that knew more stays"
     last_line = "18:00" if logs else "17:00"  # of which the quarter of an hour is known
     assert day["coverage"]["gaps"] == [{"from": f"2026-11-25T{last_line}:00Z", "to": "2026-11-25T18:20:00Z"}]
+
+
+def test_what_ended_between_a_start_and_the_first_sample_is_counted_once(host: Host) -> None:
+    """The service takes its first sample when it has run for five minutes."""
+    host.first_sample = timedelta(minutes=5)
+    host.restart("25 18:12")
+    host.work("25 18:13", "25 19:00")
+    host.evening("25 20:00")
+    assert host.days()["25"] == 2
 
 
 def test_what_comes_after_the_evening_is_counted_though_the_next_evening_does_not_come(host: Host) -> None:
