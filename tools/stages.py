@@ -97,7 +97,7 @@ STAGES = (
     pytest("unit", "-m", "not slow", "tests/unit", "tests/meta", workers=4, check=True),
     # A store of S3, or a lab's hosts, is made once for all tests of a file.
     pytest("unit-slow", "--dist", "loadfile", "-m", "slow", "tests/unit", "tests/meta", workers=4),
-    # A week of three hosts whose clock is moved. It waits as much as it works, and is played beside what looks at files.
+    # A week of three hosts whose clock is moved, which waits as much as it works.
     replace(pytest("week", "-m", "not five_weeks", "tests/weeks", workers=1, limit_s=3600), paired=True),
     look("sanity", "tools/sanity.sh", limit_s=1200),
     look("ansible-lint", "tools/ansible_lint.sh"),
