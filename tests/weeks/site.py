@@ -57,7 +57,7 @@ PIPELINE_CPU_WARNING=1000
 PIPELINE_CPU_CRITICAL=1000
 PIPELINE_MEMORY_WARNING=1000
 PIPELINE_MEMORY_CRITICAL=1000
-PIPELINE_SAMPLE_SECONDS=1
+PIPELINE_SAMPLE_SECONDS=3
 PIPELINE_HEALTH_CACHE_SECONDS=0
 """
 # Three ways of one day's rotation. The service holds its logs open: it is restarted, or its logs are emptied in place.
@@ -177,7 +177,7 @@ class Site:
         self.everywhere(lambda host: wait_for(f"the service of {host}", lambda: healthy(host), 90), hosts)
 
     def wait_sampled(self, *hosts: str) -> None:
-        """Until the services have sampled the time that it is, which takes them a second and no hours of the clock."""
+        """Until the services have sampled the time that it is, which takes them some seconds."""
 
         def sampled(host: str) -> bool:
             status, body = self._asked(host, "metrics/system?hours=1", Authorization=f"Bearer {self.token}")
