@@ -132,6 +132,8 @@ class Counting:
         emptied = _emptied(before, after, new)
         if emptied is not None:
             counted.other = counted.other or f"somebody reads the pipe of descriptor {emptied} of process {new.pid}"
+        if after.messages.get(new.pid, set()) - before.messages.get(new.pid, set()):
+            counted.other = counted.other or f"process {new.pid} has passed messages by a queue"
         if moved and not (read or written):
             counted.other = counted.other or f"process {new.pid} has moved on in a file"
         said = {
@@ -171,7 +173,8 @@ class Counting:
 
     def _without_counter(self, before: Look, after: Look, old: Process, new: Process) -> str:
         """What a process that has run may have done in a way that has no counter."""
-        if self._maps_ours(after, new) and new.counters.faults > old.counters.faults:
+        reads_by_map = any(not one.runs and not one.path.startswith("/dev/") for one in new.maps)
+        if (reads_by_map or self._maps_ours(after, new)) and new.counters.faults > old.counters.faults:
             self.progress.other = self.progress.other or f"process {new.pid} has touched new pages of a file"
             return ""
         shared = next((one for one in new.maps if self._maps_ours(after, new, one) or _is_shared(one)), None)

@@ -30,6 +30,7 @@ _CLOCK_OF_PROCESS = 2  # CPUCLOCK_SCHED, as clock_getcpuclockid(3) makes it of a
 _ARGV_MAX = 1 << 16
 _ARGUMENTS_MAX = 2048
 _PATHS_MAX = 256
+_QUEUE_SIZE = 80  # FILENT_SIZE of the kernel
 _ARGUMENTS_SHOWN = 60
 _ARGUMENT_SHOWN = 300
 # By whatever longer name: imageio brings one of its own, called ffmpeg-linux-x86_64-v7.0.2
@@ -48,7 +49,7 @@ class OpenFile(NamedTuple):
         mode: its type, as ``st_mode`` has it; without one for what is no file at all, such as an io_uring.
         path: as the kernel shows it; empty for sockets and pipes.
         writes: whether it is open for writing.
-        position: its offset, -1 where that is not looked at.
+        position: its offset, -1 where that is not looked at; of a message queue the moment of its last use.
         links: how many names its file has left.
     """
 
@@ -406,7 +407,14 @@ def _descriptor(listing: int, infos: int, name: str) -> OpenFile:
         info = dict(line.split(b":", 1) for line in small(infos, name).splitlines() if b":" in line)
         writes = int(info[b"flags"], 8) & os.O_ACCMODE != os.O_RDONLY
         position = int(info[b"pos"])
+        if _is_queue(facts, path):
+            writes, position = False, facts.st_ctime_ns
     return OpenFile(int(name), facts.st_dev, facts.st_ino, facts.st_mode, path, writes, position, facts.st_nlink)
+
+
+def _is_queue(facts: os.stat_result, path: str) -> bool:
+    """Whether it is a message queue of POSIX, which is a file of its own kind, and tells when it was used last."""
+    return facts.st_size == _QUEUE_SIZE and facts.st_blocks == 0 and path.removesuffix(" (deleted)").count("/") == 1
 
 
 def _paths(argv: Sequence[str], at: int) -> Iterator[Argument]:
