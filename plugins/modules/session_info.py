@@ -22,7 +22,8 @@ description:
     output, log lines, places in files or time on a processor. One that has run and has a way that nothing counts, such
     as datagrams, local sockets, io_uring, shared memory, or threads and children that have ended, is unknown.
   - Messages by queues of System V (of this host's namespace) and of POSIX count, and so do new pages of mapped files.
-  - Not seen is what goes by the memory of another process, and by C(splice), C(vmsplice) or C(send) on standard output.
+  - Not seen is what goes by the memory of another process, by signals and semaphores, by C(splice), C(vmsplice) or
+    C(send) on standard output, and what only changes names or sizes of files elsewhere.
   - A probe. An API that is down and a service that is dead are values; the module fails only for misuse.
   - Run it as the service's user (C(become_user)). As another user it cannot look into the processes, and says so.
 extends_documentation_fragment:
