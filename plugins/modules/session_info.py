@@ -21,7 +21,7 @@ description:
   - Stuck is what has shown no progress over all looks, neither by bytes that it read, wrote or moved over TCP, nor by
     output, log lines, places in files or time on a processor. One that has run and has a way that nothing counts, such
     as datagrams, local sockets, io_uring, shared memory, or threads and children that have ended, is unknown.
-  - Messages by queues of System V (of this host's namespace) and of POSIX count, and so do new pages of mapped files.
+  - Messages by queues of System V (of this host's namespace) and of POSIX count. One that reads by a map is unknown.
   - Not seen is what goes by the memory of another process, by signals and semaphores, by C(splice), C(vmsplice) or
     C(send) on standard output, and what only changes names or sizes of files elsewhere.
   - A probe. An API that is down and a service that is dead are values; the module fails only for misuse.

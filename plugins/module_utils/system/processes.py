@@ -37,6 +37,7 @@ _ARGUMENT_SHOWN = 300
 FFMPEG = ("ffmpeg", "ffmpeg-*")
 _WILD = re.compile(r"[*?\[]")
 _MUXER = re.compile(r"[0-9]+ \(mux[0-9]+:")
+_AT_A_LOCK = "futex"
 
 
 class OpenFile(NamedTuple):
@@ -91,6 +92,8 @@ class Counters(NamedTuple):
         faults: pages that were not there when they were touched.
         slices: how often it got a processor.
         gone_ns: of its time on a processor that of threads which have ended.
+        muxed: how often the muxers of an ffmpeg got a processor that now wait for what they are to write. Nothing else
+            wakes one, and what it does with that may have no counter, as with an output of nothing.
     """
 
     run_ns: int = -1
@@ -100,6 +103,7 @@ class Counters(NamedTuple):
     faults: int = -1
     slices: int = -1
     gone_ns: int = 0
+    muxed: int = 0
 
     @property
     def moved(self) -> tuple[int, int]:
@@ -321,9 +325,9 @@ def _looked_into(process: Process, directory: int) -> Process:
     plain = vars(process)
     if process.state == "Z" and not _tasks(directory)[1:]:
         return Process(**{**plain, "deep": True})
-    threads, (run_ns, wait_ns, slices), living, has_muxer = _threads(directory, process.pid)
+    threads, (run_ns, wait_ns, slices), living, muxed = _threads(directory, process.pid)
     gone_ns = max(_clock_ns(process.pid) - run_ns, 0) if run_ns >= 0 else 0
-    muxes = has_muxer and process.runs(FFMPEG)
+    muxes = muxed >= 0 and process.runs(FFMPEG)
     try:
         moved = _io(directory, "io")
         told = _io(directory, f"task/{process.pid}/io")["wchar"] if muxes else 0
@@ -348,6 +352,7 @@ def _looked_into(process: Process, directory: int) -> Process:
                     faults=_faults(_read(directory, "stat")),
                     slices=slices,
                     gone_ns=gone_ns,
+                    muxed=muxed if muxes else 0,
                 ),
             }
         finally:
@@ -414,7 +419,8 @@ def _descriptor(listing: int, infos: int, name: str) -> OpenFile:
 
 def _is_queue(facts: os.stat_result, path: str) -> bool:
     """Whether it is a message queue of POSIX, which is a file of its own kind, and tells when it was used last."""
-    return facts.st_size == _QUEUE_SIZE and facts.st_blocks == 0 and path.removesuffix(" (deleted)").count("/") == 1
+    is_of_kernel = facts.st_size == _QUEUE_SIZE and not facts.st_blocks and not os.major(facts.st_dev)
+    return is_of_kernel and path.removesuffix(" (deleted)").count("/") == 1
 
 
 def _paths(argv: Sequence[str], at: int) -> Iterator[Argument]:
@@ -462,28 +468,31 @@ def _io(directory: int, name: str) -> dict[str, int]:
     return {key: int(value) for key, value in (line.split(": ") for line in _read(directory, name).splitlines())}
 
 
-def _threads(directory: int, pid: int) -> tuple[tuple[tuple[str, str], ...], tuple[int, ...], str, bool]:
+def _threads(directory: int, pid: int) -> tuple[tuple[tuple[str, str], ...], tuple[int, ...], str, int]:
     """State and place of each thread; how long they ran and waited for a processor, and how often they got one; and
     one that lives.
 
-    And whether one is a muxer of an ffmpeg, which since version 6 are threads of their own with a name of their own.
+    And how often those got one that are muxers of an ffmpeg and wait for what they are to write, -1 where there is no
+    muxer: since version 6 these are threads of their own with a name of their own.
     """
     found: list[tuple[str, str]] = []
     times: tuple[int, ...] = (0, 0, 0)
     living = str(pid)
-    dead, has_muxer = True, False
+    dead, muxed = True, -1
     with opened_at(directory, "task") as listing:
         for name in sorted(os.listdir(listing), key=int):
             with contextlib.suppress(OSError):
                 text = _read(listing, f"{name}/stat")
                 state = text[text.rindex(")") + 2]
-                has_muxer = has_muxer or _MUXER.match(text) is not None
                 found.append((state, _place(listing, name)))
                 if dead and state not in "ZX":
                     living, dead = name, False
+                before = times[2]
                 if times[0] >= 0:
                     times = _with(times, listing, name)
-    return tuple(found), times, living, has_muxer
+                if _MUXER.match(text):
+                    muxed = max(muxed, 0) + (max(times[2] - before, 0) if _AT_A_LOCK in found[-1][1] else 0)
+    return tuple(found), times, living, muxed
 
 
 def _with(times: tuple[int, ...], listing: int, name: str) -> tuple[int, ...]:

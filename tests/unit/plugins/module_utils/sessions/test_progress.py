@@ -264,7 +264,7 @@ while True:
     ("code", "states", "may_end"),
     [
         (SENDS_BY_NAMED_QUEUE, {"progressing"}, False),
-        (READS_BY_MAPPING, {"progressing"}, False),
+        (READS_BY_MAPPING, {"unknown"}, False),
         (WORKS_BY_CHILDREN_THAT_NOBODY_COUNTS, {"progressing", "unknown"}, False),
         (WORKS_BY_THREADS, {"progressing", "unknown"}, False),
         (BECOMES_ANOTHER, {"progressing"}, False),
@@ -289,6 +289,16 @@ def test_what_is_progress_of_a_process(site: Site, code: str, states: set[str], 
         row = look(site, interval=1.2, look_max=4)
     assert row["state"] in states, row["why"]
     assert row["may_end"] == may_end, row["why"]
+
+
+def test_an_ffmpeg_that_writes_nothing_goes_on_as_long_as_its_muxer_takes_something(site: Site) -> None:
+    source = ["-re", "-f", "lavfi", "-i", "testsrc=size=64x36:rate=2"]
+    directory = site.directory(SESSION)
+    site.ffmpeg(*source, "-f", "null", str(directory / "nothing"), cwd=directory)
+    eventually("it is up", lambda: look(site, look_max=0)["processes"])
+    time.sleep(2)
+    row = look(site, interval=1.2)
+    assert (row["state"], row["may_end"]) == ("progressing", False), row["why"]
 
 
 def test_who_passes_messages_by_a_queue_goes_on(site: Site) -> None:
