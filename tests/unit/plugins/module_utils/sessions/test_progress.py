@@ -264,7 +264,7 @@ while True:
     ("code", "states", "may_end"),
     [
         (SENDS_BY_NAMED_QUEUE, {"progressing"}, False),
-        (READS_BY_MAPPING, {"unknown"}, False),
+        (READS_BY_MAPPING, {"progressing", "unknown"}, False),
         (WORKS_BY_CHILDREN_THAT_NOBODY_COUNTS, {"progressing", "unknown"}, False),
         (WORKS_BY_THREADS, {"progressing", "unknown"}, False),
         (BECOMES_ANOTHER, {"progressing"}, False),
