@@ -21,8 +21,9 @@ description:
   - Stuck is what has shown no progress over all looks, neither by bytes that it read, wrote or moved over TCP, nor by
     output, log lines, places in files or time on a processor. One that has run and has a way that nothing counts, such
     as datagrams, local sockets, io_uring, shared memory, or threads and children that have ended, is unknown.
-  - Not seen is what goes by message queues, by the memory of another process, by C(vmsplice) or C(send) on standard
-    output, and what is read by a map of a file outside of the session's directory.
+  - Messages by queues of System V (of this host's namespace) and of POSIX count. One that reads by a map is unknown.
+  - Not seen is what goes by the memory of another process, by signals and semaphores, by C(splice), C(vmsplice) or
+    C(send) on standard output, and what only changes names or sizes of files elsewhere.
   - A probe. An API that is down and a service that is dead are values; the module fails only for misuse.
   - Run it as the service's user (C(become_user)). As another user it cannot look into the processes, and says so.
 extends_documentation_fragment:

@@ -11,6 +11,7 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <linux/futex.h>
+#include <mqueue.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <pthread.h>
@@ -453,6 +454,19 @@ static int one_verb(char **f, int n, int next)
 			need(sendto(sock, block, size, 0, (struct sockaddr *)&to, sizeof to), "raw");
 			nap(ms);
 		}
+	} else if (IS("queue")) { /* - MS: passes messages to itself by a queue that has lost its name */
+		struct mq_attr few = {.mq_maxmsg = 2, .mq_msgsize = 64};
+		char name[64];
+		snprintf(name, sizeof name, "/actor%d-%ld", getpid(), (long)time(NULL));
+		mqd_t queue = mq_open(name, O_RDWR | O_CREAT | O_EXCL, 0600, &few);
+		need(queue, "queue");
+		mq_unlink(name);
+		ready();
+		for (;;) {
+			need(mq_send(queue, block, 16, 0), "mq_send");
+			need(mq_receive(queue, block, 64, NULL), "mq_receive");
+			nap(ms);
+		}
 	} else if (IS("unix")) { /* PATH MS BYTES */
 		struct sockaddr_un to = {.sun_family = AF_UNIX};
 		int sock = need(socket(AF_UNIX, SOCK_DGRAM, 0), "socket");
@@ -575,6 +589,8 @@ static int one_verb(char **f, int n, int next)
 		need(mount("tmpfs", f[1], "tmpfs", 0, NULL), "tmpfs");
 	else if (IS("chroot"))
 		need(chroot(f[1]), "chroot");
+	else if (IS("pdeath"))
+		need(prctl(PR_SET_PDEATHSIG, SIGKILL), "pdeath");
 	else if (IS("flight")) { /* PATH: the file is open in a message that nobody has taken yet */
 		int ends[2], fd = need(open(f[1], O_RDONLY), "flight");
 		need(socketpair(AF_UNIX, SOCK_STREAM, 0, ends), "socketpair");

@@ -5,18 +5,21 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import threading
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from .actor import One
-from .kills import NOBODY, Kill
+from .kills import INTERVAL_S, NOBODY, SAMPLES, Kill
 from .stage import EITHER, END, KEEP, kind
 
 PLAIN = ("-nostdin", "-i", "http://127.0.0.1/in.ts", "-y")
 # How long before its signal a process may have begun to do something that no look can have seen any more
 MOMENT_S = 0.02
+# Of a longer look, which goes on after the first looks by quarters
+LOOK_S = 5.0
 
 
 # Stuck, and proved to be so: these end
@@ -88,6 +91,22 @@ def child_reads_another(s: Kill) -> None:
     s.must_stay(s.dir(other))
 
 
+@kind("kill", KEEP, 3)
+def child_dies_with_it(s: Kill) -> None:
+    """stuck; a child of it works for another session, and has asked to be killed when its parent ends"""
+    s.enlist()
+    lines, argv = s.bound()
+    other = s.new_id("merge_")
+    s.ids.append(other)
+    s.enlist(other)
+    child = [f"cd\t{s.dir(other)}", "pdeath", f"write\t{s.dir(other)}/prepared_00.mp4\t100\t64"]
+    made = s.spawn("fork", *child, "end", *lines, s.idle(), argv=argv)
+    s.must_live(made[1:])
+    s.must_stay(s.dir(other))
+    s.working.append(other)
+    s.says = rf"\b{made[1].pid}\b"
+
+
 @kind("kill", END, 2)
 def two_of_them(s: Kill) -> None:
     """two stuck processes of one session"""
@@ -141,18 +160,11 @@ def dead_source(s: Kill) -> None:
 
 @kind("kill", END, 2)
 def futex(s: Kill) -> None:
-    """waits for a thread that never comes, with a time limit, for ever"""
+    """waits for a thread that never comes, with a time limit, for ever; or sleeps again and again, and does nothing"""
     s.enlist()
     lines, argv = s.bound()
-    s.gone_with(s.spawn(*lines, f"futex\t-\t{s.rng.choice([50, 100, 250])}", argv=argv))
-
-
-@kind("kill", END, 2)
-def wakes_up(s: Kill) -> None:
-    """wakes up many times a second, and does nothing"""
-    s.enlist()
-    lines, argv = s.bound()
-    s.gone_with(s.spawn(*lines, f"naps\t-\t{s.rng.choice([40, 100])}", argv=argv))
+    way = s.rng.choice(["futex", "naps"])
+    s.gone_with(s.spawn(*lines, f"{way}\t-\t{s.rng.choice([40, 100, 250])}", argv=argv))
 
 
 @kind("kill", END, 2)
@@ -246,26 +258,16 @@ def _moving(s: Kill, *body: str) -> None:
 
 @kind("kill", KEEP, 2)
 def slow_cpu(s: Kill) -> None:
-    """works: some milliseconds of CPU now and then"""
-    _moving(s, f"burn\t{s.rng.choice([3000, 6000])}\t{s.rng.choice([100, 200])}")
-
-
-@kind("kill", KEEP, 2)
-def busy_cpu(s: Kill) -> None:
-    """works: much CPU, nothing else"""
-    _moving(s, "burn\t15000\t60")
+    """works: some milliseconds of CPU now and then, or much CPU, and nothing else"""
+    on_us, off_ms = s.rng.choice([(3000, 100), (3000, 200), (6000, 100), (6000, 200), (15000, 60)])
+    _moving(s, f"burn\t{on_us}\t{off_ms}")
 
 
 @kind("kill", KEEP, 2)
 def slow_write(s: Kill) -> None:
-    """works: some bytes are appended to its output now and then"""
-    _moving(s, f"write\t{s.dir()}/prepared_01.mp4\t{s.rng.choice([100, 400])}\t{s.rng.choice([1, 300])}")
-
-
-@kind("kill", KEEP, 2)
-def write_in_place(s: Kill) -> None:
-    """works: its output is written again in place and does not grow"""
-    _moving(s, f"pwrite\t{s.dir()}/prepared_01.mp4\t{s.rng.choice([100, 400])}\t64")
+    """works: some bytes are appended to its output now and then, or written again in place so that it does not grow"""
+    way = s.rng.choice(["write", "pwrite"])
+    _moving(s, f"{way}\t{s.dir()}/prepared_01.mp4\t{s.rng.choice([100, 400])}\t{s.rng.choice([1, 300])}")
 
 
 @kind("kill", KEEP, 2)
@@ -307,6 +309,12 @@ def udp_sender(s: Kill) -> None:
 def unix_sender(s: Kill) -> None:
     """works: sends to a Unix socket, slowly"""
     _moving(s, f"unix\t{s.scene.sockets.unix_path}\t{s.rng.choice([50, 300])}\t16")
+
+
+@kind("kill", KEEP, 2)
+def queue_sender(s: Kill) -> None:
+    """works: passes messages by a queue, slowly"""
+    _moving(s, f"queue\t-\t{s.rng.choice([50, 300])}")
 
 
 @kind("kill", KEEP, 2)
@@ -394,6 +402,36 @@ def next_stage(s: Kill) -> None:
             duration_seconds=0.5,
         ),
     )
+
+
+@kind("kill", KEEP, 4)
+def begun_anew(s: Kill) -> None:
+    """stuck, and ended; before its files go, the API lists it with a new start: they are the new one's"""
+    s.must_end(s.stuck())
+    s.must_stay(s.dir())
+    row = s.row
+    s.at_ask(
+        4,
+        lambda: row.update(
+            start_time=datetime.now(UTC).replace(tzinfo=None).isoformat(), duration_minutes=0.0, duration_seconds=0.5
+        ),
+    )
+
+
+@kind("kill", KEEP, 2, alone=True)
+def moves_late(s: Kill) -> None:
+    """works, and moves only after the first interval of the longer look"""
+    s.scene.params |= {"look_max": LOOK_S, "look_bytes": 1e12}
+    s.enlist()
+    lines, argv = s.bound()
+    to = s.scene.outside / f"late{s.number}"
+    way = s.rng.choice([f"write\t{to}", f"pwrite\t{to}", f"tcp\t{s.port('sink')}"])
+    made = s.spawn(*lines, "ready", "await", "event\ton", f"{way}\t5000\t64", argv=argv)
+    s.must_live(made)
+    s.must_stay(s.dir())
+    s.working.append(s.id)
+    s.at_ask(1, threading.Timer(SAMPLES * INTERVAL_S + LOOK_S / 4, s.wake(made[0])).start)
+    s.unless.append(lambda: "" if s.event(made[0], "on") else "it did not go on in time")
 
 
 # More of all causes
@@ -714,14 +752,9 @@ def _kept_by(s: Kill, *script: str, name: str = "", by: str = "", says: bool = T
 
 @kind("kill", KEEP, 3)
 def backup_reads(s: Kill) -> None:
-    """stuck; a backup of somebody else has a file open for reading"""
-    _kept_by(s, f"open\t{s.dir()}/segment_00.mp4\tr", name="rsync")
-
-
-@kind("kill", KEEP, 3)
-def worker_reads(s: Kill) -> None:
-    """stuck; a worker of the service by another name has a file open for reading"""
-    _kept_by(s, f"open\t{s.dir()}/segment_00.mp4\tr", name="python3", by="service")
+    """stuck; a backup of somebody else, or a worker of the service by another name, has a file open for reading"""
+    name, by = s.rng.choice([("rsync", ""), ("python3", "service")])
+    _kept_by(s, f"open\t{s.dir()}/segment_00.mp4\tr", name=name, by=by)
 
 
 @kind("kill", KEEP, 1)

@@ -15,6 +15,7 @@ from stat import S_ISSOCK
 from ..errors import OptionError
 from ..system.pipes import waiting_in_pipes
 from ..system.processes import Process, snapshot
+from ..system.queues import last_messages
 from ..system.sockets import Sockets, look_at_sockets
 from .files import Listing, list_session_files
 from .joined import ID, Joined, look_at_joined
@@ -29,7 +30,7 @@ class Look:
     """All that was seen at one moment.
 
     `ids` are all sessions asked for or claimed, also those of no valid id; `pipes` the bytes in the pipes into which a
-    process of a session waits to write, by inode.
+    process of a session waits to write, by inode; `messages` what each process did last with queues of System V.
     """
 
     at: float
@@ -42,6 +43,7 @@ class Look:
     sockets: Sockets
     joined: Joined
     pipes: dict[int, int]
+    messages: dict[int, set[tuple[int, str, int]]]
 
 
 def take_look(
@@ -83,7 +85,8 @@ def take_look(
     with_sockets = [one for one in processes.values() if at_work and any(S_ISSOCK(file.mode) for file in one.files)]
     sockets = look_at_sockets({one.net: one.pid for one in with_sockets}) if with_sockets else Sockets()
     log, pipes = LogMark.of(settings.log_path), waiting_in_pipes(at_work)
-    return Look(time.monotonic(), wanted, service, processes, files, log, places, sockets, joined, pipes)
+    now = time.monotonic()
+    return Look(now, wanted, service, processes, files, log, places, sockets, joined, pipes, last_messages())
 
 
 def session_directories(path: str) -> list[str]:

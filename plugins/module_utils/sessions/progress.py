@@ -132,6 +132,10 @@ class Counting:
         emptied = _emptied(before, after, new)
         if emptied is not None:
             counted.other = counted.other or f"somebody reads the pipe of descriptor {emptied} of process {new.pid}"
+        if after.messages.get(new.pid, set()) - before.messages.get(new.pid, set()):
+            counted.other = counted.other or f"process {new.pid} has passed messages by a queue"
+        if new.counters.muxed > old.counters.muxed:
+            counted.other = counted.other or f"the muxer of process {new.pid} has taken something"
         if moved and not (read or written):
             counted.other = counted.other or f"process {new.pid} has moved on in a file"
         said = {
@@ -171,12 +175,16 @@ class Counting:
 
     def _without_counter(self, before: Look, after: Look, old: Process, new: Process) -> str:
         """What a process that has run may have done in a way that has no counter."""
-        if self._maps_ours(after, new) and new.counters.faults > old.counters.faults:
+        has_touched = new.counters.faults > old.counters.faults
+        if has_touched and self._maps_ours(after, new):
             self.progress.other = self.progress.other or f"process {new.pid} has touched new pages of a file"
             return ""
         shared = next((one for one in new.maps if self._maps_ours(after, new, one) or _is_shared(one)), None)
         if shared:
             return f"what process {new.pid} does with {one_line(shared.path, 80)}, which it has mapped, has no counter"
+        read = next((one for one in new.maps if not one.runs and not one.path.startswith("/dev/")), None)
+        if has_touched and read:
+            return f"process {new.pid} has touched new pages, which may be of {one_line(read.path, 80)}"
         if _sockets(old) - _sockets(new):
             return f"what process {new.pid} moved over a connection that it has closed since has no counter"
         for file in new.files:

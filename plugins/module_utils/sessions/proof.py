@@ -162,6 +162,7 @@ class Proofs:
         self.unread: list[Process] = []
         self.zombies: list[Process] = []
         self.doubts: dict[str, dict[int, str]] = {}
+        self._started: dict[tuple[str, int], int] = {}
         self._claims = {pid: places.claims(process) for pid, process in processes.items() if pid != os.getpid()}
         for process in sorted(processes.values(), key=lambda process: process.key):
             if process.pid not in self._never:
@@ -289,6 +290,7 @@ class Proofs:
         first = {pid: session_id for session_id, proved in self.by_session.items() for pid in proved.lines}
         for pid, session_id in sorted(first.items()):
             family = dict.fromkeys(descendants(self._processes, pid), f"was started by process {pid}")
+            self._started.update({(session_id, child): pid for child in family})
             for process in self._processes.values():
                 if process.pgid == pid:
                     family.setdefault(process.pid, f"is in the process group of process {pid}")
@@ -310,6 +312,11 @@ class Proofs:
 
     def _doubt(self) -> None:
         """What has to do with a session, and is not proved to be its."""
+        for (session_id, child), pid in self._started.items():
+            # Who has asked for a signal at its parent's end (PR_SET_PDEATHSIG) ends with it, and nobody can see that.
+            if child not in self.by_session[session_id].lines and self._processes[child].state not in "ZX":
+                line = f"pid {child} ({one_line(self._processes[child].name, 20)}), which is not its own"
+                self.doubts.setdefault(session_id, {})[child] = f"{line}, was started by pid {pid} and may end with it"
         for pid, claims in self._claims.items():
             process = self._processes[pid]
             for session_id in {*claims.ids, *claims.uses}:

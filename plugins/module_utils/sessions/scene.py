@@ -252,6 +252,13 @@ class Scene:
         """One of the sessions, None where there is none of that name."""
         return next((one for one in [*self.sessions, *self.orphans] if one.session_id == session_id), None)
 
+    def has_begun_anew(self, session_id: str) -> bool:
+        """Whether the last answer has another start of a session than the first one, or less of age."""
+        first, last = (answer.sessions.get(session_id) for answer in (self._answers[0], self._answers[-1]))
+        if first is None or last is None:
+            return False
+        return first.starts != last.starts or (last.minutes or 0) < (first.minutes or 0)
+
     def ask_who_holds(self) -> None:
         """Put the full question, once for all sessions that would be ended: who has one of their files open?"""
         candidates = [session for session in [*self.sessions, *self.orphans] if session.may_end]

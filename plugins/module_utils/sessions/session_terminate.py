@@ -489,6 +489,8 @@ def _in_use(again: Scene, one: _Work) -> str:
     then, now = one.session, again.session(session_id)
     if now is not None and now.listed and now.stage != then.stage:
         return f"it lists {now.stage or 'no stage'}, and did {then.stage or 'none'}"
+    if again.has_begun_anew(session_id):
+        return "it was begun anew under the same id, by the list"
     if now is not None and now.listed and then.listed is False:
         return "the API lists it by now"
     return ""

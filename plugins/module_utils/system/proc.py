@@ -19,12 +19,13 @@ _KCMP_FILES = 2
 
 
 class MappedFile(NamedTuple):
-    """A file mapped into memory; ``writes`` where what is written there gets into the file."""
+    """A file mapped into memory; ``writes`` where what is written there gets into the file, ``runs`` a program's."""
 
     device: int
     inode: int
     path: str
     writes: bool
+    runs: bool = False
 
 
 def lock_holder(paths: Iterable[str]) -> tuple[int, str] | None:
@@ -87,8 +88,9 @@ def small(directory: int, name: str) -> bytes:
 def mapped_files(text: bytes) -> Iterator[MappedFile]:
     """The files of a list of mappings, each once for reading or writing."""
     seen: set[tuple[bytes, bytes, bool]] = set()
-    for line in text.splitlines():
-        fields = line.split(None, 5)  # 7f00-7f01 rw-s 00000000 08:01 1234  /path
+    rows = [line.split(None, 5) for line in text.splitlines()]  # 7f00-7f01 rw-s 00000000 08:01 1234  /path
+    programs = {(fields[3], fields[4]) for fields in rows if fields[1][2:3] == b"x"}
+    for fields in rows:
         # Memory that processes share has a number for an inode, of which the first one is 0.
         if len(fields) < 6 or (fields[4] == b"0" and not fields[5].startswith(b"/SYSV")):
             continue
@@ -98,7 +100,8 @@ def mapped_files(text: bytes) -> Iterator[MappedFile]:
             continue
         seen.add(key)
         major, _colon, minor = fields[3].partition(b":")
-        yield MappedFile(os.makedev(int(major, 16), int(minor, 16)), int(fields[4]), os.fsdecode(fields[5]), writes)
+        device, runs = os.makedev(int(major, 16), int(minor, 16)), key[:2] in programs
+        yield MappedFile(device, int(fields[4]), os.fsdecode(fields[5]), writes, runs)
 
 
 @contextlib.contextmanager

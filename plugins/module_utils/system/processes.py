@@ -30,12 +30,14 @@ _CLOCK_OF_PROCESS = 2  # CPUCLOCK_SCHED, as clock_getcpuclockid(3) makes it of a
 _ARGV_MAX = 1 << 16
 _ARGUMENTS_MAX = 2048
 _PATHS_MAX = 256
+_QUEUE_SIZE = 80  # FILENT_SIZE of the kernel
 _ARGUMENTS_SHOWN = 60
 _ARGUMENT_SHOWN = 300
 # By whatever longer name: imageio brings one of its own, called ffmpeg-linux-x86_64-v7.0.2
 FFMPEG = ("ffmpeg", "ffmpeg-*")
 _WILD = re.compile(r"[*?\[]")
 _MUXER = re.compile(r"[0-9]+ \(mux[0-9]+:")
+_AT_A_LOCK = "futex"
 
 
 class OpenFile(NamedTuple):
@@ -48,7 +50,7 @@ class OpenFile(NamedTuple):
         mode: its type, as ``st_mode`` has it; without one for what is no file at all, such as an io_uring.
         path: as the kernel shows it; empty for sockets and pipes.
         writes: whether it is open for writing.
-        position: its offset, -1 where that is not looked at.
+        position: its offset, -1 where that is not looked at; of a message queue the moment of its last use.
         links: how many names its file has left.
     """
 
@@ -90,6 +92,8 @@ class Counters(NamedTuple):
         faults: pages that were not there when they were touched.
         slices: how often it got a processor.
         gone_ns: of its time on a processor that of threads which have ended.
+        muxed: how often the muxers of an ffmpeg got a processor that now wait for what they are to write. Nothing else
+            wakes one, and what it does with that may have no counter, as with an output of nothing.
     """
 
     run_ns: int = -1
@@ -99,6 +103,7 @@ class Counters(NamedTuple):
     faults: int = -1
     slices: int = -1
     gone_ns: int = 0
+    muxed: int = 0
 
     @property
     def moved(self) -> tuple[int, int]:
@@ -320,9 +325,9 @@ def _looked_into(process: Process, directory: int) -> Process:
     plain = vars(process)
     if process.state == "Z" and not _tasks(directory)[1:]:
         return Process(**{**plain, "deep": True})
-    threads, (run_ns, wait_ns, slices), living, has_muxer = _threads(directory, process.pid)
+    threads, (run_ns, wait_ns, slices), living, muxed = _threads(directory, process.pid)
     gone_ns = max(_clock_ns(process.pid) - run_ns, 0) if run_ns >= 0 else 0
-    muxes = has_muxer and process.runs(FFMPEG)
+    muxes = muxed >= 0 and process.runs(FFMPEG)
     try:
         moved = _io(directory, "io")
         told = _io(directory, f"task/{process.pid}/io")["wchar"] if muxes else 0
@@ -347,6 +352,7 @@ def _looked_into(process: Process, directory: int) -> Process:
                     faults=_faults(_read(directory, "stat")),
                     slices=slices,
                     gone_ns=gone_ns,
+                    muxed=muxed if muxes else 0,
                 ),
             }
         finally:
@@ -406,7 +412,15 @@ def _descriptor(listing: int, infos: int, name: str) -> OpenFile:
         info = dict(line.split(b":", 1) for line in small(infos, name).splitlines() if b":" in line)
         writes = int(info[b"flags"], 8) & os.O_ACCMODE != os.O_RDONLY
         position = int(info[b"pos"])
+        if _is_queue(facts, path):
+            writes, position = False, facts.st_ctime_ns
     return OpenFile(int(name), facts.st_dev, facts.st_ino, facts.st_mode, path, writes, position, facts.st_nlink)
+
+
+def _is_queue(facts: os.stat_result, path: str) -> bool:
+    """Whether it is a message queue of POSIX, which is a file of its own kind, and tells when it was used last."""
+    is_of_kernel = facts.st_size == _QUEUE_SIZE and not facts.st_blocks and not os.major(facts.st_dev)
+    return is_of_kernel and path.removesuffix(" (deleted)").count("/") == 1
 
 
 def _paths(argv: Sequence[str], at: int) -> Iterator[Argument]:
@@ -454,28 +468,31 @@ def _io(directory: int, name: str) -> dict[str, int]:
     return {key: int(value) for key, value in (line.split(": ") for line in _read(directory, name).splitlines())}
 
 
-def _threads(directory: int, pid: int) -> tuple[tuple[tuple[str, str], ...], tuple[int, ...], str, bool]:
+def _threads(directory: int, pid: int) -> tuple[tuple[tuple[str, str], ...], tuple[int, ...], str, int]:
     """State and place of each thread; how long they ran and waited for a processor, and how often they got one; and
     one that lives.
 
-    And whether one is a muxer of an ffmpeg, which since version 6 are threads of their own with a name of their own.
+    And how often those got one that are muxers of an ffmpeg and wait for what they are to write, -1 where there is no
+    muxer: since version 6 these are threads of their own with a name of their own.
     """
     found: list[tuple[str, str]] = []
     times: tuple[int, ...] = (0, 0, 0)
     living = str(pid)
-    dead, has_muxer = True, False
+    dead, muxed = True, -1
     with opened_at(directory, "task") as listing:
         for name in sorted(os.listdir(listing), key=int):
             with contextlib.suppress(OSError):
                 text = _read(listing, f"{name}/stat")
                 state = text[text.rindex(")") + 2]
-                has_muxer = has_muxer or _MUXER.match(text) is not None
                 found.append((state, _place(listing, name)))
                 if dead and state not in "ZX":
                     living, dead = name, False
+                before = times[2]
                 if times[0] >= 0:
                     times = _with(times, listing, name)
-    return tuple(found), times, living, has_muxer
+                if _MUXER.match(text):
+                    muxed = max(muxed, 0) + (max(times[2] - before, 0) if _AT_A_LOCK in found[-1][1] else 0)
+    return tuple(found), times, living, muxed
 
 
 def _with(times: tuple[int, ...], listing: int, name: str) -> tuple[int, ...]:

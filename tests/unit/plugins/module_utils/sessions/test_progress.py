@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import os
 import signal
 import socket
@@ -227,10 +228,43 @@ while True:
     os.lseek(file, 1, os.SEEK_CUR); time.sleep(0.5)
 """
 
+SENDS_BY_QUEUE = """
+import ctypes, os, sys, time
+libc, queue = ctypes.CDLL(None), int(sys.argv[1])
+print(os.getpid(), flush=True)
+while True:
+    libc.msgsnd(queue, (ctypes.c_long * 2)(1, 7), 8, 0o4000)
+    libc.msgrcv(queue, (ctypes.c_long * 2)(), 8, 0, 0o4000); time.sleep(0.3)
+"""
+SENDS_BY_NAMED_QUEUE = """
+import ctypes, os, time
+libc = ctypes.CDLL(None)
+name = f"/of{os.getpid()}".encode()
+queue = libc.mq_open(name, os.O_RDWR | os.O_CREAT, 0o600, None)
+libc.mq_unlink(name)
+print(os.getpid(), flush=True)
+while True:
+    libc.mq_send(queue, b"x", 1, 0)
+    libc.mq_receive(queue, ctypes.create_string_buffer(8192), 8192, None); time.sleep(0.3)
+"""
+READS_BY_MAPPING = """
+import mmap, os, tempfile, time
+file = tempfile.TemporaryFile()
+file.truncate(1 << 30)
+pages = mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ, flags=mmap.MAP_PRIVATE)
+os.dup2(os.open("/dev/null", os.O_RDONLY), file.fileno())
+print(os.getpid(), flush=True)
+at = 0
+while True:
+    at += 1 << 20; pages[at]; time.sleep(0.2)
+"""
+
 
 @pytest.mark.parametrize(
     ("code", "states", "may_end"),
     [
+        (SENDS_BY_NAMED_QUEUE, {"progressing"}, False),
+        (READS_BY_MAPPING, {"progressing", "unknown"}, False),
         (WORKS_BY_CHILDREN_THAT_NOBODY_COUNTS, {"progressing", "unknown"}, False),
         (WORKS_BY_THREADS, {"progressing", "unknown"}, False),
         (BECOMES_ANOTHER, {"progressing"}, False),
@@ -255,6 +289,28 @@ def test_what_is_progress_of_a_process(site: Site, code: str, states: set[str], 
         row = look(site, interval=1.2, look_max=4)
     assert row["state"] in states, row["why"]
     assert row["may_end"] == may_end, row["why"]
+
+
+def test_an_ffmpeg_that_writes_nothing_goes_on_as_long_as_its_muxer_takes_something(site: Site) -> None:
+    source = ["-re", "-f", "lavfi", "-i", "testsrc=size=64x36:rate=2"]
+    directory = site.directory(SESSION)
+    site.ffmpeg(*source, "-f", "null", str(directory / "nothing"), cwd=directory)
+    eventually("it is up", lambda: look(site, look_max=0)["processes"])
+    time.sleep(2)
+    row = look(site, interval=1.2)
+    assert (row["state"], row["may_end"]) == ("progressing", False), row["why"]
+
+
+def test_who_passes_messages_by_a_queue_goes_on(site: Site) -> None:
+    libc = ctypes.CDLL(None)
+    queue = libc.msgget(0, 0o1600)
+    try:
+        site.python(SENDS_BY_QUEUE, str(queue), cwd=site.directory(SESSION), told=True)
+        row = look(site, interval=1.2)
+    finally:
+        libc.msgctl(queue, 0, None)  # IPC_RMID
+    assert (row["state"], row["may_end"]) == ("progressing", False), row["why"]
+    assert "has passed messages by a queue" in row["why"]
 
 
 WRITES_SELDOM = """

@@ -302,6 +302,30 @@ def test_the_apis_own_cleanup_comes_first_where_there_is_one(site: Site) -> None
     assert result["complete"]
 
 
+@pytest.mark.parametrize("untold", [(), ("start_time", "duration_seconds")])
+def test_what_is_begun_anew_under_the_same_id_keeps_its_files(site: Site, untold: tuple[str, ...]) -> None:
+    stuck = site.waiting(SESSION)
+
+    def clean(session_id: str) -> None:
+        os.kill(stuck.pid, signal.SIGKILL)
+        site.listed.pop(session_id)
+        site.list_session(session_id, minutes=0)
+        tell()
+
+    def tell() -> None:
+        (row,) = site.listed[SESSION]
+        for name in untold:
+            row.pop(name)
+
+    tell()
+    site.after_post = clean
+    result = terminate(site, cleanup_path="/sessions/{session_id}/cleanup")
+    assert results(result) == [("skipped", "has ended by itself")]
+    said = "nothing was deleted: it was begun anew under the same id, by the list"
+    assert results(result, "delete") == [("skipped", said)]
+    assert site.directory(SESSION).exists()
+
+
 def test_an_api_without_cleanup_is_said_and_the_processes_are_ended_all_the_same(site: Site) -> None:
     stuck = site.waiting(SESSION)
     result = terminate(site, cleanup_path="/sessions/{session_id}/cleanup", grace=0.3)

@@ -53,6 +53,29 @@ def test_a_stuck_session_is_ended_whatever_its_ffmpeg_is_called(site: Site, name
     assert not alive(process)
 
 
+WITH_CHILD_ELSEWHERE = """
+import ctypes, os, signal, sys, time
+reading, writing = os.pipe()
+if os.fork() == 0:
+    ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+    os.chdir("../" + sys.argv[1])
+    os.close(writing)
+else:
+    os.close(writing)
+    os.read(reading, 1)
+    print(os.getpid(), flush=True)
+time.sleep(600)
+"""
+
+
+def test_a_child_that_works_elsewhere_may_end_with_its_parent(site: Site) -> None:
+    site.list_session(other := f"{SESSION}-other")
+    site.python(WITH_CHILD_ELSEWHERE, site.directory(other).name, cwd=site.directory(SESSION), told=True)
+    result = end(site, session_ids=[SESSION], check_mode=True)
+    assert result["plan"] == []
+    assert "which is not its own, was started by pid" in result["refused"][0]["why"]
+
+
 def test_another_program_of_the_service_is_never_ended(site: Site) -> None:
     site.list_session(SESSION)
     clip = site.directory(SESSION) / "prepared_00.mp4"
