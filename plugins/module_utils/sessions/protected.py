@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import stat
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Callable
 
@@ -24,6 +24,7 @@ from .names import Names
 from .unlisted import Stays, Unlisted
 
 _NAME_MAX = 255
+_DEPTH_MAX = 5
 
 
 @dataclass
@@ -39,8 +40,9 @@ class Sessions:
         joined: other ids of these sessions, as the service's maps have them.
         also: further directories below which everything stays then, as nobody can say whose the ids there are.
         unlisted: what of the files stays where the service lists no sessions.
-        elsewhere: directories of sessions that stay, and that a link or a mount in ``directory`` shows there, by device
-            and inode, with the reason for people.
+        elsewhere: directories of sessions that stay, and that a link or a mount in ``directory`` shows there, and files
+            that links in these directories, or the list, name; by device and inode, with the reason for people.
+        named: paths that the list names, each with its session.
     """
 
     directory: str = ""
@@ -52,6 +54,7 @@ class Sessions:
     also: tuple[str, ...] = ()
     unlisted: Unlisted | None = None
     elsewhere: Mapping[tuple[int, int], str] = field(default_factory=dict)
+    named: tuple[tuple[str, str], ...] = ()
     _names: Names = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -60,10 +63,14 @@ class Sessions:
     def looked(self) -> Sessions:
         """The same, once it was looked where the directories of sessions that stay really are."""
         found = {}
+        for path, session in self.named:
+            found.update(_file(path, f"session {one_line(session, 60)} is listed, and names it"))
         with contextlib.suppress(OSError), os.scandir(self.directory) as entries:
             device = os.stat(self.directory).st_dev
             for entry in entries:
                 said = self.keeps_directory(entry.path, self.directory)
+                for link in _links(entry) if said else ():
+                    found.update(_file(link, f"{said}: {one_line(link, 100)} leads to it"))
                 with contextlib.suppress(OSError):
                     facts = os.stat(entry.path) if said else None
                     # What is neither a link nor a mount point is met below the directory itself.
@@ -109,6 +116,34 @@ class Sessions:
         return f"session {shown} is listed" if session in self.ids else f"{shown} is an id of a session of the list"
 
 
+def _links(entry: os.DirEntry[str]) -> Iterator[str]:
+    """A link, or the links in a directory: a session reads its inputs by them."""
+    if entry.is_symlink():
+        yield entry.path
+    for place, _directories, names in os.walk(entry.path):
+        for name in names:
+            if os.path.islink(f"{place}/{name}"):
+                yield f"{place}/{name}"
+
+
+def _file(path: str, said: str) -> dict[tuple[int, int], str]:
+    """A file that a path leads to, by device and inode; nothing where it leads to none."""
+    with contextlib.suppress(OSError, ValueError):
+        facts = os.stat(path)
+        return {(facts.st_dev, facts.st_ino): said} if stat.S_ISREG(facts.st_mode) else {}
+    return {}
+
+
+def _named_in(rows: object, session: str, depth: int = 0) -> Iterator[tuple[str, str]]:
+    """The absolute paths that stand anywhere in the rows of a session."""
+    if isinstance(rows, str):
+        if rows.startswith("/"):
+            yield rows, session
+    elif isinstance(rows, (list, Mapping)) and depth < _DEPTH_MAX:
+        for one in rows.values() if isinstance(rows, Mapping) else rows:
+            yield from _named_in(one, session, depth + 1)
+
+
 def _is_elsewhere(facts: os.stat_result, entry: tuple[int, int]) -> bool:
     return (facts.st_dev, facts.st_ino) != entry
 
@@ -149,12 +184,14 @@ def protected_sessions(
 
     reply = Client(api_settings(params, warn=warn, hide=hide)).ask("sessions")
     known: frozenset[str] = frozenset()
+    named: tuple[tuple[str, str], ...] = ()
     if reply.state == "ok" and reply.data is not None:
         listed = active_sessions(reply.data)
         reason = _short(reply.data) or listed.reason or _unusable_ids(listed.by_id)
         known = frozenset(session for session in listed.by_id if not unusable(session))
+        named = tuple(one for session, rows in listed.by_id.items() for one in _named_in(rows, session))
         if not reason and not tables.fault:
-            return Sessions(directory, "ok", "", known, joined=frozenset(tables.others_of(known))).looked()
+            return Sessions(directory, "ok", "", known, joined=frozenset(tables.others_of(known)), named=named).looked()
         # Who answers runs, whatever is known of the unit: no further question makes such a list a right one.
         state, running = "invalid", "the list cannot be relied on"
         reason = reason or f"which ids are of one session is not known: {tables.fault}"
@@ -171,7 +208,8 @@ def protected_sessions(
     everywhere = ", ".join(dict.fromkeys((directory, *also)))
     warn(f"the sessions are not known ({reason}; {running}): everything below {everywhere} stays")
     joined = frozenset(tables.others_of(None))
-    return Sessions(directory, state, f"{reason}; {running}", known, all_of=True, joined=joined, also=also).looked()
+    said = f"{reason}; {running}"
+    return Sessions(directory, state, said, known, all_of=True, joined=joined, also=also, named=named).looked()
 
 
 def _short(document: Json) -> str:

@@ -126,7 +126,7 @@ class _Named:
     def take(self, line: bytes, at: float) -> None:
         """Take one line, of that moment."""
         for token in set(_TOKEN.findall(line)):
-            for name in _names(token.decode("ascii")):
+            for name in _names(token.decode("ascii").lower()):
                 if at > self._last.get(name, 0.0):
                     self._last[name] = at
 
@@ -137,6 +137,7 @@ class _Named:
             parts: of its path below the directory of work. The first one may be an id, or begin with one, whatever that
                 looks like; an id elsewhere has some length and a digit, as words do not.
         """
+        parts = [part.lower() for part in parts]
         names = {*_names(parts[0]), *(name for part in parts for name in _within(part) if _LONG.search(name))}
         spoken = [(self._last[name], name) for name in names if name in self._last]
         at, name = max(spoken, default=(0.0, b""))

@@ -57,6 +57,13 @@ MORE: list[tuple[dict[str, Any], str]] = [
     ({"total_sessions": 40}, "the answer lists 1 session, and its total_sessions is 40"),
     ({"has_more": True}, "the answer says that there is more: has_more is True"),
     ({"next": "?page=2"}, "the answer says that there is more: next is ?page=2"),
+    ({"nextCursor": "abc"}, "the answer says that there is more: nextCursor is abc"),
+    ({"pagination": {"hasMore": True}}, "the answer says that there is more: pagination.hasMore is True"),
+    ({"meta": {"total": 9}}, "the answer lists 1 session, and its meta.total is 9"),
+    ({"page": 1, "pages": 3}, "the answer says that there is more: pages is 3"),
+    ({"truncated": True}, "the answer says of itself truncated: True"),
+    ({"status": "partial"}, "the answer says of itself status: partial"),
+    ({"complete": False}, "the answer says of itself complete: false"),
 ]
 NO_MORE: dict[str, Any] = {
     "error": None,
@@ -66,6 +73,10 @@ NO_MORE: dict[str, Any] = {
     "count": 0,
     "has_more": False,
     "next": None,
+    "status": "ok",
+    "pages": 1,
+    "meta": {"total": 1, "next": None},
+    "figures": {"total": 900},
 }
 
 
