@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -36,13 +38,16 @@ def contradiction(document: Mapping[str, Any], listed: int) -> str:
         listed: how many entries its list has.
     """
     said = list(_said(document))
+    twice = [key for key, count in Counter(map(_as_compares, document)).items() if count > 1]
+    if twice:
+        return f"the answer has {one_line(twice[0], 40)} twice, in different letters"
     for name, key, value in said:
         if (key in _ERRORS and value) or (key == "status" and str(value).lower() in _FAILED):
             return f"the answer says of itself {name}: {one_line(value, 60)}"
         if key in _NOT_WELL and value is False:
             return f"the answer says of itself {name}: false"
     for name, key, value in said:
-        counted = number(value)
+        counted = _counted(value)
         if key in _COUNTS and counted is not None and counted > listed:
             return f"the answer lists {number_of(listed, 'session')}, and its {name} is {counted:g}"
         if key in _PAGES and counted is not None and counted > 1:
@@ -58,6 +63,24 @@ def _said(document: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, 
         yield f"{before}{one_line(name, 40)}", key, value
         if isinstance(value, Mapping) and key in _WRAPS and not before:
             yield from _said(value, f"{one_line(name, 40)}.")
+
+
+def by_headers(headers: Mapping[str, str], listed: int) -> str:
+    """The same of the headers of an answer."""
+    link = headers.get("Link", "")
+    if re.search(r"""\brel\s*=\s*"?[^",;]*\bnext\b""", link, re.IGNORECASE):
+        return f"the answer says that there is more: its header Link is {one_line(link, 60)}"
+    for name in ("X-Total-Count", "X-Total"):
+        counted = _counted(headers.get(name))
+        if counted is not None and counted > listed:
+            return f"the answer lists {number_of(listed, 'session')}, and its header {name} is {counted:g}"
+    age = _counted(headers.get("Age"))
+    return f"the answer comes out of a cache, where it has been for {age:g} s" if age else ""
+
+
+def _counted(value: object) -> float | None:
+    """A number, also one that is told as text."""
+    return float(value) if isinstance(value, str) and value.isascii() and value.isdigit() else number(value)
 
 
 def _as_compares(name: object) -> str:

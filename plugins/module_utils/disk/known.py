@@ -26,6 +26,7 @@ Identity = tuple[int, int]
 
 class _Sessions(Protocol):
     elsewhere: Mapping[Identity, str]
+    linked: Mapping[Identity, str]
 
     def keeps_directory(self, path: str, root: str) -> str: ...
 
@@ -98,9 +99,12 @@ class Known:
         """
         said = (sessions.keeps_directory(*known) for known in self.paths(path, root.path))
         found = next(filter(None, said), "")
-        if found or not sessions.elsewhere:
+        if found or not (sessions.elsewhere or sessions.linked):
             return found
-        held = (sessions.elsewhere.get(one, "") for one in (*parts, *self.above(root.path)))
+        own = list(parts)
+        held = [sessions.elsewhere.get(one, "") for one in (*own, *self.above(root.path))]
+        # A session may have a link to all that there is; it is kept below the root, which the site itself has named.
+        held += [sessions.linked.get(one, "") for one in own[:-1]]
         return next(filter(None, held), "")
 
     def goes_on(self, work: _Work, root: str, path: str) -> str:

@@ -6,11 +6,8 @@
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
 import os
 import stat
-import sys
 import time
 from collections.abc import Collection, Mapping
 from typing import Callable, NamedTuple, Protocol
@@ -18,6 +15,7 @@ from typing import Callable, NamedTuple, Protocol
 from ..deadline import Deadline
 from ..errors import MediaOpsError
 from ..opener import kind_of
+from ..system.file_flags import flag_of
 from ..system.open_files import claimed
 from ..system.tree import Directory, Root, walk
 from .kept import Configured, Results, Work
@@ -25,9 +23,7 @@ from .known import Identity, Known, below_root, on_the_way
 from .retention import Findings, Rule
 from .roots import Look, Roots
 
-_FLAGS = 0x80086601  # FS_IOC_GETFLAGS of Linux's fs.h
 _OF_MKFS = "lost+found"
-_IMMUTABLE, _APPEND_ONLY = 0x10, 0x20
 
 
 class Protected(Protocol):
@@ -38,6 +34,7 @@ class Protected(Protocol):
     ids: frozenset[str]
     all_of: bool
     elsewhere: Mapping[Identity, str]
+    linked: Mapping[Identity, str]
 
     def keeps_directory(self, path: str, root: str) -> str:
         """Why a directory stays, with all that is in it; else empty."""
@@ -307,11 +304,3 @@ def _note_ahead(found: Findings, path: str, facts: os.stat_result) -> bool:
             found.skip(path, "dated_in_the_future", said=f"{date} is {ahead / 10**9:.3g} s ahead of this host's clock")
             return True
     return False
-
-
-def flag_of(fd: int) -> str:
-    """What chattr has made of an open file or directory that keeps it from being deleted: immutable, append_only."""
-    with contextlib.suppress(OSError):
-        flags = int.from_bytes(fcntl.ioctl(fd, _FLAGS, bytes(8))[:4], sys.byteorder)
-        return "immutable" if flags & _IMMUTABLE else "append_only" if flags & _APPEND_ONLY else ""
-    return ""

@@ -20,6 +20,7 @@ from ..deadline import Deadline
 from ..opener import kind_of, open_regular_at
 from ..plan import Action
 from ..shapes import one_line
+from ..system.file_flags import flag_of
 from ..system.open_files import OpenFiles, claimed, leased
 from ..system.stamp import Stamp
 from ..system.tree import LOCK, Root, is_at, opened_again
@@ -28,7 +29,7 @@ from .kept import Work
 from .known import Known, on_the_way_to
 from .retention import DueFile, Findings, Rule, Totals, lacking
 from .roots import Look, Roots
-from .survey import Protected, flag_of
+from .survey import Protected
 
 _ASK_AGAIN_S = 30.0
 """How long an answer about the sessions lasts: about as long as a deletion must not lag behind a session's start."""

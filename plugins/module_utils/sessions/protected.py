@@ -42,6 +42,7 @@ class Sessions:
         unlisted: what of the files stays where the service lists no sessions.
         elsewhere: directories of sessions that stay, and that a link or a mount in ``directory`` shows there, and files
             that links in these directories, or the list, name; by device and inode, with the reason for people.
+        linked: the same of directories that links in these directories lead to.
         named: paths that the list names, each with its session.
     """
 
@@ -54,6 +55,7 @@ class Sessions:
     also: tuple[str, ...] = ()
     unlisted: Unlisted | None = None
     elsewhere: Mapping[tuple[int, int], str] = field(default_factory=dict)
+    linked: Mapping[tuple[int, int], str] = field(default_factory=dict)
     named: tuple[tuple[str, str], ...] = ()
     _names: Names = field(init=False, repr=False)
 
@@ -62,22 +64,23 @@ class Sessions:
 
     def looked(self) -> Sessions:
         """The same, once it was looked where the directories of sessions that stay really are."""
-        found = {}
+        found: dict[tuple[int, int], str] = {}
+        linked: dict[tuple[int, int], str] = {}
         for path, session in self.named:
-            found.update(_file(path, f"session {one_line(session, 60)} is listed, and names it"))
+            _note(path, f"session {one_line(session, 60)} is listed, and names it", found, {})
         with contextlib.suppress(OSError), os.scandir(self.directory) as entries:
             device = os.stat(self.directory).st_dev
             for entry in entries:
                 said = self.keeps_directory(entry.path, self.directory)
                 for link in _links(entry) if said else ():
-                    found.update(_file(link, f"{said}: {one_line(link, 100)} leads to it"))
+                    _note(link, f"{said}: {one_line(link, 100)} leads to it", found, linked)
                 with contextlib.suppress(OSError):
                     facts = os.stat(entry.path) if said else None
                     # What is neither a link nor a mount point is met below the directory itself.
                     if facts and stat.S_ISDIR(facts.st_mode) and _is_elsewhere(facts, (device, entry.inode())):
                         shown = one_line(entry.path, 100)
                         found[facts.st_dev, facts.st_ino] = f"{said}: {shown} leads to its directory"
-        self.elsewhere = found
+        self.elsewhere, self.linked = found, linked
         return self
 
     def keeps_unlisted(self, directory: str, name: str, age_s: float) -> Stays:
@@ -117,21 +120,21 @@ class Sessions:
 
 
 def _links(entry: os.DirEntry[str]) -> Iterator[str]:
-    """A link, or the links in a directory: a session reads its inputs by them."""
+    """The links in the directory of a session, by which it reads its inputs."""
     if entry.is_symlink():
         yield entry.path
-    for place, _directories, names in os.walk(entry.path):
-        for name in names:
+    for place, directories, names in os.walk(entry.path):
+        for name in (*directories, *names):
             if os.path.islink(f"{place}/{name}"):
                 yield f"{place}/{name}"
 
 
-def _file(path: str, said: str) -> dict[tuple[int, int], str]:
-    """A file that a path leads to, by device and inode; nothing where it leads to none."""
+def _note(path: str, said: str, files: dict[tuple[int, int], str], directories: dict[tuple[int, int], str]) -> None:
+    """Take note of what a path leads to."""
     with contextlib.suppress(OSError, ValueError):
         facts = os.stat(path)
-        return {(facts.st_dev, facts.st_ino): said} if stat.S_ISREG(facts.st_mode) else {}
-    return {}
+        kind = files if stat.S_ISREG(facts.st_mode) else directories if stat.S_ISDIR(facts.st_mode) else {}
+        kind[facts.st_dev, facts.st_ino] = said
 
 
 def _named_in(rows: object, session: str, depth: int = 0) -> Iterator[tuple[str, str]]:

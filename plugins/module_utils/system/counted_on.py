@@ -91,6 +91,7 @@ class Watched:
     def __init__(self) -> None:
         self._known: dict[Identity, str] = {}
         self._inodes: dict[int, str] = {}
+        self._waiting: dict[Identity, str] = {}
         self._in_flight = ""
         for pid in filter(str.isdecimal, os.listdir("/proc")):
             if int(pid) != os.getpid():
@@ -124,7 +125,7 @@ class Watched:
         found = _waiting(int(os.path.basename(os.readlink(f"/proc/self/fd/{process}"))), table, number)
         for facts in found:
             if stat.S_ISDIR(facts.st_mode):
-                self._known[facts.st_dev, facts.st_ino] = said
+                self._waiting[facts.st_dev, facts.st_ino] = said
         if len(found) < count:
             self._in_flight = self._in_flight or f"something of which no more is known {said}"
 
@@ -137,8 +138,12 @@ class Watched:
         device, inode = identity
         # Without a device of its own, such as on btrfs, a file system may have one number here and another one there.
         said = self._known.get(identity) or ("" if os.major(device) else self._inodes.get(inode, ""))
-        if said:
-            return "open", said
+        return ("open", said) if said else self.waits(identity)
+
+    def waits(self, identity: Identity) -> tuple[str, str]:
+        """The same where only somebody counts who has it under way, and not who watches it."""
+        if identity in self._waiting:
+            return "open", self._waiting[identity]
         doubt = self._in_flight and f"nobody can say whether a process has it open: {self._in_flight}"
         return ("unproven", doubt) if doubt else ("", "")
 
