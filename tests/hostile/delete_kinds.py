@@ -253,11 +253,14 @@ def open_to_read(s: Deletion) -> None:
 
 
 @kind("delete", KEEP, 1)
-def open_to_write(s: Deletion) -> None:
-    """open for writing"""
-    mode = s.rng.choice(["w", "rw", "a"])
-    path = _used(s, lambda path: [f"open\t{path}\t{mode}"])
+def watched_directory(s: Deletion) -> None:
+    """an empty directory that a process watches for what comes: its inbox"""
+    path = s.dir(s.scene.pruned) / "inbox"
+    path.mkdir()
+    made = s.spawn(f"watch\t{path}", "hold")
     s.dated(path)
+    s.must_stay(path)
+    s.says = rf"watched by pid {made[-1].pid}\b"
 
 
 @kind("delete", KEEP, 1)
@@ -440,9 +443,14 @@ def listed_name(s: Deletion) -> None:
 
 
 @kind("delete", KEEP, 5)
-def listed_name_by_dash(s: Deletion) -> None:
-    """a file named after a listed session, with a dash after its id"""
-    _session_file(s, s.id(), s.rng.choice(["{}-thumb.jpg", "{}-0.ts"]), s.scene.data)
+def listed_id_written_otherwise(s: Deletion) -> None:
+    """a file named after a listed session, without or with other signs between the parts of its id"""
+    session = s.id()
+    s.enlist(session)
+    words = session.replace("_", "-").split("-")
+    name = s.rng.choice(["".join(words), "_".join(words).upper(), "%2D".join(words), "x" + "".join(words[-3:])])
+    s.must_stay(s.file(s.dir() / f"{name}.mp4"))
+    s.says = "session"
 
 
 @kind("delete", KEEP, 5)
@@ -568,12 +576,16 @@ def symbolic_link(s: Deletion) -> None:
     s.says = "link"
 
 
-@kind("delete", KEEP, 0)
-def linked_directory(s: Deletion) -> None:
-    """a symbolic link to a directory, whose files stay"""
-    target = s.scene.outside / f"target{s.number}"
-    s.must_stay(s.file(target / "a.tmp"))
-    (s.dir() / "link").symlink_to(target)
+@kind("delete", KEEP, 5)
+def input_of_a_listed_session(s: Deletion) -> None:
+    """below another root; a link in the directory of a listed session leads to it"""
+    session = s.id()
+    s.enlist(session)
+    path = s.file(s.dir() / "uploaded" / "film.mp4")
+    link = s.dir(s.scene.sessions, session) / s.rng.choice(["in.mp4", "in"])
+    link.symlink_to(path if link.suffix else path.parent)
+    s.must_stay(path)
+    s.says = "session"
 
 
 @kind("delete", KEEP, 0)

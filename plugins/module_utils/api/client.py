@@ -33,6 +33,7 @@ from ..shapes import NOT_OFFERED, SAID_NOT_OFFERED, RepeatedKeyError, mapping, o
 from ..times import text_of, to_text, utc_now
 from .login import Login, Token, ends_of
 from .mapped import NoJson, mapped
+from .partial import by_headers
 from .settings import ApiSettings
 
 if TYPE_CHECKING:
@@ -327,7 +328,9 @@ class Client:
             problem = error
         data = taken.accept(status, document) if taken.any_json or problem is None else None
         if data is not None:
-            return status, len(body), data
+            rows = data.get("active_sessions") if isinstance(data, dict) else None
+            said = by_headers(response.headers, len(rows)) if isinstance(rows, list) else ""
+            return status, len(body), {**data, "incomplete": data.get("incomplete") or said} if said else data
         size = problem.size if problem and not body else len(body)
         if status in (401, 403):
             had = "credentials not accepted" if taken.login else self._why_none

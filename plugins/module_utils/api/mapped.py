@@ -20,6 +20,7 @@ from ..expressions import UnfitError
 from ..shapes import mapping, number, one_line
 from ..times import from_text, text_of, to_text
 from .endpoints import LEVELS, STATUSES, Endpoint, Field, Fields
+from .partial import contradiction, longest
 
 Document = dict[str, Any]
 
@@ -55,6 +56,11 @@ def mapped(
         return None
     if endpoint.name == "alerts" and "{level}" not in endpoint.path:
         _leave_out_other_levels(made, asked.get("level"))
+    if endpoint.name == "sessions" and isinstance(body, Mapping):
+        # What the map leaves out may say that the list is not all. A map that takes some rows only still counts all.
+        rows = made.get("active_sessions")
+        said = contradiction(body, max(longest(body), len(rows) if isinstance(rows, list) else 0))
+        made.update({"incomplete": said} if said else {})
     absent = _absent(fields) - _FILLS[endpoint.name](made, fields, asked, now)
     return made, sorted(absent)
 

@@ -14,6 +14,8 @@ from datetime import date
 from typing import Any, Callable, NamedTuple
 
 from ..shapes import one_line
+from ..system.file_flags import flag_of
+from ..system.mounts import MountPoints
 from ..system.open_files import NOT_CLAIMED, OpenFiles, claimed, leased
 from ..system.stamp import Stamp
 from ..system.tree import Root
@@ -109,8 +111,10 @@ class Expiry:
     def delete(self, open_files: Callable[[], OpenFiles]) -> tuple[str, bool]:
         """Delete what is due, but for what somebody has open; what came of it, and whether anything went."""
         before = len(self._kept)
+        points = MountPoints().below(self._archives) if self.due else {}
         for archive in self.due:
-            why, said = self._delete(archive, open_files())
+            point = points.get(archive.name)
+            why, said = ("mount", point.says) if point else self._delete(archive, open_files())
             if why:
                 self._keep(archive.name, why, said)
             else:
@@ -125,17 +129,20 @@ class Expiry:
             facts = os.stat(archive.name, dir_fd=self._archives.fd, follow_symlinks=False)
             if Stamp.of(facts) != archive.stamp:
                 return "changed", ""
-            with claimed(self._archives.fd, archive.name, facts, open_files) as (fd, why):
-                if why:
-                    return why, open_files.says(facts, why)
+            with claimed(self._archives.fd, archive.name, facts, open_files) as (fd, claim):
+                why, said = claim, open_files.says(facts, claim)
                 if fd is not None and not leased(fd, fcntl.F_WRLCK):
-                    return "open", "a process wants to open it"
-                os.unlink(archive.name, dir_fd=self._archives.fd)
+                    why, said = "open", "a process wants to open it"
+                flag = flag_of(fd) if fd is not None and not why else ""
+                if flag:
+                    why, said = flag, f"is {flag.replace('_', '-')} (chattr)"
+                if not why:
+                    os.unlink(archive.name, dir_fd=self._archives.fd)
+                return why, said
         except FileNotFoundError:
             return "gone", ""
         except OSError as error:
             return "denied", one_line(error.strerror)
-        return "", ""
 
     def result(self) -> dict[str, Any]:
         """What came of them."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import stat
 import time
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -39,6 +40,8 @@ class Results:
             except OSError as error:
                 why = f"cannot be looked at, so that its files would not be known: {error.strerror}"
                 raise OptionError("kept_dirs", path, why) from error
+            if not stat.S_ISDIR(facts.st_mode):
+                raise OptionError("kept_dirs", path, "is no directory, so that it would keep nothing. Nothing was done")
             self._named[facts.st_dev, facts.st_ino] = path
 
     def holds(self, directory: Directory, known: Known) -> str:

@@ -26,6 +26,7 @@ Identity = tuple[int, int]
 
 class _Sessions(Protocol):
     elsewhere: Mapping[Identity, str]
+    linked: Mapping[Identity, str]
 
     def keeps_directory(self, path: str, root: str) -> str: ...
 
@@ -98,9 +99,12 @@ class Known:
         """
         said = (sessions.keeps_directory(*known) for known in self.paths(path, root.path))
         found = next(filter(None, said), "")
-        if found or not sessions.elsewhere:
+        if found or not (sessions.elsewhere or sessions.linked):
             return found
-        held = (sessions.elsewhere.get(one, "") for one in (*parts, *self.above(root.path)))
+        own = list(parts)
+        held = [sessions.elsewhere.get(one, "") for one in (*own, *self.above(root.path))]
+        # A session may have a link to all that there is; it is kept below the root, which the site itself has named.
+        held += [sessions.linked.get(one, "") for one in own[:-1]]
         return next(filter(None, held), "")
 
     def goes_on(self, work: _Work, root: str, path: str) -> str:
@@ -112,6 +116,14 @@ def on_the_way(directory: Directory) -> Iterator[Identity]:
     """A directory of a walk and what it lies in, up to the root."""
     at: Directory | None = directory
     while at is not None:
+        yield at.facts.st_dev, at.facts.st_ino
+        at = at.parent
+
+
+def below_root(directory: Directory) -> Iterator[Identity]:
+    """The same without the root, which the site itself has named."""
+    at: Directory | None = directory
+    while at is not None and at.parent is not None:
         yield at.facts.st_dev, at.facts.st_ino
         at = at.parent
 

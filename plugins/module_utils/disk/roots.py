@@ -13,6 +13,7 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from ..errors import OptionError
+from ..system.counted_on import Layers, Watched
 from ..system.mounts import MountPoint, MountPoints
 from ..system.open_files import OpenFiles
 from ..system.tree import Root, SymbolicLinkError, is_at, open_root
@@ -145,17 +146,33 @@ def _homes(homes: Iterable[str]) -> set[tuple[int, int]]:
 
 
 class Look(NamedTuple):
-    """Who has what open, and what is mounted where, at one moment."""
+    """Who has what open, and what is mounted where, at one moment.
+
+    Who watches directories is looked for once one of them is to go.
+    """
 
     open_files: OpenFiles
     mounts: MountPoints
     points: dict[str, dict[str, MountPoint]]
+    layers: Layers
+    watchers: list[Watched]
 
     @classmethod
     def now(cls, roots: Roots) -> Look:
         """Look around."""
         mounts = MountPoints()
-        return cls(OpenFiles(roots.devices), mounts, {path: mounts.below(root) for path, root in roots})
+        points = {path: mounts.below(root) for path, root in roots}
+        return cls(OpenFiles(roots.devices), mounts, points, Layers(), [])
+
+    def counted_on(self, identity: tuple[int, int]) -> tuple[str, str]:
+        """Why an empty directory that no process has open stays: in a word, and for people; both empty for nothing.
+
+        Args:
+            identity: of the directory, its device and inode.
+        """
+        if not self.watchers:
+            self.watchers.append(Watched())
+        return self.watchers[0].says(identity)
 
     def mounted_on(self, root: str, path: str) -> str:
         """What is known where something is mounted on a path, in whatever namespace, for people; else empty.

@@ -6,11 +6,8 @@
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
 import os
 import stat
-import sys
 import time
 from collections.abc import Collection, Mapping
 from typing import Callable, NamedTuple, Protocol
@@ -18,16 +15,15 @@ from typing import Callable, NamedTuple, Protocol
 from ..deadline import Deadline
 from ..errors import MediaOpsError
 from ..opener import kind_of
+from ..system.file_flags import flag_of
 from ..system.open_files import claimed
 from ..system.tree import Directory, Root, walk
 from .kept import Configured, Results, Work
-from .known import Identity, Known, on_the_way
+from .known import Identity, Known, below_root, on_the_way
 from .retention import Findings, Rule
 from .roots import Look, Roots
 
-_FLAGS = 0x80086601  # FS_IOC_GETFLAGS of Linux's fs.h
 _OF_MKFS = "lost+found"
-_IMMUTABLE, _APPEND_ONLY = 0x10, 0x20
 
 
 class Protected(Protocol):
@@ -38,6 +34,7 @@ class Protected(Protocol):
     ids: frozenset[str]
     all_of: bool
     elsewhere: Mapping[Identity, str]
+    linked: Mapping[Identity, str]
 
     def keeps_directory(self, path: str, root: str) -> str:
         """Why a directory stays, with all that is in it; else empty."""
@@ -103,19 +100,18 @@ class Survey:
     def _walk(self, path: str, root: Root, rivals: list[Rule]) -> None:
         own = [found for found in self.findings if found.rule.root == path]
 
-        def skipped(where: str, reason: str) -> None:
+        def skipped(where: str, reason: str, said: str = "") -> None:
             if reason == "denied" and where == f"{path}/{_OF_MKFS}" and _is_roots(where):
                 return  # each file system has one at its top, and no file of the service's is in it
-            said = self._look.mounted_on(path, where[len(path) + 1 :]) if reason == "mount" else ""
+            if reason == "mount":
+                said = said or self._look.mounted_on(path, where[len(path) + 1 :])
             for found in own:
                 found.skip(where, reason, said=said)
 
         for directory, entries in walk(root, skipped):
             # What is due must be known of all before the first file goes.
             self._deadline.require(f"looking through {path}: nothing was deleted")
-            if directory.parent and self._look.hidden(path, directory.relative):
-                if self._look.mounted_on(path, directory.relative):  # what lies below it goes without saying
-                    skipped(directory.path, "mount")
+            if self._is_shown_otherwise(path, directory, skipped):
                 continue
             self._known.meet(directory)
             rules = [rule for rule in rivals if rule.covers(directory.path)]
@@ -130,6 +126,23 @@ class Survey:
                 self._entry(place, rules, entry)
             if not directory.entries and directory.parent:
                 self._empty(place, root, rules)
+
+    def _is_shown_otherwise(self, path: str, directory: Directory, skipped: Callable[[str, str, str], None]) -> bool:
+        """Whether a mount shows something else there, or an overlay what is in it; told of the topmost only."""
+        if directory.parent and self._look.hidden(path, directory.relative):
+            if self._look.mounted_on(path, directory.relative):  # what lies below it goes without saying
+                skipped(directory.path, "mount", "")
+            return True
+        layer = self._layer(directory)
+        if layer and not self._layer(directory.parent):
+            skipped(directory.path, "mount", layer)
+        return bool(layer)
+
+    def _layer(self, directory: Directory | None) -> str:
+        """Why a directory of a walk stays with all that is in it, as an overlay shows it elsewhere; else empty."""
+        if directory is None or not self._look.layers:
+            return ""
+        return self._look.layers.says(directory.relative, below_root(directory))
 
     def _entry(self, place: _Place, rules: list[Rule], entry: os.DirEntry[str]) -> None:
         fitting = [rule for rule in rules if rule.names.match(entry.name)]
@@ -184,6 +197,9 @@ class Survey:
         stays = self._stays(place, name, age_s)
         if stays[0]:
             return stays
+        named = self._sessions.elsewhere.get((facts.st_dev, facts.st_ino))
+        if named:
+            return "session", named
         relative = place.directory.relative
         mounted_on = self._look.mounted_on(place.root, f"{relative}/{name}" if relative else name)
         if mounted_on:
@@ -251,7 +267,8 @@ class Survey:
             ("mount", self._look.mounted_on(place.root, directory.relative)),
             ("open", files.says(directory.facts, "open") if files.holder(directory.facts) else ""),
         )
-        return next((one for one in stays if one[1]), (_why_not_from(root, parent), ""))
+        stay = next((one for one in stays if one[1]), (_why_not_from(root, parent), ""))
+        return stay if stay[0] else self._look.counted_on((directory.facts.st_dev, directory.facts.st_ino))
 
 
 def _is_roots(path: str) -> bool:
@@ -287,11 +304,3 @@ def _note_ahead(found: Findings, path: str, facts: os.stat_result) -> bool:
             found.skip(path, "dated_in_the_future", said=f"{date} is {ahead / 10**9:.3g} s ahead of this host's clock")
             return True
     return False
-
-
-def flag_of(fd: int) -> str:
-    """What chattr has made of an open file or directory that keeps it from being deleted: immutable, append_only."""
-    with contextlib.suppress(OSError):
-        flags = int.from_bytes(fcntl.ioctl(fd, _FLAGS, bytes(8))[:4], sys.byteorder)
-        return "immutable" if flags & _IMMUTABLE else "append_only" if flags & _APPEND_ONLY else ""
-    return ""

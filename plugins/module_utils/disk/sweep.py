@@ -20,6 +20,7 @@ from ..deadline import Deadline
 from ..opener import kind_of, open_regular_at
 from ..plan import Action
 from ..shapes import one_line
+from ..system.file_flags import flag_of
 from ..system.open_files import OpenFiles, claimed, leased
 from ..system.stamp import Stamp
 from ..system.tree import LOCK, Root, is_at, opened_again
@@ -28,7 +29,7 @@ from .kept import Work
 from .known import Known, on_the_way_to
 from .retention import DueFile, Findings, Rule, Totals, lacking
 from .roots import Look, Roots
-from .survey import Protected, flag_of
+from .survey import Protected
 
 _ASK_AGAIN_S = 30.0
 """How long an answer about the sessions lasts: about as long as a deletion must not lag behind a session's start."""
@@ -174,6 +175,7 @@ class Sweep:
         self._work = work
         self._known = known
         self._whose: tuple[str, str, Protected | None, str] = ("", "", None, "")
+        self._layer = ""
         self._roots = roots
         self._deadline = deadline
         self._listed = listed
@@ -246,6 +248,8 @@ class Sweep:
         name = found.rule.name
         root = self._roots.get(found.rule)
         outcome = self._kept(root, file, found.rule)
+        if not outcome.why and remove is remove_directory:
+            outcome = Outcome(*self._look.counted_on((root.device, file.inode)))
         if not outcome.why:
             try:
                 directory = self._opened.directory(root, file)
@@ -271,7 +275,11 @@ class Sweep:
         if self._whose[:2] != (root.path, file.directory) or self._whose[2] is not listed:
             said = self._known.keeps(listed, root, directory, on_the_way_to(root, file.directory))
             self._whose = (root.path, file.directory, listed, said)
-        session = self._whose[3] or listed.keeps_file(file.name)
+            self._layer = ""
+            if self._look.layers and file.directory:
+                parts = list(on_the_way_to(root, file.directory))
+                self._layer = self._look.layers.says(file.directory, parts[:-1])
+        session = self._whose[3] or listed.keeps_file(file.name) or listed.elsewhere.get((root.device, file.inode), "")
         if session:
             return Outcome("session", f"{session}, since the plan was made")
         going_on = self._known.goes_on(self._work, root.path, directory)
@@ -280,7 +288,8 @@ class Sweep:
         unlisted, said = listed.keeps_unlisted(directory, file.name, rule.min_age)
         if unlisted:
             return Outcome(unlisted, said)
-        mounted_on = self._look.mounted_on(root.path, file.path) or self._look.hidden(root.path, file.path)
+        mounted_on = self._layer or self._look.mounted_on(root.path, file.path)
+        mounted_on = mounted_on or self._look.hidden(root.path, file.path)
         return Outcome("mount", mounted_on) if mounted_on else Outcome()
 
     def result(self, found: Findings, planned: Totals) -> dict[str, Any]:

@@ -8,12 +8,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from ..shapes import Json, mapping, number, one_line
+from ..api.partial import contradiction
+from ..shapes import Json, mapping, one_line
 from ..words import number_of
-
-_ERRORS = ("error", "errors")
-_COUNTS = ("total", "count", "total_count", "total_sessions")
-_MORE = ("has_more", "next")
 
 
 class ActiveSessions(NamedTuple):
@@ -43,19 +40,6 @@ def active_sessions(document: Json) -> ActiveSessions:
             reason = f"a session of the answer has no id: {one_line(row, 60)}"
     if not reason and (isinstance(total, bool) or total != len(rows)):
         reason = f"the answer lists {number_of(len(rows), 'session')}, and counts {one_line(total, 40)}"
-    reason = reason or _contradiction(document, len(rows))
+    left_out = document.get("incomplete")
+    reason = reason or (left_out if isinstance(left_out, str) else "") or contradiction(document, len(rows))
     return ActiveSessions(found, not reason, reason)
-
-
-def _contradiction(document: Json, listed: int) -> str:
-    """What of the rest of an answer says that its list is not all, for people; empty where nothing does."""
-    said = [f"{name}: {one_line(document[name], 60)}" for name in _ERRORS if document.get(name)]
-    said += ["success: false"] if document.get("success") is False else []
-    if said:
-        return f"the answer says of itself {said[0]}"
-    for name in _COUNTS:
-        counted = number(document.get(name))
-        if counted is not None and counted > listed:
-            return f"the answer lists {number_of(listed, 'session')}, and its {name} is {counted:g}"
-    more = next((name for name in _MORE if document.get(name)), "")
-    return f"the answer says that there is more: {more} is {one_line(document[more], 40)}" if more else ""

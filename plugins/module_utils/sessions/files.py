@@ -17,6 +17,8 @@ from dataclasses import dataclass, field, replace
 from typing import Callable
 
 from ..shapes import one_line
+from ..system.counted_on import Layers, Watched
+from ..system.mounts import MountPoint, MountPoints
 from ..system.open_files import OpenFiles, claimed, leased
 from ..system.stamp import Stamp
 from ..system.tree import Directory, Root, SymbolicLinkError, open_root, opened_again, walk
@@ -209,6 +211,43 @@ def _how(then: Stamp | None, now: Stamp | None) -> str:
     return then.changed_how(now) if then else f"is new ({now.size} bytes)"
 
 
+class _Elsewhere:
+    """Which parts of a session's directory are seen elsewhere, or under way to somebody.
+
+    Who only watches a directory does not count: it is the session's own, and the service itself may watch it.
+    """
+
+    def __init__(self, directory: str, listing: Listing) -> None:
+        parent, _slash, self._top = directory.rpartition("/")
+        self._listing = listing
+        self._points: dict[str, MountPoint] = {}
+        with _opened(parent) as (root, _state):
+            if root is not None:
+                found = MountPoints().below(root).items()
+                self._points = {path: at for path, at in found if f"{path}/".startswith(f"{self._top}/")}
+        self._layers = Layers()
+        self._watched: Watched | None = None
+
+    def says(self, path: str) -> str:
+        """Why what is at a path below the directory stays, for people; empty where nobody sees it elsewhere."""
+        parts = path.split("/") if path else []
+        ways = ["/".join(parts[:number]) for number in range(len(parts) + 1)]
+        for way in ways if self._points else ():
+            point = self._points.get(f"{self._top}/{way}" if way else self._top)
+            if point:
+                return point.says if way == path else f"lies below {one_line(way) or 'what'}, which {point.says}"
+        return self._layers.says(f"{self._top}/{path}", map(self._identity, ways)) if self._layers else ""
+
+    def _identity(self, path: str) -> tuple[int, int]:
+        inode = self._listing.directories.get(path, 0) if path else self._listing.inode
+        return self._listing.device, inode
+
+    def waits(self, path: str) -> str:
+        """The same of an empty directory that may be under way in a socket."""
+        self._watched = self._watched or Watched()
+        return self.says(path) or self._watched.waits(self._identity(path))[1]
+
+
 def remove_session_files(
     directory: str,
     planned: Listing,
@@ -238,21 +277,34 @@ def remove_session_files(
         if os.fstat(root.fd).st_ino != planned.inode:
             removed.skip(directory, "is another directory than when it was planned")
             return removed
+        elsewhere = _Elsewhere(directory, planned)
         for place, others in walk(root, removed.skip):
             for other in others:
                 path = _path(place, other.name)
                 then, since = planned.entries.get(path), now.entries.get(path)
-                why = "" if then is None and path in made else _drifted(then, since, written)
+                why = elsewhere.says(path) or ("" if then is None and path in made else _drifted(then, since, written))
                 if why or since is None:
                     removed.skip(path, why or "is new since its processes ended")
                     continue
                 _unlink(place, other.name, since, removed)
-        for path in reversed(planned.directories):
-            parent = path.rpartition("/")[0]
-            inode = planned.directories[parent] if parent else planned.inode
-            _remove_directory(root, path, (parent, inode), planned.directories[path], removed)
+        _remove_directories(root, planned, elsewhere, removed)
+    seen = elsewhere.waits("")
+    if seen:
+        removed.skip(directory, seen)
+        return removed
     removed.gone = _remove_top(directory, planned.inode, removed)
     return removed
+
+
+def _remove_directories(root: Root, planned: Listing, elsewhere: _Elsewhere, removed: Removed) -> None:
+    for path in reversed(planned.directories):
+        parent = path.rpartition("/")[0]
+        inode = planned.directories[parent] if parent else planned.inode
+        seen = elsewhere.waits(path)
+        if seen:
+            removed.skip(path, seen)
+        else:
+            _remove_directory(root, path, (parent, inode), planned.directories[path], removed)
 
 
 def _drifted(then: Stamp | None, now: Stamp | None, written: Container[int]) -> str:

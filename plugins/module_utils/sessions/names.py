@@ -10,13 +10,18 @@ process is: nothing is ended by it.
 
 from __future__ import annotations
 
+import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from urllib.parse import unquote
 
 from .joined import ENDS
 
 _PIECE = 4
 """So many characters an id has at least that is looked for anywhere; a shorter one is in too many words."""
+_BARE = 8
+"""So many characters are left at least of an id that is looked for by a part of it."""
+_WORD = re.compile(r"\A(?:[^\W\d_]+[\W_])+")
 
 
 class Names:
@@ -27,6 +32,8 @@ class Names:
         for session in sorted(ids):
             # An id that itself has a suffix, such as ab12.part.mp4, is a name of ab12's: its other names stay as well.
             self._ids.setdefault(_folded(session).split(".", 1)[0], session)
+            for other in _other_ways(session):
+                self._ids.setdefault(other, session)
         self._ids.update((_folded(session), session) for session in sorted(ids))
         self._ids.pop("", None)
         self._lengths: dict[str, list[int]] = {}
@@ -43,12 +50,22 @@ class Names:
         An id of fewer than four characters must be a whole part of it, between what are no letters and digits.
         """
         text = _folded(name)
+        found = self._find(text)
+        if found or text.isalnum():
+            return found
+        # In letters of an address, or without what stands between its parts.
+        plain = _folded(unquote(name, errors="surrogateescape")) if "%" in name else text
+        return (self._find(plain) if plain != text else "") or self._find(_bare(plain), bare=True)
+
+    def _find(self, text: str, *, bare: bool = False) -> str:
         for start in range(len(text)):
             for length in self._lengths.get(text[start : start + _PIECE], ()):
                 session = self._ids.get(text[start : start + length])
-                if session is not None and (length >= _PIECE or _is_part(text, start, start + length)):
+                if session is not None and (
+                    length >= (_BARE if bare else _PIECE) or _is_part(text, start, start + length)
+                ):
                     return session
-            for length in range(1, _PIECE) if self._short else ():
+            for length in range(1, _PIECE) if self._short and not bare else ():
                 session = self._ids.get(text[start : start + length])
                 if session is not None and _is_part(text, start, start + length):
                     return session
@@ -63,6 +80,18 @@ class Names:
                 if session is not None:
                     return session
         return ""
+
+
+def _other_ways(session: str) -> Iterator[str]:
+    """How an id may be written otherwise: without what stands between its parts, or without the word before it."""
+    text = _folded(session)
+    for one in (text, _WORD.sub("", text, count=1), _bare(text), _bare(_WORD.sub("", text, count=1))):
+        if len(one) >= _BARE and one != text:
+            yield one
+
+
+def _bare(text: str) -> str:
+    return "".join(filter(str.isalnum, text))
 
 
 def _is_part(text: str, start: int, end: int) -> bool:

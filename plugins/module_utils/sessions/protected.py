@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import stat
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Callable
 
@@ -24,6 +24,7 @@ from .names import Names
 from .unlisted import Stays, Unlisted
 
 _NAME_MAX = 255
+_DEPTH_MAX = 5
 
 
 @dataclass
@@ -39,8 +40,10 @@ class Sessions:
         joined: other ids of these sessions, as the service's maps have them.
         also: further directories below which everything stays then, as nobody can say whose the ids there are.
         unlisted: what of the files stays where the service lists no sessions.
-        elsewhere: directories of sessions that stay, and that a link or a mount in ``directory`` shows there, by device
-            and inode, with the reason for people.
+        elsewhere: directories of sessions that stay, and that a link or a mount in ``directory`` shows there, and files
+            that links in these directories, or the list, name; by device and inode, with the reason for people.
+        linked: the same of directories that links in these directories lead to.
+        named: paths that the list names, each with its session.
     """
 
     directory: str = ""
@@ -52,6 +55,8 @@ class Sessions:
     also: tuple[str, ...] = ()
     unlisted: Unlisted | None = None
     elsewhere: Mapping[tuple[int, int], str] = field(default_factory=dict)
+    linked: Mapping[tuple[int, int], str] = field(default_factory=dict)
+    named: tuple[tuple[str, str], ...] = ()
     _names: Names = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -59,18 +64,23 @@ class Sessions:
 
     def looked(self) -> Sessions:
         """The same, once it was looked where the directories of sessions that stay really are."""
-        found = {}
+        found: dict[tuple[int, int], str] = {}
+        linked: dict[tuple[int, int], str] = {}
+        for path, session in self.named:
+            _note(path, f"session {one_line(session, 60)} is listed, and names it", found, {})
         with contextlib.suppress(OSError), os.scandir(self.directory) as entries:
             device = os.stat(self.directory).st_dev
             for entry in entries:
                 said = self.keeps_directory(entry.path, self.directory)
+                for link in _links(entry) if said else ():
+                    _note(link, f"{said}: {one_line(link, 100)} leads to it", found, linked)
                 with contextlib.suppress(OSError):
                     facts = os.stat(entry.path) if said else None
                     # What is neither a link nor a mount point is met below the directory itself.
                     if facts and stat.S_ISDIR(facts.st_mode) and _is_elsewhere(facts, (device, entry.inode())):
                         shown = one_line(entry.path, 100)
                         found[facts.st_dev, facts.st_ino] = f"{said}: {shown} leads to its directory"
-        self.elsewhere = found
+        self.elsewhere, self.linked = found, linked
         return self
 
     def keeps_unlisted(self, directory: str, name: str, age_s: float) -> Stays:
@@ -107,6 +117,34 @@ class Sessions:
     def _says(self, session: str) -> str:
         shown = one_line(session, 60)
         return f"session {shown} is listed" if session in self.ids else f"{shown} is an id of a session of the list"
+
+
+def _links(entry: os.DirEntry[str]) -> Iterator[str]:
+    """The links in the directory of a session, by which it reads its inputs."""
+    if entry.is_symlink():
+        yield entry.path
+    for place, directories, names in os.walk(entry.path):
+        for name in (*directories, *names):
+            if os.path.islink(f"{place}/{name}"):
+                yield f"{place}/{name}"
+
+
+def _note(path: str, said: str, files: dict[tuple[int, int], str], directories: dict[tuple[int, int], str]) -> None:
+    """Take note of what a path leads to."""
+    with contextlib.suppress(OSError, ValueError):
+        facts = os.stat(path)
+        kind = files if stat.S_ISREG(facts.st_mode) else directories if stat.S_ISDIR(facts.st_mode) else {}
+        kind[facts.st_dev, facts.st_ino] = said
+
+
+def _named_in(rows: object, session: str, depth: int = 0) -> Iterator[tuple[str, str]]:
+    """The absolute paths that stand anywhere in the rows of a session."""
+    if isinstance(rows, str):
+        if rows.startswith("/"):
+            yield rows, session
+    elif isinstance(rows, (list, Mapping)) and depth < _DEPTH_MAX:
+        for one in rows.values() if isinstance(rows, Mapping) else rows:
+            yield from _named_in(one, session, depth + 1)
 
 
 def _is_elsewhere(facts: os.stat_result, entry: tuple[int, int]) -> bool:
@@ -149,12 +187,14 @@ def protected_sessions(
 
     reply = Client(api_settings(params, warn=warn, hide=hide)).ask("sessions")
     known: frozenset[str] = frozenset()
+    named: tuple[tuple[str, str], ...] = ()
     if reply.state == "ok" and reply.data is not None:
         listed = active_sessions(reply.data)
         reason = _short(reply.data) or listed.reason or _unusable_ids(listed.by_id)
         known = frozenset(session for session in listed.by_id if not unusable(session))
+        named = tuple(one for session, rows in listed.by_id.items() for one in _named_in(rows, session))
         if not reason and not tables.fault:
-            return Sessions(directory, "ok", "", known, joined=frozenset(tables.others_of(known))).looked()
+            return Sessions(directory, "ok", "", known, joined=frozenset(tables.others_of(known)), named=named).looked()
         # Who answers runs, whatever is known of the unit: no further question makes such a list a right one.
         state, running = "invalid", "the list cannot be relied on"
         reason = reason or f"which ids are of one session is not known: {tables.fault}"
@@ -171,7 +211,8 @@ def protected_sessions(
     everywhere = ", ".join(dict.fromkeys((directory, *also)))
     warn(f"the sessions are not known ({reason}; {running}): everything below {everywhere} stays")
     joined = frozenset(tables.others_of(None))
-    return Sessions(directory, state, f"{reason}; {running}", known, all_of=True, joined=joined, also=also).looked()
+    said = f"{reason}; {running}"
+    return Sessions(directory, state, said, known, all_of=True, joined=joined, also=also, named=named).looked()
 
 
 def _short(document: Json) -> str:

@@ -27,6 +27,8 @@ from ..times import text_of
 from .joined import ENDS, ID
 from .log_lines import LogMark
 
+_BARE = 8
+"""So many characters an id has at least that is looked for without what stands between its parts."""
 _STARTS = re.compile(r"(?<![A-Za-z0-9])[A-Za-z0-9]")
 _STOPS = re.compile(r"[^A-Za-z0-9]|$")
 _LONG = re.compile(rb"\A(?=.*[0-9]).{6}")
@@ -126,7 +128,7 @@ class _Named:
     def take(self, line: bytes, at: float) -> None:
         """Take one line, of that moment."""
         for token in set(_TOKEN.findall(line)):
-            for name in _names(token.decode("ascii")):
+            for name in _names(token.decode("ascii").lower()):
                 if at > self._last.get(name, 0.0):
                     self._last[name] = at
 
@@ -137,6 +139,7 @@ class _Named:
             parts: of its path below the directory of work. The first one may be an id, or begin with one, whatever that
                 looks like; an id elsewhere has some length and a digit, as words do not.
         """
+        parts = [part.lower() for part in parts]
         names = {*_names(parts[0]), *(name for part in parts for name in _within(part) if _LONG.search(name))}
         spoken = [(self._last[name], name) for name in names if name in self._last]
         at, name = max(spoken, default=(0.0, b""))
@@ -144,15 +147,23 @@ class _Named:
 
 
 def _names(text: str) -> Iterable[bytes]:
-    """A name, and what of it may be an id: ID.mp4, ID_clip.mp4, ID-1.mp4."""
-    return dict.fromkeys(text[: end.start()].encode("utf-8", "replace") for end in ENDS.finditer(text) if end.start())
+    """A name, and what of it may be an id: ID.mp4, ID_clip.mp4, ID-1.mp4; also in letters and digits alone."""
+    found = [text[: end.start()] for end in ENDS.finditer(text) if end.start()]
+    bare = [one for one in map(_bare, found) if len(one) >= _BARE]
+    return dict.fromkeys(one.encode("utf-8", "replace") for one in (*found, *bare))
+
+
+def _bare(text: str) -> str:
+    return "".join(filter(str.isalnum, text))
 
 
 def _within(text: str) -> Iterable[bytes]:
     """Any part of a name that may be an id: thumb_ID (1).mp4."""
     for start in _STARTS.finditer(text):
         for end in _STOPS.finditer(text, start.end()):
-            yield text[start.start() : end.start()].encode("utf-8", "replace")
+            part = text[start.start() : end.start()]
+            yield part.encode("utf-8", "replace")
+            yield _bare(part).encode("utf-8", "replace")
 
 
 def unlisted_of(params: Mapping[str, Any], deadline: Deadline | None = None) -> Unlisted:

@@ -14,6 +14,7 @@ from ansible_collections.media_ops.runbook.plugins.module_utils.api.endpoints im
 )
 from ansible_collections.media_ops.runbook.plugins.module_utils.api.mapped import NoJson, mapped
 from ansible_collections.media_ops.runbook.plugins.module_utils.errors import OptionError
+from ansible_collections.media_ops.runbook.plugins.module_utils.sessions.active import active_sessions
 from ansible_collections.media_ops.runbook.plugins.plugin_utils.judging.observations import observe
 from ansible_collections.media_ops.runbook.plugins.plugin_utils.site.api import API_MAP, api_problems
 
@@ -235,6 +236,23 @@ def test_alerts_of_all_levels_are_those_asked_for_newest_first() -> None:
     assert [row["title"] for row in data["alerts"]] == ["newest", "older", "may be critical"]
     assert (data["alerts"][1]["session_id"], data["total_returned"], absent) == ("7", 3, ["alerts.message"])
     assert seen("alerts", rows)["critical_alerts"]["value"] == 3
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ({"error": "database is away"}, "the answer says of itself error: database is away"),
+        ({"paging": {"next": "?page=2"}}, "the answer says that there is more: paging.next is ?page=2"),
+        ({"total": 9}, "the answer lists 2 sessions, and its total is 9"),
+        ({"total": 2, "has_more": False, "error": None}, ""),
+    ],
+)
+def test_what_a_map_leaves_out_may_say_that_the_list_of_sessions_is_not_all(more: dict[str, Any], said: str) -> None:
+    jobs = [{"id": "a1", "state": "running", "since": NOW.isoformat()}, {"id": "b2", "state": "done"}]
+    document, absent = answered("sessions", {"jobs": jobs, **more})
+    assert "incomplete" not in absent
+    found = active_sessions(document)
+    assert (list(found.by_id), found.complete, found.reason) == (["a1"], not said, said)
 
 
 def test_sessions_are_as_old_as_their_start_says() -> None:

@@ -824,6 +824,28 @@ def test_an_archive_that_somebody_reads_stays_and_is_said(site: Site) -> None:
     assert site.run()["expired"]["removed"] == [read.name]
 
 
+@needs_root
+@pytest.mark.usefixtures("moved_clock")
+def test_an_archive_that_is_mounted_elsewhere_or_immutable_stays_and_is_said(site: Site, tmp_path: Path) -> None:
+    shown, fixed = (make(site.archives / f"archived_logs_{day(ago)}.tar.gz", ago * DAY) for ago in (50, 40))
+    (tmp_path / "seen").touch()
+    script = f"mount --bind {shown} {tmp_path}/seen && echo there && exec sleep 600"
+    command = ["unshare", "-m", "--propagation", "private", "sh", "-c", script]
+    subprocess.run(["chattr", "+i", fixed], check=True)
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+        try:
+            assert process.stdout
+            assert process.stdout.readline() == b"there\n"
+            found = site.run()
+        finally:
+            process.kill()
+            subprocess.run(["chattr", "-i", fixed], check=True)
+    kept = {one["archive"]: (one["reason"], one["msg"]) for one in found["expired"]["kept"]}
+    assert kept[fixed.name] == ("immutable", "is immutable (chattr)")
+    assert kept[shown.name][0] == "mount"
+    assert kept[shown.name][1].startswith(f"is mounted at another place in the mount namespace of pid {process.pid}")
+
+
 def test_an_archive_that_was_copied_back_is_young(site: Site) -> None:
     make(site.archives / f"archived_logs_{day(50)}.tar.gz", 50 * DAY)
     found = site.run()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -52,6 +53,12 @@ def _linked(uploads: Path) -> Path:
 def test_a_path_that_is_none_is_refused(uploads: Path, name: Callable[[Path], Path]) -> None:
     with pytest.raises(OptionError, match="kept_dirs"):
         clean(rule(uploads), kept_dirs=[str(name(uploads))])
+
+
+def test_a_file_where_a_directory_of_results_is_named_is_refused(uploads: Path) -> None:
+    with pytest.raises(OptionError, match="is no directory"):
+        clean(rule(uploads), kept_dirs=[str(uploads / "u1_clip.mp4")])
+    assert (uploads / "u1_clip.mp4").exists()
 
 
 @pytest.mark.parametrize("root", ["merged_videos", "merged_videos/user-1"])
@@ -174,3 +181,56 @@ def test_a_directory_of_results_that_cannot_be_looked_at_refuses(tmp_path: Path)
         kept.Results([str(tmp_path / "loop")])
     assert refused.value.details["option"] == "kept_dirs"
     kept.Results([str(tmp_path / "gone")])
+
+
+def test_what_a_listed_session_reads_by_a_link_or_by_its_row_stays(tmp_path: Path) -> None:
+    work, data = tmp_path / "work", tmp_path / "data"
+    for name in ("linked.mp4", "chain.mp4", "named.mp4", "batch/deep/a.mp4", "old.mp4", "free.mp4"):
+        make(data / name)
+    for session in ("ab12cd34", "ended"):
+        (work / session / "in").mkdir(parents=True)
+    (tmp_path / "chain").symlink_to(data / "chain.mp4")
+    (work / "ab12cd34/in/0.mp4").symlink_to(data / "linked.mp4")
+    (work / "ab12cd34/in/1.mp4").symlink_to("../../../chain")
+    (work / "ab12cd34/in/batch").symlink_to(data / "batch")
+    (work / "ab12cd34/in/all").symlink_to(data)
+    (work / "ended/in/0.mp4").symlink_to(data / "old.mp4")
+    row = {"session_id": "ab12cd34", "stage": "merging", "inputs": [{"path": str(data / "named.mp4")}]}
+    with sessions_api({"active_sessions": [row], "total_active": 1}) as url:
+        found = clean(rule(data), api_url=url, sessions_dir=str(work), resolve_roots=True)
+    assert found["rules"][0]["skipped"] == {"session": 4}
+    assert sorted(name for name in tree(data) if name.endswith("mp4")) == [
+        *("batch/deep/a.mp4", "chain.mp4", "linked.mp4", "named.mp4")
+    ]
+    said = {row["path"].rpartition("/")[2]: row["msg"] for row in found["skipped_files"]}
+    assert said["named.mp4"] == "session ab12cd34 is listed, and names it"
+    assert said["linked.mp4"].endswith("in/0.mp4 leads to it")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+def test_an_empty_directory_that_is_watched_and_the_layers_of_an_overlay_stay(tmp_path: Path) -> None:
+    top, merged = tmp_path / "top", tmp_path / "merged"
+    merged.mkdir()
+    for name in ("lower/deep", "upper", "work", "inbox", "free"):
+        (top / name).mkdir(parents=True)
+    make(top / "lower/deep/lib.so")
+    script = (
+        'mount -t overlay overlay -o "lowerdir=$1/lower,upperdir=$1/upper,workdir=$1/work" "$2" && exec "$3" -c "$4"'
+    )
+    watch = f"import ctypes, time; c = ctypes.CDLL(None); c.inotify_add_watch(c.inotify_init1(0), b'{top}/inbox', 256)"
+    code = f"{watch}; print(1, flush=True); time.sleep(600)"
+    command = ["unshare", "-m", "--propagation", "private", "sh", "-c", script, "sh", str(top), str(merged)]
+    with subprocess.Popen([*command, sys.executable, code], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout
+        assert process.stdout.readline() == "1\n"
+        try:
+            for name in ("lower/deep", "lower", "upper", "work", "inbox", "free"):
+                aged(top / name, 2 * DAY)
+            found = clean(rule(top, prune_empty=True))
+        finally:
+            process.kill()
+    assert found["rules"][0]["skipped"] == {"mount": 3, "open": 1}
+    assert [name for name in tree(top) if "/" not in name] == ["inbox", "lower", "upper", "work"]
+    said = {row["path"].rpartition("/")[2]: row["msg"] for row in found["skipped_files"]}
+    assert said["inbox"].startswith(f"is watched by pid {process.pid} (")
+    assert said["lower"] == f"is a layer of the overlay that is mounted on {merged}"

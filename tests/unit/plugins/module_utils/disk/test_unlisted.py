@@ -76,6 +76,14 @@ def test_an_id_counts_anywhere_below_the_work(site: Path, path: str) -> None:
     assert work.exists()
 
 
+@pytest.mark.parametrize("path", ["77F0-C2AB/out.tmp", "77f0c2ab.tmp", "batch/x_77F0C2AB.tmp"])
+def test_an_id_counts_in_whatever_way_it_is_written(site: Path, path: str) -> None:
+    make(site / "work" / path)
+    logged(site, [(3 * DAY, {}), (23 * HOUR, {"job": "77f0-c2ab"})])
+    assert "was logged" in reasons(cleaned(site))["active"]
+    assert (site / "work" / path).exists()
+
+
 def test_a_word_within_a_name_is_no_id(site: Path) -> None:
     work = make(site / "work" / "batch" / "segment_01.tmp")
     logged(site, [(3 * DAY, {}), (23 * HOUR, {"text": "segment 01 was written"})])

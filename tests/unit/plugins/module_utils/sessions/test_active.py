@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.media_ops.runbook.plugins.module_utils.api.partial import by_headers
 from ansible_collections.media_ops.runbook.plugins.module_utils.api.settings import api_settings
 from ansible_collections.media_ops.runbook.plugins.module_utils.sessions.active import active_sessions
 from ansible_collections.media_ops.runbook.plugins.module_utils.sessions.listed import ask_sessions
@@ -57,6 +58,15 @@ MORE: list[tuple[dict[str, Any], str]] = [
     ({"total_sessions": 40}, "the answer lists 1 session, and its total_sessions is 40"),
     ({"has_more": True}, "the answer says that there is more: has_more is True"),
     ({"next": "?page=2"}, "the answer says that there is more: next is ?page=2"),
+    ({"nextCursor": "abc"}, "the answer says that there is more: nextCursor is abc"),
+    ({"pagination": {"hasMore": True}}, "the answer says that there is more: pagination.hasMore is True"),
+    ({"meta": {"total": 9}}, "the answer lists 1 session, and its meta.total is 9"),
+    ({"page": 1, "pages": 3}, "the answer says that there is more: pages is 3"),
+    ({"truncated": True}, "the answer says of itself truncated: True"),
+    ({"status": "partial"}, "the answer says of itself status: partial"),
+    ({"complete": False}, "the answer says of itself complete: false"),
+    ({"total": "9"}, "the answer lists 1 session, and its total is 9"),
+    ({"Active_Sessions": [ROW, ROW]}, "the answer has activesessions twice, in different letters"),
 ]
 NO_MORE: dict[str, Any] = {
     "error": None,
@@ -66,6 +76,10 @@ NO_MORE: dict[str, Any] = {
     "count": 0,
     "has_more": False,
     "next": None,
+    "status": "ok",
+    "pages": 1,
+    "meta": {"total": 1, "next": None},
+    "figures": {"total": 900},
 }
 
 
@@ -137,3 +151,20 @@ def test_a_whole_answer_is_believed_by_all(tmp_path: Path, rows: Any, total: Any
     assert not (tmp_path / "work/other/old.tmp").exists()
     seen = observe(f.result(sessions=f.answer(answer)), age_max_s=300, skew_max_s=120)
     assert (seen["active_sessions"]["value"], seen["active_sessions"]["fault"]) == (len(rows), "")
+
+
+@pytest.mark.parametrize(
+    ("headers", "reason"),
+    [
+        (
+            {"Link": '</x?page=2>; rel="next"'},
+            'the answer says that there is more: its header Link is </x?page=2>; rel="next"',
+        ),
+        ({"Link": "</x>; rel=self"}, ""),
+        ({"X-Total-Count": "9"}, "the answer lists 1 session, and its header X-Total-Count is 9"),
+        ({"X-Total-Count": "1", "Age": "0"}, ""),
+        ({"Age": "600"}, "the answer comes out of a cache, where it has been for 600 s"),
+    ],
+)
+def test_what_the_headers_of_an_answer_say_of_its_list_counts(headers: dict[str, str], reason: str) -> None:
+    assert by_headers(headers, 1) == reason

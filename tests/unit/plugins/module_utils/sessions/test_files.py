@@ -136,3 +136,44 @@ def test_a_bind_mount_is_not_entered(tmp_path: Path, place: str) -> None:
     finally:
         subprocess.run(["umount", str(mount)], check=True)
     assert (directory / "sub" / "own").exists()
+
+
+ELSEWHERE = """
+set -e
+mkdir "$2/seen"
+mount --bind "$1/volume" "$2/seen"
+mount -t tmpfs none "$1/mounted"
+touch "$2/file"
+mount --bind "$1/bound" "$2/file"
+mkdir "$2/merged"
+mount -t overlay overlay -o "lowerdir=$1/lower,upperdir=$1/upper,workdir=$1/work" "$2/merged"
+echo there
+exec sleep 600
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+def test_what_a_mount_shows_in_another_namespace_stays(tmp_path: Path) -> None:
+    directory, outside = tmp_path / SESSION, tmp_path / "outside"
+    outside.mkdir()
+    for name in ("volume", "mounted", "lower", "upper", "work"):
+        (directory / name).mkdir(parents=True)
+    for name in ("volume/in", "lower/in", "bound", "free"):
+        (directory / name).write_text(name)
+    command = ["unshare", "-m", "--propagation", "private", "bash", "-c", ELSEWHERE, "bash", str(directory), outside]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout
+        assert process.stdout.readline() == "there\n"
+        try:
+            removed = remove(directory, list_session_files(str(directory)))
+        finally:
+            process.kill()
+    assert sorted(path.name for path in directory.iterdir()) == ["bound", "lower", "mounted", "upper", "volume", "work"]
+    assert ((directory / "volume/in").exists(), (directory / "lower/in").exists()) == (True, True)
+    said = "\n".join(removed.skipped)
+    pid = f"in the mount namespace of pid {process.pid} ("
+    for line in (f"bound: is mounted at another place {pid}", f"mounted: is a mount point {pid}"):
+        assert line in said
+    assert f"volume/in: lies below volume, which is mounted at another place {pid}" in said
+    assert f"lower/in: is a layer of the overlay that is mounted on {outside}/merged" in said
+    assert remove(directory, list_session_files(str(directory))).gone
