@@ -30,6 +30,7 @@ from ..module_utils.redact import Redactor, secret_values
 from ..module_utils.shapes import mapping, one_line
 from .limit import OverdueError, limited_to
 from .screen import is_read_by_a_program
+from .worked_out import WorkedOut
 
 _MODULES = Path(__file__).resolve().parent.parent / "modules"
 _FRAGMENTS = _MODULES.parent / "doc_fragments"
@@ -308,6 +309,22 @@ class HostAction(ActionBase):  # type: ignore[misc]
             # As Ansible itself does it for a module, so that the next task need not look for Python again.
             result["ansible_facts"] = {self._discovered_interpreter_key: self._discovered_interpreter}
         return result
+
+    @classmethod
+    @contextlib.contextmanager
+    def get_finalize_task_args_context(cls) -> Iterator[dict[str, WorkedOut]]:
+        """What Ansible hands on for each option of one task (core calls this interface unstable; without it all is
+        templated as ever)."""
+        yield {}
+
+    @classmethod
+    def finalize_task_arg(cls, name: str, value: Any, templar: Any, context: Any) -> Any:
+        """The value of an option of the task."""
+        del name
+        of_task: dict[str, WorkedOut] = context if isinstance(context, dict) else {}
+        if "values" not in of_task:
+            of_task["values"] = WorkedOut(templar.template, templar.available_variables)
+        return of_task["values"].value(value)
 
     def act(self, given: dict[str, Any]) -> dict[str, Any]:
         """What the action is for, with its own options, checked; the task's variables are ``variables``."""
