@@ -160,7 +160,17 @@ def test_what_a_mount_shows_in_another_namespace_stays(tmp_path: Path) -> None:
         (directory / name).mkdir(parents=True)
     for name in ("volume/in", "lower/in", "bound", "free"):
         (directory / name).write_text(name)
-    command = ["unshare", "-m", "--propagation", "private", "bash", "-c", ELSEWHERE, "bash", *map(str, (directory, outside))]
+    command = [
+        "unshare",
+        "-m",
+        "--propagation",
+        "private",
+        "bash",
+        "-c",
+        ELSEWHERE,
+        "bash",
+        *map(str, (directory, outside)),
+    ]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout
         assert process.stdout.readline() == "there\n"
