@@ -2,8 +2,8 @@
 
 usage: stages.py check|test [STAGE ...]
 
-Stages run one after the other; those that one processor is enough for, as for looking at files, run two at a time, and
-what such a one says comes when it has ended.
+Stages run one after the other; those that only look at files, on one processor, run two at a time, and what such a one
+says comes when it has ended.
 
 A stage is a command. It passes with exit code 0 and fails with any other, but 77 says "left out", with the reason on
 its last line; on CI that counts as a failure. The last line counts tests: those of pytest by its own report, every
@@ -97,8 +97,6 @@ STAGES = (
     pytest("unit", "-m", "not slow", "tests/unit", "tests/meta", workers=4, check=True),
     # A store of S3, or a lab's hosts, is made once for all tests of a file.
     pytest("unit-slow", "--dist", "loadfile", "-m", "slow", "tests/unit", "tests/meta", workers=4),
-    # A week of three hosts whose clock is moved, which waits as much as it works.
-    replace(pytest("week", "-m", "not five_weeks", "tests/weeks", workers=1, limit_s=3600), paired=True),
     look("sanity", "tools/sanity.sh", limit_s=1200),
     look("ansible-lint", "tools/ansible_lint.sh"),
     look("galaxy", "tools/galaxy.sh"),
@@ -109,7 +107,8 @@ STAGES = (
     # Every service and every fault of `make demo`; some of them are of the stage before.
     replace(pytest("demo", "-m", "every_demo", "tests/playbooks/test_demo.py", limit_s=3600), asked=True, kept=False),
     pytest("lab", "tests/lab", workers=4, limit_s=3000),
-    # Five of them, with a watch each hour.
+    # A week of three hosts whose clock is moved, and five of them with a watch each hour.
+    replace(pytest("week", "-m", "not five_weeks", "tests/weeks", workers=1, limit_s=3600), asked=True),
     replace(pytest("weeks", "-m", "five_weeks", "tests/weeks", workers=1, limit_s=14400), asked=True),
     # Random situations; HOSTILE_TRIES=100000 asks for a run of two hours.
     Stage(
