@@ -8,14 +8,12 @@ from typing import Any
 import pytest
 from ansible.errors import AnsibleError, AnsibleValueOmittedError
 from ansible.parsing.dataloader import DataLoader
-from ansible.plugins.loader import init_plugin_loader
 from ansible.template import Templar, trust_as_template
 from ansible_collections.media_ops.runbook.plugins.plugin_utils.host_action import plain
 from ansible_collections.media_ops.runbook.plugins.plugin_utils.worked_out import WorkedOut
 
 ROLES = Path(__file__).resolve().parents[4] / "roles"
 LOADER = DataLoader()
-init_plugin_loader()
 
 
 def read(*files: Path) -> dict[str, Any]:
@@ -40,6 +38,10 @@ SITES: dict[str, dict[str, Any]] = {
 }
 
 
+# Which have lookups: these are found only where the collections are set up for a run of Ansible.
+OF_LOOKUPS = {"policy_procedures", "policy_all_procedures"}
+
+
 class Counting:
     """How Ansible makes values, counted."""
 
@@ -62,7 +64,7 @@ def test_each_variable_of_the_policy_is_what_ansible_makes_of_it(site: str) -> N
     variables = {**POLICY, **HEALTHCHECK, **SITES[site], "inventory_hostname": "media1"}
     templar = Templar(LOADER, variables)
     values = WorkedOut(templar.template, templar.available_variables)
-    for name in [*POLICY, *HEALTHCHECK]:
+    for name in {*POLICY, *HEALTHCHECK} - OF_LOOKUPS:
         given = trust_as_template(f"{{{{ {name} }}}}")
         assert plain(values.value(given)) == plain(templar.template(given)), name
 
@@ -99,8 +101,6 @@ VARIABLES: dict[str, Any] = {
         "{{ again }}/x", "{{ one }} of {{ one }}", "{{text}}", "{{ text | upper }}", "{{ text }}\n", "{{ text }}\\n",
         "{# no #}{{ text }}", "{{ '{{ text }}' }}", "{{ text }}{{ rows }}", "{{ true }}", "{{ text }} }}",
         "a: {{ again }}",
-        "{{ lookup('ansible.builtin.vars', 'text', default=omit) }}",
-        "{{ lookup('ansible.builtin.vars', 'nested', default=omit) }}",
         "{{ text }}{{ nested.no }}", "plain", "", "{{ rows }}{% if true %}{% endif %}",
     ],
 )  # fmt: skip
@@ -121,6 +121,8 @@ def test_what_is_left_out_and_what_is_not_there() -> None:
     with pytest.raises(AnsibleValueOmittedError):
         worked_out(VARIABLES, absent)
     assert worked_out(VARIABLES, {"a": absent, "b": [absent, 1]})[0] == {"b": [1]}
+    there = T("{{ lookup('ansible.builtin.vars', 'again', default=omit) }}")
+    assert worked_out(VARIABLES, there) == ("a b", [])
     with pytest.raises(AnsibleError, match="'absent' is undefined"):
         worked_out(VARIABLES, T("{{ absent }}"))
     with pytest.raises(AnsibleError, match="ecursi"):
