@@ -88,25 +88,25 @@ class WorkedOut:
 
     def _is_known(self, path: str) -> bool:
         """Whether a path leads through what is written, and not through what a template would make."""
+        return self._written(path) is not _NONE
+
+    def _written(self, path: str) -> Any:
         name, *keys = path.split(".")
         if name in self._open or name in _CONSTANTS or name not in self._variables:
-            return False
+            return _NONE
         at = self._variables[name]
         for key in keys:
             if not isinstance(at, dict) or key not in at or key in _OF_DICT:
-                return False
+                return _NONE
             at = at[key]
-        return True
+        return at
 
     def _named(self, path: str) -> Any:
         if path not in self._known:
-            name, *keys = path.split(".")
-            at = self._variables[name]
-            for key in keys:
-                at = at[key]
-            self._open.append(name)
+            written = self._written(path)
+            self._open.append(path.partition(".")[0])
             try:
-                self._known[path] = self.value(at)
+                self._known[path] = self.value(written)
             finally:
                 self._open.pop()
         return self._known[path]

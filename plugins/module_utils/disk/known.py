@@ -120,14 +120,6 @@ def on_the_way(directory: Directory) -> Iterator[Identity]:
         at = at.parent
 
 
-def below_root(directory: Directory) -> Iterator[Identity]:
-    """The same without the root, which the site itself has named."""
-    at: Directory | None = directory
-    while at is not None and at.parent is not None:
-        yield at.facts.st_dev, at.facts.st_ino
-        at = at.parent
-
-
 def on_the_way_to(root: Root, relative: str) -> Iterator[Identity]:
     """The same of a directory below a root, as it is now."""
     while True:

@@ -19,7 +19,7 @@ from ..system.file_flags import flag_of
 from ..system.open_files import claimed
 from ..system.tree import Directory, Root, walk
 from .kept import Configured, Results, Work
-from .known import Identity, Known, below_root, on_the_way
+from .known import Identity, Known, on_the_way
 from .retention import Findings, Rule
 from .roots import Look, Roots
 
@@ -142,7 +142,7 @@ class Survey:
         """Why a directory of a walk stays with all that is in it, as an overlay shows it elsewhere; else empty."""
         if directory is None or not self._look.layers:
             return ""
-        return self._look.layers.says(directory.relative, below_root(directory))
+        return self._look.layers.says(directory.relative, list(on_the_way(directory))[:-1])
 
     def _entry(self, place: _Place, rules: list[Rule], entry: os.DirEntry[str]) -> None:
         fitting = [rule for rule in rules if rule.names.match(entry.name)]

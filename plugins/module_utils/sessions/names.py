@@ -19,8 +19,8 @@ from .joined import ENDS
 
 _PIECE = 4
 """So many characters an id has at least that is looked for anywhere; a shorter one is in too many words."""
-_BARE = 8
-"""So many characters are left at least of an id that is looked for by a part of it."""
+BARE = 8
+"""So many characters are left at least of an id that is looked for by a part of it, or without what is in between."""
 _WORD = re.compile(r"\A(?:[^\W\d_]+[\W_])+")
 
 
@@ -55,14 +55,14 @@ class Names:
             return found
         # In letters of an address, or without what stands between its parts.
         plain = _folded(unquote(name, errors="surrogateescape")) if "%" in name else text
-        return (self._find(plain) if plain != text else "") or self._find(_bare(plain), bare=True)
+        return (self._find(plain) if plain != text else "") or self._find(bared(plain), bare=True)
 
     def _find(self, text: str, *, bare: bool = False) -> str:
         for start in range(len(text)):
             for length in self._lengths.get(text[start : start + _PIECE], ()):
                 session = self._ids.get(text[start : start + length])
                 if session is not None and (
-                    length >= (_BARE if bare else _PIECE) or _is_part(text, start, start + length)
+                    length >= (BARE if bare else _PIECE) or _is_part(text, start, start + length)
                 ):
                     return session
             for length in range(1, _PIECE) if self._short and not bare else ():
@@ -85,12 +85,13 @@ class Names:
 def _other_ways(session: str) -> Iterator[str]:
     """How an id may be written otherwise: without what stands between its parts, or without the word before it."""
     text = _folded(session)
-    for one in (text, _WORD.sub("", text, count=1), _bare(text), _bare(_WORD.sub("", text, count=1))):
-        if len(one) >= _BARE and one != text:
+    for one in (text, _WORD.sub("", text, count=1), bared(text), bared(_WORD.sub("", text, count=1))):
+        if len(one) >= BARE and one != text:
             yield one
 
 
-def _bare(text: str) -> str:
+def bared(text: str) -> str:
+    """A name without what stands between its parts: its letters and digits."""
     return "".join(filter(str.isalnum, text))
 
 

@@ -26,9 +26,8 @@ from ..shapes import one_line
 from ..times import text_of
 from .joined import ENDS, ID
 from .log_lines import LogMark
+from .names import BARE, bared
 
-_BARE = 8
-"""So many characters an id has at least that is looked for without what stands between its parts."""
 _STARTS = re.compile(r"(?<![A-Za-z0-9])[A-Za-z0-9]")
 _STOPS = re.compile(r"[^A-Za-z0-9]|$")
 _LONG = re.compile(rb"\A(?=.*[0-9]).{6}")
@@ -149,12 +148,8 @@ class _Named:
 def _names(text: str) -> Iterable[bytes]:
     """A name, and what of it may be an id: ID.mp4, ID_clip.mp4, ID-1.mp4; also in letters and digits alone."""
     found = [text[: end.start()] for end in ENDS.finditer(text) if end.start()]
-    bare = [one for one in map(_bare, found) if len(one) >= _BARE]
+    bare = [one for one in map(bared, found) if len(one) >= BARE]
     return dict.fromkeys(one.encode("utf-8", "replace") for one in (*found, *bare))
-
-
-def _bare(text: str) -> str:
-    return "".join(filter(str.isalnum, text))
 
 
 def _within(text: str) -> Iterable[bytes]:
@@ -163,7 +158,7 @@ def _within(text: str) -> Iterable[bytes]:
         for end in _STOPS.finditer(text, start.end()):
             part = text[start.start() : end.start()]
             yield part.encode("utf-8", "replace")
-            yield _bare(part).encode("utf-8", "replace")
+            yield bared(part).encode("utf-8", "replace")
 
 
 def unlisted_of(params: Mapping[str, Any], deadline: Deadline | None = None) -> Unlisted:
